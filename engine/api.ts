@@ -78,7 +78,7 @@ export interface TokenLogprob {
   top: { id: number; logprob: number }[];
 }
 
-/** Experts and gates of one token in one layer: indices into `experts` of the mixture, or -1 - slot for fixed adapters. */
+/** The experts one token had in one layer, by name ("base" where nothing was added), and their gates. */
 export interface LayerChoice {
   experts: string[];
   gates: number[];

@@ -1,0 +1,23 @@
+// What the scheduler hands to the runner: which tokens of which sequences make up one step.
+// It knows nothing of GPUs; pages and rows are plain indices.
+
+/** Why a sequence's tokens meet adapters: a fixed weighted list, or a router. Resident keys, not names. */
+export type RoutePlan =
+  | { kind: "none" }
+  | { kind: "fixed"; entries: { key: string; weight: number }[] }
+  | { kind: "router"; key: string };
+
+/** One sequence's share of a step: positions [start, start + count). */
+export interface Slice<S> {
+  sequence: S;
+  start: number;
+  count: number;
+  /** The last position of the slice is the last known token: a next token is sampled from it. */
+  samples: boolean;
+}
+
+export interface StepPlan<S> {
+  slices: Slice<S>[];
+  /** Tokens in all. */
+  tokens: number;
+}

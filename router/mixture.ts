@@ -1,0 +1,46 @@
+// A mixture: experts by name and the router that chooses among them, as host memory.
+// It knows nothing of files (format.ts reads and writes them) nor of the device (bank.ts packs them).
+
+/** Weights of the 2-layer gate of one layer; E' = E, or E + 1 with belief (last row: switch logit). */
+export interface MlpGate {
+  /** [hidden, d] */
+  fc1Weight: Float32Array;
+  /** [hidden] */
+  fc1Bias: Float32Array;
+  /** [E', hidden] */
+  fc2Weight: Float32Array;
+  /** [E'] */
+  fc2Bias: Float32Array;
+}
+
+export interface GateRule {
+  /** Experts kept per token. */
+  topK: number;
+  /** "unit": 1/topK each; "softmax": renormalised probabilities of the kept. */
+  gate: "unit" | "softmax";
+  temperature: number;
+}
+
+/** How experts are chosen. All types share the gate rule; `vocabulary` ignores it (one expert, gate 1). */
+export type Router =
+  | ({ type: "mlp"; hiddenSize: number; belief: boolean; layers: MlpGate[] } & GateRule)
+  | ({ type: "arrow" } & GateRule)
+  | ({ type: "uniform" } & GateRule)
+  | { type: "vocabulary"; ranges: [from: number, to: number, expert: number][]; default: number };
+
+export interface MixtureExpert {
+  name: string;
+  /** Path of the PEFT folder as written in the file, or undefined: this expert adds nothing. */
+  adapter: string | undefined;
+  sha256: string | undefined;
+}
+
+/** An immutable generation of a mixture. */
+export interface Mixture {
+  name: string;
+  /** SHA-256 (hex) over mixture.json and the router's tensors. */
+  hash: string;
+  baseModel: { architecture: string; hiddenSize: number; numLayers: number };
+  experts: MixtureExpert[];
+  router: Router;
+}
