@@ -135,6 +135,21 @@ export interface DoneEvent {
 
 export type GenerationEvent = TokenEvent | DoneEvent;
 
+/** What is known once a request is queued: its length, what it is pinned to, and the names its trace may hold. */
+export interface Accepted {
+  promptTokens: number;
+  generations: Generation[];
+  /** Every expert name a `trace` of this request may contain ("base" included), without repeats, in a fixed order. */
+  experts: string[];
+}
+
+export interface GenerateOptions {
+  /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
+  signal?: AbortSignal;
+  /** Called once, before the first event. */
+  onAccepted?: (accepted: Accepted) => void;
+}
+
 /** What loading an adapter did. */
 export interface AdapterReport {
   name: string;

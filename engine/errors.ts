@@ -54,6 +54,7 @@ export const ERROR_CODES = {
   download_failed: 502,
   bad_arguments: 400,
   engine_closed: 503,
+  connection_lost: 503,
   internal: 500,
 } as const;
 
