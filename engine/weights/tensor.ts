@@ -29,4 +29,11 @@ export interface StoredTensor {
 export interface TensorSource {
   readonly name: string;
   readonly tensors: ReadonlyMap<string, StoredTensor>;
+  /** Tensors stored in a type that is not read, by name, with the type as the file calls it ("Q6_K", "I64"). */
+  readonly unsupported?: ReadonlyMap<string, string>;
+}
+
+/** Rows of a tensor as `readRows` counts them. */
+export function rowCount(shape: readonly number[]): number {
+  return shape.length < 2 ? 1 : shape[0];
 }
