@@ -1,0 +1,74 @@
+// How a kernel that consumes a linear layer's output adds the LoRA delta to it, as a fragment it is composed with.
+// It knows nothing of how the shrunk vectors or planes came to be.
+
+import type { Constants } from "../engine/gpu/kernel.ts";
+import type { LoraModuleName } from "../engine/model/config.ts";
+import type { Fragment } from "./compose.ts";
+import { shader } from "./step.ts";
+
+/**
+ * none: no adapter in this step. gather: few tokens; each output row reads its own B row (BGMV, Punica §4).
+ * segmented: many tokens; the expand kernel has written one plane of deltas an entry (SGMV).
+ */
+export type LoraForm = "none" | "gather" | "segmented";
+
+/** Modules whose outputs one launch produces together, in the order their rows are joined. */
+export const LORA_GROUPS = {
+  qkv: ["q_proj", "k_proj", "v_proj"],
+  o: ["o_proj"],
+  gateUp: ["gate_proj", "up_proj"],
+  down: ["down_proj"],
+} as const satisfies Record<string, readonly LoraModuleName[]>;
+export type LoraGroup = keyof typeof LORA_GROUPS;
+
+/** Index of a group's first module among LORA_MODULES, where the headers of an adapter run stand. */
+const FIRST_MODULE: Record<LoraGroup, number> = { qkv: 0, o: 3, gateUp: 4, down: 6 };
+
+/** Sizes that LoRA kernels are built for. */
+export interface LoraFacts {
+  /** Entries a token can have: the table's stride. */
+  entries: number;
+  /** ceil(highest rank / 4) that shrunk vectors have room for. */
+  rank4: number;
+  /** Tokens a plane has room for. */
+  maxTokens: number;
+}
+
+/** A group as kernels are built for it. `rows`: output rows of each of its modules. */
+export interface LoraShape extends LoraFacts {
+  group: LoraGroup;
+  rows: readonly number[];
+}
+
+export function loraConstants({ group, rows, entries, rank4, maxTokens }: LoraShape): Constants {
+  const [first = 0, second = 0] = rows;
+  return {
+    ENTRIES: entries,
+    RANK4: rank4,
+    MAX_TOKENS: maxTokens,
+    GROUP: rows.length,
+    MODULE0: FIRST_MODULE[group],
+    ROW_1: first,
+    ROW_2: first + second,
+    GROUP_ROWS: rows.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+/** Gives the kernel `lora_delta(token, module of the group, row)`. `inPool`: it has the pool bound read_write itself. */
+export function loraFragment(form: LoraForm, shape: LoraShape, inPool = false): Fragment {
+  const constants = loraConstants(shape);
+  const at = "LORA_BINDING";
+  switch (form) {
+    case "none":
+      return { parts: [shader("parts/lora_none")], bindings: {}, constants: {} };
+    case "gather":
+      return {
+        parts: [shader(inPool ? "parts/adapters_in_pool" : "parts/adapters_read"), shader("parts/lora_gather")],
+        bindings: { table: "read", shrunk: "read", ...(inPool ? {} : { adapters: "read" as const }) },
+        constants,
+        at,
+      };
+    case "segmented":
+      return { parts: [shader("parts/lora_planes")], bindings: { table: "read", planes: "read" }, constants, at };
+  }
+}

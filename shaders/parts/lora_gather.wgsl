@@ -1,0 +1,24 @@
+// Semantics: lora_delta(t, m, row) = Σ_j B[table[t, j]][m][row, :] · shrunk[t, j, m, :]   (gates are in `shrunk`, scales in B)
+// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices.
+// B rows are zero-padded to rank4 vec4s. A module the adapter lacks has rank4 = 0.
+@group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;         // [T, ENTRIES]
+@group(0) @binding(LORA_BINDING + 1) var<storage, read> shrunk: array<vec4f>;    // [T, ENTRIES, GROUP, RANK4]
+
+fn lora_delta(token: u32, module: u32, row: u32) -> f32 {
+  var sum = 0.0;
+  for (var j = 0u; j < step.entries; j++) {
+    let entry = table[token * ENTRIES + j];
+    if (entry.expert == NO_EXPERT) { break; }
+    if (entry.address == 0u) { continue; }
+    let header = adapter(entry.address + MODULE0 + module);
+    let rank4 = u32(header.z);
+    let b = entry.address + u32(header.y) + row * rank4;
+    let h = ((token * ENTRIES + j) * GROUP + module) * RANK4;
+    var part = vec4f(0.0);
+    for (var r = 0u; r < rank4; r++) {
+      part = fma(adapter(b + r), shrunk[h + r], part);
+    }
+    sum += (part.x + part.y) + (part.z + part.w);
+  }
+  return sum;
+}

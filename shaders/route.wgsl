@@ -1,0 +1,149 @@
+// Semantics: for every token of a sequence, its list of (adapter, gate): a copy of the sequence's fixed list, or its
+// router's choice. Logits: mlp z = fc2 · gate + b2, memoryless ℓ = z, belief ℓ = log b_t with
+// b_t ∝ exp(z[0..E)) ⊙ ((1 − ρ) b_{t−1} + ρ / E), ρ = sigmoid(z[E]); arrow ℓ = |v · x|; uniform ℓ = 0; vocabulary: by id.
+// Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised.
+// Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [rows, EXPERTS] log b, table [T, ENTRIES].
+// One workgroup a sequence, since a belief runs through its tokens in order.
+@group(0) @binding(0) var<storage, read> sequences: array<Sequence>;
+@group(0) @binding(1) var<storage, read> fixed_entries: array<Entry>;
+@group(0) @binding(2) var<storage, read> ids: array<u32>;
+@group(0) @binding(3) var<storage, read> gate: array<vec4f>;
+@group(0) @binding(4) var<storage, read> pool: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> evidence: array<f32>;
+@group(0) @binding(6) var<storage, read_write> belief: array<f32>;
+@group(0) @binding(7) var<storage, read_write> table: array<Entry>;
+
+const THREADS = 64u;
+const STRIDE = u32(EXPERTS + 1);
+
+@compute @workgroup_size(THREADS)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let sequence = sequences[group.x];
+  let router = sequence.router;
+  if (router == 0u) {
+    for (var i = lane; i < sequence.count * ENTRIES; i += THREADS) {
+      table[sequence.first * ENTRIES + i] = fixed_entries[sequence.fixed + i % ENTRIES];
+    }
+    return;
+  }
+  let kind = u32(pool[router].x);
+  if (kind == VOCABULARY) {
+    for (var t = lane; t < sequence.count; t += THREADS) {
+      by_vocabulary(router, sequence.first + t);
+    }
+    return;
+  }
+  let experts = u32(pool[router].y);
+  let believes = pool[router + 1u].z != 0.0;
+  let outputs = experts + select(0u, 1u, believes);
+  for (var i = lane; i < sequence.count * outputs; i += THREADS) {
+    let token = sequence.first + i / outputs;
+    evidence[token * STRIDE + i % outputs] = logit(router, kind, token, i % outputs);
+  }
+  storageBarrier();
+  if (believes && lane == 0u) { filter_belief(sequence, experts); }
+  storageBarrier();
+  for (var t = lane; t < sequence.count; t += THREADS) {
+    keep_top(router, sequence.first + t, experts);
+  }
+}
+
+fn logit(router: u32, kind: u32, token: u32, output: u32) -> f32 {
+  if (kind == UNIFORM) { return 0.0; }
+  if (kind == ARROW) {
+    let at = token * GATE_WIDTH + output;
+    let possible = pool[router + u32(pool[router + 3u].x) + output].y != 0.0;
+    return select(NEVER, gate[at / 4u][at % 4u], possible);
+  }
+  let width4 = (u32(pool[router + 1u].y) + 3u) / 4u;
+  let row = router + u32(pool[router + 2u].z) + output * width4;
+  var product = vec4f(0.0);
+  for (var k = 0u; k < width4; k++) {
+    product = fma(pool[row + k], gate[token * (GATE_WIDTH / 4) + k], product);
+  }
+  return (product.x + product.y) + (product.z + product.w)
+    + pool[router + u32(pool[router + 2u].w) + output / 4u][output % 4u];
+}
+
+// Runs the filter along the sequence's tokens, leaving log b_t where the evidence stood.
+fn filter_belief(sequence: Sequence, experts: u32) {
+  let state = sequence.row * EXPERTS;
+  var log_b: array<f32, EXPERTS>;
+  for (var e = 0u; e < experts; e++) {
+    log_b[e] = select(belief[state + e], -log(f32(experts)), sequence.start == 0u);
+  }
+  for (var t = 0u; t < sequence.count; t++) {
+    let at = (sequence.first + t) * STRIDE;
+    let change = 1.0 / (1.0 + exp(-evidence[at + experts]));
+    var top = NEVER;
+    for (var e = 0u; e < experts; e++) {
+      let prior = (1.0 - change) * exp(log_b[e]) + change / f32(experts);
+      log_b[e] = evidence[at + e] + log(prior);
+      top = max(top, log_b[e]);
+    }
+    var sum = 0.0;
+    for (var e = 0u; e < experts; e++) { sum += exp(log_b[e] - top); }
+    let normaliser = top + log(sum);
+    for (var e = 0u; e < experts; e++) {
+      log_b[e] -= normaliser;
+      evidence[at + e] = log_b[e];
+    }
+  }
+  for (var e = 0u; e < experts; e++) { belief[state + e] = log_b[e]; }
+}
+
+fn keep_top(router: u32, token: u32, experts: u32) {
+  let at = token * STRIDE;
+  let kept = min(u32(pool[router].z), u32(ENTRIES));
+  let soft = pool[router].w != 0.0;
+  let temperature = pool[router + 1u].x;
+  let addresses = router + u32(pool[router + 3u].x);
+  var first = 0.0;
+  var sum = 0.0;
+  var below = 3.4e38;  // the last kept logit, and its index: the next is the best one after it in (logit, index) order
+  var behind = 0u;
+  for (var j = 0u; j < kept; j++) {
+    var best = NEVER * 2.0;
+    var chosen = 0u;
+    for (var e = 0u; e < experts; e++) {
+      let l = evidence[at + e];
+      let later = l < below || (l == below && e >= behind);
+      if (later && l > best) {
+        best = l;
+        chosen = e;
+      }
+    }
+    below = best;
+    behind = chosen + 1u;
+    if (j == 0u) { first = best; }
+    let weight = select(1.0 / f32(kept), exp((best - first) / temperature), soft);
+    sum += weight;
+    let possible = best > NEVER;
+    let address = select(0u, u32(pool[addresses + chosen].x), possible);
+    table[token * ENTRIES + j] = Entry(address, bitcast<u32>(weight), chosen, 0u);
+  }
+  if (soft) {
+    for (var j = 0u; j < kept; j++) {
+      let weight = bitcast<f32>(table[token * ENTRIES + j].gate) / sum;
+      table[token * ENTRIES + j].gate = bitcast<u32>(weight);
+    }
+  }
+  if (kept < ENTRIES) { table[token * ENTRIES + kept] = Entry(0u, 0u, NO_EXPERT, 0u); }
+}
+
+fn by_vocabulary(router: u32, token: u32) {
+  let id = f32(ids[token]);
+  let ranges = router + u32(pool[router + 3u].y);
+  let count = u32(pool[router + 3u].z);
+  var chosen = u32(pool[router + 1u].w);
+  for (var i = 0u; i < count; i++) {
+    let range = pool[ranges + i];
+    if (id >= range.x && id < range.y) {
+      chosen = u32(range.z);
+      break;
+    }
+  }
+  let address = u32(pool[router + u32(pool[router + 3u].x) + chosen].x);
+  table[token * ENTRIES] = Entry(address, bitcast<u32>(1.0), chosen, 0u);
+  if (ENTRIES > 1) { table[token * ENTRIES + 1u] = Entry(0u, 0u, NO_EXPERT, 0u); }
+}
