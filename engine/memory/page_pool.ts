@@ -1,0 +1,111 @@
+// The page pool: which page indices are taken. One index stands for the same page in every layer's buffer.
+// It knows nothing of what a page holds (KV or adapter weights), how large it is, or of any device.
+
+import { MoloraError } from "../errors.ts";
+
+/** `pages` contiguous pages starting at `first`. */
+export interface PageRun {
+  first: number;
+  pages: number;
+}
+
+/**
+ * Adapters and routers are read as one range, so they take contiguous runs, first fit from the low end. KV pages are
+ * reached through a page table, so they come one by one from the high end; that leaves the long holes to the adapters.
+ */
+export class PagePool {
+  /** Pages that can be taken: all but page 0, which means "none" on the device. */
+  readonly capacity: number;
+  #taken: Uint8Array;
+  #free: number;
+  /** No page above this one is free. */
+  #top: number;
+
+  /** @param pages pages of the device buffer, the reserved page 0 included. */
+  constructor(pages: number) {
+    if (!Number.isSafeInteger(pages) || pages < 2) {
+      throw new MoloraError(
+        "out_of_pages",
+        `A pool of ${pages} pages cannot hold anything beside the reserved page 0.`,
+        {
+          remedy: "Give the engine more device memory.",
+        },
+      );
+    }
+    this.capacity = pages - 1;
+    this.#taken = new Uint8Array(pages);
+    this.#taken[0] = 1;
+    this.#free = this.capacity;
+    this.#top = pages - 1;
+  }
+
+  get free(): number {
+    return this.#free;
+  }
+
+  /** Takes `pages` contiguous pages at the lowest place they fit; the first one's index, or undefined. */
+  takeRun(pages: number): number | undefined {
+    const first = firstFit(this.#taken, pages);
+    if (first === undefined) return undefined;
+    this.#taken.fill(1, first, first + pages);
+    this.#free -= pages;
+    return first;
+  }
+
+  /** Takes the highest free page, or undefined. */
+  takePage(): number | undefined {
+    while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
+    if (this.#top === 0) return undefined;
+    this.#taken[this.#top] = 1;
+    this.#free--;
+    return this.#top;
+  }
+
+  /** Gives pages back. A page outside the pool or one that is free already is a bug of the caller: `internal`. */
+  release(first: number, pages: number): void {
+    this.#demandTaken(first, pages);
+    this.#taken.fill(0, first, first + pages);
+    this.#free += pages;
+    this.#top = Math.max(this.#top, first + pages - 1);
+  }
+
+  /**
+   * Asks without taking: would runs of these sizes fit, taken in this order, if the `released` runs were given back
+   * first? An eviction is decided on this answer, so that nothing is evicted in vain.
+   */
+  wouldFit(sizes: readonly number[], released: readonly PageRun[]): boolean {
+    const taken = this.#taken.slice();
+    for (const run of released) {
+      this.#demandTaken(run.first, run.pages);
+      taken.fill(0, run.first, run.first + run.pages);
+    }
+    return sizes.every((pages) => {
+      const first = firstFit(taken, pages);
+      if (first !== undefined) taken.fill(1, first, first + pages);
+      return first !== undefined;
+    });
+  }
+
+  #demandTaken(first: number, pages: number): void {
+    const inside = Number.isInteger(first) && Number.isInteger(pages) && first > 0 && pages > 0;
+    if (!inside || first + pages > this.#taken.length) {
+      throw new MoloraError("internal", `Pages [${first}, ${first + pages}) are not of this pool.`);
+    }
+    const free = this.#taken.subarray(first, first + pages).indexOf(0);
+    if (free >= 0) throw new MoloraError("internal", `Page ${first + free} was given back twice.`);
+  }
+}
+
+/** The lowest start of `pages` zeros in a row. */
+function firstFit(taken: Uint8Array, pages: number): number | undefined {
+  if (!Number.isInteger(pages) || pages < 1) {
+    throw new MoloraError("internal", `A run of ${pages} pages was asked for.`);
+  }
+  let start = taken.indexOf(0);
+  while (start >= 0 && start + pages <= taken.length) {
+    const blocked = taken.subarray(start, start + pages).indexOf(1);
+    if (blocked < 0) return start;
+    start = taken.indexOf(0, start + blocked);
+  }
+  return undefined;
+}
