@@ -8,8 +8,8 @@ const FILE = "config.json";
 type Json = Record<string, unknown>;
 
 /**
- * Reads what transformers' LlamaConfig reads, with its defaults. Token ids that end a generation are those of both
- * files. "MistralForCausalLM" without a sliding window is the same model. Raises `unsupported_architecture` for
+ * Reads what transformers' LlamaConfig reads, with its defaults for all but token ids. The ids of both files end a
+ * generation. "MistralForCausalLM" without a sliding window is the same model. Raises `unsupported_architecture` for
  * whatever would compute something else, `config_invalid` for a field that is missing or makes no sense.
  */
 export function parseHfConfig(json: unknown, generationConfig?: unknown): ModelConfig {
