@@ -1,0 +1,59 @@
+// A Mixture as the text of mixture.json and the bytes of router.safetensors; format.ts reads both back.
+// It knows nothing of folders: the caller puts them where they belong.
+
+import { writeSafetensors } from "../engine/weights/safetensors_write.ts";
+import { FORMAT } from "./format.ts";
+import { gateTensors } from "./gate_tensors.ts";
+import type { GateRule, Mixture, Router } from "./mixture.ts";
+
+export interface MixtureFiles {
+  json: string;
+  /** undefined for routers without tensors. */
+  safetensors: Uint8Array | undefined;
+}
+
+/** Name and hash are not written: the name is the loader's choice, the hash follows from the files. */
+export function writeMixture({ baseModel, experts, router }: Omit<Mixture, "name" | "hash">): MixtureFiles {
+  const json = {
+    format: FORMAT,
+    base_model: {
+      architecture: baseModel.architecture,
+      hidden_size: baseModel.hiddenSize,
+      num_hidden_layers: baseModel.numLayers,
+    },
+    experts,
+    router: describeRouter(router),
+  };
+  return {
+    json: `${JSON.stringify(json, undefined, 2)}\n`,
+    safetensors: router.type === "mlp" ? writeGates(router, baseModel.hiddenSize, experts.length) : undefined,
+  };
+}
+
+function describeRouter(router: Router): Record<string, unknown> {
+  switch (router.type) {
+    case "mlp":
+      return {
+        type: "mlp",
+        hidden_size: router.hiddenSize,
+        activation: "silu",
+        input: "attention_norm",
+        belief: router.belief,
+        ...describeRule(router),
+      };
+    case "vocabulary":
+      return { type: "vocabulary", ranges: router.ranges, default: router.default };
+    default:
+      return { type: router.type, ...describeRule(router) };
+  }
+}
+
+function describeRule({ topK, gate, temperature }: GateRule): Record<string, unknown> {
+  return { top_k: topK, gate, temperature };
+}
+
+function writeGates(router: Router & { type: "mlp" }, inputs: number, experts: number): Uint8Array {
+  const outputs = experts + (router.belief ? 1 : 0);
+  const sizes = { layers: router.layers.length, inputs, hidden: router.hiddenSize, outputs };
+  return writeSafetensors(gateTensors(router.layers, sizes));
+}
