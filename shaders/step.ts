@@ -15,7 +15,9 @@ export interface StepShape {
   maxRank4: number;
   /** Adapters that tokens of this step can meet. */
   adapters: number;
-  /** Widest router gate of this step; 0: nothing is routed. */
+  /** A router chooses for some token. */
+  routed: boolean;
+  /** Widest gate among the routers of this step. */
   gateWidth: number;
 }
 

@@ -1,0 +1,49 @@
+// The pages themselves: one buffer a layer, holding that layer's KV and that layer's share of adapters and routers.
+// It knows nothing of who owns a page (page_pool.ts) nor of what is written into it.
+
+import { type Buffers, VIEW_ALIGNMENT, type View } from "../gpu/buffers.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { ModelConfig } from "../model/config.ts";
+
+/** Positions of KV a page holds. */
+export const PAGE_TOKENS = 16;
+
+/** Bytes of a page: K and V, f32, of PAGE_TOKENS positions in one layer. */
+export function pageBytes(config: ModelConfig): number {
+  return 2 * PAGE_TOKENS * config.numKvHeads * config.headDim * 4;
+}
+
+/** Most pages a pool of this model can have: a layer's buffer must stay bindable, its addresses exact as f32. */
+export function mostPages(config: ModelConfig, gpu: Gpu): number {
+  const bytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize, 16 * 2 ** 24);
+  return Math.floor(bytes / pageBytes(config));
+}
+
+export class DevicePool {
+  readonly layers: readonly View[];
+  readonly pageBytes: number;
+  readonly #gpu: Gpu;
+
+  constructor(gpu: Gpu, buffers: Buffers, config: ModelConfig, pages: number) {
+    this.#gpu = gpu;
+    this.pageBytes = pageBytes(config);
+    this.layers = Array.from({ length: config.numLayers }, (_, i) =>
+      buffers.storage(`pool ${i}`, Math.max(VIEW_ALIGNMENT, pages * this.pageBytes)),
+    );
+  }
+
+  /** Pages a run of so many bytes takes. */
+  pagesFor(bytes: number): number {
+    return Math.ceil(bytes / this.pageBytes);
+  }
+
+  /** Address of a page as kernels take it, in vec4 units. */
+  address(page: number): number {
+    return (page * this.pageBytes) / 16;
+  }
+
+  /** Writes into a layer from a page on, `offset` bytes in. Lands before anything submitted later. */
+  write(layer: number, page: number, data: Float32Array<ArrayBuffer>, offset = 0): void {
+    this.#gpu.queue.writeBuffer(this.layers[layer]!.buffer, page * this.pageBytes + offset, data);
+  }
+}

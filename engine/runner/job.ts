@@ -1,0 +1,16 @@
+// What the runner knows of a request: how to pick its tokens and what to report of them.
+// It knows nothing of text, sockets or who asked.
+
+import type { Sampling } from "../sampling/sampling.ts";
+
+export interface Job {
+  sampling: Sampling;
+  /** Alternatives to report with each generated token; undefined: no log-probabilities. */
+  logprobs: number | undefined;
+  /** The same for the prompt's tokens. */
+  promptLogprobs: number | undefined;
+  /** Report experts and gates of each generated token. */
+  trace: boolean;
+  /** Tokens allowed next, one bit each (bit i of word w: id 32·w + i); undefined: all. Read when a step is built. */
+  allowed: (() => Uint32Array | undefined) | undefined;
+}

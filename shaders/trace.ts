@@ -1,0 +1,19 @@
+// Collects the routing of the tokens whose logits are wanted, so that the host can show it. See trace.wgsl.
+// It knows nothing of experts' names.
+
+import type { Grid } from "../engine/gpu/program.ts";
+import { type Build, compose } from "./compose.ts";
+import { LOGIT_ROW_WORDS } from "./sample.ts";
+import type { StepShape } from "./step.ts";
+
+const OWN = { rows: "read", table: "read", trace: "read_write" } as const;
+
+export function trace(facts: { layers: number; maxTokens: number; entries: number }): Build {
+  const { layers, maxTokens, entries } = facts;
+  const constants = { LAYERS: layers, MAX_TOKENS: maxTokens, ENTRIES: entries, LOGIT_ROW: LOGIT_ROW_WORDS };
+  return compose("trace", OWN, constants);
+}
+
+export function traceGrid(shape: StepShape): Grid {
+  return [shape.rows, 1, 1];
+}
