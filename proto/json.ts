@@ -1,0 +1,12 @@
+// Messages as JSON text: the encoding to read by eye and to speak from a shell.
+// It knows nothing of what a message may hold; the validator does.
+
+import { codec } from "./codec.ts";
+
+export const jsonCodec = codec("molora.v1.json", {
+  write: (message) => JSON.stringify(message),
+  read(frame) {
+    if (typeof frame !== "string") throw new Error("a binary frame");
+    return JSON.parse(frame);
+  },
+});

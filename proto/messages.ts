@@ -1,0 +1,159 @@
+// The messages of the wire, as TypeScript sees them: one discriminated union a side, `type` fixes the payload.
+// It knows nothing of bytes (the codecs) nor of limits (contract.ts); molora.proto says the same for other languages.
+
+import type {
+  AdapterReport,
+  EngineStats,
+  FinishReason,
+  GenerateRequest,
+  Generation,
+  MixtureReport,
+  Timings,
+  TokenLogprob,
+  Usage,
+} from "../engine/api.ts";
+
+/** Names every message carries: the request it belongs to, chosen by the client, unique among its open requests. */
+interface Correlated {
+  id: string;
+}
+
+export interface GenerateMessage extends Correlated, GenerateRequest {
+  type: "generate";
+}
+/** `id` is that of the request to cancel; the cancelled request answers, with `done` or `error`. */
+export interface CancelMessage extends Correlated {
+  type: "cancel";
+}
+export interface AdapterListMessage extends Correlated {
+  type: "adapter_list";
+}
+export interface AdapterLoadMessage extends Correlated {
+  type: "adapter_load";
+  name: string;
+  /** Relative to the server's adapter folder. Default: `name`. */
+  path?: string;
+}
+export interface AdapterUnloadMessage extends Correlated {
+  type: "adapter_unload";
+  name: string;
+}
+export interface MixtureListMessage extends Correlated {
+  type: "mixture_list";
+}
+export interface MixtureLoadMessage extends Correlated {
+  type: "mixture_load";
+  name: string;
+  /** Relative to the server's mixture folder. Default: `name`. */
+  path?: string;
+}
+export interface MixtureUnloadMessage extends Correlated {
+  type: "mixture_unload";
+  name: string;
+}
+export interface StatsMessage extends Correlated {
+  type: "stats";
+}
+
+export type ClientMessage =
+  | GenerateMessage
+  | CancelMessage
+  | AdapterListMessage
+  | AdapterLoadMessage
+  | AdapterUnloadMessage
+  | MixtureListMessage
+  | MixtureLoadMessage
+  | MixtureUnloadMessage
+  | StatsMessage;
+
+/** The request is queued. `experts` is the table that traces of this request index. */
+export interface AcceptedMessage extends Correlated {
+  type: "accepted";
+  promptTokens: number;
+  generations: Generation[];
+  experts: string[];
+}
+
+/** One token's experts and gates in every layer, flattened; trace.ts packs and unpacks it. */
+export interface PackedTrace {
+  /** Experts of each layer; one entry alone holds for every layer. */
+  perLayer: number[];
+  /** Indices into the `experts` of `accepted`, layer after layer. */
+  experts: number[];
+  /** float32, parallel to `experts`; empty: every gate is 1. */
+  gates: number[];
+}
+
+/** Tokens `index`, `index + 1`, …: `text` becomes readable with the last of `ids`. */
+export interface TokenMessage extends Correlated {
+  type: "token";
+  index: number;
+  ids: number[];
+  text: string;
+  /** One an id, when asked for. */
+  logprobs?: TokenLogprob[];
+  /** One an id, when asked for. */
+  traces?: PackedTrace[];
+}
+
+export interface DoneMessage extends Correlated {
+  type: "done";
+  finishReason: FinishReason;
+  /** The stop string that ended it. */
+  stopString?: string;
+  /** The stop id that ended it. */
+  stopId?: number;
+  text: string;
+  usage: Usage;
+  timings: Timings;
+  generations: Generation[];
+  promptLogprobs?: TokenLogprob[];
+}
+
+/** Without `id`: about the frame or the connection, not about an open request. */
+export interface ErrorReply {
+  type: "error";
+  id?: string;
+  /** A code of engine/errors.ts; a newer server may know more codes. */
+  code: string;
+  message: string;
+  remedy?: string;
+  details?: Record<string, unknown>;
+}
+
+export interface AdaptersMessage extends Correlated {
+  type: "adapters";
+  adapters: AdapterReport[];
+}
+export interface MixturesMessage extends Correlated {
+  type: "mixtures";
+  mixtures: MixtureReport[];
+}
+export interface StatsReply extends Correlated {
+  type: "stats";
+  stats: EngineStats;
+}
+/** Exactly one of the reports. */
+export interface LoadedMessage extends Correlated {
+  type: "loaded";
+  adapter?: AdapterReport;
+  mixture?: MixtureReport;
+}
+export interface UnloadedMessage extends Correlated {
+  type: "unloaded";
+  name: string;
+}
+
+export type ServerMessage =
+  | AcceptedMessage
+  | TokenMessage
+  | DoneMessage
+  | ErrorReply
+  | AdaptersMessage
+  | MixturesMessage
+  | StatsReply
+  | LoadedMessage
+  | UnloadedMessage;
+
+/** What one socket carries: text frames for JSON, binary frames for the others. */
+export type Frame = string | Uint8Array;

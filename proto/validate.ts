@@ -1,0 +1,213 @@
+// The one check every message passes, whatever carried it: plain values in, a clean typed message out, or an error.
+// It knows nothing of encodings and of what a request means to the engine (whether an adapter exists, say).
+
+import type { GenerateRequest } from "../engine/api.ts";
+import { type ErrorCode, MoloraError } from "../engine/errors.ts";
+import { CLIENT_MESSAGES, GENERATE_REQUEST, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
+import type { ClientMessage, ServerMessage } from "./messages.ts";
+import type { ObjectSpec, Spec } from "./schema.ts";
+
+/** How deep a JSON object (an error's `details`) may nest. */
+export const MAX_JSON_DEPTH = 16;
+
+/** What holds for a whole message: who reads it, and what a refusal should name. */
+interface Reading {
+  /** Unknown fields: refused from a client (a misspelt setting must not be ignored), skipped from a newer server. */
+  unknownFields: "refuse" | "skip";
+  requestId: string | undefined;
+}
+
+/** @throws MoloraError `bad_request`, `unknown_field`, `unknown_message`; `details.requestId` where one was readable. */
+export function validateClient(raw: unknown): ClientMessage {
+  return validateMessage(CLIENT_MESSAGES, raw, "refuse") as unknown as ClientMessage;
+}
+
+/** As validateClient, for what a server says; fields this version does not know are left out. */
+export function validateServer(raw: unknown): ServerMessage {
+  return validateMessage(SERVER_MESSAGES, raw, "skip") as unknown as ServerMessage;
+}
+
+/** A request without envelope, as HTTP and other front ends receive it. */
+export function validateRequest(raw: unknown): GenerateRequest {
+  return checkObject(GENERATE_REQUEST, raw, "", { unknownFields: "refuse", requestId: undefined });
+}
+
+function validateMessage(
+  table: MessageTable,
+  raw: unknown,
+  unknownFields: Reading["unknownFields"],
+): Record<string, unknown> {
+  if (!isRecord(raw)) throw new MoloraError("bad_request", `a message must be an object, got ${show(raw)}`);
+  const reading: Reading = { unknownFields, requestId: readableId(raw.id) };
+  const { type, ...payload } = raw;
+  if (typeof type !== "string" || !Object.hasOwn(table, type)) {
+    throw refusal("unknown_message", `there is no message of type ${show(type)}`, "type", reading, {
+      remedy: `Set "type" to one of: ${Object.keys(table).join(", ")}.`,
+    });
+  }
+  return { type, ...checkObject<Record<string, unknown>>(table[type].spec, payload, "", reading) };
+}
+
+function readableId(id: unknown): string | undefined {
+  return typeof id === "string" && id !== "" && id.length <= 128 && isWellFormed(id) ? id : undefined;
+}
+
+function checkObject<T>(spec: ObjectSpec, raw: unknown, path: string, reading: Reading): T {
+  if (!isRecord(raw)) throw mismatch("an object", raw, path, reading);
+  if (reading.unknownFields === "refuse") refuseUnknown(spec, raw, path, reading);
+  const clean: Record<string, unknown> = {};
+  for (const [name, field] of Object.entries(spec.fields)) {
+    const value = Object.hasOwn(raw, name) ? raw[name] : undefined;
+    const at = path === "" ? name : `${path}.${name}`;
+    if (value !== undefined) {
+      const checked = check(field.spec, value, at, reading);
+      if (field.optional && Array.isArray(checked) && checked.length === 0) continue;
+      clean[name] = checked;
+    } else if (!field.optional) {
+      if (field.spec.kind !== "list") throw refusal("bad_request", `"${at}" is missing`, at, reading);
+      clean[name] = [];
+    }
+  }
+  checkGroups(spec, clean, path, reading);
+  return clean as T;
+}
+
+function refuseUnknown(spec: ObjectSpec, raw: Record<string, unknown>, path: string, reading: Reading): void {
+  for (const name of Object.keys(raw)) {
+    if (Object.hasOwn(spec.fields, name)) continue;
+    const printable = name.length <= 64 && isWellFormed(name) ? name : "?";
+    const at = path === "" ? printable : `${path}.${printable}`;
+    throw refusal("unknown_field", `${spec.message} has no field ${show(name)}`, at, reading, {
+      remedy: `Its fields are: ${Object.keys(spec.fields).join(", ")}.`,
+    });
+  }
+}
+
+function checkGroups(spec: ObjectSpec, clean: Record<string, unknown>, path: string, reading: Reading): void {
+  const set = (group: readonly string[]) => group.filter((name) => clean[name] !== undefined);
+  for (const group of spec.atMostOne) {
+    const given = set(group);
+    if (given.length > 1) {
+      throw refusal("bad_request", `${given.join(" and ")} exclude each other`, path || given[1], reading, {
+        remedy: `Give at most one of: ${group.join(", ")}.`,
+      });
+    }
+  }
+  for (const group of spec.exactlyOne) {
+    const given = set(group);
+    if (given.length === 1) continue;
+    const why =
+      given.length === 0 ? `none of ${group.join(", ")} is given` : `${given.join(" and ")} exclude each other`;
+    throw refusal("bad_request", why, path || (given[1] ?? group[0]), reading, {
+      remedy: `Give exactly one of: ${group.join(", ")}; an empty list counts as absent.`,
+    });
+  }
+}
+
+function check(spec: Spec, value: unknown, path: string, reading: Reading): unknown {
+  switch (spec.kind) {
+    case "object":
+      return checkObject(spec, value, path, reading);
+    case "list":
+      if (!Array.isArray(value)) throw mismatch("a list", value, path, reading);
+      if (value.length > spec.max) throw mismatch(`a list of at most ${spec.max}`, value, path, reading);
+      return Array.from(value, (item, i) => check(spec.of, item, `${path}[${i}]`, reading));
+    case "string":
+      return checkString(spec, value, path, reading);
+    case "boolean":
+      if (typeof value !== "boolean") throw mismatch("true or false", value, path, reading);
+      return value;
+    case "integer":
+      if (!Number.isSafeInteger(value) || (value as number) < spec.min || (value as number) > spec.max) {
+        throw mismatch(`an integer from ${spec.min} to ${spec.max}`, value, path, reading);
+      }
+      return withoutNegativeZero(value as number);
+    case "number":
+      return checkNumber(spec, value, path, reading);
+    case "json":
+      if (!isRecord(value)) throw mismatch("an object", value, path, reading);
+      return cloneJson(value, path, reading, MAX_JSON_DEPTH);
+  }
+}
+
+function checkString(spec: Spec & { kind: "string" }, value: unknown, path: string, reading: Reading): string {
+  if (typeof value !== "string") throw mismatch("a string", value, path, reading);
+  if (spec.oneOf !== undefined && !spec.oneOf.includes(value)) {
+    throw mismatch(`one of ${spec.oneOf.join(", ")}`, value, path, reading);
+  }
+  if (value.length < spec.min || value.length > spec.max) {
+    throw mismatch(`a string of ${spec.min} to ${spec.max} characters`, value, path, reading);
+  }
+  return wellFormed(value, path, reading);
+}
+
+function checkNumber(spec: Spec & { kind: "number" }, value: unknown, path: string, reading: Reading): number {
+  const inside =
+    typeof value === "number" && (spec.aboveMin ? value > spec.min : value >= spec.min) && value <= spec.max;
+  if (!inside) throw mismatch(range(spec), value, path, reading);
+  return withoutNegativeZero(spec.wire === "float" ? Math.fround(value) : value);
+}
+
+function range(spec: Spec & { kind: "number" }): string {
+  if (spec.max > 1e30) return "a finite number";
+  return `a number ${spec.aboveMin ? "above" : "from"} ${spec.min} ${spec.aboveMin ? "and up to" : "to"} ${spec.max}`;
+}
+
+/** A copy of plain JSON; anything else in it is refused. */
+function cloneJson(value: unknown, path: string, reading: Reading, depth: number): unknown {
+  if (value === null || typeof value === "boolean") return value;
+  if (typeof value === "string") return wellFormed(value, path, reading);
+  if (typeof value === "number" && Number.isFinite(value)) return withoutNegativeZero(value);
+  if (depth === 0) throw mismatch(`nested at most ${MAX_JSON_DEPTH} deep`, value, path, reading);
+  if (Array.isArray(value)) return Array.from(value, (item, i) => cloneJson(item, `${path}[${i}]`, reading, depth - 1));
+  if (!isRecord(value)) throw mismatch("a JSON value", value, path, reading);
+  // "__proto__" as an assigned key would set the copy's prototype.
+  if (Object.hasOwn(value, "__proto__")) throw mismatch(`without a key "__proto__"`, value, path, reading);
+  const copy: Record<string, unknown> = {};
+  for (const [key, item] of Object.entries(value)) {
+    copy[wellFormed(key, path, reading)] = cloneJson(item, path, reading, depth - 1);
+  }
+  return copy;
+}
+
+/** Half a surrogate pair has no UTF-8, so it could not travel in every encoding. */
+function wellFormed(text: string, path: string, reading: Reading): string {
+  if (!isWellFormed(text)) throw mismatch("well-formed Unicode", text, path, reading);
+  return text;
+}
+
+const isWellFormed = (text: string) => !/\p{Surrogate}/u.test(text);
+
+/** JSON has no -0. */
+function withoutNegativeZero(value: number): number {
+  return value + 0;
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  const prototype = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+function mismatch(expected: string, value: unknown, path: string, reading: Reading): MoloraError {
+  return refusal("bad_request", `"${path}" must be ${expected}, got ${show(value)}`, path, reading);
+}
+
+function refusal(
+  code: ErrorCode,
+  message: string,
+  field: string,
+  reading: Reading,
+  info: { remedy?: string } = {},
+): MoloraError {
+  const details = { field, ...(reading.requestId === undefined ? {} : { requestId: reading.requestId }) };
+  return new MoloraError(code, message, { ...info, details });
+}
+
+/** A value as a message names it: short, and never the whole of a long input. */
+function show(value: unknown): string {
+  if (typeof value === "string") return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value);
+  if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (typeof value === "object" && value !== null) return "an object";
+  return value === undefined ? "nothing" : String(value);
+}
