@@ -1,0 +1,65 @@
+// Conversations to the text a model was trained to continue, by its own Jinja template.
+// It knows nothing of ids, nor of Jinja: the library brings raise_exception, strftime_now, tojson and range.
+
+import { Template } from "@huggingface/jinja";
+import type { ChatMessage } from "../api.ts";
+import { MoloraError } from "../errors.ts";
+import type { Tokenizer } from "./tokenizer.ts";
+
+export interface ChatOptions {
+  /** End with the header of an assistant's turn, so that the model writes that turn. */
+  addGenerationPrompt: boolean;
+  /** JSON schemas of functions the model may call. */
+  tools?: readonly Record<string, unknown>[];
+}
+
+const compiled = new WeakMap<Tokenizer, Template>();
+
+/**
+ * Encode the result with `{ addBos: false }`. As in transformers, message text is not escaped: a special token spelt
+ * out in it becomes that token. Raises `chat_template_missing`, `chat_template_failed` (a template that does not
+ * parse, or that refuses these messages, with its own words).
+ */
+export function renderChat(tokenizer: Tokenizer, messages: readonly ChatMessage[], options: ChatOptions): string {
+  const template = compiledTemplate(tokenizer);
+  try {
+    return template.render({
+      messages,
+      tools: options.tools ?? null,
+      documents: null,
+      add_generation_prompt: options.addGenerationPrompt,
+      ...namedToken(tokenizer, "bos_token", tokenizer.bosId),
+      ...namedToken(tokenizer, "eos_token", tokenizer.eosId),
+    });
+  } catch (cause) {
+    throw failed("the chat template refused these messages", cause, "Send messages in the order and roles it takes.");
+  }
+}
+
+function compiledTemplate(tokenizer: Tokenizer): Template {
+  if (tokenizer.chatTemplate === undefined) {
+    throw new MoloraError("chat_template_missing", "this model has no chat template", {
+      remedy: "Send a raw prompt, or put a chat_template.jinja beside the model.",
+    });
+  }
+  let template = compiled.get(tokenizer);
+  if (template === undefined) {
+    try {
+      template = new Template(tokenizer.chatTemplate);
+    } catch (cause) {
+      throw failed("the chat template does not parse", cause, "Send a raw prompt, or mend the template.");
+    }
+    compiled.set(tokenizer, template);
+  }
+  return template;
+}
+
+/** A token the model lacks is left undefined, as templates expect. */
+function namedToken(tokenizer: Tokenizer, name: string, id: number | undefined): Record<string, string> {
+  return id === undefined ? {} : { [name]: tokenizer.tokenText(id) };
+}
+
+function failed(what: string, cause: unknown, remedy: string): MoloraError {
+  const reason = cause instanceof Error ? cause.message : String(cause);
+  return new MoloraError("chat_template_failed", `${what}: ${reason}`, { remedy, cause });
+}

@@ -1,0 +1,61 @@
+// The pre-tokenizers a GGUF names in `tokenizer.ggml.pre`, as llama.cpp knows them.
+// It knows nothing of the rest of the metadata; patterns follow the tokenizer.json each name was made for.
+
+import { GPT2_PATTERN } from "./pre_tokenizer.ts";
+import { tokenizerInvalid } from "./spec.ts";
+
+export interface GgufPre {
+  /** Applied one after another, each within the pieces the one before left. */
+  patterns: readonly string[];
+  /** A piece that is a token as it stands is taken whole, whatever the merges say. */
+  ignoreMerges?: boolean;
+  /** Whether BOS goes before a text where the file does not say. */
+  addBos?: boolean;
+  /** Unicode normalisation the model was trained with. */
+  normalizer?: "NFC";
+}
+
+/** Llama 3, Qwen 2 and their kin differ only in how many digits stay together. */
+const wordsAndDigits = (digits: string) =>
+  `(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|${digits}` +
+  "| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+const TEKKEN_UPPER = "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]";
+const TEKKEN_LOWER = "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]";
+const TEKKEN_PATTERN =
+  `[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}*${TEKKEN_LOWER}+|[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}+${TEKKEN_LOWER}*` +
+  "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
+const DEFAULT: GgufPre = {
+  patterns: ["[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_PATTERN, "\\p{N}+", "[0-9][0-9][0-9]"],
+};
+const GPT2: GgufPre = { patterns: [GPT2_PATTERN] };
+const DIGIT_BY_DIGIT: GgufPre = { patterns: ["\\p{N}", GPT2_PATTERN] };
+const LLAMA3: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")], ignoreMerges: true, addBos: true };
+const QWEN2: GgufPre = { patterns: [wordsAndDigits("\\p{N}")], normalizer: "NFC" };
+const TEKKEN: GgufPre = { patterns: [TEKKEN_PATTERN], ignoreMerges: true, addBos: true };
+
+const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
+  ["default", DEFAULT],
+  ["gpt-2", GPT2],
+  ["smollm", DIGIT_BY_DIGIT],
+  ["starcoder", DIGIT_BY_DIGIT],
+  ["refact", DIGIT_BY_DIGIT],
+  ["command-r", DIGIT_BY_DIGIT],
+  ["llama-bpe", LLAMA3],
+  ["llama3", LLAMA3],
+  ["llama-v3", LLAMA3],
+  ["qwen2", QWEN2],
+  ["deepseek-r1-qwen", QWEN2],
+  ["tekken", TEKKEN],
+]);
+
+/** Throws `tokenizer_invalid` for a name it does not know: guessed cuts would give other tokens, and worse text. */
+export function ggufPre(name: string): GgufPre {
+  const pre = KNOWN.get(name);
+  if (pre !== undefined) return pre;
+  throw tokenizerInvalid(`pre-tokenizer "${name}" is not supported`, {
+    remedy: "Use the model's Hugging Face folder, whose tokenizer.json says how text is cut.",
+    details: { supported: [...KNOWN.keys()] },
+  });
+}

@@ -1,0 +1,52 @@
+// What every source of a tokenizer is turned into before one is built: tokenizer.json and the facts that lie beside it.
+// It knows nothing of where they came from (huggingface.ts, gguf.ts) nor of how text is encoded (tokenizer.ts).
+
+import { type ErrorInfo, MoloraError } from "../errors.ts";
+
+export type JsonObject = Record<string, unknown>;
+
+export interface TokenizerSpec {
+  /** In the form of a Hugging Face tokenizer.json whose model is BPE. */
+  json: TokenizerJson;
+  /** Token text by id; undefined where an id has no token. */
+  tokens: readonly (string | undefined)[];
+  bosId: number | undefined;
+  eosId: number | undefined;
+  /** Jinja source. */
+  chatTemplate: string | undefined;
+}
+
+/** The parts of tokenizer.json that are read here; the rest is the tokenizers library's business. */
+export interface TokenizerJson {
+  added_tokens: AddedToken[];
+  normalizer: unknown;
+  pre_tokenizer: unknown;
+  post_processor: unknown;
+  decoder: unknown;
+  model: JsonObject;
+}
+
+export interface AddedToken {
+  id: number;
+  content: string;
+  /** Control tokens: recognised in text, left out of decoded text on request. */
+  special: boolean;
+  [property: string]: unknown;
+}
+
+export function isObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** An error about the model's tokenizer files. */
+export function tokenizerInvalid(message: string, info?: ErrorInfo): MoloraError {
+  return new MoloraError("tokenizer_invalid", `tokenizer: ${message}`, info);
+}
+
+/** A post-processor that puts `bos` before and `eos` after a text, where given. */
+export function surroundingTokens(bos: string | undefined, eos: string | undefined): JsonObject {
+  const special = (token: string | undefined) =>
+    token === undefined ? [] : [{ SpecialToken: { id: token, type_id: 0 } }];
+  const single = [...special(bos), { Sequence: { id: "A", type_id: 0 } }, ...special(eos)];
+  return { type: "TemplateProcessing", single, pair: single, special_tokens: {} };
+}

@@ -1,0 +1,84 @@
+// The bytes a token stands for, by the kind of decoder its tokenizer has.
+// It knows nothing of ids, of special tokens or of text: bytes become text in detokenizer.ts and tokenizer.ts.
+
+import { isObject, tokenizerInvalid } from "./spec.ts";
+
+export interface TokenBytes {
+  /** Bytes of an ordinary token, from its text in the vocabulary. */
+  bytes(token: string): Uint8Array;
+  /** A decoded text loses one leading space: the dummy prefix that SentencePiece encoding put there. */
+  trimsLeadingSpace: boolean;
+}
+
+/** Reads tokenizer.json's `decoder`. Throws `tokenizer_invalid` for a kind that bytes cannot be told for. */
+export function tokenBytes(decoder: unknown): TokenBytes {
+  const parts = flatten(decoder);
+  if (parts.some((part) => part.type === "ByteLevel")) return { bytes: byteLevelBytes, trimsLeadingSpace: false };
+  const replacements: [string, string][] = [];
+  let byteFallback = false;
+  let trimsLeadingSpace = false;
+  for (const part of parts) {
+    if (part.type === "ByteFallback") {
+      byteFallback = true;
+    } else if (part.type === "Replace" && isObject(part.pattern) && typeof part.pattern.String === "string") {
+      replacements.push([part.pattern.String, String(part.content ?? "")]);
+    } else if (part.type === "Metaspace") {
+      replacements.push([String(part.replacement ?? "▁"), " "]);
+      trimsLeadingSpace = part.prepend_scheme !== "never";
+    } else if (part.type === "Strip" && part.content === " " && Number(part.start) <= 1 && !part.stop) {
+      trimsLeadingSpace = part.start === 1;
+    } else if (part.type !== "Fuse") {
+      throw unsupported(part.type);
+    }
+  }
+  const bytes = (token: string) =>
+    (byteFallback ? fallbackByte(token) : undefined) ??
+    utf8(replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token));
+  return { bytes, trimsLeadingSpace };
+}
+
+function flatten(decoder: unknown): Record<string, unknown>[] {
+  if (!isObject(decoder)) throw unsupported(decoder === null || decoder === undefined ? "none" : typeof decoder);
+  if (decoder.type !== "Sequence") return [decoder];
+  if (!Array.isArray(decoder.decoders)) throw unsupported("Sequence without decoders");
+  return decoder.decoders.flatMap(flatten);
+}
+
+function unsupported(kind: unknown) {
+  return tokenizerInvalid(`decoder "${kind}" is not supported`, {
+    remedy: "Use a model whose tokenizer is byte-level BPE or SentencePiece BPE with byte fallback.",
+  });
+}
+
+const encoder = new TextEncoder();
+
+export function utf8(text: string): Uint8Array {
+  return encoder.encode(text);
+}
+
+/** "<0x0A>" → one byte, as SentencePiece writes characters outside its vocabulary. */
+function fallbackByte(token: string): Uint8Array | undefined {
+  const digits = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1];
+  return digits === undefined ? undefined : Uint8Array.of(Number.parseInt(digits, 16));
+}
+
+/** Byte-level tokens spell each byte as one character; a token with any other character is itself. */
+function byteLevelBytes(token: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of token) {
+    const byte = byteOfCharacter.get(character);
+    if (byte === undefined) return utf8(token);
+    bytes.push(byte);
+  }
+  return Uint8Array.from(bytes);
+}
+
+/** GPT-2's alphabet: printable Latin-1 bytes are themselves, the others follow from U+0100 in order. */
+const byteOfCharacter: ReadonlyMap<string, number> = (() => {
+  const printable = (byte: number) =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
+  let next = 0x100;
+  const alphabet = new Map<string, number>();
+  for (let byte = 0; byte < 256; byte++) alphabet.set(String.fromCharCode(printable(byte) ? byte : next++), byte);
+  return alphabet;
+})();
