@@ -6,6 +6,8 @@ export type BindingType = "uniform" | "read" | "read_write";
 /** What is fixed when a kernel is written. `bindings` are @group(0), @binding(index), in this order. */
 export interface Kernel<Name extends string = string> {
   readonly name: string;
+  /** WGSL extensions the parts need ("subgroups"); the device must have the features of the same names. */
+  readonly enables?: readonly GPUFeatureName[];
   /** URLs of the WGSL texts, joined in order after the constants. */
   readonly parts: readonly string[];
   readonly bindings: Readonly<Record<Name, BindingType>>;

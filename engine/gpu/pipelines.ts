@@ -37,7 +37,8 @@ export class PipelineCache {
 
   async #compile<Name extends string>(kernel: Kernel<Name>, constants: Constants): Promise<Pipeline<Name>> {
     const parts = await Promise.all(kernel.parts.map((url) => this.#text(url)));
-    const code = constantsText(constants) + parts.join("\n");
+    const enables = (kernel.enables ?? []).map((name) => `enable ${name};\n`).join("");
+    const code = enables + constantsText(constants) + parts.join("\n");
     const module = this.#device.createShaderModule({ label: kernel.name, code });
     const types: BindingType[] = Object.values(kernel.bindings);
     const layout = this.#device.createBindGroupLayout({

@@ -14,7 +14,7 @@ fn dequantized(row: u32, chunk: u32) -> array<vec4f, PARTS> {
   );
 }
 
-fn weights4(row: u32, column4: u32) -> vec4f {
+fn weights_4(row: u32, column4: u32) -> vec4f {
   let v = quants[row * CHUNKS + column4 / 2u];
   let half = select(v.xy, v.zw, (column4 & 1u) == 1u);
   return vec4f(unpack2x16float(half.x), unpack2x16float(half.y));

@@ -9,6 +9,6 @@ fn dequantized(row: u32, chunk: u32) -> array<vec4f, PARTS> {
   return array(quants[row * CHUNKS + chunk]);
 }
 
-fn weights4(row: u32, column4: u32) -> vec4f {
+fn weights_4(row: u32, column4: u32) -> vec4f {
   return quants[row * CHUNKS + column4];
 }

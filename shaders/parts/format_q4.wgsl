@@ -30,7 +30,7 @@ fn affine(word: u32, scale: vec2f) -> vec4f {
   return fma(vec4f(scale.x), vec4f(unpack4xU8(word)), vec4f(scale.y));
 }
 
-fn weights4(row: u32, column4: u32) -> vec4f {
+fn weights_4(row: u32, column4: u32) -> vec4f {
   let block = row * CHUNKS + column4 / 8u;
   let word = quants[block][column4 % 4u] >> (((column4 / 4u) & 1u) * 4u);
   return affine(word & NIBBLES, unpack2x16float(scales[block]));

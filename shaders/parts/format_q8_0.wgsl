@@ -18,7 +18,7 @@ fn dequantized(row: u32, chunk: u32) -> array<vec4f, PARTS> {
   );
 }
 
-fn weights4(row: u32, column4: u32) -> vec4f {
+fn weights_4(row: u32, column4: u32) -> vec4f {
   let word = quants[row * CHUNKS + column4 / 4u][column4 % 4u];
   return bitcast<f32>(scales[row * BLOCKS + column4 / 8u]) * vec4f(unpack4xI8(word));
 }

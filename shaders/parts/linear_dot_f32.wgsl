@@ -2,14 +2,15 @@
 
 @group(0) @binding(3) var<storage, read> x: array<vec4f>;
 
+const DOT_CHUNKS = CHUNKS;
 alias Weights = array<vec4f, PARTS>;
 alias Activations = array<vec4f, PARTS>;
 
-fn loadWeights(row: u32, chunk: u32) -> Weights {
+fn load_weights(row: u32, chunk: u32) -> Weights {
   return dequantized(row, chunk);
 }
 
-fn loadActivations(token: u32, chunk: u32) -> Activations {
+fn load_activations(token: u32, chunk: u32) -> Activations {
   let at = (token * CHUNKS + chunk) * PARTS;
   var values: Activations;
   for (var i = 0u; i < PARTS; i++) {

@@ -4,17 +4,17 @@
 @group(0) @binding(3) var<storage, read> x: array<vec4u>;
 @group(0) @binding(4) var<storage, read> xs: array<vec2f>;
 
-const BLOCK_CHUNKS = u32(COLS / 32);
+const DOT_CHUNKS = BLOCKS;
 
 alias Weights = PackedBlock;
 alias Activations = PackedBlock;
 
-fn loadWeights(row: u32, block: u32) -> Weights {
+fn load_weights(row: u32, block: u32) -> Weights {
   return quantized(row, block);
 }
 
-fn loadActivations(token: u32, block: u32) -> Activations {
-  let at = token * BLOCK_CHUNKS + block;
+fn load_activations(token: u32, block: u32) -> Activations {
+  let at = token * BLOCKS + block;
   return PackedBlock(x[2u * at], x[2u * at + 1u], xs[at]);
 }
 

@@ -1,0 +1,91 @@
+// One linear layer on the device for tests and benchmarks: weights of any stored type, activations, outputs.
+// It knows nothing of what is checked or timed.
+
+import type { Buffers, View } from "../../engine/gpu/buffers.ts";
+import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { type LinearWeights, uploadLinear, type WeightDtype } from "../../engine/model/linear_weights.ts";
+import { dequantizeRows } from "../../engine/weights/dequantize.ts";
+import { encodeFloat16 } from "../../engine/weights/float16.ts";
+import { STORED, type StoredTensor, type StoredType } from "../../engine/weights/tensor.ts";
+import { STEP_BYTES } from "../../shaders/step.ts";
+import { randomFloats } from "./device.ts";
+
+/** A matrix of random weights, stored as a file would store it, whose values are about ±1. */
+export function randomTensor(type: StoredType, rows: number, cols: number, seed: number): StoredTensor {
+  const { bytes: size, elements } = STORED[type];
+  const rowBytes = (cols / elements) * size;
+  const bytes = randomBytes(type, rows * cols, seed);
+  return {
+    name: `random ${type}`,
+    type,
+    shape: [rows, cols],
+    bytes: bytes.length,
+    readRows: async (from, to) => bytes.subarray(from * rowBytes, to * rowBytes),
+  };
+}
+
+function randomBytes(type: StoredType, count: number, seed: number): Uint8Array {
+  const { bytes: size, elements } = STORED[type];
+  const random = randomFloats(count, seed);
+  if (type === "f32") return new Uint8Array(random.buffer);
+  const words = new Uint32Array(random.buffer);
+  if (type === "bf16") return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
+  if (type === "f16") return new Uint8Array(Uint16Array.from(random, encodeFloat16).buffer);
+  const bytes = new Uint8Array((count / elements) * size).map((_, i) => (random[i % count] + 1) * 128);
+  const largest = type === "q8_0" ? 128 : 8;
+  for (let at = 0; at < bytes.length; at += size) {
+    const d = (1 + random[at / size] / 2) / largest;
+    storeHalf(bytes, at, d);
+    if (type === "q4_1") storeHalf(bytes, at + 2, -7 * d);
+  }
+  return bytes;
+}
+
+function storeHalf(bytes: Uint8Array, at: number, value: number): void {
+  const half = encodeFloat16(value);
+  bytes[at] = half & 0xff;
+  bytes[at + 1] = half >> 8;
+}
+
+/** The values of whole tensors joined by rows. */
+export async function valuesOf(parts: readonly StoredTensor[]): Promise<Float32Array> {
+  const values = new Float32Array(parts.reduce((sum, { shape }) => sum + shape[0] * shape[1], 0));
+  let at = 0;
+  for (const { type, shape, readRows } of parts) {
+    const count = shape[0] * shape[1];
+    dequantizeRows(type, await readRows(0, shape[0]), values.subarray(at, at + count));
+    at += count;
+  }
+  return values;
+}
+
+export interface LinearCase {
+  weights: LinearWeights;
+  /** [maxTokens, cols] */
+  x: Float32Array<ArrayBuffer>;
+  /** step, x (f32), xq, xs. */
+  views: { step: View; x: View; xq: View; xs: View };
+}
+
+export async function linearCase(
+  gpu: Gpu,
+  buffers: Buffers,
+  parts: readonly StoredTensor[],
+  maxTokens: number,
+  dtype: WeightDtype = "auto",
+): Promise<LinearCase> {
+  const weights = await uploadLinear(gpu, buffers, parts, dtype);
+  const x = randomFloats(maxTokens * weights.cols, 7);
+  const views = {
+    step: buffers.uniform("step", STEP_BYTES),
+    x: buffers.from("x", x),
+    xq: buffers.storage("xq", x.length),
+    xs: buffers.storage("xs", x.length / 4),
+  };
+  return { weights, x, views };
+}
+
+/** Fills the step's uniform. */
+export function writeStep(gpu: Gpu, step: View, tokens: number, rows: number, entries: number): void {
+  gpu.queue.writeBuffer(step.buffer, step.offset, new Uint32Array([tokens, 0, rows, entries]));
+}
