@@ -2,6 +2,7 @@
 // It knows nothing of the file's bytes; tensors are asked only for their names and shapes.
 
 import type { GgufValue } from "../weights/gguf.ts";
+import { shown } from "../weights/shown.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { checkConfig, configInvalid, unsupportedArchitecture } from "./check_config.ts";
 import type { ModelConfig, RopeScaling } from "./config.ts";
@@ -16,7 +17,8 @@ type Metadata = ReadonlyMap<string, GgufValue>;
 export function ggufConfig(metadata: Metadata, tensors: TensorSource): ModelConfig {
   const file = tensors.name;
   const architecture = metadata.get("general.architecture");
-  if (architecture !== "llama") throw unsupportedArchitecture(file, `architecture ${architecture ?? "(none named)"}`);
+  if (architecture !== "llama")
+    throw unsupportedArchitecture(file, `architecture ${shown(architecture ?? "(none named)")}`);
   refuseVariants(file, metadata, tensors);
   const read = (key: string, fallback?: number) => number(file, metadata, key, fallback);
   const hiddenSize = read("llama.embedding_length");
@@ -63,7 +65,7 @@ function refuseVariants(file: string, metadata: Metadata, { tensors, unsupported
 function ropeScaling(file: string, metadata: Metadata): RopeScaling {
   const type = metadata.get("llama.rope.scaling.type") ?? "none";
   if (type === "none") return { type: "none" };
-  if (type !== "linear") throw unsupportedArchitecture(file, `RoPE scaling ${type}`);
+  if (type !== "linear") throw unsupportedArchitecture(file, `RoPE scaling ${shown(type)}`);
   const factor = number(file, metadata, "llama.rope.scaling.factor");
   if (!(factor > 0)) throw configInvalid(file, `llama.rope.scaling.factor is ${factor}`);
   return { type: "linear", factor };
@@ -82,6 +84,6 @@ function tokenId(file: string, metadata: Metadata, key: string): number | undefi
 function number(file: string, metadata: Metadata, key: string, fallback?: number): number {
   const value = metadata.get(key) ?? fallback;
   if (typeof value === "bigint") return Number(value);
-  if (typeof value !== "number") throw configInvalid(file, `${key} is ${value ?? "missing"}, not a number`);
+  if (typeof value !== "number") throw configInvalid(file, `${key} is ${shown(value ?? "missing")}, not a number`);
   return value;
 }

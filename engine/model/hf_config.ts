@@ -1,6 +1,7 @@
 // Hugging Face's config.json and generation_config.json as a ModelConfig.
 // It knows nothing of files; it is given parsed JSON and trusts no field of it.
 
+import { shown } from "../weights/shown.ts";
 import { checkConfig, configInvalid, unsupportedArchitecture } from "./check_config.ts";
 import type { ModelConfig, RopeScaling } from "./config.ts";
 
@@ -43,19 +44,19 @@ export function parseHfConfig(json: unknown, generationConfig?: unknown): ModelC
 function refuseVariants(json: Json): void {
   const architecture = Array.isArray(json.architectures) ? json.architectures[0] : undefined;
   if (architecture !== "LlamaForCausalLM" && architecture !== "MistralForCausalLM") {
-    throw unsupportedArchitecture(FILE, `architecture ${architecture ?? json.model_type ?? "(none named)"}`);
+    throw unsupportedArchitecture(FILE, `architecture ${shown(architecture ?? json.model_type ?? "(none named)")}`);
   }
   // Mistral's own default is a window of 4096, so it must say null; Llama has no window at all.
   const window =
     json.sliding_window === undefined && architecture === "MistralForCausalLM" ? 4096 : json.sliding_window;
-  if (window !== undefined && window !== null) throw unsupportedArchitecture(FILE, `sliding_window ${window}`);
+  if (window !== undefined && window !== null) throw unsupportedArchitecture(FILE, `sliding_window ${shown(window)}`);
   const activation = json.hidden_act ?? "silu";
-  if (activation !== "silu") throw unsupportedArchitecture(FILE, `hidden_act ${activation}`);
+  if (activation !== "silu") throw unsupportedArchitecture(FILE, `hidden_act ${shown(activation)}`);
   for (const field of ["attention_bias", "mlp_bias"]) {
     if (flag(json, field)) throw unsupportedArchitecture(FILE, field);
   }
   const rotated = json.partial_rotary_factor ?? 1;
-  if (rotated !== 1) throw unsupportedArchitecture(FILE, `partial_rotary_factor ${rotated}`);
+  if (rotated !== 1) throw unsupportedArchitecture(FILE, `partial_rotary_factor ${shown(rotated)}`);
   if (json.quantization_config) throw unsupportedArchitecture(FILE, "quantization_config");
 }
 
@@ -64,7 +65,7 @@ function ropeScaling(scaling: unknown): RopeScaling {
   if (!isObject(scaling)) throw configInvalid(FILE, "rope_scaling is not an object");
   const type = scaling.rope_type ?? scaling.type ?? "default";
   if (type === "default") return { type: "none" };
-  if (type !== "linear" && type !== "llama3") throw unsupportedArchitecture(FILE, `RoPE scaling ${type}`);
+  if (type !== "linear" && type !== "llama3") throw unsupportedArchitecture(FILE, `RoPE scaling ${shown(type)}`);
   const factor = positive(scaling, "factor");
   if (type === "linear") return { type, factor };
   const lowFreqFactor = positive(scaling, "low_freq_factor");
@@ -77,7 +78,7 @@ function ropeScaling(scaling: unknown): RopeScaling {
 /** A number, or the default where the field is absent or null. */
 function number(json: Json, field: string, fallback?: number): number {
   const value = json[field] ?? fallback;
-  if (typeof value !== "number") throw configInvalid(FILE, `${field} is ${value ?? "missing"}, not a number`);
+  if (typeof value !== "number") throw configInvalid(FILE, `${field} is ${shown(value ?? "missing")}, not a number`);
   return value;
 }
 
@@ -89,7 +90,7 @@ function positive(json: Json, field: string): number {
 
 function flag(json: Json, field: string): boolean {
   const value = json[field] ?? false;
-  if (typeof value !== "boolean") throw configInvalid(FILE, `${field} is ${value}, not true or false`);
+  if (typeof value !== "boolean") throw configInvalid(FILE, `${field} is ${shown(value)}, not true or false`);
   return value;
 }
 

@@ -6,6 +6,7 @@ import { FileTensor } from "./file_tensor.ts";
 import { type GgufValue, readGgufHeader } from "./gguf_header.ts";
 import { hfName } from "./names.ts";
 import { DeinterleavedTensor } from "./rope_rows.ts";
+import { shown } from "./shown.ts";
 import type { ByteSource } from "./source.ts";
 import type { StoredTensor, TensorSource } from "./tensor.ts";
 
@@ -51,7 +52,10 @@ export function llamaHeadDim(file: string, metadata: ReadonlyMap<string, GgufVal
   const stated = metadata.get("llama.attention.key_length");
   const headDim = stated ?? (typeof width === "number" && typeof heads === "number" ? width / heads : undefined);
   if (typeof headDim !== "number" || !Number.isInteger(headDim) || headDim < 2 || headDim % 2 !== 0) {
-    throw invalid(file, `no usable head size (embedding length ${width}, heads ${heads}, key length ${stated})`);
+    throw invalid(
+      file,
+      `no usable head size (embedding length ${shown(width)}, heads ${shown(heads)}, key length ${shown(stated)})`,
+    );
   }
   return headDim;
 }

@@ -5,6 +5,7 @@ import { MoloraError } from "../errors.ts";
 import { GgufCursor, HeaderEnds } from "./gguf_cursor.ts";
 import { GGML_TYPES, type GgmlType, VALUE_TYPES } from "./gguf_types.ts";
 import { checkPlacements, outOfRange } from "./placement.ts";
+import { shown } from "./shown.ts";
 import type { ByteSource } from "./source.ts";
 
 /** A metadata value. 64-bit integers are bigints, everything else numeric is a number. */
@@ -70,7 +71,7 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
   const metadata = new Map<string, GgufValue>();
   for (let i = 0; i < metadataCount; i++) {
     const key = cursor.string(LIMITS.string);
-    if (metadata.has(key)) throw cursor.invalid(`metadata key ${key} appears twice`);
+    if (metadata.has(key)) throw cursor.invalid(`metadata key ${shown(key)} appears twice`);
     metadata.set(key, readValue(cursor, cursor.u32()));
   }
   const tensors: GgufTensorInfo[] = [];
@@ -123,7 +124,7 @@ function readAlignment(cursor: GgufCursor, metadata: ReadonlyMap<string, GgufVal
     alignment > 1 << 20 ||
     !Number.isInteger(Math.log2(alignment))
   ) {
-    throw cursor.invalid(`general.alignment is ${alignment}`);
+    throw cursor.invalid(`general.alignment is ${shown(alignment)}`);
   }
   return alignment;
 }

@@ -2,6 +2,7 @@
 // It knows nothing of where the data lies nor of which types molora computes with.
 
 import { MoloraError } from "../errors.ts";
+import { shown } from "./shown.ts";
 
 /** One tensor as the directory has it; `bytes` is what dtype and shape ask for. */
 export interface DirectoryEntry {
@@ -51,14 +52,16 @@ export function checkDirectory(file: string, header: Record<string, unknown>): D
 }
 
 function checkEntry(file: string, name: string, entry: unknown): DirectoryEntry {
-  if (!isObject(entry)) throw invalid(file, `tensor ${name} has no directory entry`);
+  if (!isObject(entry)) throw invalid(file, `tensor ${shown(name)} has no directory entry`);
   const { dtype, shape, data_offsets: offsets } = entry;
   const bits = typeof dtype === "string" ? TYPE_BITS.get(dtype) : undefined;
-  if (typeof dtype !== "string" || bits === undefined) throw invalid(file, `tensor ${name}: unknown dtype ${dtype}`);
-  if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) throw invalid(file, `tensor ${name}: bad shape`);
-  if (!isSizes(offsets) || offsets.length !== 2) throw invalid(file, `tensor ${name}: bad data_offsets`);
+  if (typeof dtype !== "string" || bits === undefined)
+    throw invalid(file, `tensor ${shown(name)}: unknown dtype ${shown(dtype)}`);
+  if (!isSizes(shape) || shape.length > MAX_DIMENSIONS) throw invalid(file, `tensor ${shown(name)}: bad shape`);
+  if (!isSizes(offsets) || offsets.length !== 2) throw invalid(file, `tensor ${shown(name)}: bad data_offsets`);
   const bytes = (shape.reduce((product, size) => product * size, 1) * bits) / 8;
-  if (!Number.isSafeInteger(bytes)) throw invalid(file, `tensor ${name}: its shape gives no whole number of bytes`);
+  if (!Number.isSafeInteger(bytes))
+    throw invalid(file, `tensor ${shown(name)}: its shape gives no whole number of bytes`);
   return { name, dtype, shape, begin: offsets[0], end: offsets[1], bytes };
 }
 

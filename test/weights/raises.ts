@@ -1,0 +1,17 @@
+// Asserts that something raises a MoloraError of one code, whose message names what it should.
+// It knows nothing of what is called.
+
+import assert from "node:assert/strict";
+import { type ErrorCode, MoloraError } from "../../engine/errors.ts";
+
+export async function raises(code: ErrorCode, names: RegExp, call: () => unknown): Promise<void> {
+  await assert.rejects(
+    async () => call(),
+    (error) => {
+      assert.ok(error instanceof MoloraError, `not a MoloraError: ${error}`);
+      assert.equal(error.code, code, error.message);
+      assert.match(error.message, names);
+      return true;
+    },
+  );
+}
