@@ -10,13 +10,14 @@ export const ROOT = fileURLToPath(new URL("..", import.meta.url));
 /** A failure whose message already says what to do; printed without a stack. */
 export class SetupError extends Error {}
 
+/** On stderr: stdout belongs to what is run once the setup is done. */
 export function say(line) {
-  console.log(`setup: ${line}`);
+  console.error(`setup: ${line}`);
 }
 
-/** Runs a command in the checkout with its output shown. Gives its exit code, 127 when it cannot be started. */
+/** Runs a command in the checkout, its output shown with ours. Gives its exit code, 127 when it cannot be started. */
 export function runShown(command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
+  const { status, error } = spawnSync(command, args, { cwd: ROOT, stdio: ["inherit", process.stderr, process.stderr] });
   return error === undefined ? (status ?? 1) : 127;
 }
 

@@ -13,5 +13,5 @@ try {
 } catch (error) {
   if (!(error instanceof SetupError)) throw error;
   console.error(`setup: ${error.message}`);
-  process.exitCode = 1;
+  process.exit(1);
 }

@@ -1,0 +1,6 @@
+// `node setup/start.mjs COMMAND …`: the setup, then `molora COMMAND …` in the same process, so that signals reach it.
+// It knows nothing of the commands.
+
+import "./setup.mjs";
+
+await import("../bin/molora.mjs");
