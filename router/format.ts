@@ -20,6 +20,9 @@ const MAX_ROUTER_BYTES = 2 ** 31;
 const MAX_EXPERTS = 1024;
 const MAX_HIDDEN = 65_536;
 
+/** The architecture that a model's config reports for another name of it (engine/model/hf_config.ts). */
+const SAME_ARCHITECTURE: ReadonlyMap<string, string> = new Map([["MistralForCausalLM", "LlamaForCausalLM"]]);
+
 /**
  * Reads a mixture for a base of shape `config`.
  *
@@ -94,7 +97,7 @@ async function readTensors(
 function readBase(fields: Fields): Mixture["baseModel"] {
   fields.only(["architecture", "hidden_size", "num_hidden_layers"]);
   return {
-    architecture: fields.string("architecture"),
+    architecture: SAME_ARCHITECTURE.get(fields.string("architecture")) ?? fields.string("architecture"),
     hiddenSize: fields.integer("hidden_size", 1, 2 ** 24),
     numLayers: fields.integer("num_hidden_layers", 1, 2 ** 16),
   };

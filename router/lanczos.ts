@@ -3,8 +3,10 @@
 
 /** Steps beyond which even a matrix of higher rank has its top pair settled to float32. */
 const MAX_STEPS = 160;
-/** A remainder this small against the matrix is rounding: the Krylov space is whole. */
-const BREAKDOWN = 1e-13;
+/** A remainder this small against the eigenvalue is rounding. */
+const SETTLED = 1e-13;
+/** Steps from one look at what has been reached to the next. */
+const LOOK = 4;
 
 /**
  * Unit eigenvector of the largest eigenvalue of M [size, size], undefined where M is zero. `rank` bounds M's rank: after
@@ -28,13 +30,19 @@ export function topEigenvector(
     // Twice is enough (Kahan, in Parlett): once leaves the rounding of large components behind.
     for (let pass = 0; pass < 2; pass++) for (const v of basis) addScaled(next, v, -dot(next, v));
     const remainder = norm(next);
-    if (basis.length >= Math.min(rank, MAX_STEPS) || remainder <= BREAKDOWN * Math.max(...diagonal)) break;
+    // The Ritz vector's residual is the remainder times its last weight; the Krylov space is whole where that is nothing.
+    const last = basis.length >= Math.min(rank, MAX_STEPS) || remainder <= SETTLED * Math.max(...diagonal);
+    if (last || basis.length % LOOK === 0) {
+      const weights = topOfTridiagonal(diagonal, beside);
+      if (last || remainder * weights[step] <= SETTLED * Math.max(...diagonal)) return combine(basis, weights);
+    }
     beside.push(remainder);
     basis.push(scaled(next, 1 / remainder));
   }
+}
 
-  const weights = topOfTridiagonal(diagonal, beside);
-  const vector = new Float64Array(size);
+function combine(basis: Float64Array[], weights: Float64Array): Float64Array {
+  const vector = new Float64Array(basis[0].length);
   for (const [i, v] of basis.entries()) addScaled(vector, v, weights[i]);
   return scaled(vector, 1 / norm(vector));
 }

@@ -68,6 +68,7 @@ class Parser {
   #sequence(): PatternNode {
     const parts: PatternNode[] = [];
     while (this.#at < this.#source.length && this.#peek() !== "|" && this.#peek() !== ")") {
+      if (this.#count() !== undefined) this.#invalid("a repeat of nothing");
       parts.push(this.#repeated(this.#atom()));
     }
     return { kind: "sequence", parts };
@@ -112,10 +113,6 @@ class Parser {
         return { kind: "edge", holds: (text, at) => at === text.length };
       case "\\":
         return this.#escape();
-      case "*":
-      case "+":
-      case "?":
-        return this.#invalid(`"${character}" with nothing to repeat`);
       default:
         return { kind: "take", accepts: (c) => c === character };
     }
