@@ -1,13 +1,13 @@
 // When the setup installs and when it builds.
 
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 
 interface Lock {
-  packages: Record<string, { version?: string; optional?: boolean }>;
+  packages: Record<string, { version?: string; optional?: boolean; optionalDependencies?: Record<string, string> }>;
 }
 
 const at = (name: string) => new URL(`../../../setup/${name}`, import.meta.url).href;
@@ -33,6 +33,15 @@ test("packages that are missing or of another version are outdated, absent optio
   assert.deepEqual(outdatedPackages(wanted, installed), ["b"]);
   installed.packages["node_modules/other-platform"] = { version: "0.9.0" };
   assert.deepEqual(outdatedPackages(wanted, installed), ["b", "other-platform"]);
+});
+
+test("the lock file has the optional packages of every platform, or npm ci refuses it", () => {
+  const { packages }: Lock = JSON.parse(readFileSync("package-lock.json", "utf8"));
+  const wanted = Object.values(packages).flatMap(({ optionalDependencies = {} }) =>
+    Object.entries(optionalDependencies),
+  );
+  const unlocked = wanted.filter(([name, version]) => packages[`node_modules/${name}`]?.version !== version);
+  assert.deepEqual(unlocked, []);
 });
 
 test("the sources' hash follows their text and names, not fixtures", () => {
