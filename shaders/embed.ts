@@ -19,7 +19,8 @@ const OWN = {
 /** `rows` from `firstRow` on are the shard's; `format` names a parts/format_*.wgsl. */
 export function embed(facts: { format: string; cols: number; firstRow: number; rows: number }): Build {
   const constants = { COLS: facts.cols, FIRST_ROW: facts.firstRow, ROWS: facts.rows };
-  const format = { parts: [shader(`parts/format_${facts.format}`)], bindings: {}, constants: {} };
+  const names = ["linear_packed", `format_${facts.format}`].map((name) => `parts/${name}`);
+  const format = { parts: names.map(shader), bindings: {}, constants: {} };
   return compose("embed", OWN, constants, [format]);
 }
 

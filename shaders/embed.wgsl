@@ -8,7 +8,6 @@
 @group(0) @binding(6) var<storage, read_write> residual: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> ids: array<u32>;
 
-const BLOCKS = u32(COLS / 32);
 const COLS4 = u32(COLS / 4);
 
 @compute @workgroup_size(64)
@@ -19,6 +18,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { ids[token] = id; }
   if (id < FIRST_ROW || id >= FIRST_ROW + ROWS) { return; }
   for (var i = lane; i < COLS4; i += 64u) {
-    residual[token * COLS4 + i] = weights4(id - FIRST_ROW, i);
+    residual[token * COLS4 + i] = weights_4(id - FIRST_ROW, i);
   }
 }

@@ -13,14 +13,14 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   if (group.y >= tile_count[0] || id.x >= GROUP_ROWS) { return; }
   let tile = tiles[group.y];
   let row = id.x;
-  let module = select(0u, select(1u, 2u, GROUP > 2 && row >= ROW_2), GROUP > 1 && row >= ROW_1);
-  let within = row - select(0u, select(u32(ROW_1), u32(ROW_2), module == 2u), module > 0u);
-  let header = pool[tile.x + MODULE0 + module];
+  let member = select(0u, select(1u, 2u, GROUP > 2 && row >= ROW_2), GROUP > 1 && row >= ROW_1);
+  let within = row - select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
+  let header = pool[tile.x + MODULE0 + member];
   let rank4 = u32(header.z);
   let b = tile.x + u32(header.y) + within * rank4;
   for (var n = 0u; n < tile.z; n++) {
     let at = order[tile.y + n];
-    let h = (at * GROUP + module) * RANK4;
+    let h = (at * GROUP + member) * RANK4;
     var part = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {
       part = fma(pool[b + r], shrunk[h + r], part);

@@ -16,10 +16,10 @@ const KV_ROWS = u32(KV_HEADS * HEAD_DIM);
 const ROWS = Q_ROWS + 2u * KV_ROWS;
 const PAGE4 = u32(2 * 16 * KV_HEADS * HEAD_DIM / 4);
 
-fn row4(token: u32, module: u32, row: u32) -> vec4f {
-  let at = token * ROWS + select(0u, select(Q_ROWS, Q_ROWS + KV_ROWS, module == 2u), module > 0u) + row;
-  return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) + vec4f(lora_delta(token, module, row),
-    lora_delta(token, module, row + 1u), lora_delta(token, module, row + 2u), lora_delta(token, module, row + 3u));
+fn row4(token: u32, member: u32, row: u32) -> vec4f {
+  let at = token * ROWS + select(0u, select(Q_ROWS, Q_ROWS + KV_ROWS, member == 2u), member > 0u) + row;
+  return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) + vec4f(lora_delta(token, member, row),
+    lora_delta(token, member, row + 1u), lora_delta(token, member, row + 2u), lora_delta(token, member, row + 3u));
 }
 
 @compute @workgroup_size(64)
@@ -28,13 +28,13 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   let head = id.x / HALF4;
   let i = (id.x % HALF4) * 4u;
   if (head >= HEADS + 2u * KV_HEADS) { return; }
-  let module = select(0u, select(1u, 2u, head >= HEADS + KV_HEADS), head >= HEADS);
-  let within = head - select(0u, select(u32(HEADS), u32(HEADS + KV_HEADS), module == 2u), module > 0u);
-  let a = row4(token, module, within * HEAD_DIM + i);
-  let b = row4(token, module, within * HEAD_DIM + i + HALF);
+  let member = select(0u, select(1u, 2u, head >= HEADS + KV_HEADS), head >= HEADS);
+  let within = head - select(0u, select(u32(HEADS), u32(HEADS + KV_HEADS), member == 2u), member > 0u);
+  let a = row4(token, member, within * HEAD_DIM + i);
+  let b = row4(token, member, within * HEAD_DIM + i + HALF);
   var first = a;
   var second = b;
-  if (module < 2u) {
+  if (member < 2u) {
     let turn = tokens[token].y * HALF + i;
     let t0 = rotations[turn];
     let t1 = rotations[turn + 1u];
@@ -45,7 +45,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     first = a * c - b * s;
     second = b * c + a * s;
   }
-  if (module == 0u) {
+  if (member == 0u) {
     let at = token * Q_ROWS + within * HEAD_DIM + i;
     for (var n = 0u; n < 4u; n++) {
       q[at + n] = first[n];
@@ -54,7 +54,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
     return;
   }
   let cell = tokens[token].w;
-  let page = (cell / 16u) * PAGE4 + select(0u, PAGE4 / 2u, module == 2u);
+  let page = (cell / 16u) * PAGE4 + select(0u, PAGE4 / 2u, member == 2u);
   let at = page + (within * 16u + cell % 16u) * (2u * HALF4) + i / 4u;
   pool[at] = first;
   pool[at + HALF4] = second;

@@ -17,13 +17,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   let tile = tiles[group.y];
   let address = tile.x;
   var row = id.x;
-  var module = 0u;
+  var member = 0u;
   var header = pool[address + MODULE0];
   while (row >= u32(header.z) * 4u) {
     row -= u32(header.z) * 4u;
-    module++;
-    if (module == GROUP) { return; }
-    header = pool[address + MODULE0 + module];
+    member++;
+    if (member == GROUP) { return; }
+    header = pool[address + MODULE0 + member];
   }
   let real = row < u32(header.w);
   let a = address + u32(header.x) + select(0u, row, real) * IN4;
@@ -31,26 +31,26 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     let last = tile.z - 1u;
     let at = vec4u(order[tile.y + n], order[tile.y + min(n + 1u, last)], order[tile.y + min(n + 2u, last)],
       order[tile.y + min(n + 3u, last)]);
-    let from = at / vec4u(ENTRIES) * IN4;
+    let source = at / vec4u(ENTRIES) * IN4;
     var s0 = vec4f(0.0);
     var s1 = vec4f(0.0);
     var s2 = vec4f(0.0);
     var s3 = vec4f(0.0);
     for (var k = 0u; k < IN4; k++) {
       let weight = pool[a + k];
-      s0 = fma(weight, x[from.x + k], s0);
-      s1 = fma(weight, x[from.y + k], s1);
-      s2 = fma(weight, x[from.z + k], s2);
-      s3 = fma(weight, x[from.w + k], s3);
+      s0 = fma(weight, x[source.x + k], s0);
+      s1 = fma(weight, x[source.y + k], s1);
+      s2 = fma(weight, x[source.z + k], s2);
+      s3 = fma(weight, x[source.w + k], s3);
     }
-    put(at.x, module, row, real, s0);
-    put(at.y, module, row, real, s1);
-    put(at.z, module, row, real, s2);
-    put(at.w, module, row, real, s3);
+    put(at.x, member, row, real, s0);
+    put(at.y, member, row, real, s1);
+    put(at.z, member, row, real, s2);
+    put(at.w, member, row, real, s3);
   }
 }
 
-fn put(at: u32, module: u32, row: u32, real: bool, sum: vec4f) {
+fn put(at: u32, member: u32, row: u32, real: bool, sum: vec4f) {
   let value = bitcast<f32>(table[at].gate) * ((sum.x + sum.y) + (sum.z + sum.w));
-  shrunk[(at * GROUP + module) * (4 * RANK4) + row] = select(0.0, value, real);
+  shrunk[(at * GROUP + member) * (4 * RANK4) + row] = select(0.0, value, real);
 }

@@ -4,16 +4,16 @@
 @group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;         // [T, ENTRIES]
 @group(0) @binding(LORA_BINDING + 1) var<storage, read> shrunk: array<vec4f>;    // [T, ENTRIES, GROUP, RANK4]
 
-fn lora_delta(token: u32, module: u32, row: u32) -> f32 {
+fn lora_delta(token: u32, member: u32, row: u32) -> f32 {
   var sum = 0.0;
   for (var j = 0u; j < step.entries; j++) {
     let entry = table[token * ENTRIES + j];
     if (entry.expert == NO_EXPERT) { break; }
     if (entry.address == 0u) { continue; }
-    let header = adapter(entry.address + MODULE0 + module);
+    let header = adapter(entry.address + MODULE0 + member);
     let rank4 = u32(header.z);
     let b = entry.address + u32(header.y) + row * rank4;
-    let h = ((token * ENTRIES + j) * GROUP + module) * RANK4;
+    let h = ((token * ENTRIES + j) * GROUP + member) * RANK4;
     var part = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {
       part = fma(adapter(b + r), shrunk[h + r], part);

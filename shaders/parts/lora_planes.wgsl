@@ -3,8 +3,8 @@
 @group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;        // [T, ENTRIES]
 @group(0) @binding(LORA_BINDING + 1) var<storage, read> planes: array<f32>;     // [ENTRIES, MAX_TOKENS, GROUP_ROWS]
 
-fn lora_delta(token: u32, module: u32, row: u32) -> f32 {
-  let at = token * GROUP_ROWS + row + select(0u, select(u32(ROW_1), u32(ROW_2), module == 2u), module > 0u);
+fn lora_delta(token: u32, member: u32, row: u32) -> f32 {
+  let at = token * GROUP_ROWS + row + select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
   var sum = 0.0;
   for (var j = 0u; j < step.entries; j++) {
     let entry = table[token * ENTRIES + j];
