@@ -33,7 +33,7 @@ fn adapter_of(task: ShrinkTask) -> u32 {
   return table[task.token * ENTRIES + task.entry].address;
 }
 
-fn store_shrunk(task: ShrinkTask, module: u32, r: u32, value: f32) {
+fn store_shrunk(task: ShrinkTask, member: u32, r: u32, value: f32) {
   let at = task.token * ENTRIES + task.entry;
-  shrunk[(at * GROUP + module) * (4u * RANK4) + r] = bitcast<f32>(table[at].gate) * value;
+  shrunk[(at * GROUP + member) * (4u * RANK4) + r] = bitcast<f32>(table[at].gate) * value;
 }

@@ -5,9 +5,9 @@ fn shrink(group: u32, token0: u32, lane: u32) {
   if (address == 0u) { return; }
   let v = task.token * COLS4;
   for (var i = 0u; i < SHRINK_ROWS; i++) {
-    let module = (task.first + i) % GROUP;
+    let member = (task.first + i) % GROUP;
     let r = (task.first + i) / GROUP;
-    let header = adapters[address + MODULE0 + module];
+    let header = adapters[address + MODULE0 + member];
     var sum = 0.0;
     if (r < u32(header.w)) {
       let a = address + u32(header.x) + r * COLS4;
@@ -19,9 +19,9 @@ fn shrink(group: u32, token0: u32, lane: u32) {
   }
   settle_sums(SHRINK_ROWS, lane);
   if (lane < SHRINK_ROWS) {
-    let module = (task.first + lane) % GROUP;
+    let member = (task.first + lane) % GROUP;
     let r = (task.first + lane) / GROUP;
-    let header = adapters[address + MODULE0 + module];
-    if (r < min(u32(header.z), RANK4) * 4u) { store_shrunk(task, module, r, take_sum(lane)); }
+    let header = adapters[address + MODULE0 + member];
+    if (r < min(u32(header.z), RANK4) * 4u) { store_shrunk(task, member, r, take_sum(lane)); }
   }
 }
