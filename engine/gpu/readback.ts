@@ -1,6 +1,7 @@
 // Brings device bytes to the host through a ring of mappable buffers, so that several steps can be in flight.
 // It knows nothing of what the bytes mean.
 
+import { MoloraError } from "../errors.ts";
 import type { View } from "./buffers.ts";
 import type { Gpu } from "./gpu.ts";
 
@@ -20,10 +21,11 @@ export class ReadbackRing {
     );
   }
 
-  /** Encodes copies of `parts`, one after another, into a free slot; undefined when none is free. */
-  copy(encoder: GPUCommandEncoder, parts: readonly View[]): Readback | undefined {
+  /** Encodes copies of `parts`, one after another, into a free slot. Throws `internal` when none is free. */
+  copy(encoder: GPUCommandEncoder, parts: readonly View[]): Readback {
     const buffer = this.#free.pop();
-    if (buffer === undefined) return undefined;
+    if (buffer === undefined)
+      throw new MoloraError("internal", "more steps are in flight than the readback ring holds");
     let at = 0;
     for (const part of parts) {
       encoder.copyBufferToBuffer(part.buffer, part.offset, buffer, at, part.size);
@@ -65,7 +67,7 @@ export class Readback {
 export async function readView(gpu: Gpu, view: View): Promise<ArrayBuffer> {
   const ring = new ReadbackRing(gpu, view.size, 1);
   const encoder = gpu.device.createCommandEncoder();
-  const readback = ring.copy(encoder, [view])!;
+  const readback = ring.copy(encoder, [view]);
   gpu.queue.submit([encoder.finish()]);
   const bytes = await readback.take();
   ring.destroy();
@@ -76,7 +78,7 @@ export async function readView(gpu: Gpu, view: View): Promise<ArrayBuffer> {
  * Waits for device work. While a promise of the Dawn binding is pending it polls in a busy loop and takes a core
  * from a software adapter, which needs it to compute; short sleeps between polls give the core back.
  */
-async function waitFor(gpu: Gpu, work: Promise<void | undefined>): Promise<void> {
+async function waitFor(gpu: Gpu, work: Promise<undefined>): Promise<void> {
   if (!gpu.isSoftware || typeof setImmediate !== "function") {
     await work;
     return;
@@ -92,11 +94,16 @@ async function waitFor(gpu: Gpu, work: Promise<void | undefined>): Promise<void>
     },
   );
   while (!done) {
-    Atomics.wait(NAP, 0, 0, NAP_MS);
+    nap();
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
   await settled;
 }
 
-const NAP = new Int32Array(new SharedArrayBuffer(4));
 const NAP_MS = 0.2;
+let napping: Int32Array<SharedArrayBuffer> | undefined;
+
+function nap(): void {
+  napping ??= new Int32Array(new SharedArrayBuffer(4));
+  Atomics.wait(napping, 0, 0, NAP_MS);
+}

@@ -24,7 +24,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { type Grid, type Launch, launch } from "../gpu/program.ts";
 import { type ModelConfig, moduleShape } from "./config.ts";
 import type { Capacity, InputViews } from "./inputs.ts";
-import type { LinearWeights } from "./linear_weights.ts";
+import type { LinearWeights, WeightDtype } from "./linear_weights.ts";
 import type { LayerWeights, ModelWeights } from "./weights.ts";
 import type { Activations, Workspace } from "./workspace.ts";
 
@@ -51,6 +51,15 @@ function tileClass(count: number): number {
   if (count <= 1) return 1;
   if (count <= 3) return 3;
   return count < GATHER_TOKENS ? 8 : 64;
+}
+
+/**
+ * int8 activations where they are faster than f32: weights that may be quantised, on a software adapter, whose f32
+ * arithmetic is slow. Every row must divide into blocks of 32.
+ */
+export function activationForm(gpu: Gpu, config: ModelConfig, dtype: WeightDtype): ActivationForm {
+  const whole = [config.hiddenSize, config.intermediateSize, config.headDim].every((size) => size % 32 === 0);
+  return gpu.isSoftware && gpu.body === "rowPerThread" && dtype !== "f32" && whole ? "q8" : "f32";
 }
 
 export interface ForwardParts {

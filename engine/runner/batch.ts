@@ -37,7 +37,7 @@ export interface Batch {
   /** Words to upload, from the start of the layout. */
   words: Uint32Array<ArrayBuffer>;
   /** Token masks, by slot. */
-  masks: Uint32Array[];
+  masks: Uint32Array<ArrayBuffer>[];
 }
 
 /** Fills a fresh batch. `route` places each sequence's adapters; `staging` is as long as the layout. */
@@ -52,7 +52,7 @@ export function buildBatch(
   const floats = new Float32Array(staging);
   const shape = { tokens: 0, sequences: 0, rows: 0, entries: 0, adapters: 0, maxRank4: 0, routed: false, gateWidth: 0 };
   const rows: LogitRow[] = [];
-  const masks: Uint32Array[] = [];
+  const masks: Uint32Array<ArrayBuffer>[] = [];
   let blocks = 0;
   for (const slice of plan.slices) {
     const { sequence, start, count } = slice;
@@ -113,7 +113,7 @@ function writeRow(
   at: number,
   { slice, position, given }: LogitRow,
   token: number,
-  masks: Uint32Array[],
+  masks: Uint32Array<ArrayBuffer>[],
 ): void {
   const { request: job, row } = slice.sequence;
   const { sampling } = job;

@@ -12,5 +12,5 @@ export interface Job {
   /** Report experts and gates of each generated token. */
   trace: boolean;
   /** Tokens allowed next, one bit each (bit i of word w: id 32·w + i); undefined: all. Read when a step is built. */
-  allowed: (() => Uint32Array | undefined) | undefined;
+  allowed: (() => Uint32Array<ArrayBuffer> | undefined) | undefined;
 }

@@ -1,0 +1,97 @@
+// What an engine can be told when it starts, and the sizes that follow for the device at hand.
+// It knows nothing of requests.
+
+import { MAX_SORT } from "../shaders/segments.ts";
+import { MoloraError } from "./errors.ts";
+import type { Gpu } from "./gpu/gpu.ts";
+import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
+import type { ModelConfig } from "./model/config.ts";
+import type { Capacity } from "./model/inputs.ts";
+import type { WeightDtype } from "./model/linear_weights.ts";
+import type { SchedulerOptions } from "./scheduler/options.ts";
+
+export interface EngineOptions {
+  /** Folder or GGUF file of the base model. */
+  model: string;
+  /** PEFT folders by the names requests will use. */
+  adapters?: Record<string, string>;
+  /** Mixture folders by name. Their experts' adapters are loaded along. */
+  mixtures?: Record<string, string>;
+  /** What dense weights are held in on the device. Default `auto`: as stored, bf16 as f16. */
+  dtype?: WeightDtype;
+  /** Longest sequence, in tokens. Default: the model's own, at most 8192. */
+  contextLength?: number;
+  /** Device bytes for KV and adapters together. Default: 256 MiB on a software adapter, else 2 GiB. */
+  poolBytes?: number;
+  /** Most requests that run at once. Default 32. */
+  maxSequences?: number;
+  /** Most tokens in a step. Default 240. */
+  maxBatchTokens?: number;
+  /** Most requests that wait. Default 1024. */
+  maxQueue?: number;
+  /** Highest rank an adapter can have. Default 64. */
+  maxRank?: number;
+  /** Called while weights are read: bytes done and in all. */
+  onProgress?: (done: number, total: number) => void;
+}
+
+export interface Sizes {
+  capacity: Capacity;
+  contextLength: number;
+  pages: number;
+  scheduler: SchedulerOptions;
+}
+
+const DEFAULT_CONTEXT = 8192;
+/** Adapter entries a token can have: the most a stacked request or a router's top-k may ask for. */
+const ENTRIES = 8;
+const EXPERTS = 64;
+const GATE_WIDTH = 512;
+const MASKS = 16;
+
+export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gpu): Sizes {
+  const contextLength = Math.min(
+    positive("contextLength", options.contextLength ?? DEFAULT_CONTEXT),
+    config.contextLength,
+  );
+  const maxSequences = positive("maxSequences", options.maxSequences ?? 32);
+  const most = Math.floor(MAX_SORT / ENTRIES);
+  const tokens = Math.max(maxSequences, Math.min(positive("maxBatchTokens", options.maxBatchTokens ?? most), most));
+  if (tokens > most) {
+    throw new MoloraError("bad_arguments", `maxSequences is ${maxSequences}`, { remedy: `Give at most ${most}.` });
+  }
+  const poolBytes = positive("poolBytes", options.poolBytes ?? (gpu.isSoftware ? 256 : 2048) * 2 ** 20);
+  const wanted = Math.floor(poolBytes / (pageBytes(config) * config.numLayers));
+  const pages = Math.min(mostPages(config, gpu), Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
+  const logitRows = Math.max(64, maxSequences);
+  return {
+    contextLength,
+    pages,
+    capacity: {
+      tokens,
+      sequences: maxSequences,
+      logitRows,
+      blocks: pages,
+      entries: ENTRIES,
+      experts: EXPERTS,
+      gateWidth: GATE_WIDTH,
+      rank4: Math.ceil(positive("maxRank", options.maxRank ?? 64) / 4),
+      masks: MASKS,
+    },
+    scheduler: {
+      maxSequences,
+      maxBatchTokens: tokens,
+      prefillChunk: tokens,
+      maxLogitRows: logitRows,
+      pageTokens: PAGE_TOKENS,
+      maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
+      // On a software adapter host and device share the cores: running ahead gains nothing and wastes a step at each end.
+      runAhead: gpu.isSoftware ? 0 : 1,
+    },
+  };
+}
+
+function positive(name: string, value: number): number {
+  if (Number.isSafeInteger(value) && value > 0) return value;
+  throw new MoloraError("bad_arguments", `${name} is ${value}`, { remedy: "Give a positive integer." });
+}

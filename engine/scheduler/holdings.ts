@@ -1,0 +1,91 @@
+// What sequences hold on the device (a row, pinned generations, KV pages): taking it and giving it back.
+// It knows nothing of turns: who gets what, and who must yield, is the scheduler's to say.
+
+import { MoloraError } from "../errors.ts";
+import type { PagePool } from "../memory/page_pool.ts";
+import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
+import { NO_ROW, type Sequence } from "./sequence.ts";
+
+export class Holdings<R> {
+  #pool: PagePool;
+  #residency: Residency;
+  #pageTokens: number;
+  /** The next row to give is the last one. */
+  #freeRows: number[];
+
+  constructor(pool: PagePool, residency: Residency, pageTokens: number, rows: number) {
+    this.#pool = pool;
+    this.#residency = residency;
+    this.#pageTokens = pageTokens;
+    this.#freeRows = Array.from({ length: rows }, (_, i) => rows - 1 - i);
+  }
+
+  /** Positions of KV the pool can hold beside these generations; 0 when they alone do not fit. */
+  positionsBeside(needs: readonly ResidentNeed[]): number {
+    const sizes = new Map(needs.map(({ key, pages }) => [key, pages])).values();
+    const left = this.#pool.capacity - [...sizes].reduce((total, pages) => total + pages, 0);
+    return Math.max(0, left) * this.#pageTokens;
+  }
+
+  /** Refuses a sequence that could not run even alone: `out_of_pages` or `prompt_too_long`. */
+  demandFits({ id, promptLength, lastPosition, residencyKeys }: Sequence<R>): void {
+    const positions = this.positionsBeside(residencyKeys);
+    const details = { positions, promptLength, lastPosition };
+    if (positions === 0) {
+      throw new MoloraError("out_of_pages", `The adapters of ${id} take all ${this.#pool.capacity} pages there are.`, {
+        remedy: "Give the engine more device memory, or use fewer or smaller adapters.",
+        details,
+      });
+    }
+    if (promptLength > positions) {
+      throw new MoloraError("prompt_too_long", `The prompt has ${promptLength} tokens; memory holds ${positions}.`, {
+        remedy: "Shorten the prompt or give the engine more device memory.",
+        details,
+      });
+    }
+    if (lastPosition > positions) {
+      throw new MoloraError(
+        "out_of_pages",
+        `Prompt and output take ${lastPosition} positions; memory holds ${positions}.`,
+        {
+          remedy: `Lower maxTokens to ${positions - promptLength + 1} or give the engine more device memory.`,
+          details,
+        },
+      );
+    }
+  }
+
+  /**
+   * Pages a sequence still needs for the tokens it has and one page more to grow into. Admission leaves this much to
+   * everyone who runs; else a newcomer would be admitted only to be preempted a few steps later.
+   */
+  pagesAhead({ length, lastPosition, pages }: Sequence<R>): number {
+    return Math.ceil(Math.min(length + this.#pageTokens, lastPosition) / this.#pageTokens) - pages.length;
+  }
+
+  /** Gives a sequence its row and pins its generations, if that leaves `reserved` pages. Takes all of it or nothing. */
+  admit(sequence: Sequence<R>, reserved: number): Placement[] | undefined {
+    if (this.#freeRows.length === 0) return undefined;
+    const needed = this.#residency.unpinnedPages(sequence.residencyKeys) + this.pagesAhead(sequence) + reserved;
+    if (needed > this.#pool.free + this.#residency.idlePages) return undefined;
+    const acquired = this.#residency.acquire(sequence.residencyKeys);
+    if (acquired === undefined) return undefined;
+    sequence.row = this.#freeRows.pop()!;
+    return acquired.placed;
+  }
+
+  /** Takes KV pages for positions [0, end), from idle adapters if need be; how many of the positions have a page now. */
+  cover(sequence: Sequence<R>, end: number): number {
+    const { pages } = sequence;
+    while (pages.length * this.#pageTokens < end && this.#residency.evictFor(1)) pages.push(this.#pool.takePage()!);
+    return Math.min(end, pages.length * this.#pageTokens);
+  }
+
+  /** Takes back everything a running sequence holds. */
+  reclaim(sequence: Sequence<R>): void {
+    for (const page of sequence.pages.splice(0)) this.#pool.release(page, 1);
+    this.#residency.release(sequence.residencyKeys);
+    this.#freeRows.push(sequence.row);
+    sequence.row = NO_ROW;
+  }
+}

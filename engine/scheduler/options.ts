@@ -1,0 +1,43 @@
+// The scheduler's options and the one place that checks them.
+// It knows nothing of where they come from.
+
+import { MoloraError } from "../errors.ts";
+import type { StepLimits } from "./draft.ts";
+
+export interface SchedulerOptions extends StepLimits {
+  /** Most sequences that run at once; rows are 0 … maxSequences - 1. */
+  maxSequences: number;
+  /** Positions of KV a page holds. */
+  pageTokens: number;
+  /** Most sequences that wait. */
+  maxQueue: number;
+  /** How often a waiting sequence may be passed by later ones that fit. Default 32. */
+  maxSkips?: number;
+  /**
+   * A sequence is planned while at most this many of its sampled ids are unseen by the host. Default 1: the next step
+   * can be submitted before the ids of the last one were read. 0: each step's ids must be delivered first.
+   */
+  runAhead?: number;
+}
+
+/** Fills in the defaults. A value out of range is `bad_arguments`. */
+export function checkOptions(given: SchedulerOptions): Required<SchedulerOptions> {
+  const options = { ...given, maxSkips: given.maxSkips ?? 32, runAhead: given.runAhead ?? 1 };
+  for (const [name, value] of Object.entries(options)) {
+    const least = name === "runAhead" ? 0 : 1;
+    if (Number.isSafeInteger(value) && value >= least) continue;
+    throw new MoloraError("bad_arguments", `${name} is ${value}.`, { remedy: `Give an integer of at least ${least}.` });
+  }
+  // Every running sequence can then decode in every step: decoding is never starved.
+  for (const name of ["maxBatchTokens", "maxLogitRows"] as const) {
+    if (options[name] >= options.maxSequences) continue;
+    throw new MoloraError(
+      "bad_arguments",
+      `${name} (${options[name]}) is below maxSequences (${options.maxSequences}).`,
+      {
+        remedy: `Raise ${name} or lower maxSequences: each running sequence may need one in every step.`,
+      },
+    );
+  }
+  return options;
+}
