@@ -15,7 +15,7 @@ import { insertByArrival, remove, WaitingLine } from "./waiting_line.ts";
  * The engine's loop:
  *
  *     const plan = scheduler.schedule();
- *     const sampled = runner.run(plan);          // encodes and submits before it awaits anything
+ *     const sampled = runner.run(plan);          // reads rows and pages before it awaits anything
  *     scheduler.advance(plan);
  *     for (const [sequence, id] of await …)      // of this step or, running ahead, of the one before
  *       if (scheduler.deliver(sequence, id)) …   // publish; scheduler.finish(sequence) at its end
