@@ -23,6 +23,14 @@ export function linearReference(
   return { y, magnitude };
 }
 
+/** Numbers in any of the forms tests hold them in. */
+export type Numbers = ArrayLike<number> & Iterable<number>;
+
+/** y[t] = W · x[t]. x: [T, in]; weight: [out, in], row-major. Returns [T, out]. */
+export function linear(x: Numbers, weight: Numbers, tokens: number, inp: number, out: number): Float64Array {
+  return linearReference(weight, x, out, inp, tokens).y;
+}
+
 /** int8 blocks of 32 to the numbers they stand for. `pairs`: (scale, scale · sum) of each block. */
 export function int8BlocksReference(quants: Int8Array, pairs: Float32Array): Float64Array {
   return Float64Array.from(quants, (q, i) => q * pairs[2 * Math.floor(i / 32)]);
