@@ -69,8 +69,7 @@ export function linearPipeline(gpu: Gpu, facts: LinearFacts & { shrink?: never }
 export function linearPipeline(gpu: Gpu, facts: LinearFacts): Promise<Pipeline<LinearBinding | ShrinkBinding>>;
 export function linearPipeline(gpu: Gpu, facts: LinearFacts): Promise<Pipeline<LinearBinding | ShrinkBinding>> {
   checkFacts(facts);
-  const subgroups = gpu.device.features.has("subgroups");
-  return gpu.pipelines.get(linearKernel(gpu.body, facts, subgroups), linearConstants(gpu.body, facts));
+  return gpu.pipelines.get(linearKernel(gpu, facts), linearConstants(gpu.body, facts));
 }
 
 /** Workgroups of a step. The extra ones for LoRA rows vanish in a step without entries. */
@@ -124,29 +123,46 @@ const BODY_PART: Record<Variant, string> = {
   gemm: "parts/linear_gemm",
 };
 
-function linearKernel(body: Body, facts: LinearFacts, subgroups: boolean): Kernel<LinearBinding | ShrinkBinding> {
+function linearKernel(gpu: Gpu, facts: LinearFacts): Kernel<LinearBinding | ShrinkBinding> {
   const { format, activations, shrink } = facts;
-  const quantized = format === "q8_0" || format === "q4";
-  const variant = variantOf(body, tileOf(body, facts));
-  const sums = variant === "gemv" || (variant === "gemm" && shrink !== undefined);
+  const variant = variantOf(gpu.body, tileOf(gpu.body, facts));
+  const subgroups = usesSubgroups(gpu, variant);
   const parts = [
     "parts/step",
-    ...(quantized ? ["parts/linear_packed"] : []),
+    ...(format === "q8_0" || format === "q4" ? ["parts/linear_packed"] : []),
     `parts/format_${format}`,
     `parts/linear_dot_${activations}`,
-    ...(sums ? [subgroups ? "parts/linear_sums_subgroup" : "parts/linear_sums_shared"] : []),
+    ...sharingParts(variant, activations, shrink, subgroups),
     BODY_PART[variant],
-    ...shrinkParts(body, shrink),
+    ...shrinkParts(gpu.body, shrink),
     "linear",
   ];
   return {
     name: `linear ${format} ${activations} ${variant}${shrink === undefined ? "" : " shrink"}`,
-    enables: sums && subgroups ? ["subgroups"] : [],
+    enables: subgroups ? ["subgroups"] : [],
     parts: parts.map(shader),
     bindings: { ...BINDINGS, ...(shrink === undefined ? {} : SHRINK_BINDINGS) } as Kernel<
       LinearBinding | ShrinkBinding
     >["bindings"],
   };
+}
+
+/** rowPerThread hands loads around among eight lanes, so narrower subgroups (SwiftShader's) do without. */
+function usesSubgroups(gpu: Gpu, variant: Variant): boolean {
+  if (!gpu.device.features.has("subgroups")) return false;
+  return variant !== "rowPerThread" || (gpu.device.adapterInfo?.subgroupMinSize ?? 0) >= 8;
+}
+
+/** How lanes hand values to each other: activations (rowPerThread) or partial sums (the others). */
+function sharingParts(
+  variant: Variant,
+  activations: ActivationForm,
+  shrink: LoraShape | undefined,
+  subgroups: boolean,
+): string[] {
+  if (variant === "rowPerThread") return [`parts/linear_spread_${subgroups ? activations : "none"}`];
+  if (variant === "gemm" && shrink === undefined) return [];
+  return [subgroups ? "parts/linear_sums_subgroup" : "parts/linear_sums_shared"];
 }
 
 function shrinkParts(body: Body, shrink: LoraShape | undefined): string[] {
@@ -172,11 +188,11 @@ function linearConstants(body: Body, facts: LinearFacts): Constants {
   };
 }
 
-/** DEPTH: chunks in shared memory at a time. A chunk is 4 columns of f32, 8 of f16, at least 16 otherwise. */
+/** DEPTH: chunks in shared memory at a time. A chunk is 8 columns of f16, 4 or 8 of f32, at least 16 otherwise. */
 function workgroupConstants({ format, shrink }: LinearFacts, tile: Tile): Constants {
   const outputs = variantOf("workgroupPerRows", tile) === "gemv" ? tile.rows * tile.tokens : 0;
   return {
-    DEPTH: format === "f32" ? 4 : format === "f16" ? 2 : 1,
+    DEPTH: format === "f32" || format === "f16" ? 2 : 1,
     SUMS: Math.max(outputs, shrink === undefined ? 0 : SHRINK_ROWS),
     SHRINK_ROWS,
   };

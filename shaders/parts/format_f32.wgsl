@@ -2,13 +2,18 @@
 
 @group(0) @binding(1) var<storage, read> quants: array<vec4f>;
 
-const PARTS = 1u;
-const CHUNKS = u32(COLS / 4);
+// Two to a chunk where the columns allow it.
+const PARTS = u32(2 - COLS / 4 % 2);
+const CHUNKS = u32(COLS / 4) / PARTS;
 
 fn dequantized(row: u32, chunk: u32) -> array<vec4f, PARTS> {
-  return array(quants[row * CHUNKS + chunk]);
+  var weights: array<vec4f, PARTS>;
+  for (var i = 0u; i < PARTS; i++) {
+    weights[i] = quants[(row * CHUNKS + chunk) * PARTS + i];
+  }
+  return weights;
 }
 
 fn weights_4(row: u32, column4: u32) -> vec4f {
-  return quants[row * CHUNKS + column4];
+  return quants[row * CHUNKS * PARTS + column4];
 }

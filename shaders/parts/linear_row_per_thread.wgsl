@@ -1,5 +1,5 @@
 // Body for software adapters: a thread walks its own TILE_ROWS rows for TILE_TOKENS tokens. There a load costs more than
-// arithmetic and a barrier costs most, so nothing is shared and every load serves the whole tile.
+// arithmetic and a barrier costs most, so shared memory is not used and every load serves the whole tile.
 // Threads past the end compute the last row (or token) again instead of branching, and store nothing.
 
 fn project(group: vec3u, lane: u32) {
@@ -13,7 +13,7 @@ fn project(group: vec3u, lane: u32) {
       w[r] = load_weights(min(row0 + r, ROWS - 1u), chunk);
     }
     for (var t = 0u; t < TILE_TOKENS; t++) {
-      let v = load_activations(min(token0 + t, tokens - 1u), chunk);
+      let v = tile_activations(min(token0 + t, tokens - 1u), chunk, lane);
       for (var r = 0u; r < TILE_ROWS; r++) {
         sums[r][t] = accumulate(sums[r][t], w[r], v);
       }
