@@ -43,7 +43,7 @@ export function randomFloats(count: number, seed: number): Float32Array<ArrayBuf
 }
 
 /** A NaN that no kernel computes: it fills outputs before a run and stands around them. */
-const SENTINEL = 0x7fc0dead;
+export const SENTINEL = 0x7fc0dead;
 const GUARD_BYTES = 256;
 
 /** An output of `floats` elements with sentinels in it and on both sides. */

@@ -1,0 +1,136 @@
+// Adapters of mixed ranks in a pool, and tables that send tokens to them in every skewed way.
+// It knows nothing of any kernel.
+
+import type { LoraModule } from "../../engine/lora/adapter.ts";
+import { packAdapterLayer } from "../../engine/lora/bank.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model/config.ts";
+import { NO_EXPERT } from "../../shaders/step.ts";
+import { randomFloats } from "./device.ts";
+
+export type Modules = Partial<Record<LoraModuleName, LoraModule>>;
+
+/** One entry of a token: the adapter by number (undefined: the base), and its gate. */
+export interface CaseEntry {
+  adapter: number | undefined;
+  gate: number;
+}
+
+/** Highest rank among the adapters, in vec4s. */
+export const RANK4 = 8;
+export const ENTRIES = 4;
+
+const RANKS = [1, 2, 3, 4, 5, 16, 32];
+
+/** Adapters of every rank on all modules, one of mixed ranks, and two that lack modules. */
+export function caseAdapters(config: ModelConfig): Modules[] {
+  const uniform = RANKS.map((rank, i) => modulesOf(config, LORA_MODULES, () => rank, 100 * i));
+  const mixed = modulesOf(config, LORA_MODULES, (i) => RANKS[i], 1000);
+  const queries = modulesOf(config, ["q_proj", "v_proj", "up_proj"], () => 6, 2000);
+  const others = modulesOf(config, ["k_proj", "o_proj", "gate_proj", "down_proj"], (i) => 7 + i, 3000);
+  return [...uniform, mixed, queries, others];
+}
+
+function modulesOf(
+  config: ModelConfig,
+  names: readonly LoraModuleName[],
+  rankOf: (index: number) => number,
+  seed: number,
+): Modules {
+  return Object.fromEntries(
+    names.map((name, i) => {
+      const [out, inp] = moduleShape(config, name);
+      const rank = rankOf(i);
+      const a = randomFloats(rank * inp, seed + 2 * i);
+      const b = randomFloats(out * rank, seed + 2 * i + 1);
+      return [name, { rank, scale: 0.25 + i / 8, a, b }];
+    }),
+  );
+}
+
+/** Adapters' runs in a pool, then free pages. */
+export interface PlacedModules {
+  pool: Float32Array<ArrayBuffer>;
+  addresses: number[];
+  /** The first free page. */
+  firstPage: number;
+}
+
+/** Runs one after another behind a gap (no run begins at 0); between them and after NaNs, which nothing may read. */
+export function placeModules(adapters: readonly Modules[], pageFloats: number, freePages: number): PlacedModules {
+  const gap = 16;
+  const runs = adapters.map(packAdapterLayer);
+  const firstPage = Math.ceil(runs.reduce((sum, run) => sum + run.length + gap, gap) / pageFloats);
+  const pool = new Float32Array((firstPage + freePages) * pageFloats).fill(Number.NaN);
+  const addresses: number[] = [];
+  let at = gap;
+  for (const run of runs) {
+    addresses.push(at / 4);
+    pool.set(run, at);
+    at += run.length + gap;
+  }
+  return { pool, addresses, firstPage };
+}
+
+/** How tokens' lists come about. */
+export const SKEWS = ["one", "distinct", "uniform", "zipf", "base", "empty", "ragged"] as const;
+export type Skew = (typeof SKEWS)[number];
+
+/** The lists of `tokens` tokens. Gates differ from token to token. */
+export function listsOf(skew: Skew, tokens: number, adapters: number): CaseEntry[][] {
+  const random = randomFloats(16 * tokens, 77);
+  const pick = (i: number) => Math.floor(((random[i] + 1) / 2) * adapters);
+  const gate = (i: number) => 0.2 + (i % 7) / 8;
+  const listOf = (t: number): CaseEntry[] => {
+    switch (skew) {
+      case "one":
+        return [{ adapter: 5, gate: gate(t) }];
+      case "distinct":
+        return [{ adapter: t % adapters, gate: 1 }];
+      case "uniform":
+        return [0, 1].map((j) => ({ adapter: pick(2 * t + j), gate: gate(t + j) }));
+      case "zipf":
+        return [{ adapter: Math.min(adapters - 1, Math.floor(1 / (1 - pick(t) / adapters)) - 1), gate: gate(t) }];
+      case "base":
+        return [{ adapter: undefined, gate: 1 }];
+      case "empty":
+        return [];
+      case "ragged":
+        return Array.from({ length: t % (ENTRIES + 1) }, (_, j) => ({
+          adapter: (t + j) % 4 === 1 ? undefined : pick(4 * t + j),
+          gate: gate(t + 2 * j),
+        }));
+    }
+  };
+  return Array.from({ length: tokens }, (_, t) => listOf(t));
+}
+
+/** The table of the lists. What stands behind a list's end points nowhere good. */
+export function tableOf(lists: readonly CaseEntry[][], addresses: readonly number[]): Uint32Array<ArrayBuffer> {
+  const words = new Uint32Array(Math.max(1, lists.length) * ENTRIES * 4);
+  const floats = new Float32Array(words.buffer);
+  for (const [t, list] of lists.entries()) {
+    for (let j = 0; j < ENTRIES; j++) {
+      const at = 4 * (t * ENTRIES + j);
+      const entry = list[j];
+      if (entry === undefined) words.set(j === list.length ? [1, 0, NO_EXPERT, 0] : [2, 0, 3, 0], at);
+      else {
+        words.set([entry.adapter === undefined ? 0 : addresses[entry.adapter], 0, entry.adapter ?? 0, 0], at);
+        floats[at + 1] = entry.gate;
+      }
+    }
+  }
+  return words;
+}
+
+/** Gates [T, adapters] as the reference takes them. */
+export function gatesOf(lists: readonly CaseEntry[][], adapters: number): Float64Array {
+  const gates = new Float64Array(lists.length * adapters);
+  for (const [t, list] of lists.entries()) {
+    for (const { adapter, gate } of list) if (adapter !== undefined) gates[t * adapters + adapter] += Math.fround(gate);
+  }
+  return gates;
+}
+
+export function mostEntries(lists: readonly CaseEntry[][]): number {
+  return Math.max(0, ...lists.map((list) => list.length));
+}
