@@ -1,0 +1,148 @@
+// Paged attention against float64: head shapes, contexts from one position to many tiles, pages scattered and shared.
+// It knows nothing of how K and V came into their pages (lora.test.ts runs rope_kv).
+
+import { test } from "node:test";
+import type { Buffers } from "../../engine/gpu/buffers.ts";
+import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { launch } from "../../engine/gpu/program.ts";
+import { attention, attentionGrid } from "../../shaders/attention.ts";
+import type { HeadFacts } from "../../shaders/rope_kv.ts";
+import { STEP_BYTES } from "../../shaders/step.ts";
+import { gqaAttention } from "../reference/gqaAttention.ts";
+import { checkClose, openTestGpu, randomFloats, run } from "./device.ts";
+import { writeStep } from "./linear_case.ts";
+import { checkSameBits, Output } from "./outputs.ts";
+
+/** Sums of up to 700 weighted terms whose weights sum to 1, after an exp. */
+const TOLERANCE = 2e-5;
+
+/** Slices of a step: positions [start, start + count) of a sequence whose earlier positions are in its pages. */
+interface CaseSlice {
+  start: number;
+  count: number;
+}
+
+interface Case {
+  slices: CaseSlice[];
+  q: Float32Array<ArrayBuffer>;
+  /** Per slice, of positions 0 …: [S, kvHeads, headDim]. */
+  k: Float32Array[];
+  v: Float32Array[];
+}
+
+const MIXES: CaseSlice[][] = [
+  [{ start: 0, count: 1 }],
+  [{ start: 299, count: 1 }],
+  [{ start: 0, count: 33 }],
+  [
+    { start: 0, count: 2 },
+    { start: 15, count: 1 },
+    { start: 16, count: 1 },
+    { start: 254, count: 4 },
+  ],
+  [
+    { start: 635, count: 65 },
+    { start: 699, count: 1 },
+    { start: 5, count: 7 },
+  ],
+];
+
+const HEADS: HeadFacts[] = [
+  { numHeads: 3, numKvHeads: 3, headDim: 8 },
+  { numHeads: 4, numKvHeads: 2, headDim: 16 },
+  { numHeads: 9, numKvHeads: 3, headDim: 64 },
+  { numHeads: 2, numKvHeads: 1, headDim: 96 },
+  { numHeads: 2, numKvHeads: 1, headDim: 128 },
+];
+
+for (const heads of HEADS) {
+  const { numHeads, numKvHeads, headDim } = heads;
+  test(`${numHeads} heads over ${numKvHeads}, ${headDim} wide: equals float64; a token alone has the same bits`, async () => {
+    const { gpu, buffers } = await openTestGpu();
+    for (const [seed, slices] of MIXES.entries()) {
+      const c = makeCase(slices, heads, seed);
+      const all = await attend(gpu, buffers, heads, c);
+      let first = 0;
+      for (const [i, { start, count }] of slices.entries()) {
+        const width = numHeads * headDim;
+        const part = all.subarray(first * width, (first + count) * width);
+        const q = c.q.slice(first * width, (first + count) * width);
+        const positions = Array.from({ length: count }, (_, n) => start + n);
+        checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
+        const last = { slices: [{ start: start + count - 1, count: 1 }], q: q.slice(-width), k: [c.k[i]], v: [c.v[i]] };
+        checkSameBits(await attend(gpu, buffers, heads, last), part.subarray(-width), "the last token of a slice");
+        first += count;
+      }
+    }
+    buffers.destroy();
+  });
+}
+
+test("scores far apart neither overflow nor lose the sum", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  const heads = { numHeads: 2, numKvHeads: 1, headDim: 16 };
+  const c = makeCase([{ start: 300, count: 3 }], heads, 9);
+  // The likeliest position is in the second tile of keys, after a tile of scores near −1000.
+  for (let i = 0; i < c.q.length; i++) c.q[i] = 30;
+  for (let i = 0; i < c.k[0].length; i++) c.k[0][i] = Math.floor(i / 16) === 280 ? 10 : -10 + c.k[0][i] / 8;
+  const actual = await attend(gpu, buffers, heads, c);
+  checkClose(actual, gqaAttention(c.q, c.k[0], c.v[0], [300, 301, 302], heads), TOLERANCE);
+  buffers.destroy();
+});
+
+function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFacts, seed: number): Case {
+  const tokens = slices.reduce((sum, { count }) => sum + count, 0);
+  const kv = (offset: number) =>
+    slices.map(({ start, count }, i) =>
+      randomFloats((start + count) * numKvHeads * headDim, 100 * seed + 10 * i + offset),
+    );
+  const q = randomFloats(tokens * numHeads * headDim, 100 * seed).map((value) => 3 * value);
+  return { slices, q, k: kv(1), v: kv(2) };
+}
+
+/** Scatters K and V over pages of a pool of NaNs, and attends. */
+async function attend(gpu: Gpu, buffers: Buffers, heads: HeadFacts, c: Case): Promise<Float32Array<ArrayBuffer>> {
+  const { numHeads, numKvHeads, headDim } = heads;
+  const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
+  const total = pages.reduce((sum, count) => sum + count, 0) + 3;
+  const pageFloats = 2 * 16 * numKvHeads * headDim;
+  const pool = new Float32Array(total * pageFloats).fill(Number.NaN);
+  // Every page once, in an order that a step coprime to their number gives; one unused number before each table.
+  const stride = [7, 5, 3, 2].find((n) => total % n !== 0)!;
+  let taken = 0;
+  const blocks: number[] = [];
+  const sequences: number[] = [];
+  const tokens: number[] = [];
+  for (const [i, { start, count }] of c.slices.entries()) {
+    const own = Array.from({ length: pages[i] }, () => (taken++ * stride + 1) % total);
+    sequences.push(tokens.length / 4, count, start, blocks.length + 1, i, 0, 0, 0);
+    blocks.push(0x00ffffff, ...own);
+    for (let p = 0; p < start + count; p++) {
+      for (let head = 0; head < numKvHeads; head++) {
+        const at = own[Math.floor(p / 16)] * pageFloats + (head * 16 + (p % 16)) * headDim;
+        const row = (p * numKvHeads + head) * headDim;
+        pool.set(c.k[i].subarray(row, row + headDim), at);
+        pool.set(c.v[i].subarray(row, row + headDim), at + pageFloats / 2);
+      }
+    }
+    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
+  }
+  const count = tokens.length / 4;
+  const x = new Output(gpu, buffers, count * numHeads * headDim);
+  const step = buffers.uniform("step", STEP_BYTES);
+  writeStep(gpu, step, count, 0, 0);
+  const views = {
+    step,
+    tokens: buffers.from("tokens", new Uint32Array(tokens)),
+    sequences: buffers.from("sequences", new Uint32Array(sequences)),
+    blocks: buffers.from("blocks", new Uint32Array(blocks)),
+    q: buffers.from("q", c.q),
+    pool: buffers.from("pool", pool),
+    x: x.view,
+  };
+  const { kernel, constants } = attention(heads, "f32");
+  const shape = { tokens: count, sequences: c.slices.length, rows: 0, entries: 0, maxRank4: 0, adapters: 0 };
+  const pipeline = await gpu.pipelines.get(kernel, constants);
+  run(gpu, [launch(gpu, pipeline, views, attentionGrid(numHeads))], { ...shape, routed: false, gateWidth: 0 });
+  return x.read();
+}
