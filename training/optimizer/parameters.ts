@@ -1,0 +1,72 @@
+// Named tensors in one flat device buffer, with their gradients in a second one where they are trained.
+// It knows nothing of what the tensors mean, nor of how they are updated (adamw.ts).
+
+import { alignUp, type Buffers, subView, VIEW_ALIGNMENT, type View } from "../../engine/gpu/buffers.ts";
+import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { readView } from "../../engine/gpu/readback.ts";
+
+/** Tensors begin at multiples of this many floats, so that each can be bound by itself. */
+const ALIGN_FLOATS = VIEW_ALIGNMENT / 4;
+
+interface Place {
+  /** Floats. */
+  offset: number;
+  length: number;
+}
+
+export class Parameters {
+  /** All values, [count] f32; the gaps between tensors are zero and stay so. */
+  readonly values: View;
+  /** All gradients in the same places; undefined where the tensors are frozen. */
+  readonly gradients: View | undefined;
+  /** Floats, gaps included. */
+  readonly count: number;
+  readonly #places = new Map<string, Place>();
+
+  /** Uploads `tensors`. Throws `gpu_limit` where one binding cannot hold them all. */
+  constructor(buffers: Buffers, label: string, tensors: ReadonlyMap<string, Float32Array>, trained: boolean) {
+    let count = 0;
+    for (const [name, { length }] of tensors) {
+      this.#places.set(name, { offset: count, length });
+      count += alignUp(length, ALIGN_FLOATS);
+    }
+    this.count = Math.max(ALIGN_FLOATS, count);
+    const flat = new Float32Array(this.count);
+    for (const [name, tensor] of tensors) flat.set(tensor, this.#places.get(name)!.offset);
+    this.values = buffers.from(label, flat);
+    this.gradients = trained ? buffers.storage(`${label} gradients`, this.count * 4) : undefined;
+  }
+
+  get names(): string[] {
+    return [...this.#places.keys()];
+  }
+
+  value(name: string): View {
+    return this.#view(this.values, name);
+  }
+
+  /** Where a tensor's gradient is added up; undefined where it is frozen. */
+  gradient(name: string): View | undefined {
+    return this.gradients && this.#view(this.gradients, name);
+  }
+
+  /** The tensors of `view` (values, gradients, or an optimizer's state of the same layout) on the host. */
+  async read(gpu: Gpu, view: View = this.values): Promise<Map<string, Float32Array>> {
+    const flat = new Float32Array(await readView(gpu, view));
+    return new Map([...this.#places].map(([name, { offset, length }]) => [name, flat.slice(offset, offset + length)]));
+  }
+
+  /** Puts host tensors back into `view`; those not named keep what they have. */
+  write(gpu: Gpu, tensors: ReadonlyMap<string, Float32Array>, view: View = this.values): void {
+    for (const [name, tensor] of tensors) {
+      const { buffer, offset } = this.#view(view, name);
+      gpu.queue.writeBuffer(buffer, offset, Float32Array.from(tensor));
+    }
+  }
+
+  #view(whole: View, name: string): View {
+    const place = this.#places.get(name);
+    if (place === undefined) throw new RangeError(`no parameter ${name}`);
+    return subView(whole, place.offset * 4, alignUp(place.length * 4, 16));
+  }
+}
