@@ -88,16 +88,20 @@ export function linearGrid(
   };
 }
 
-/** The tile that is fastest for a step of `tokens` tokens. */
-export function linearTile(body: Body, format: DeviceFormat, activations: ActivationForm, tokens: number): Tile {
+/** The tile that is fastest for a step of `tokens` tokens: on rowPerThread as perf/linear.ts measured it on lavapipe. */
+export function linearTile(body: Body, format: DeviceFormat, _activations: ActivationForm, tokens: number): Tile {
   if (body === "workgroupPerRows") {
     if (tokens >= GEMM_TOKENS) return { rows: 32, tokens: 32 };
     return { rows: 4, tokens: tokens === 1 ? 1 : tokens <= 4 ? 4 : 8 };
   }
-  if (tokens === 1) return { rows: 1, tokens: 1 };
-  if (activations === "f32" && (format === "q4" || format === "q8_0")) return { rows: 1, tokens: 4 };
-  return tokens <= 3 ? { rows: 2, tokens: 2 } : { rows: 4, tokens: 4 };
+  if (tokens === 1) return { rows: 2, tokens: 1 };
+  if (tokens < 4) return { rows: 2, tokens: 2 };
+  if (tokens < 8) return { rows: 4, tokens: 4 };
+  return { rows: WIDE_TILE_ROWS[format], tokens: 8 };
 }
+
+/** Rows of a tile of eight tokens: where loading a row takes fewer registers, more rows fit. */
+const WIDE_TILE_ROWS: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 2, q4: 4 };
 
 /** Threads of a workgroup. */
 const WORKGROUP: Record<Body, number> = { rowPerThread: 32, workgroupPerRows: 64 };
@@ -134,7 +138,7 @@ function linearKernel(gpu: Gpu, facts: LinearFacts): Kernel<LinearBinding | Shri
     `parts/linear_dot_${activations}`,
     ...sharingParts(variant, activations, shrink, subgroups),
     BODY_PART[variant],
-    ...shrinkParts(gpu.body, shrink),
+    ...shrinkParts(gpu.body, shrink, subgroups),
     "linear",
   ];
   return {
@@ -165,9 +169,11 @@ function sharingParts(
   return [subgroups ? "parts/linear_sums_subgroup" : "parts/linear_sums_shared"];
 }
 
-function shrinkParts(body: Body, shrink: LoraShape | undefined): string[] {
+function shrinkParts(body: Body, shrink: LoraShape | undefined, subgroups: boolean): string[] {
   if (shrink === undefined) return ["parts/shrink_none"];
-  return ["parts/shrink_bindings", body === "rowPerThread" ? "parts/shrink_row_per_thread" : "parts/shrink_workgroup"];
+  if (body === "workgroupPerRows") return ["parts/shrink_bindings", "parts/shrink_workgroup"];
+  const spread = subgroups ? "parts/shrink_spread_subgroup" : "parts/shrink_spread_none";
+  return ["parts/shrink_bindings", spread, "parts/shrink_row_per_thread"];
 }
 
 function linearConstants(body: Body, facts: LinearFacts): Constants {

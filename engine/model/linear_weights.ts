@@ -35,6 +35,8 @@ const CHUNK_BYTES = 4 << 20;
 const FLUSH_BYTES = 64 << 20;
 /** Shards begin at a multiple of this, so that tiles of rows rarely straddle two. */
 const SHARD_ROWS = 64;
+/** Most rows of a shard: a launch has at most 65535 workgroups a side, of at least 4 rows each. */
+const MOST_SHARD_ROWS = 1 << 17;
 
 /**
  * Uploads `parts`, matrices of equal column count, joined by rows.
@@ -165,7 +167,7 @@ function allocate(
   rows: number,
   rowBytes: { quants: number; scales: number },
 ): LinearShard[] {
-  const most = Math.floor(gpu.limits.maxStorageBufferBindingSize / rowBytes.quants);
+  const most = Math.min(MOST_SHARD_ROWS, Math.floor(gpu.limits.maxStorageBufferBindingSize / rowBytes.quants));
   const perShard = most >= rows ? rows : Math.max(1, most - (most % SHARD_ROWS));
   const shards: LinearShard[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += perShard) {
