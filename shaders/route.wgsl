@@ -1,7 +1,8 @@
 // Semantics: for every token of a sequence, its list of (adapter, gate): a copy of the sequence's fixed list, or its
 // router's choice. Logits: mlp z = fc2 · gate + b2, memoryless ℓ = z, belief ℓ = log b_t with
 // b_t ∝ exp(z[0..E)) ⊙ ((1 − ρ) b_{t−1} + ρ / E), ρ = sigmoid(z[E]); arrow ℓ = |v · x|; uniform ℓ = 0; vocabulary: by id.
-// Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised.
+// Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised. An expert that cannot
+// be chosen (arrow: without a prototype) is never kept, so a list may be shorter than k.
 // Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [rows, EXPERTS] log b, table [T, ENTRIES].
 // One workgroup a sequence, since a belief runs through its tokens in order.
 @group(0) @binding(0) var<storage, read> sequences: array<Sequence>;
@@ -65,7 +66,8 @@ fn logit(router: u32, kind: u32, token: u32, output: u32) -> f32 {
     + pool[router + u32(pool[router + 2u].w) + output / 4u][output % 4u];
 }
 
-// Runs the filter along the sequence's tokens, leaving log b_t where the evidence stood.
+// Runs the filter along the sequence's tokens, leaving log b_t where the evidence stood. In logarithms throughout: an
+// expert that is as good as out, under a switch probability too small for f32, still comes back.
 fn filter_belief(sequence: Sequence, experts: u32) {
   let state = sequence.row * EXPERTS;
   var log_b: array<f32, EXPERTS>;
@@ -74,11 +76,12 @@ fn filter_belief(sequence: Sequence, experts: u32) {
   }
   for (var t = 0u; t < sequence.count; t++) {
     let at = (sequence.first + t) * STRIDE;
-    let change = 1.0 / (1.0 + exp(-evidence[at + experts]));
+    let stay = -softplus(evidence[at + experts]);                           // log(1 - ρ)
+    let change = -softplus(-evidence[at + experts]) - log(f32(experts));  // log(ρ / E)
     var top = NEVER;
     for (var e = 0u; e < experts; e++) {
-      let prior = (1.0 - change) * exp(log_b[e]) + change / f32(experts);
-      log_b[e] = evidence[at + e] + log(prior);
+      let stayed = stay + log_b[e];
+      log_b[e] = evidence[at + e] + max(stayed, change) + log(1.0 + exp(-abs(stayed - change)));
       top = max(top, log_b[e]);
     }
     var sum = 0.0;
@@ -92,9 +95,13 @@ fn filter_belief(sequence: Sequence, experts: u32) {
   for (var e = 0u; e < experts; e++) { belief[state + e] = log_b[e]; }
 }
 
+fn softplus(v: f32) -> f32 {
+  return max(v, 0.0) + log(1.0 + exp(-abs(v)));
+}
+
 fn keep_top(router: u32, token: u32, experts: u32) {
   let at = token * STRIDE;
-  let kept = min(u32(pool[router].z), u32(ENTRIES));
+  let top_k = min(u32(pool[router].z), u32(ENTRIES));
   let soft = pool[router].w != 0.0;
   let temperature = pool[router + 1u].x;
   let addresses = router + u32(pool[router + 3u].x);
@@ -102,8 +109,9 @@ fn keep_top(router: u32, token: u32, experts: u32) {
   var sum = 0.0;
   var below = 3.4e38;  // the last kept logit, and its index: the next is the best one after it in (logit, index) order
   var behind = 0u;
-  for (var j = 0u; j < kept; j++) {
-    var best = NEVER * 2.0;
+  var kept = 0u;
+  while (kept < top_k) {
+    var best = NEVER;
     var chosen = 0u;
     for (var e = 0u; e < experts; e++) {
       let l = evidence[at + e];
@@ -113,14 +121,14 @@ fn keep_top(router: u32, token: u32, experts: u32) {
         chosen = e;
       }
     }
+    if (best == NEVER) { break; }  // the others cannot be chosen
     below = best;
     behind = chosen + 1u;
-    if (j == 0u) { first = best; }
-    let weight = select(1.0 / f32(kept), exp((best - first) / temperature), soft);
+    if (kept == 0u) { first = best; }
+    let weight = select(1.0 / f32(top_k), exp((best - first) / temperature), soft);
     sum += weight;
-    let possible = best > NEVER;
-    let address = select(0u, u32(pool[addresses + chosen].x), possible);
-    table[token * ENTRIES + j] = Entry(address, bitcast<u32>(weight), chosen, 0u);
+    table[token * ENTRIES + kept] = Entry(u32(pool[addresses + chosen].x), bitcast<u32>(weight), chosen, 0u);
+    kept++;
   }
   if (soft) {
     for (var j = 0u; j < kept; j++) {

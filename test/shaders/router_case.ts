@@ -1,0 +1,175 @@
+// Mixtures with random gates on the device: their runs in a pool, the gate and route kernels over a step's sequences.
+// It knows nothing of what is expected of them.
+
+import type { Buffers, View } from "../../engine/gpu/buffers.ts";
+import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { launch } from "../../engine/gpu/program.ts";
+import type { Adapter } from "../../engine/lora/adapter.ts";
+import { gateWidth, packRouterLayer } from "../../router/bank.ts";
+import type { Mixture, Router } from "../../router/mixture.ts";
+import { gate, gateGrid } from "../../shaders/gate.ts";
+import { route, routeGrid } from "../../shaders/route.ts";
+import { NO_EXPERT, STEP_BYTES } from "../../shaders/step.ts";
+import { randomFloats, run } from "./device.ts";
+import { writeStep } from "./linear_case.ts";
+import { Output } from "./outputs.ts";
+
+/** Room in the device's arrays; no mixture of the tests fills it. */
+export const CAPACITY = { entries: 4, experts: 8, gateWidth: 28 };
+export const HIDDEN = 36;
+const ROWS = 9;
+
+/** A mixture's experts: adapters of one layer each, or the base. */
+export interface PlacedMixture {
+  mixture: Mixture;
+  adapters: readonly (Adapter | undefined)[];
+  /** Made up; 0 for the base. */
+  addresses: readonly number[];
+}
+
+export function placedMixture(router: Router, adapters: readonly (Adapter | undefined)[]): PlacedMixture {
+  const experts = adapters.map((adapter, e) => ({ name: `e${e}`, adapter: adapter?.name, sha256: undefined }));
+  const baseModel = { architecture: "LlamaForCausalLM", hiddenSize: HIDDEN, numLayers: 1 };
+  const addresses = adapters.map((adapter, e) => (adapter === undefined ? 0 : 100_000 + 8 * e));
+  return { mixture: { name: "m", hash: "h", baseModel, experts, router }, adapters, addresses };
+}
+
+/** A gate of one layer with random weights; `outputs`: experts, and one more with belief. */
+export function randomGate(width: number, outputs: number, seed: number) {
+  const scaled = (count: number, offset: number, scale: number) =>
+    randomFloats(count, seed + offset).map((value) => value * scale);
+  return {
+    fc1Weight: scaled(width * HIDDEN, 0, 1),
+    fc1Bias: scaled(width, 1, 1),
+    fc2Weight: scaled(outputs * width, 2, 2),
+    fc2Bias: scaled(outputs, 3, 1),
+  };
+}
+
+/** What a token of a sequence meets: a router, or a list that holds for all its tokens. */
+export type CaseRoute = { router: PlacedMixture } | { fixed: { address: number; gate: number }[] };
+
+export interface CaseSequence {
+  route: CaseRoute;
+  /** Row of its device state, below ROWS. */
+  row: number;
+  /** Position of its first token in this step. */
+  start: number;
+  ids: readonly number[];
+}
+
+export interface RoutedEntry {
+  address: number;
+  gate: number;
+  expert: number;
+}
+
+/** Device state that lasts from step to step, and the routers. */
+export class RouterBench {
+  readonly belief: View;
+  readonly #gpu: Gpu;
+  readonly #buffers: Buffers;
+
+  constructor(gpu: Gpu, buffers: Buffers) {
+    this.#gpu = gpu;
+    this.#buffers = buffers;
+    this.belief = buffers.from("belief", new Float32Array(ROWS * CAPACITY.experts).fill(Number.NaN));
+  }
+
+  /**
+   * One step. `hidden`: the gates' hidden layers, [T, CAPACITY.gateWidth], instead of the gate kernel's.
+   * Gives each token's list, and the logits (beliefs as logarithms) that it came from, [T, experts + 1].
+   */
+  async step(
+    sequences: readonly CaseSequence[],
+    x: Float32Array<ArrayBuffer>,
+    hidden?: Float32Array<ArrayBuffer>,
+  ): Promise<{ lists: RoutedEntry[][]; logits: Float32Array<ArrayBuffer> }> {
+    const { entries, experts } = CAPACITY;
+    const { pool, addresses } = this.#placeRouters(sequences);
+    const tokens: number[] = [];
+    const structs: number[] = [];
+    const fixed = new Uint32Array(4 * entries * sequences.length).fill(77);
+    const ids: number[] = [];
+    for (const [s, sequence] of sequences.entries()) {
+      structs.push(ids.length, sequence.ids.length, sequence.start, 0, sequence.row, addresses[s], s * entries, 0);
+      for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
+      ids.push(...sequence.ids);
+      if ("fixed" in sequence.route) writeList(fixed, 4 * s * entries, sequence.route.fixed);
+    }
+    const width = Math.max(
+      0,
+      ...sequences.map(({ route }) => ("router" in route ? gateWidth(route.router.mixture) : 0)),
+    );
+    const count = ids.length;
+    const gates = new Output(this.#gpu, this.#buffers, count * CAPACITY.gateWidth, hidden);
+    const evidence = new Output(this.#gpu, this.#buffers, count * (experts + 1));
+    const table = new Output(this.#gpu, this.#buffers, count * entries * 4);
+    const step = this.#buffers.uniform("step", STEP_BYTES);
+    writeStep(this.#gpu, step, count, 0, entries);
+    const views = {
+      step,
+      tokens: this.#buffers.from("tokens", new Uint32Array(tokens)),
+      sequences: this.#buffers.from("sequences", new Uint32Array(structs)),
+      fixed_entries: this.#buffers.from("fixed", fixed),
+      ids: this.#buffers.from("ids", new Uint32Array(ids)),
+      x: this.#buffers.from("x", x),
+      gate: gates.view,
+      pool,
+      evidence: evidence.view,
+      belief: this.belief,
+      table: table.view,
+    };
+    const shape = { tokens: count, sequences: sequences.length, rows: 0, entries, maxRank4: 1, adapters: 1 };
+    const gateBuild = gate({ hidden: HIDDEN, gateWidth: CAPACITY.gateWidth });
+    const routeBuild = route(CAPACITY);
+    const launches = [
+      launch(this.#gpu, await this.#gpu.pipelines.get(gateBuild.kernel, gateBuild.constants), views, gateGrid),
+      launch(this.#gpu, await this.#gpu.pipelines.get(routeBuild.kernel, routeBuild.constants), views, routeGrid),
+    ];
+    run(this.#gpu, hidden === undefined ? launches : launches.slice(1), { ...shape, routed: true, gateWidth: width });
+    await gates.read();
+    return { lists: readLists(await table.readWords(), count), logits: await evidence.read() };
+  }
+
+  /** Every router once, behind a gap of NaNs. */
+  #placeRouters(sequences: readonly CaseSequence[]): { pool: View; addresses: number[] } {
+    const gap = [Number.NaN, Number.NaN, Number.NaN, Number.NaN];
+    const floats: number[] = [];
+    const addresses = sequences.map(({ route }) => {
+      if (!("router" in route)) return 0;
+      const { mixture, adapters, addresses } = route.router;
+      floats.push(...gap);
+      const at = floats.length / 4;
+      floats.push(...packRouterLayer(mixture, 0, { adapters, addresses }));
+      return at;
+    });
+    return { pool: this.#buffers.from("pool", Float32Array.from([...floats, ...gap])), addresses };
+  }
+}
+
+function writeList(
+  words: Uint32Array<ArrayBuffer>,
+  at: number,
+  list: readonly { address: number; gate: number }[],
+): void {
+  const floats = new Float32Array(words.buffer);
+  for (const [j, { address, gate }] of list.entries()) {
+    words.set([address, 0, j, 0], at + 4 * j);
+    floats[at + 4 * j + 1] = gate;
+  }
+  if (list.length < CAPACITY.entries) words.set([0, 0, NO_EXPERT, 0], at + 4 * list.length);
+}
+
+function readLists(words: Uint32Array<ArrayBuffer>, tokens: number): RoutedEntry[][] {
+  const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+  return Array.from({ length: tokens }, (_, t) => {
+    const list: RoutedEntry[] = [];
+    for (let j = 0; j < CAPACITY.entries; j++) {
+      const at = 4 * (t * CAPACITY.entries + j);
+      if (words[at + 2] === NO_EXPERT) break;
+      list.push({ address: words[at], gate: floats[at + 1], expert: words[at + 2] });
+    }
+    return list;
+  });
+}
