@@ -1,6 +1,8 @@
 // The host's side of parts/step.wgsl: the shape of a step, which sizes every grid, and the strides of its arrays.
 // It knows nothing of sequences or requests.
 
+import { alignUp, VIEW_ALIGNMENT } from "../engine/gpu/buffers.ts";
+
 /** Counts of the step at hand. All that grids may depend on. */
 export interface StepShape {
   /** T: tokens. */
@@ -26,6 +28,11 @@ export const STEP_BYTES = 16;
 export const TOKEN_BYTES = 16;
 export const SEQUENCE_BYTES = 32;
 export const ENTRY_BYTES = 16;
+
+/** Entries from one layer's table to the next, so that each begins where a binding may. */
+export function tableStride(tokens: number, entries: number): number {
+  return alignUp(tokens * entries, VIEW_ALIGNMENT / ENTRY_BYTES);
+}
 
 /** `Token.id` of a token whose id only the device knows yet. */
 export const ON_DEVICE = 0xffffffff;

@@ -4,13 +4,14 @@
 import type { Grid } from "../engine/gpu/program.ts";
 import { type Build, compose } from "./compose.ts";
 import { LOGIT_ROW_WORDS } from "./sample.ts";
-import type { StepShape } from "./step.ts";
+import { type StepShape, tableStride } from "./step.ts";
 
 const OWN = { rows: "read", table: "read", trace: "read_write" } as const;
 
 export function trace(facts: { layers: number; maxTokens: number; entries: number }): Build {
   const { layers, maxTokens, entries } = facts;
-  const constants = { LAYERS: layers, MAX_TOKENS: maxTokens, ENTRIES: entries, LOGIT_ROW: LOGIT_ROW_WORDS };
+  const stride = tableStride(maxTokens, entries);
+  const constants = { LAYERS: layers, STRIDE: stride, ENTRIES: entries, LOGIT_ROW: LOGIT_ROW_WORDS };
   return compose("trace", OWN, constants);
 }
 

@@ -3,7 +3,7 @@
 
 import { RESULT_WORDS } from "../../shaders/sample.ts";
 import { MAX_SORT, TILE_ENTRIES } from "../../shaders/segments.ts";
-import { ENTRY_BYTES } from "../../shaders/step.ts";
+import { ENTRY_BYTES, tableStride } from "../../shaders/step.ts";
 import { alignUp, type Buffers, subView, type View } from "../gpu/buffers.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Capacity } from "./inputs.ts";
@@ -72,7 +72,7 @@ export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacit
     xq: buffers.storage(`${label} quants`, values),
     xs: buffers.storage(`${label} scales`, values / 4),
   });
-  const tableBytes = alignUp(tokens * entries * ENTRY_BYTES, 256);
+  const tableBytes = tableStride(tokens, entries) * ENTRY_BYTES;
   const table = buffers.storage("tables", numLayers * tableBytes);
   const beliefBytes = alignUp(sequences * experts * 4, 256);
   const belief = buffers.storage("beliefs", numLayers * beliefBytes);
