@@ -89,30 +89,27 @@ export function linearGrid(
 }
 
 /** The tile that is fastest for a step of `tokens` tokens: on rowPerThread as perf/linear.ts measured it on lavapipe. */
-export function linearTile(body: Body, format: DeviceFormat, _activations: ActivationForm, tokens: number): Tile {
+export function linearTile(body: Body, format: DeviceFormat, tokens: number): Tile {
   if (body === "workgroupPerRows") {
     if (tokens >= GEMM_TOKENS) return { rows: 32, tokens: 32 };
     return { rows: 4, tokens: tokens === 1 ? 1 : tokens <= 4 ? 4 : 8 };
   }
-  if (tokens === 1) return { rows: 2, tokens: 1 };
-  if (tokens < 4) return { rows: 2, tokens: 2 };
-  if (tokens < 8) return { rows: 4, tokens: 4 };
-  return { rows: WIDE_TILE_ROWS[format], tokens: 8 };
+  return { rows: TILE_ROWS[format], tokens: tokens >= 8 ? 8 : tokens >= 4 ? 4 : tokens >= 2 ? 2 : 1 };
 }
 
-/** Rows of a tile of eight tokens: where loading a row takes fewer registers, more rows fit. */
-const WIDE_TILE_ROWS: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 2, q4: 4 };
+/** Rows of a thread's tile: where a row takes fewer registers, more rows fit. */
+const TILE_ROWS: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 2, q4: 4 };
 
 /** Threads of a workgroup. */
-const WORKGROUP: Record<Body, number> = { rowPerThread: 32, workgroupPerRows: 64 };
+const WORKGROUP: Record<Body, number> = { rowPerThread: 16, workgroupPerRows: 64 };
 
 function variantOf(body: Body, tile: Tile): Variant {
   if (body === "rowPerThread") return body;
   return tile.tokens >= GEMM_TOKENS ? "gemm" : "gemv";
 }
 
-function tileOf(body: Body, { tile, format, activations }: LinearFacts): Tile {
-  return tile ?? linearTile(body, format, activations, 1);
+function tileOf(body: Body, { tile, format }: LinearFacts): Tile {
+  return tile ?? linearTile(body, format, 1);
 }
 
 function baseGroups(body: Body, facts: LinearFacts): number {

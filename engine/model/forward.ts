@@ -225,7 +225,7 @@ export class Forward {
     const table = this.#table(kind, i);
     const { format, rows, cols, shards } = weights;
     const form = this.#formFor(weights);
-    const tile = linearTile(this.#gpu.body, format, form, kind.tokens);
+    const tile = linearTile(this.#gpu.body, format, kind.tokens);
     const launches: Launches = [];
     for (const [n, { quants, scales, ...shard }] of shards.entries()) {
       const shrink = kind.lora === "gather" && n === 0 ? { shrink: shape } : {};
@@ -301,7 +301,7 @@ export class Forward {
       ...workspace.head,
       ...this.#loraViews(kind, numLayers - 1),
     });
-    const tile = linearTile(this.#gpu.body, format, activations, kind.rows);
+    const tile = linearTile(this.#gpu.body, format, kind.rows);
     const logits = shards.map(async ({ quants, scales, ...shard }) => {
       const facts = { format, rows, cols, shard, activations, tile, per: "rows" } as const;
       const { x, xq, xs } = workspace.head;
