@@ -138,8 +138,11 @@ class Connection {
       });
     });
     socket.onOversize = () => this.#oversize();
-    // A protocol error closes the socket by itself; without a listener it would be thrown.
-    socket.on("error", () => session.close());
+    // ws has begun to close by now (1002, 1007, 1009); the peer gets no longer than any other to take part.
+    socket.on("error", () => {
+      session.close();
+      this.#dropLater();
+    });
     socket.on("pong", () => this.#hear());
     socket.on("message", (data, isBinary) => {
       this.#hear();
@@ -172,14 +175,12 @@ class Connection {
   }
 
   #oversize(): void {
-    this.#session.close();
     const { maxFrameBytes } = this.#limits;
     const error = new MoloraError("frame_too_large", `a frame of more than ${maxFrameBytes} bytes`, {
       remedy: "Send a shorter prompt.",
       details: { maxFrameBytes },
     });
     this.#socket.send(this.#lastWords(error), ignoreFailure);
-    this.#dropLater();
   }
 
   #dropLater(): void {
