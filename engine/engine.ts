@@ -84,6 +84,11 @@ export class Engine {
     return this.#parts.admission.config;
   }
 
+  /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
+  get contextLength(): number {
+    return this.#parts.admission.contextLength;
+  }
+
   /** Bytes of device memory held. */
   get deviceBytes(): number {
     return this.#parts.buffers.bytes;

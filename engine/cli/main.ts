@@ -13,6 +13,8 @@ import { Output } from "./output.ts";
 /** In the order `molora --help` lists them. Loaded when called for: `doctor` needs no engine. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   doctor: () => import("./doctor.ts"),
+  generate: () => import("./generate.ts"),
+  score: () => import("./score.ts"),
 };
 
 /** 0: done. 1: failed. 2: what was typed makes no sense. */

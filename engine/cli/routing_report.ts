@@ -1,0 +1,65 @@
+// What routing did, drawn for a terminal: shares in a line, bars, each layer's shares, a map of layers × tokens.
+// It knows nothing of generation; it is given names and traces.
+
+import type { RoutingStatistics } from "../../router/statistics.ts";
+import type { TokenTrace } from "../api.ts";
+import type { Palette } from "./palette.ts";
+
+const BAR_WIDTH = 32;
+const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
+const HEIGHTS = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
+
+export function percent(share: number): string {
+  // Something is never shown as nothing
+  return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
+}
+
+/** `math 96 %, medical 4 %`: the largest first, those without any left out. */
+export function sharesLine({ experts, share }: RoutingStatistics, palette: Palette): string {
+  return experts
+    .map((name, e) => ({ name, share: share[e] }))
+    .filter(({ share }) => share > 0)
+    .sort((a, b) => b.share - a.share)
+    .map(({ name, share }) => palette.paint(name, `${name} ${percent(share)}`))
+    .join(palette.dim(", "));
+}
+
+/** One line an expert: its bar, its share of all, and its share in every layer as a row of little columns. */
+export function shareRows({ experts, share, layerShare }: RoutingStatistics, palette: Palette): string[] {
+  const width = Math.max(...experts.map((name) => name.length));
+  return experts.map((name, e) => {
+    const columns = layerShare.map((layer) => HEIGHTS[Math.round(layer[e] * 8)] ?? " ").join("");
+    const cells = [name.padEnd(width), bar(share[e]), columns].map((cell) => palette.paint(name, cell));
+    return `${cells[0]}  ${cells[1]} ${percent(share[e]).padStart(5)}   ${cells[2]}`;
+  });
+}
+
+/** Where `shareRows` has its layers: "layer 0 … 29" over them. */
+export function shareHead({ experts, layerShare }: RoutingStatistics): string {
+  const width = Math.max(...experts.map((name) => name.length));
+  const last = `${layerShare.length - 1}`;
+  return `${" ".repeat(width + 2)}${"share of all".padEnd(BAR_WIDTH + 9)}0${"layer".padStart(Math.floor((layerShare.length + 5) / 2) - 1).padEnd(layerShare.length - 1 - last.length)}${last}`;
+}
+
+/** Two layers a line, one column a token (every n-th, where `columns` do not hold all). Nothing without colours. */
+export function routingMap(traces: readonly TokenTrace[], palette: Palette, columns: number): string[] {
+  if (!palette.colors || traces.length === 0) return [];
+  const step = Math.ceil(traces.length / columns);
+  const shown = traces.filter((_, t) => t % step === 0);
+  const layers = shown[0].length;
+  return Array.from({ length: Math.ceil(layers / 2) }, (_, half) =>
+    shown
+      .map((trace) => {
+        const upper = trace[2 * half].experts[0];
+        return 2 * half + 1 < layers
+          ? palette.halves(upper, trace[2 * half + 1].experts[0])
+          : palette.paint(upper, "▀");
+      })
+      .join(""),
+  );
+}
+
+function bar(share: number): string {
+  const eighths = Math.round(share * BAR_WIDTH * 8);
+  return ("█".repeat(eighths >> 3) + EIGHTHS[eighths & 7]).padEnd(BAR_WIDTH);
+}

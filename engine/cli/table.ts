@@ -1,0 +1,14 @@
+// Rows and columns as aligned text.
+// It knows nothing of what they hold.
+
+/** Left-aligned first columns up to the first that holds only numbers; from there right-aligned. No newline at the end. */
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c].length)));
+  const numbersFrom = head.findIndex((_, c) => rows.length > 0 && rows.every((row) => Number.isFinite(Number(row[c]))));
+  const line = (cells: readonly string[]) =>
+    cells
+      .map((cell, c) => (numbersFrom >= 0 && c >= numbersFrom ? cell.padStart(widths[c]) : cell.padEnd(widths[c])))
+      .join("  ")
+      .trimEnd();
+  return [line(head), line(widths.map((width) => "─".repeat(width))), ...rows.map(line)].join("\n");
+}
