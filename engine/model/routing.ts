@@ -1,0 +1,61 @@
+// How the tokens of a step come to their adapters, as launches: gate, route, and for many tokens the sort into segments.
+// It knows nothing of what the adapters then compute.
+
+import { gate, gateGrid } from "../../shaders/gate.ts";
+import { route, routeGrid } from "../../shaders/route.ts";
+import { segments, segmentsGrid } from "../../shaders/segments.ts";
+import type { StepShape } from "../../shaders/step.ts";
+import type { Launch } from "../gpu/program.ts";
+import type { Launches, Stage } from "./stage.ts";
+
+type Launching = Promise<Launch<StepShape>>;
+
+/** A layer's table by its routers. */
+export async function routingLaunches(stage: Stage, i: number): Promise<Launches> {
+  return [await gateLaunch(stage, i), await routeLaunch(stage, i), ...(await segmentLaunches(stage, i))];
+}
+
+/** One table for all layers, of fixed entries alone. */
+export async function fixedLaunches(stage: Stage): Promise<Launches> {
+  return [await routeLaunch(stage, 0), ...(await segmentLaunches(stage, 0))];
+}
+
+function gateLaunch(stage: Stage, i: number): Launching {
+  const { config, capacity, inputs, workspace, pool } = stage.parts;
+  return stage.launch(gate({ hidden: config.hiddenSize, gateWidth: capacity.gateWidth }), gateGrid, {
+    step: inputs.step,
+    tokens: inputs.tokens,
+    sequences: inputs.sequences,
+    x: workspace.input.x,
+    pool: pool[i]!,
+    gate: workspace.gate,
+  });
+}
+
+function routeLaunch(stage: Stage, i: number): Launching {
+  const { capacity, inputs, workspace, pool } = stage.parts;
+  return stage.launch(route(capacity), routeGrid, {
+    sequences: inputs.sequences,
+    fixed_entries: inputs.fixed,
+    ids: workspace.ids,
+    gate: workspace.gate,
+    pool: pool[i]!,
+    evidence: workspace.evidence,
+    belief: workspace.belief[i]!,
+    table: workspace.tables.layers[i]!,
+  });
+}
+
+async function segmentLaunches(stage: Stage, i: number): Promise<Launches> {
+  if (stage.kind.lora !== "segmented") return [];
+  const { capacity, inputs, workspace } = stage.parts;
+  const build = segments({ entries: capacity.entries, sort: capacity.tokens * capacity.entries });
+  const views = {
+    step: inputs.step,
+    table: workspace.tables.layers[i]!,
+    order: workspace.order,
+    tiles: workspace.tiles,
+    tile_count: workspace.tileCount,
+  };
+  return [await stage.launch(build, segmentsGrid, views)];
+}
