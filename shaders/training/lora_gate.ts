@@ -1,0 +1,17 @@
+// Gates and scales on the hidden values of every expert's LoRA. See lora_gate.wgsl.
+// It knows nothing of how gates were chosen.
+
+import type { Grid } from "../../engine/gpu/program.ts";
+import { type Build, compose } from "../compose.ts";
+import type { StepShape } from "../step.ts";
+
+const OWN = { step: "uniform", ranks: "read", gates: "read", hidden: "read", gated: "read_write" } as const;
+
+/** `ranks`: of all experts together; `experts`: the stride of the gates. */
+export function loraGate(facts: { ranks: number; experts: number }): Build {
+  return compose("training/lora_gate", OWN, { RANKS: facts.ranks, EXPERTS: facts.experts });
+}
+
+export function loraGateGrid(ranks: number): (shape: StepShape) => Grid {
+  return ({ tokens }) => [Math.ceil((tokens * ranks) / 64), 1, 1];
+}

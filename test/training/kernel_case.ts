@@ -1,0 +1,117 @@
+// Runs one kernel over plain arrays, and differentiates a float64 function numerically: what gradient checks are made of.
+// It knows nothing of any kernel.
+
+import assert from "node:assert/strict";
+import type { View } from "../../engine/gpu/buffers.ts";
+import { type Grid, launch } from "../../engine/gpu/program.ts";
+import type { Build } from "../../shaders/compose.ts";
+import type { StepShape } from "../../shaders/step.ts";
+import { openTestGpu, run } from "../shaders/device.ts";
+import { Output } from "../shaders/outputs.ts";
+
+export type Plain = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
+
+/** A batch of whole sequences: what kernels read of it. */
+export interface CaseBatch {
+  shape: StepShape;
+  step: Uint32Array<ArrayBuffer>;
+  /** [T] (id, position, sequence, -) */
+  tokens: Uint32Array<ArrayBuffer>;
+  sequences: Uint32Array<ArrayBuffer>;
+}
+
+export function caseBatch(lengths: readonly number[], rows = 0): CaseBatch {
+  const tokens = lengths.flatMap((length, s) => Array.from({ length }, (_, i) => [0, i, s, 0])).flat();
+  let first = 0;
+  const sequences = lengths.flatMap((length) => {
+    const words = [first, length, 0, 0, 0, 0, 0, 0];
+    first += length;
+    return words;
+  });
+  const shape = {
+    tokens: first,
+    sequences: lengths.length,
+    rows,
+    entries: 0,
+    maxRank4: 0,
+    adapters: 0,
+    routed: false,
+    gateWidth: 0,
+  };
+  return {
+    shape,
+    step: Uint32Array.of(first, lengths.length, rows, 0),
+    tokens: Uint32Array.from(tokens),
+    sequences: Uint32Array.from(sequences),
+  };
+}
+
+/** Runs `build` once. `arrays`: what each binding holds before; those it writes come back, guarded on both sides. */
+export async function runKernel(
+  build: Build,
+  grid: (shape: StepShape) => Grid,
+  shape: StepShape,
+  arrays: Readonly<Record<string, Plain>>,
+): Promise<Record<string, Float32Array<ArrayBuffer>>> {
+  const { gpu, buffers } = await openTestGpu();
+  const views: Record<string, View> = {};
+  const outputs: Record<string, Output> = {};
+  for (const [name, type] of Object.entries(build.kernel.bindings)) {
+    const array = arrays[name] ?? new Float32Array(4);
+    if (type === "uniform") {
+      views[name] = buffers.uniform(name, array.byteLength);
+      gpu.queue.writeBuffer(views[name].buffer, 0, array);
+    } else if (type === "read") {
+      views[name] = buffers.from(name, array);
+    } else {
+      outputs[name] = new Output(gpu, buffers, array.length, array as Float32Array<ArrayBuffer>);
+      views[name] = outputs[name].view;
+    }
+  }
+  const pipeline = await gpu.pipelines.get(build.kernel, build.constants);
+  run(gpu, [launch(gpu, pipeline, views, grid)], shape);
+  const results: Record<string, Float32Array<ArrayBuffer>> = {};
+  for (const [name, output] of Object.entries(outputs)) results[name] = await output.read();
+  buffers.destroy();
+  return results;
+}
+
+/**
+ * Asserts that `gradient` is df/dx, by central differences in float64: at every element of x, or at about `samples` of
+ * them spread evenly. Tolerance: against the largest difference found, or 1e-3 where all are smaller.
+ */
+export function checkGradient(
+  gradient: ArrayLike<number>,
+  f: (x: Float64Array) => number,
+  x: ArrayLike<number>,
+  { tolerance = 2e-5, samples = 200, h = 1e-5 } = {},
+): void {
+  assert.equal(gradient.length, x.length, "lengths differ");
+  // An odd stride meets every residue of the even sizes that rows have.
+  const stride = Math.max(1, Math.floor(x.length / samples / 2) * 2 + 1);
+  const at = Float64Array.from(x);
+  const found: [index: number, difference: number][] = [];
+  for (let i = 0; i < at.length; i += stride) {
+    const value = at[i];
+    at[i] = value + h;
+    const above = f(at);
+    at[i] = value - h;
+    found.push([i, (above - f(at)) / (2 * h)]);
+    at[i] = value;
+  }
+  const largest = found.reduce((most, [, difference]) => Math.max(most, Math.abs(difference)), 1e-3);
+  for (const [i, difference] of found) {
+    const error = Math.abs(gradient[i] - difference);
+    assert.ok(
+      error <= tolerance * largest,
+      `element ${i}: ${gradient[i]}, by differences ${difference} (of ${largest})`,
+    );
+  }
+}
+
+/** Σ left · right. */
+export function inner(left: ArrayLike<number>, right: ArrayLike<number>): number {
+  let sum = 0;
+  for (let i = 0; i < left.length; i++) sum += left[i] * right[i];
+  return sum;
+}
