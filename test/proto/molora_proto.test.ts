@@ -73,11 +73,17 @@ test("names in the file are snake_case of the table's", () => {
 
 const camel = (name: string) => name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
 
-/** A message as protobufjs holds it: under its oneof case, details as text. */
-function toReflected({ type, ...payload }: { type: string }): Record<string, unknown> {
-  const body: Record<string, unknown> = { ...payload };
-  if (body.details !== undefined) body.details = JSON.stringify(body.details);
-  return { [camel(type)]: body };
+/** A message as protobufjs holds it: under its oneof case, JSON objects as text. */
+function toReflected(table: MessageTable, { type, ...payload }: { type: string }): Record<string, unknown> {
+  return { [camel(type)]: written(table[type].spec, payload) };
+}
+
+function written(spec: Spec, value: unknown): unknown {
+  if (spec.kind === "json") return JSON.stringify(value);
+  if (spec.kind === "list") return (value as unknown[]).map((item) => written(spec.of, item));
+  if (spec.kind !== "object") return value;
+  const fields = Object.entries(value as Record<string, unknown>);
+  return Object.fromEntries(fields.map(([name, item]) => [name, written(spec.fields[name].spec, item)]));
 }
 
 /** What a proto3 reader sees of a decoded message: absent scalars at their default, longs as numbers. */
@@ -98,7 +104,7 @@ function seen(spec: Spec, read: unknown): unknown {
 }
 
 function reflects(frameName: string, table: MessageTable, message: { type: string }, bytes: Uint8Array): void {
-  const [[name, expected]] = Object.entries(toReflected(message));
+  const [[name, expected]] = Object.entries(toReflected(table, message));
   const frame = root.lookupType(frameName).decode(bytes) as unknown as Record<string, unknown>;
   assert.deepStrictEqual(seen(table[message.type].spec, frame[name]), expected);
 }
@@ -110,9 +116,15 @@ test("protobufjs reads what the codec writes, and the codec reads what protobufj
       reflects("ClientFrame", CLIENT_MESSAGES, asked, client.encode(asked) as Uint8Array);
       reflects("ServerFrame", SERVER_MESSAGES, said, server.encode(said) as Uint8Array);
       const ask = root.lookupType("ClientFrame");
-      assert.deepStrictEqual(client.decode(ask.encode(ask.fromObject(toReflected(asked))).finish()), asked);
+      assert.deepStrictEqual(
+        client.decode(ask.encode(ask.fromObject(toReflected(CLIENT_MESSAGES, asked))).finish()),
+        asked,
+      );
       const say = root.lookupType("ServerFrame");
-      assert.deepStrictEqual(server.decode(say.encode(say.fromObject(toReflected(said))).finish()), said);
+      assert.deepStrictEqual(
+        server.decode(say.encode(say.fromObject(toReflected(SERVER_MESSAGES, said))).finish()),
+        said,
+      );
     }),
     { numRuns: 300 },
   );

@@ -77,8 +77,8 @@ test("an unknown field is named, at any depth, and never ignored", () => {
   assert.equal(top.code, "unknown_field");
   assert.deepStrictEqual(top.details, { field: "top_p", requestId: "7" });
   assert.ok(top.remedy?.includes("topP"));
-  const nested = { type: "generate", id: "7", messages: [{ role: "user", content: "a", name: "b" }] };
-  assert.equal(refused(() => validateClient(nested)).details?.field, "messages[0].name");
+  const nested = { type: "generate", id: "7", messages: [{ role: "user", content: "a", colour: "b" }] };
+  assert.equal(refused(() => validateClient(nested)).details?.field, "messages[0].colour");
   const inherited = JSON.parse('{"type":"generate","id":"7","prompt":"a","__proto__":{"raw":true}}');
   assert.equal(refused(() => validateClient(inherited)).code, "unknown_field");
 });
