@@ -20,7 +20,11 @@ export const LOAD_FLAGS = {
 };
 
 /** Loads what the flags say; progress on stderr. */
-export async function loadEngine(flags: FlagValues<typeof LOAD_FLAGS>, output: Output): Promise<Engine> {
+export async function loadEngine(
+  flags: FlagValues<typeof LOAD_FLAGS>,
+  output: Output,
+  more: Pick<LoadOptions, "maxSequences" | "maxQueue"> = {},
+): Promise<Engine> {
   checkNames(flags.adapter, flags.mixture);
   const model = flags.model ?? "nano";
   const options: LoadOptions = {
@@ -28,6 +32,7 @@ export async function loadEngine(flags: FlagValues<typeof LOAD_FLAGS>, output: O
     adapters: byName(flags.adapter),
     mixtures: byName(flags.mixture),
     dtype: flags.dtype,
+    ...more,
     ...(flags.context === undefined ? {} : { contextLength: flags.context }),
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };

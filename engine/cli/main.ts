@@ -13,7 +13,10 @@ import { Output } from "./output.ts";
 /** In the order `molora --help` lists them. Loaded when called for: `doctor` needs no engine. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   doctor: () => import("./doctor.ts"),
+  demo: () => import("./demo.ts"),
   generate: () => import("./generate.ts"),
+  chat: () => import("./chat.ts"),
+  serve: () => import("./serve.ts"),
   score: () => import("./score.ts"),
 };
 

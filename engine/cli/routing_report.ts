@@ -41,22 +41,35 @@ export function shareHead({ experts, layerShare }: RoutingStatistics): string {
   return `${" ".repeat(width + 2)}${"share of all".padEnd(BAR_WIDTH + 9)}0${"layer".padStart(Math.floor((layerShare.length + 5) / 2) - 1).padEnd(layerShare.length - 1 - last.length)}${last}`;
 }
 
-/** Two layers a line, one column a token (every n-th, where `columns` do not hold all). Nothing without colours. */
+/**
+ * Two layers a line, one column a token (every n-th, where `columns` do not hold all): the expert each layer put first.
+ * Nothing without colours.
+ */
 export function routingMap(traces: readonly TokenTrace[], palette: Palette, columns: number): string[] {
   if (!palette.colors || traces.length === 0) return [];
   const step = Math.ceil(traces.length / columns);
   const shown = traces.filter((_, t) => t % step === 0);
   const layers = shown[0].length;
-  return Array.from({ length: Math.ceil(layers / 2) }, (_, half) =>
-    shown
-      .map((trace) => {
-        const upper = trace[2 * half].experts[0];
-        return 2 * half + 1 < layers
-          ? palette.halves(upper, trace[2 * half + 1].experts[0])
-          : palette.paint(upper, "▀");
-      })
-      .join(""),
+  const cell = (trace: TokenTrace, layer: number) => {
+    const upper = trace[layer].experts[0];
+    return layer + 1 < layers ? palette.halves(upper, trace[layer + 1].experts[0]) : palette.paint(upper, "▀");
+  };
+  return Array.from({ length: Math.ceil(layers / 2) }, (_, line) =>
+    shown.map((trace) => cell(trace, 2 * line)).join(""),
   );
+}
+
+/** Over a map of several turns one after the other: each turn's number where it begins. `lengths`: their tokens. */
+export function mapRuler(lengths: readonly number[], columns: number): string {
+  const all = lengths.reduce((sum, length) => sum + length, 0);
+  const step = Math.ceil(all / columns);
+  let ruler = "";
+  let begun = 0;
+  for (const [i, length] of lengths.entries()) {
+    ruler = `${ruler.padEnd(Math.ceil(begun / step))}${i + 1}`;
+    begun += length;
+  }
+  return ruler;
 }
 
 function bar(share: number): string {

@@ -77,7 +77,7 @@ Several --use are scored in one run:
         fitted(renderRow(engine.tokenizer, row, { raw: flags.raw }), row, engine, flags.truncate),
       );
       const jobs = uses.flatMap(({ routing }) => rendered.map((row): ScoreJob => ({ row, routing })));
-      const progress = new Progress("scoring", (tokens) => `${Math.round(tokens)} tokens`, output.streams.stderr);
+      const progress = new Progress("scoring tokens", (tokens) => tokens.toFixed(0), output.streams.stderr);
       const all = jobs.reduce((sum, { row }) => sum + row.ids.length, 0);
       let done = 0;
       const logprobs = await scoreAll(engine, jobs, { top: flags.top ?? 0, signal }, ({ row }) => {

@@ -46,28 +46,34 @@ export async function scoreAll(
   onScored: (job: ScoreJob) => void = () => {},
 ): Promise<TokenLogprob[][]> {
   const results: TokenLogprob[][] = [];
-  const failed = new AbortController();
-  const signal = options.signal === undefined ? failed.signal : AbortSignal.any([failed.signal, options.signal]);
+  const open = new Set<AbortController>();
+  const cancelAll = () => {
+    for (const controller of open) controller.abort();
+  };
+  options.signal?.addEventListener("abort", cancelAll);
   const waiting = jobs.entries();
+  let failure: MoloraError | undefined;
   const work = async () => {
     for (const [i, job] of waiting) {
-      results[i] = await scoreOne(engine, job, options.top ?? 0, signal);
+      // What has failed or was interrupted as a whole starts nothing more
+      if (failure !== undefined || options.signal?.aborted) return;
+      const controller = new AbortController();
+      open.add(controller);
+      results[i] = await scoreOne(engine, job, options.top ?? 0, controller.signal);
+      open.delete(controller);
       onScored(job);
     }
   };
-  const workers = Array.from({ length: Math.min(AT_ONCE, jobs.length) }, () =>
+  const guarded = () =>
     work().catch((error) => {
-      failed.abort();
-      throw error;
-    }),
-  );
-  const outcomes = await Promise.allSettled(workers);
-  const reasons = outcomes.flatMap((outcome) =>
-    outcome.status === "rejected" ? [MoloraError.from(outcome.reason)] : [],
-  );
-  // The first failure cancels the others: it is the one to tell
-  const failure = reasons.find(({ code }) => code !== "cancelled") ?? reasons[0];
+      // Cancelling the others makes them fail too: the first reason is the one to tell
+      failure ??= MoloraError.from(error);
+      cancelAll();
+    });
+  await Promise.all(Array.from({ length: Math.min(AT_ONCE, jobs.length) }, guarded));
+  options.signal?.removeEventListener("abort", cancelAll);
   if (failure !== undefined) throw failure;
+  if (options.signal?.aborted) throw interrupted();
   return results;
 }
 
@@ -80,10 +86,14 @@ async function scoreOne(
   const request: GenerateRequest = { ...routing, ids: row.ids, maxTokens: 0, promptLogprobs: top };
   for await (const event of engine.generate(request, { signal })) {
     if (event.type !== "done") continue;
-    if (event.finishReason === "cancelled") throw new MoloraError("cancelled", "scoring was interrupted");
+    if (event.finishReason === "cancelled") throw interrupted();
     return event.promptLogprobs ?? [];
   }
   throw new MoloraError("internal", "a generation ended without its last event");
+}
+
+function interrupted(): MoloraError {
+  return new MoloraError("cancelled", "scoring was interrupted");
 }
 
 /** Loss of a whole row. */
