@@ -23,6 +23,11 @@ export async function openTestGpu(body?: Body): Promise<{ gpu: Gpu; buffers: Buf
   return { gpu, buffers: new Buffers(gpu) };
 }
 
+/** The same Gpu as kernels see one whose adapter has no subgroups. For choosing kernels only. */
+export function withoutSubgroups(gpu: Gpu): Gpu {
+  return Object.create(gpu, { device: { value: { features: new Set() } } }) as Gpu;
+}
+
 async function open(): Promise<OpenedGpu> {
   const gpu = await openGpuDevice({ validate: true });
   gpu.device.addEventListener("uncapturederror", ({ error }) => {

@@ -10,7 +10,7 @@ import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
 import { LORA_GROUPS, type LoraGroup } from "../../shaders/lora_form.ts";
 import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";
 import { linearReference } from "../reference/linear.ts";
-import { checkClose, GuardedOutput, isUnwritten, openTestGpu, run } from "./device.ts";
+import { checkClose, GuardedOutput, isUnwritten, openTestGpu, run, withoutSubgroups } from "./device.ts";
 import { linearCase, randomTensor, writeStep } from "./linear_case.ts";
 import { caseAdapters, ENTRIES, listsOf, mostEntries, placeModules, RANK4, SKEWS, tableOf } from "./lora_case.ts";
 
@@ -44,7 +44,7 @@ const CASES: { group: LoraGroup; rows: number[]; cols: number; type: StoredType;
 ];
 const TILES: Tile[] = [
   { rows: 2, tokens: 1 },
-  { rows: 4, tokens: 4 },
+  { rows: 1, tokens: 2 },
 ];
 
 for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
@@ -64,11 +64,12 @@ for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
       }
       const poolView = buffers.from("pool", pool);
       const shape = { group, rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
-      for (const tile of TILES) {
+      const choosers = type === "f32" ? [gpu, withoutSubgroups(gpu)] : [gpu];
+      for (const [tile, chooser] of TILES.flatMap((tile) => choosers.map((chooser) => [tile, chooser] as const))) {
         const base = { format, rows: total, cols, activations, tile };
-        const plain = await linearPipeline(gpu, base);
+        const plain = await linearPipeline(chooser, base);
         const facts = { ...base, shrink: shape };
-        const pipeline = await linearPipeline(gpu, facts);
+        const pipeline = await linearPipeline(chooser, facts);
         for (const tokens of TOKENS) {
           for (const skew of SKEWS) {
             const lists = listsOf(skew, tokens, adapters.length);
