@@ -2,17 +2,21 @@
 // It knows nothing of when it will run.
 
 import type { Accepted, ChatMessage, GenerateRequest, Generation, TokenTrace } from "./api.ts";
+import { callNotation, offeredTools } from "./constraints.ts";
 import { MoloraError } from "./errors.ts";
 import type { LoadedGeneration, Pin, Registry } from "./lora/registry.ts";
 import type { ModelConfig } from "./model/config.ts";
 import type { Bank } from "./runner/bank.ts";
 import type { Job } from "./runner/job.ts";
+import type { Constraint } from "./sampling/constraint.ts";
 import { resolveSampling } from "./sampling/sampling.ts";
 import type { Scheduler } from "./scheduler/scheduler.ts";
 import { Sequence } from "./scheduler/sequence.ts";
 import type { RoutePlan } from "./scheduler/step.ts";
 import { renderChat } from "./text/chat_template.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
+import { ToolCallReader } from "./text/tool_calls.ts";
+import { conversation } from "./text/tool_prompt.ts";
 import { Ticket } from "./ticket.ts";
 
 export interface AdmissionParts {
@@ -31,14 +35,27 @@ export interface AdmissionParts {
 /** Most alternatives a log-probability is reported with. */
 const MOST_ALTERNATIVES = 20;
 
-/** Checks a request and puts it in line. Throws a MoloraError and leaves no trace when it cannot run. */
-export function admit(parts: AdmissionParts, request: GenerateRequest, id: string): Ticket {
+/** Ids that end a request: the model's own unless they are ignored, and those it names. */
+export function endIds({ config }: AdmissionParts, { ignoreEos, stopIds = [] }: GenerateRequest): Set<number> {
+  return new Set([...(ignoreEos ? [] : config.eosIds), ...stopIds]);
+}
+
+/**
+ * Checks a request and puts it in line. Throws a MoloraError and leaves no trace when it cannot run. `constraint` is what
+ * its text is held to, if anything; the ticket disposes of it.
+ */
+export function admit(
+  parts: AdmissionParts,
+  request: GenerateRequest,
+  id: string,
+  constraint: Constraint | undefined,
+): Ticket {
   const sampling = resolveSampling(request);
   const prompt = promptIds(parts, request);
   const chosen = choose(parts, request);
   const pins = chosen.generations.map((generation) => parts.registry.pin(generation));
   try {
-    return enqueue(parts, request, { id, prompt, sampling, chosen, pins });
+    return enqueue(parts, request, { id, prompt, sampling, chosen, pins, constraint });
   } catch (error) {
     for (const pin of pins) pin.release();
     throw error;
@@ -51,12 +68,13 @@ interface Draft {
   sampling: Job["sampling"];
   chosen: Choice;
   pins: readonly Pin[];
+  constraint: Constraint | undefined;
 }
 
 function enqueue(
   parts: AdmissionParts,
   request: GenerateRequest,
-  { id, prompt, sampling, chosen, pins }: Draft,
+  { id, prompt, sampling, chosen, pins, constraint }: Draft,
 ): Ticket {
   const { config, scheduler, bank, base, tokenizer } = parts;
   const residencyKeys = chosen.generations.flatMap((generation) => bank.needs(generation));
@@ -76,20 +94,28 @@ function enqueue(
     routePlan: chosen.plan,
     residencyKeys,
     promptLogprobs: request.promptLogprobs !== undefined,
+    lockstep: constraint !== undefined,
     request: {
       sampling,
       logprobs: alternatives("logprobs", request.logprobs),
       promptLogprobs: alternatives("promptLogprobs", request.promptLogprobs),
       trace: request.trace ?? false,
-      allowed: undefined,
+      allowed: constraint && (() => constraint.allowed),
     },
   });
   const generations = [base, ...chosen.generations.map(({ kind, name, hash }) => ({ kind, name, hash }))];
   const accepted: Accepted = { promptTokens: prompt.length, generations, experts: [...new Set(chosen.names)] };
   const fixedTrace: TokenTrace = Array.from({ length: config.numLayers }, () => chosen.fixed);
-  const endIds = new Set([...(request.ignoreEos ? [] : config.eosIds), ...(request.stopIds ?? [])]);
   const expertNames = chosen.plan.kind === "router" ? chosen.names : undefined;
-  const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, endIds, expertNames, fixedTrace });
+  const notation = callNotation(request, tokenizer.chatTemplate);
+  const toolCalls =
+    notation &&
+    new ToolCallReader(
+      notation,
+      offeredTools(request).map(({ name }) => name),
+    );
+  const ending = { endIds: endIds(parts, request), constraint, toolCalls };
+  const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
 }
@@ -165,10 +191,12 @@ function promptIds(parts: AdmissionParts, request: GenerateRequest): readonly nu
   });
 }
 
-function encode(tokenizer: Tokenizer, { prompt, messages, raw }: GenerateRequest): number[] {
+function encode(tokenizer: Tokenizer, request: GenerateRequest): number[] {
+  const { prompt, messages, raw } = request;
   if (prompt !== undefined && raw) return tokenizer.encode(prompt);
   const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
-  return tokenizer.encode(renderChat(tokenizer, turns, { addGenerationPrompt: true }), { addBos: false });
+  const { messages: rendered, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
+  return tokenizer.encode(renderChat(tokenizer, rendered, { addGenerationPrompt: true, ...tools }), { addBos: false });
 }
 
 function alternatives(name: string, value: number | undefined): number | undefined {

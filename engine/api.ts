@@ -6,7 +6,47 @@ import type { ErrorCode } from "./errors.ts";
 /** One turn of a conversation, as chat templates take it. */
 export interface ChatMessage {
   role: string;
+  /** "" where a turn only calls tools. */
   content: string;
+  /** Who speaks, or the tool that answers. */
+  name?: string;
+  /** Tools the assistant called in this turn. */
+  toolCalls?: ToolCall[];
+  /** Which call a turn of role "tool" answers. */
+  toolCallId?: string;
+}
+
+/** A function the model may call. */
+export interface Tool {
+  name: string;
+  description?: string;
+  /** JSON schema of its arguments object. */
+  parameters?: Record<string, unknown>;
+}
+
+/** A call the model made. */
+export interface ToolCall {
+  id: string;
+  name: string;
+  /** JSON text of an object; as the model wrote it, not checked against the tool's schema. */
+  arguments: string;
+}
+
+/**
+ * Whether tools are called: as the model likes (`auto`), not at all (`none`: it is not told of them), at least one
+ * (`required`), or the one named (`tool`). The last two constrain decoding to one well-formed call.
+ */
+export interface ToolChoice {
+  type: "auto" | "none" | "required" | "tool";
+  /** With `tool` only. */
+  name?: string;
+}
+
+/** What the text is constrained to: nothing, a JSON object, or JSON that fits a schema. */
+export interface ResponseFormat {
+  type: "text" | "json_object" | "json_schema";
+  /** With `json_schema` only. Objects have the properties it names and no others. */
+  schema?: Record<string, unknown>;
 }
 
 /** An adapter in a stack: `weight` multiplies its delta (1 = as trained). */
@@ -68,6 +108,12 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   promptLogprobs?: number;
   /** Report each token's experts and gates in every layer. */
   trace?: boolean;
+  /** Functions the model is told of; its calls come with `done` and are left out of the text. Needs a chat template. */
+  tools?: Tool[];
+  /** Default: auto. */
+  toolChoice?: ToolChoice;
+  /** Default: text. */
+  responseFormat?: ResponseFormat;
 }
 
 /** Natural-log probability of a token, of the model's distribution before temperature, penalties and truncation. */
@@ -129,6 +175,8 @@ export interface DoneEvent {
   usage: Usage;
   timings: Timings;
   generations: Generation[];
+  /** Calls of the request's tools, in order; absent where there is none. */
+  toolCalls?: ToolCall[];
   /** One per prompt token but the first, when `promptLogprobs` was asked for. */
   promptLogprobs?: TokenLogprob[];
 }
@@ -174,6 +222,13 @@ export interface MixtureReport {
   bytes: number;
 }
 
+/** How a router spread its choices in one layer. */
+export interface LayerShare {
+  share: number[];
+  /** 0 where one expert took all, ln(experts) where all took the same. */
+  entropy: number;
+}
+
 /** A point-in-time picture of the engine. */
 export interface EngineStats {
   model: string;
@@ -185,8 +240,11 @@ export interface EngineStats {
   preemptions: number;
   pagesTotal: number;
   pagesFree: number;
+  /** Generations that lost their pages to others. */
+  evictions: number;
   adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];
-  mixtures: { name: string; hash: string; experts: string[]; share: number[] }[];
+  /** `share`: of (token, layer) choices, by expert; `layers`: the same within each layer, and its entropy in nats. */
+  mixtures: { name: string; hash: string; experts: string[]; share: number[]; layers: LayerShare[] }[];
 }
 
 /** An error as it travels. */

@@ -2,7 +2,7 @@
 // It knows nothing of sockets, HTTP or terminals; files and the device come from a Host.
 
 import { rotations } from "../shaders/rope_kv.ts";
-import { type AdmissionParts, admit } from "./admission.ts";
+import { type AdmissionParts, admit, endIds } from "./admission.ts";
 import type {
   AdapterReport,
   EngineStats,
@@ -11,6 +11,7 @@ import type {
   GenerationEvent,
   MixtureReport,
 } from "./api.ts";
+import { grammarSource } from "./constraints.ts";
 import { MoloraError } from "./errors.ts";
 import { Buffers } from "./gpu/buffers.ts";
 import { Gpu } from "./gpu/gpu.ts";
@@ -29,6 +30,7 @@ import { type EngineOptions, settleSizes } from "./options.ts";
 import { Bank } from "./runner/bank.ts";
 import type { Job } from "./runner/job.ts";
 import { Runner } from "./runner/runner.ts";
+import { Grammars } from "./sampling/grammar.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { RoutingShares } from "./shares.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
@@ -42,6 +44,7 @@ interface EngineParts {
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
+  grammars: Grammars;
   buffers: Buffers;
   close(): void;
 }
@@ -103,9 +106,18 @@ export class Engine {
    * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, loop } = this.#parts;
-    if (loop.closed !== undefined) throw loop.closed;
-    const ticket: Ticket = admit(admission, request, `request ${++this.#requests}`);
+    const { admission, loop, grammars } = this.#parts;
+    const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    const constraint = source && (await grammars.begin(source, [...endIds(admission, request)]));
+    const id = `request ${++this.#requests}`;
+    let ticket: Ticket;
+    try {
+      if (loop.closed !== undefined) throw loop.closed;
+      ticket = admit(admission, request, id, constraint);
+    } catch (error) {
+      constraint?.dispose();
+      throw error;
+    }
     const cancel = () => loop.cancel(ticket);
     loop.add(ticket);
     options.onAccepted?.(ticket.accepted);
@@ -160,6 +172,7 @@ export class Engine {
       preemptions: scheduler.preemptions,
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
+      evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];
         const { name, hash, key } = generation;
@@ -169,7 +182,7 @@ export class Engine {
         if (generation.kind !== "mixture") return [];
         const experts = generation.mixture.experts.map(({ name }) => name);
         return [
-          { name: generation.name, hash: generation.hash, experts, share: shares.of(generation.key, experts.length) },
+          { name: generation.name, hash: generation.hash, experts, ...shares.of(generation.key, experts.length) },
         ];
       }),
     };
@@ -231,5 +244,7 @@ async function assemble(
     runner.destroy();
     opened.close();
   };
-  return { admission, library, loop, pages, residency, shares, buffers, close };
+  const openGrammars = host.openGrammars?.bind(host);
+  const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
+  return { admission, library, loop, pages, residency, shares, grammars, buffers, close };
 }

@@ -11,6 +11,7 @@ export const ERROR_CODES = {
   unknown_mixture: 404,
   prompt_empty: 400,
   prompt_too_long: 400,
+  schema_invalid: 400,
   queue_full: 429,
   duplicate_id: 409,
   unknown_request: 404,

@@ -5,6 +5,7 @@ import { MoloraError } from "./errors.ts";
 import type { Job } from "./runner/job.ts";
 import type { RowResult } from "./runner/results.ts";
 import type { Runner, SubmittedStep } from "./runner/runner.ts";
+import type { Constraint } from "./sampling/constraint.ts";
 import type { Scheduler } from "./scheduler/scheduler.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import type { StepPlan } from "./scheduler/step.ts";
@@ -76,7 +77,7 @@ export class Loop {
         const plan = this.#scheduler.schedule();
         if (plan.tokens > 0) steps.push({ plan, submitted: await this.#submit(plan) });
         const settled = steps.length > (plan.tokens > 0 ? this.#ahead : 0) ? steps.shift() : undefined;
-        if (settled !== undefined) this.#publish(settled.plan, await settled.submitted.results);
+        if (settled !== undefined) await this.#publish(settled.plan, await settled.submitted.results);
         else if (plan.tokens === 0) break;
       }
     } catch (thrown) {
@@ -102,15 +103,30 @@ export class Loop {
     return submitted;
   }
 
-  #publish(plan: StepPlan<Sequence<Job>>, results: readonly RowResult[]): void {
-    for (const result of results) this.#publishRow(result);
+  async #publish(plan: StepPlan<Sequence<Job>>, results: readonly RowResult[]): Promise<void> {
+    const constrained: Promise<void>[] = [];
+    for (const result of results) {
+      const ticket = this.#publishRow(result);
+      if (ticket?.constraint !== undefined) constrained.push(this.#constrain(ticket, ticket.constraint, result.id));
+    }
     for (const { sequence } of plan.slices) {
       if (sequence.maxTokens === 0 && sequence.remaining === 0)
         this.#finish(sequence, (ticket) => ticket.end("length"));
     }
+    // What may follow in these must be known before the next step is built.
+    if (constrained.length > 0) await Promise.all(constrained);
   }
 
-  #publishRow(result: RowResult): void {
+  async #constrain(ticket: Ticket, constraint: Constraint, id: number): Promise<void> {
+    try {
+      await constraint.accept(id);
+    } catch (thrown) {
+      this.#finish(ticket.sequence, () => ticket.fail(MoloraError.from(thrown)));
+    }
+  }
+
+  /** The ticket that goes on after this token, if one does. */
+  #publishRow(result: RowResult): Ticket | undefined {
     const { sequence } = result.row.slice;
     const ticket = this.#tickets.get(sequence);
     if (ticket === undefined) return; // cancelled
@@ -121,7 +137,8 @@ export class Loop {
     if (sequence.maxTokens === 0 || !this.#scheduler.deliver(sequence, result.id)) return;
     this.counters.generatedTokens++;
     this.#onRow(ticket, result);
-    if (ticket.picked(result)) this.#finish(sequence);
+    if (!ticket.picked(result)) return ticket;
+    this.#finish(sequence);
   }
 
   #finish(sequence: Sequence<Job>, end?: (ticket: Ticket) => void): void {

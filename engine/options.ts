@@ -47,7 +47,6 @@ const DEFAULT_CONTEXT = 8192;
 const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
-const MASKS = 16;
 
 export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gpu): Sizes {
   const contextLength = Math.min(
@@ -76,7 +75,7 @@ export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gp
       experts: EXPERTS,
       gateWidth: GATE_WIDTH,
       rank4: Math.ceil(positive("maxRank", options.maxRank ?? 64) / 4),
-      masks: MASKS,
+      masks: maxSequences,
     },
     scheduler: {
       maxSequences,

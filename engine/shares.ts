@@ -1,12 +1,14 @@
 // Counts which experts took generated tokens, over the engine's life.
 // It knows nothing of requests beyond the ticket a result belongs to.
 
+import { entropy, normalise } from "../router/statistics.ts";
+import type { LayerShare } from "./api.ts";
 import type { RowResult } from "./runner/results.ts";
 import type { Ticket } from "./ticket.ts";
 
 export class RoutingShares {
-  /** By mixture key: (token, layer) choices an expert. */
-  readonly #choices = new Map<string, number[]>();
+  /** By mixture key and layer: choices an expert. */
+  readonly #choices = new Map<string, number[][]>();
   /** By adapter name: tokens generated with it, a routed token counting by its share of layers. */
   readonly #tokens = new Map<string, number>();
 
@@ -16,9 +18,11 @@ export class RoutingShares {
       for (const name of ticket.accepted.experts) this.#add(name, 1);
       return;
     }
-    const choices = this.#choices.get(routePlan.key) ?? [];
-    this.#choices.set(routePlan.key, choices);
-    for (const { experts } of trace) {
+    const layers = this.#choices.get(routePlan.key) ?? [];
+    this.#choices.set(routePlan.key, layers);
+    for (const [layer, { experts }] of trace.entries()) {
+      layers[layer] ??= [];
+      const choices = layers[layer];
       for (const expert of experts) {
         choices[expert] = (choices[expert] ?? 0) + 1;
         this.#add(ticket.expertNames![expert]!, 1 / (trace.length * experts.length));
@@ -26,11 +30,17 @@ export class RoutingShares {
     }
   }
 
-  /** Share of choices each expert of a mixture got; zeros before the first. */
-  of(key: string, experts: number): number[] {
-    const choices = Array.from({ length: experts }, (_, e) => this.#choices.get(key)?.[e] ?? 0);
-    const all = choices.reduce((sum, count) => sum + count, 0);
-    return choices.map((count) => (all === 0 ? 0 : count / all));
+  /** Share of choices each expert of a mixture got, over all layers and in each; zeros and no layers before the first. */
+  of(key: string, experts: number): { share: number[]; layers: LayerShare[] } {
+    const counts = (this.#choices.get(key) ?? []).map((layer) =>
+      Array.from({ length: experts }, (_, e) => layer[e] ?? 0),
+    );
+    const all = Array.from({ length: experts }, (_, e) => counts.reduce((sum, layer) => sum + layer[e], 0));
+    const layers = counts.map((layer) => {
+      const share = normalise(layer);
+      return { share, entropy: entropy(share) };
+    });
+    return { share: normalise(all), layers };
   }
 
   adapterTokens(name: string): number {

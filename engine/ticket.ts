@@ -14,9 +14,11 @@ import type { MoloraError } from "./errors.ts";
 import type { Pin } from "./lora/registry.ts";
 import type { Job } from "./runner/job.ts";
 import type { RowResult, RowTrace } from "./runner/results.ts";
+import type { Constraint } from "./sampling/constraint.ts";
 import type { Sequence } from "./scheduler/sequence.ts";
 import { Detokenizer } from "./text/detokenizer.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
+import type { ToolCallReader } from "./text/tool_calls.ts";
 
 export interface TicketParts {
   request: GenerateRequest;
@@ -30,6 +32,10 @@ export interface TicketParts {
   expertNames: readonly string[] | undefined;
   /** Names and gates of every token where nothing is routed. */
   fixedTrace: TokenTrace;
+  /** What the text is held to. */
+  constraint: Constraint | undefined;
+  /** Takes calls of tools out of the text. */
+  toolCalls: ToolCallReader | undefined;
 }
 
 export class Ticket {
@@ -66,10 +72,15 @@ export class Ticket {
     if (logprob !== undefined) this.#promptLogprobs.push(logprob);
   }
 
+  /** What must know of each token before the next is picked. */
+  get constraint(): Constraint | undefined {
+    return this.#parts.constraint;
+  }
+
   /** A token was picked. True when it was the last. */
   picked({ id, logprob, trace }: RowResult): boolean {
     this.#firstToken ??= performance.now();
-    const { request, endIds } = this.#parts;
+    const { request, endIds, toolCalls } = this.#parts;
     const index = this.#generated++;
     const ends = endIds.has(id);
     const { text, stopped } = ends ? { text: "", stopped: undefined } : this.#detokenizer.push(id);
@@ -77,7 +88,7 @@ export class Ticket {
       type: "token",
       index,
       id,
-      text,
+      text: toolCalls?.push(text) ?? text,
       ...(logprob === undefined ? {} : { logprob }),
       ...(request.trace ? { trace: this.#trace(trace) } : {}),
     });
@@ -96,10 +107,11 @@ export class Ticket {
       type: "done",
       finishReason,
       ...(stopped === undefined ? {} : { stopped }),
-      text: this.#detokenizer.flush(),
+      text: this.#rest(),
       usage: { promptTokens: this.sequence.promptLength, completionTokens: this.#generated },
       timings: { queued: since(this.#started), firstToken: since(this.#firstToken), total: since(now) },
       generations: this.accepted.generations,
+      ...this.#calls(),
       ...(this.sequence.promptLogprobs ? { promptLogprobs: this.#promptLogprobs } : {}),
     };
     this.#release();
@@ -136,8 +148,21 @@ export class Ticket {
     this.#wake?.();
   }
 
+  #rest(): string {
+    const { toolCalls } = this.#parts;
+    const text = this.#detokenizer.flush();
+    return toolCalls === undefined ? text : toolCalls.push(text) + toolCalls.flush();
+  }
+
+  /** Known once the rest of the text was read. */
+  #calls(): Pick<DoneEvent, "toolCalls"> {
+    const calls = this.#parts.toolCalls?.calls ?? [];
+    return calls.length === 0 ? {} : { toolCalls: calls };
+  }
+
   #release(): void {
     this.#ended = true;
+    this.#parts.constraint?.dispose();
     for (const pin of this.#parts.pins) pin.release();
   }
 

@@ -7,9 +7,14 @@ import type {
   EngineStats,
   GenerateRequest,
   Generation,
+  LayerShare,
   MixtureReport,
+  ResponseFormat,
   Timings,
   TokenLogprob,
+  Tool,
+  ToolCall,
+  ToolChoice,
   Usage,
   WeightedAdapter,
 } from "../engine/api.ts";
@@ -41,7 +46,31 @@ const path = string(1, 4096);
 const logprobCount = uint32(0, MAX_LOGPROBS);
 const penalty = double(-2, 2);
 
-const chatMessage = object<ChatMessage>("ChatMessage", { role: need(1, string(1, 64)), content: need(2, string()) });
+const toolCall = object<ToolCall>("ToolCall", {
+  id: need(1, string(1, 128)),
+  name: need(2, string(1, 256)),
+  arguments: need(3, string()),
+});
+const chatMessage = object<ChatMessage>("ChatMessage", {
+  role: need(1, string(1, 64)),
+  content: need(2, string()),
+  name: may(3, name),
+  toolCalls: may(4, list(toolCall, 128)),
+  toolCallId: may(5, string(1, 128)),
+});
+const tool = object<Tool>("Tool", {
+  name: need(1, string(1, 64)),
+  description: may(2, string(0, 16384)),
+  parameters: may(3, json()),
+});
+const toolChoice = object<ToolChoice>("ToolChoice", {
+  type: need(1, oneOf("auto", "none", "required", "tool")),
+  name: may(2, string(1, 64)),
+});
+const responseFormat = object<ResponseFormat>("ResponseFormat", {
+  type: need(1, oneOf("text", "json_object", "json_schema")),
+  schema: may(2, json()),
+});
 const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
   id: need(1, name),
   weight: need(2, double(-1e4, 1e4)),
@@ -70,6 +99,9 @@ const request = {
   logprobs: may(21, logprobCount),
   promptLogprobs: may(22, logprobCount),
   trace: may(23, boolean()),
+  tools: may(24, list(tool, 128)),
+  toolChoice: may(25, toolChoice),
+  responseFormat: may(26, responseFormat),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
 const routes: ["adapter", "adapters", "mixture"] = ["adapter", "adapters", "mixture"];
@@ -121,6 +153,10 @@ const mixtureReport = object<MixtureReport>("MixtureReport", {
   experts: need(4, list(string())),
   bytes: need(5, uint53()),
 });
+const layerShare = object<LayerShare>("LayerShare", {
+  share: need(1, list(double())),
+  entropy: need(2, double()),
+});
 const engineStats = object<EngineStats>("EngineStats", {
   model: need(1, string()),
   running: need(2, uint32()),
@@ -151,9 +187,11 @@ const engineStats = object<EngineStats>("EngineStats", {
         hash: need(2, string()),
         experts: need(3, list(string())),
         share: need(4, list(double())),
+        layers: need(5, list(layerShare)),
       }),
     ),
   ),
+  evictions: need(12, uint53()),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -213,6 +251,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         timings: need(7, timings),
         generations: need(8, list(generation)),
         promptLogprobs: may(9, list(tokenLogprob)),
+        toolCalls: may(10, list(toolCall)),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),

@@ -10,6 +10,7 @@ import type {
   MixtureReport,
   Timings,
   TokenLogprob,
+  ToolCall,
   Usage,
 } from "../engine/api.ts";
 
@@ -108,6 +109,7 @@ export interface DoneMessage extends Correlated {
   timings: Timings;
   generations: Generation[];
   promptLogprobs?: TokenLogprob[];
+  toolCalls?: ToolCall[];
 }
 
 /** Without `id`: about the frame or the connection, not about an open request. */

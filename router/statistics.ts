@@ -83,11 +83,13 @@ function addStep(layer: LayerCounts, from: string | undefined, to: string | unde
   if (from !== to) layer.switches++;
 }
 
-function normalise(mass: number[]): number[] {
+/** Divided by the sum; zeros stay zeros. */
+export function normalise(mass: readonly number[]): number[] {
   const sum = mass.reduce((all, x) => all + x, 0);
   return mass.map((x) => (sum === 0 ? 0 : x / sum));
 }
 
-function entropy(share: number[]): number {
+/** Of shares that sum to 1, in nats. */
+export function entropy(share: readonly number[]): number {
   return share.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
 }

@@ -8,6 +8,7 @@ import type { Body } from "../gpu/gpu.ts";
 import type { Host } from "../host.ts";
 import { openPath } from "./files.ts";
 import { openGpuDevice } from "./gpu.ts";
+import { openXGrammar } from "./xgrammar.ts";
 
 /** `body`: which kernels to build; default: those that suit the device. */
 export function nodeHost(options: { body?: Body } = {}): Host {
@@ -17,6 +18,7 @@ export function nodeHost(options: { body?: Body } = {}): Host {
       const readText = (url: string) => readFile(fileURLToPath(url), "utf8");
       return { device, isSoftware, readText, close, ...options };
     },
+    openGrammars: openXGrammar,
     open: openPath,
     resolve,
   };

@@ -92,7 +92,8 @@ export class Scheduler<R = unknown> {
   schedule(): StepPlan<Sequence<R>> {
     if (this.#planned !== undefined) throw new MoloraError("internal", "The last plan was not advanced.");
     const draft = new Draft<R>(this.#options);
-    const ready = this.#running.filter(({ pendingTokens }) => pendingTokens <= this.#options.runAhead);
+    const { runAhead } = this.#options;
+    const ready = this.#running.filter(({ pendingTokens, lockstep }) => pendingTokens <= (lockstep ? 0 : runAhead));
     for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, draft);
     for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, draft);
     if (!draft.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, draft));

@@ -17,6 +17,8 @@ export interface SequenceInit<R> {
   residencyKeys: readonly ResidentNeed[];
   /** Every position of the prompt needs its logits. */
   promptLogprobs: boolean;
+  /** Planned only once the host has seen every sampled id: what may follow depends on them. Default: false. */
+  lockstep?: boolean;
   /** Whatever the runner and the sampler need to know; opaque here. */
   request: R;
 }
@@ -32,6 +34,7 @@ export class Sequence<R = unknown> {
   readonly routePlan: RoutePlan;
   readonly residencyKeys: readonly ResidentNeed[];
   readonly promptLogprobs: boolean;
+  readonly lockstep: boolean;
   readonly request: R;
 
   /** Ids the host knows: the prompt, then what was generated. */
@@ -61,6 +64,7 @@ export class Sequence<R = unknown> {
     this.routePlan = init.routePlan;
     this.residencyKeys = init.residencyKeys;
     this.promptLogprobs = init.promptLogprobs;
+    this.lockstep = init.lockstep ?? false;
     this.request = init.request;
   }
 

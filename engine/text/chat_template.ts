@@ -2,9 +2,9 @@
 // It knows nothing of ids, nor of Jinja: the library brings raise_exception, strftime_now, tojson and range.
 
 import { Template } from "@huggingface/jinja";
-import type { ChatMessage } from "../api.ts";
 import { MoloraError } from "../errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
+import type { TemplateMessage } from "./tool_prompt.ts";
 
 export interface ChatOptions {
   /** End with the header of an assistant's turn, so that the model writes that turn. */
@@ -20,7 +20,7 @@ const compiled = new WeakMap<Tokenizer, Template>();
  * out in it becomes that token. Raises `chat_template_missing`, `chat_template_failed` (a template that does not
  * parse, or that refuses these messages, with its own words).
  */
-export function renderChat(tokenizer: Tokenizer, messages: readonly ChatMessage[], options: ChatOptions): string {
+export function renderChat(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): string {
   const template = compiledTemplate(tokenizer);
   try {
     return template.render({

@@ -87,7 +87,15 @@ export class ScriptedEngine implements EnginePort {
   }
 
   stats() {
-    const counts = { steps: 1, promptTokens: 2, generatedTokens: 3, preemptions: 0, pagesTotal: 8, pagesFree: 7 };
+    const counts = {
+      steps: 1,
+      promptTokens: 2,
+      generatedTokens: 3,
+      preemptions: 0,
+      pagesTotal: 8,
+      pagesFree: 7,
+      evictions: 0,
+    };
     return { model: "scripted", running: this.running, waiting: 0, ...counts, adapters: [], mixtures: [] };
   }
 }
