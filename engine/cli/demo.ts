@@ -24,6 +24,11 @@ const QUESTIONS = [
   "Write a Python function to add two numbers.",
 ];
 
+const NAMES: Record<string, string> = {
+  smollm2: "SmolLM2-135M-Instruct (Q4_1)",
+  nano: "nano (7 M parameters, embedded: too small to make sense)",
+};
+
 const FLAGS = {
   ...LOAD_FLAGS,
   ask: list("TEXT", "Ask this in place of the four questions"),
@@ -46,6 +51,7 @@ with --model nano, the embedded nano. Your own: --model DIR|FILE.gguf --mixture 
       const client = await MoloraClient.connect(server.url);
       const mixture = theMixture(engine);
       const palette = new Palette(["base", ...mixture.experts], wantsColors(flags.color, output));
+      const columns = output.streams.stdout.columns ?? 100;
       const say = (line = "") => output.print(line);
       title(say, palette, { model, url: server.url, experts: mixture.experts });
       const messages: ChatMessage[] = [];
@@ -53,12 +59,12 @@ with --model nano, the embedded nano. Your own: --model DIR|FILE.gguf --mixture 
       for (const question of flags.ask.length > 0 ? flags.ask : QUESTIONS) {
         messages.push({ role: "user", content: question });
         const request = { messages, mixture: mixture.name, maxTokens: flags.maxTokens, trace: true };
-        const turn = await askTurn(client, request, { output, palette, signal });
+        const turn = await askTurn(client, request, { output, palette, columns, signal });
         messages.push({ role: "assistant", content: turn.answer });
         turns.push(turn);
       }
       await client.close();
-      report(say, palette, turns, mixture.experts, output.streams.stdout.columns ?? 100);
+      report(say, palette, turns, mixture.experts, columns);
       output.result({ model, url: server.url, turns: turns.map(summary), ...routing(turns, mixture.experts) });
     } finally {
       await server.close();
@@ -106,7 +112,7 @@ function title(say: Say, palette: Palette, { model, url, experts }: { model: str
   say(
     `${palette.bold("molora")}  ${palette.dim("one base model, many adapters: a router picks them per token and layer")}`,
   );
-  say(palette.dim(`${model} at ${url}`));
+  say(palette.dim(`${NAMES[model] ?? model}, served at ${url}`));
   say();
   const legend = experts.map((name) => palette.paint(name, palette.colors ? `■ ${name}` : `[${name}]`)).join("  ");
   say(`${legend}   ${palette.dim("= the adapter most layers chose for a token")}`);
@@ -130,10 +136,8 @@ function report(say: Say, palette: Palette, turns: readonly Turn[], experts: rea
     columns,
   );
   if (map.length > 0) {
-    say();
-    say(
-      `${palette.bold("Every choice")}  ${palette.dim("a column a token, from the first layer on top to the last; by turn:")}`,
-    );
+    const title = `a column a token, a row two of ${statistics.layerShare.length} layers; by turn:`;
+    say(`\n${palette.bold("Every choice")}  ${palette.dim(title)}`);
     say(palette.dim(mapRuler(lengths, columns)));
     for (const line of map) say(line);
   }

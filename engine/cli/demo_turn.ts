@@ -9,6 +9,7 @@ import type { Output } from "./output.ts";
 import type { Palette } from "./palette.ts";
 import { dominantExpert, RoutedText } from "./routed_text.ts";
 import { sharesLine } from "./routing_report.ts";
+import { wrapWords } from "./wrap.ts";
 
 export interface Turn {
   question: string;
@@ -24,6 +25,8 @@ export interface Turn {
 interface Screen {
   output: Output;
   palette: Palette;
+  /** Width of a line. */
+  columns: number;
   signal: AbortSignal;
 }
 
@@ -31,11 +34,14 @@ interface Screen {
 export async function askTurn(
   client: MoloraClient,
   request: GenerateRequest & { messages: ChatMessage[] },
-  { output, palette, signal }: Screen,
+  { output, palette, columns, signal }: Screen,
 ): Promise<Turn> {
   const question = request.messages.at(-1)!.content;
-  output.print(`\n${palette.bold(`❯ ${question.replaceAll("\n", "\n  ")}`)}\n`);
-  const columns = output.streams.stdout.columns ?? 100;
+  output.print();
+  for (const [i, line] of wrapWords(question, columns - 4).entries()) {
+    output.print(palette.bold(`${i === 0 ? "❯" : " "} ${line}`));
+  }
+  output.print();
   const routed = new RoutedText((text) => output.write(text), palette, columns - 4);
   const waiting = new Waiting(output, palette);
   const turn: Turn = { question, answer: "", promptTokens: 0, traces: [], firstToken: 0, total: 0 };

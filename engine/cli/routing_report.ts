@@ -34,11 +34,11 @@ export function shareRows({ experts, share, layerShare }: RoutingStatistics, pal
   });
 }
 
-/** Where `shareRows` has its layers: "layer 0 … 29" over them. */
+/** The line over `shareRows`. */
 export function shareHead({ experts, layerShare }: RoutingStatistics): string {
   const width = Math.max(...experts.map((name) => name.length));
-  const last = `${layerShare.length - 1}`;
-  return `${" ".repeat(width + 2)}${"share of all".padEnd(BAR_WIDTH + 9)}0${"layer".padStart(Math.floor((layerShare.length + 5) / 2) - 1).padEnd(layerShare.length - 1 - last.length)}${last}`;
+  const layers = `share of each layer, 0 to ${layerShare.length - 1}`;
+  return `${" ".repeat(width + 2)}${"share of all choices".padEnd(BAR_WIDTH + 9)}${layers}`;
 }
 
 /**
