@@ -7,7 +7,7 @@ import { launch } from "../../engine/gpu/program.ts";
 import { readView } from "../../engine/gpu/readback.ts";
 import type { StoredType } from "../../engine/weights/tensor.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
-import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
+import { linearGrid, linearPipeline, linearTile, type Tile } from "../../shaders/linear.ts";
 import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";
 import { int8BlocksReference, linearReference } from "../reference/linear.ts";
 import { checkClose, GuardedOutput, openTestGpu, run, withoutSubgroups } from "./device.ts";
@@ -25,7 +25,7 @@ const TILES: Record<Body, Tile[]> = {
   workgroupPerRows: [
     { rows: 4, tokens: 1 },
     { rows: 4, tokens: 4 },
-    { rows: 32, tokens: 32 },
+    { rows: 16, tokens: 16 },
   ],
 };
 
@@ -115,7 +115,8 @@ for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
       [40, other],
     ] as const) {
       const shard = { firstRow, rows: weights.rows };
-      const facts = { format: "f16", rows: ROWS, cols: COLS, activations: "f32", shard, per: "rows" } as const;
+      const tile = linearTile(body, "f16", 64);
+      const facts = { format: "f16", rows: ROWS, cols: COLS, activations: "f32", shard, tile, per: "rows" } as const;
       const { quants, scales } = weights.shards[0];
       const views = { ...c.views, quants, scales, y: y.view };
       run(gpu, [launch(gpu, await linearPipeline(gpu, facts), views, linearGrid(gpu, facts))], shape);
