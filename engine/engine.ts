@@ -231,7 +231,7 @@ async function assemble(
     pool: pool.layers,
     rotations: turns,
   };
-  const forward = new Forward(gpu, forwardParts, activationForm(gpu, config, dtype));
+  const forward = new Forward(gpu, forwardParts, activationForm(gpu, config, options.activations ?? "f32"));
   const runner = new Runner(gpu, { config, capacity, inputs, workspace, forward, bank });
 
   const shares = new RoutingShares();

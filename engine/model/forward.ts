@@ -2,22 +2,25 @@
 // It knows nothing of sequences or requests; grids come from the shape of the step.
 
 import type { ActivationForm } from "../../shaders/activation_form.ts";
+import { MoloraError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { ModelConfig } from "./config.ts";
 import { embedLaunches, headLaunches } from "./ends.ts";
 import { layerLaunches } from "./layer.ts";
-import type { WeightDtype } from "./linear_weights.ts";
 import { fixedLaunches } from "./routing.ts";
 import { type ForwardParts, type Launches, Stage } from "./stage.ts";
 import type { StepKind } from "./step_kind.ts";
 
 /**
- * int8 activations where they are faster than f32: weights that may be quantised, on a software adapter, whose f32
- * arithmetic is slow. Every row must divide into blocks of 32.
+ * The form activations have between linear layers. int8 (with f32 sums, as llama.cpp computes on CPUs) needs rows that
+ * divide into blocks of 32, and the body for software adapters. Throws `bad_arguments` where that does not hold.
  */
-export function activationForm(gpu: Gpu, config: ModelConfig, dtype: WeightDtype): ActivationForm {
+export function activationForm(gpu: Gpu, config: ModelConfig, wanted: ActivationForm): ActivationForm {
   const whole = [config.hiddenSize, config.intermediateSize, config.headDim].every((size) => size % 32 === 0);
-  return gpu.isSoftware && gpu.body === "rowPerThread" && dtype !== "f32" && whole ? "q8" : "f32";
+  if (wanted === "f32" || (whole && gpu.body === "rowPerThread")) return wanted;
+  throw new MoloraError("bad_arguments", "this model on this device has no int8 activations", {
+    remedy: "Start the engine with f32 activations, the default.",
+  });
 }
 
 export class Forward {

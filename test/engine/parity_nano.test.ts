@@ -11,19 +11,19 @@ function folders(model: string) {
   return { adapters: `${model}/adapters`, mixtures: `${model}/mixtures` };
 }
 
-test("embedded nano, its Q8_0 weights widened to f32: equal to transformers and PEFT on the same weights", async () => {
+test("embedded nano equals transformers and PEFT on the same weights", async () => {
   const fixture = await readFixture("nano_q8");
-  const engine = await openEngine(fixture, folders("models/nano"), { model: "models/nano", dtype: "f32" });
+  const engine = await openEngine(fixture, folders("models/nano"), { model: "models/nano" });
   await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
   assert.ok((await checkGreedy(engine, fixture, fixture.uses)) > 100);
   await engine.close();
 });
 
-test("embedded nano as it is served (int8 activations): close to the same numbers", async () => {
+test("embedded nano with int8 activations: close to the same numbers", async () => {
   const fixture = await readFixture("nano_q8");
   const uses = fixture.uses.filter(({ kind }) => kind !== "routed");
-  const engine = await openEngine(fixture, folders("models/nano"), { model: "models/nano" });
-  // 2 % of the largest logit (about 20) is what quantised weights are allowed; int8 activations stay well inside.
+  const options = { model: "models/nano", activations: "q8" } as const;
+  const engine = await openEngine(fixture, folders("models/nano"), options);
   const worst = await checkLogprobs(engine, fixture, uses, 0.4);
   await engine.close();
   console.log(`largest error ${worst.toFixed(3)} nats`);

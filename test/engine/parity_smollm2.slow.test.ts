@@ -1,0 +1,26 @@
+// SmolLM2-135M-Instruct (Q4_1 GGUF) with its adapters and mixture against transformers and PEFT on the dequantised weights.
+// Skips where the file is not in the cache: `npm run demo` brings it.
+
+import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+import { modelDirectories } from "../../engine/node/cache.ts";
+import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
+
+const SMOLLM2 = "models/smollm2";
+const FILE = modelDirectories()
+  .map((directory) => join(directory, "SmolLM2-135M-Instruct.Q4_1.gguf"))
+  .find(existsSync);
+const FOLDERS = { adapters: `${SMOLLM2}/adapters`, mixtures: `${SMOLLM2}/mixtures` };
+
+test("SmolLM2 equals transformers and PEFT: base, four adapters, its mixture", async (t) => {
+  if (FILE === undefined) return t.skip("the GGUF is not in the cache; `npm run demo` fetches it");
+  const fixture = await readFixture("smollm2");
+  const engine = await openEngine(fixture, FOLDERS, { model: FILE });
+  const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
+  const compared = await checkGreedy(engine, fixture, fixture.uses);
+  await engine.close();
+  console.log(`largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
+  assert.ok(compared >= 128);
+});
