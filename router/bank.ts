@@ -54,6 +54,14 @@ export function packRouterLayer(mixture: Mixture, layer: number, placed: PlacedE
   return run;
 }
 
+/** Where an mlp router's numbers lie in its run, in vec4s. fc2's rows and both biases are padded to whole vec4s. */
+export type GateOffsets = Pick<Offsets, "fc1" | "bias1" | "fc2" | "bias2">;
+
+export function gateOffsets(mixture: Mixture): GateOffsets {
+  const { fc1, bias1, fc2, bias2 } = sizes(mixture);
+  return { fc1, bias1, fc2, bias2 };
+}
+
 interface Offsets {
   experts: number;
   ranges: number;

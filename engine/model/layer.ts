@@ -15,12 +15,21 @@ import type { Launches, Stage } from "./stage.ts";
 type Launching = Promise<Launch<StepShape>>;
 
 export async function layerLaunches(stage: Stage, i: number): Promise<Launches> {
+  const routing = stage.kind.routed ? await routingLaunches(stage, i) : [];
+  return [await enterLayer(stage, i), ...routing, ...(await layerBody(stage, i))];
+}
+
+/** Up to the layer's normed input, which routers read. */
+export function enterLayer(stage: Stage, i: number): Launching {
+  return norm(stage, i === 0 ? undefined : i - 1, "down", stage.parts.weights.layers[i]!.attentionNorm);
+}
+
+/** From the layer's normed input and its table on. */
+export async function layerBody(stage: Stage, i: number): Promise<Launches> {
   const { config, weights, workspace } = stage.parts;
   const { input, qkv, output, gateUp } = workspace;
   const layer = weights.layers[i]!;
   return [
-    await norm(stage, i === 0 ? undefined : i - 1, "down", layer.attentionNorm),
-    ...(stage.kind.routed ? await routingLaunches(stage, i) : []),
     ...(await stage.linear(i, "qkv", layer.qkv, config.hiddenSize, input, qkv)),
     await rotate(stage, i),
     await attend(stage, i),

@@ -46,7 +46,8 @@ function routeLaunch(stage: Stage, i: number): Launching {
   });
 }
 
-async function segmentLaunches(stage: Stage, i: number): Promise<Launches> {
+/** Sorts a table that is filled already, where the step's form wants it sorted. */
+export async function segmentLaunches(stage: Stage, i: number): Promise<Launches> {
   if (stage.kind.lora !== "segmented") return [];
   const { capacity, inputs, workspace } = stage.parts;
   const build = segments({ entries: capacity.entries, sort: capacity.tokens * capacity.entries });

@@ -1,0 +1,47 @@
+// Rows of data sorted by the domain they belong to: what texts are composed from.
+// It knows nothing of files, nor of which adapter serves which domain.
+
+import type { DomainMessage, Row } from "../../engine/scoring/rows.ts";
+
+/** A conversation or a text of one domain. */
+export interface Item {
+  where: string;
+  domain: string;
+  content: { kind: "chat"; messages: DomainMessage[] } | { kind: "text"; text: string };
+}
+
+export interface Sources {
+  /** Items by domain, in the order of the data. */
+  byDomain: Map<string, Item[]>;
+  /** Rows that hold several domains by themselves, or none: they are used as they stand. */
+  whole: Row[];
+}
+
+/** `domain` is what a whole file was declared to be; rows keep one of their own. */
+export function sortRow(sources: Sources, row: Row, domain: string | undefined): void {
+  const declared: Row = row.domain === undefined && domain !== undefined ? { ...row, domain } : row;
+  const names = domainsOf(declared);
+  const content = contentOf(declared);
+  const [only] = names;
+  if (names.size !== 1 || only === undefined || content === undefined) {
+    sources.whole.push(declared);
+    return;
+  }
+  const items = sources.byDomain.get(only) ?? [];
+  sources.byDomain.set(only, items);
+  items.push({ where: row.where, domain: only, content });
+}
+
+/** The domains of a row's parts; undefined stands for parts without one. */
+export function domainsOf(row: Row): Set<string | undefined> {
+  if (row.kind === "text") return new Set([row.domain]);
+  if (row.kind === "segments") return new Set(row.segments.map(({ domain }) => domain ?? row.domain));
+  // A turn without a domain has that of its question or answer (engine/scoring/render.ts)
+  const named = row.messages.map(({ domain }) => domain).filter((domain) => domain !== undefined);
+  return new Set(named.length > 0 ? named : [row.domain]);
+}
+
+function contentOf(row: Row): Item["content"] | undefined {
+  if (row.kind === "text") return { kind: "text", text: row.text };
+  return row.kind === "chat" ? { kind: "chat", messages: row.messages } : undefined;
+}

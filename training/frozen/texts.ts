@@ -1,0 +1,71 @@
+// Whole texts of one step: which of them fit into a step together, and the arrays that kernels read of them.
+// It knows nothing of what is computed from them.
+
+import { type Batch, buildBatch } from "../../engine/runner/batch.ts";
+import type { Job } from "../../engine/runner/job.ts";
+import { resolveSampling } from "../../engine/sampling/sampling.ts";
+import { Sequence } from "../../engine/scheduler/sequence.ts";
+import type { RoutePlan, Slice } from "../../engine/scheduler/step.ts";
+import type { FrozenModel } from "./frozen_model.ts";
+
+export interface PlannedText {
+  ids: readonly number[];
+  plan: RoutePlan;
+}
+
+/** Scores given tokens; nothing is picked. */
+const JOB: Job = {
+  sampling: resolveSampling({ seed: 0 }),
+  logprobs: undefined,
+  promptLogprobs: 0,
+  trace: false,
+  allowed: undefined,
+};
+
+/** Cuts a list into steps that the capacity holds, in order. `tokensOf`: what a text takes. */
+export function intoSteps<T>(
+  texts: readonly T[],
+  { capacity }: FrozenModel,
+  tokensOf: (text: T) => number,
+): { first: number; texts: T[]; tokens: number }[] {
+  const steps: { first: number; texts: T[]; tokens: number }[] = [];
+  for (const [i, text] of texts.entries()) {
+    const tokens = tokensOf(text);
+    const open = steps.at(-1);
+    if (open !== undefined && open.texts.length < capacity.sequences && open.tokens + tokens <= capacity.tokens) {
+      open.texts.push(text);
+      open.tokens += tokens;
+    } else {
+      steps.push({ first: i, texts: [text], tokens });
+    }
+  }
+  return steps;
+}
+
+/**
+ * The arrays of a step, uploaded. `scored`: every token but a text's last has a row of logits for the token behind it,
+ * and the last, which predicts nothing known, is left out; else all tokens run and there are no rows.
+ */
+export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], scored: boolean): Batch {
+  const { gpu, inputs, capacity, bank } = model;
+  const slices = texts.map(({ ids, plan }, slot): Slice<Sequence<Job>> => {
+    const sequence = new Sequence<Job>({
+      id: `text ${slot}`,
+      prompt: ids,
+      maxTokens: 0,
+      routePlan: plan,
+      residencyKeys: [],
+      promptLogprobs: scored,
+      request: JOB,
+    });
+    sequence.pages.push(...model.textPages(slot));
+    sequence.row = slot;
+    const count = ids.length - (scored ? 1 : 0);
+    return { sequence, start: 0, count, samples: false, logitRows: scored ? count : 0 };
+  });
+  const plan = { slices, tokens: 0, logitRows: 0, uploads: [] };
+  const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
+  const batch = buildBatch(plan, inputs, capacity, place, new ArrayBuffer(inputs.bytes));
+  gpu.queue.writeBuffer(inputs.views.step.buffer, 0, batch.words);
+  return batch;
+}

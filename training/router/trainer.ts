@@ -1,0 +1,182 @@
+// Trains one mixture's router on a frozen model: texts with targets in, a step of AdamW out.
+// It knows nothing of files, data or when to stop.
+
+import type { LoadedMixture } from "../../engine/lora/registry.ts";
+import { encode } from "../../engine/gpu/program.ts";
+import { ReadbackRing } from "../../engine/gpu/readback.ts";
+import type { Launches } from "../../engine/model/stage.ts";
+import { stepKind } from "../../engine/model/step_kind.ts";
+import { REPORT_BYTES } from "../../shaders/training/label_loss.ts";
+import type { FrozenModel } from "../frozen/frozen_model.ts";
+import { intoSteps, uploadTexts } from "../frozen/texts.ts";
+import { AdamW, type AdamWOptions } from "../optimizer/adamw.ts";
+import { allocateRouterWorkspace, type RouterWorkspace, reportStride, routerLaunches } from "./launches.ts";
+import type { GateParameters } from "./parameters.ts";
+
+/** A text and what its router should believe at each token. */
+export interface LabelledText {
+  ids: readonly number[];
+  /** [tokens, experts]: rows sum to the token's weight, 0 where it does not count. */
+  targets: Float32Array;
+}
+
+/** Of one layer, over the tokens with targets. */
+export interface LayerFit {
+  /** Mean cross-entropy, in nats. */
+  loss: number;
+  /** Share of tokens whose best expert is the target's. */
+  agreement: number;
+}
+
+export interface StepReport {
+  /** Means over layers. */
+  loss: number;
+  agreement: number;
+  layers: LayerFit[];
+  /** All tokens of the texts. */
+  tokens: number;
+  /** Of the gradient, before clipping; 0 where nothing was learned. */
+  gradientNorm: number;
+}
+
+export class RouterTrainer {
+  readonly gates: GateParameters;
+  readonly optimizer: AdamW;
+  readonly #model: FrozenModel;
+  readonly #mixture: LoadedMixture;
+  readonly #workspace: RouterWorkspace;
+  readonly #ring: ReadbackRing;
+  readonly #programs = new Map<string, Promise<Launches>>();
+
+  private constructor(model: FrozenModel, mixture: LoadedMixture, gates: GateParameters, optimizer: AdamW) {
+    this.#model = model;
+    this.#mixture = mixture;
+    this.gates = gates;
+    this.optimizer = optimizer;
+    this.#workspace = allocateRouterWorkspace(model, gates);
+    this.#ring = new ReadbackRing(model.gpu, model.config.numLayers * reportStride(model.capacity.sequences), 1);
+  }
+
+  /** `mixture` is one of the model's; its router's weights on the device follow `gates` from now on. */
+  static async create(
+    model: FrozenModel,
+    mixture: LoadedMixture,
+    gates: GateParameters,
+    options: AdamWOptions,
+  ): Promise<RouterTrainer> {
+    const optimizer = await AdamW.create(model.gpu, model.buffers, gates.parameters, options);
+    const trainer = new RouterTrainer(model, mixture, gates, optimizer);
+    trainer.publish();
+    return trainer;
+  }
+
+  /** Learns from a batch, in as many sub-steps as the capacity asks for. A gradient that is not finite changes nothing. */
+  async step(texts: readonly LabelledText[], rate: number): Promise<StepReport> {
+    const report = await this.#run(texts, true);
+    report.gradientNorm = await this.optimizer.step(rate);
+    this.publish();
+    return report;
+  }
+
+  /** The same texts' loss and agreement, learning nothing. */
+  evaluate(texts: readonly LabelledText[]): Promise<StepReport> {
+    return this.#run(texts, false);
+  }
+
+  /** Puts the trained values where the forward pass reads them. */
+  publish(): void {
+    const encoder = this.#model.gpu.device.createCommandEncoder();
+    this.gates.publish(encoder, this.#model, this.#mixture);
+    this.#model.gpu.queue.submit([encoder.finish()]);
+  }
+
+  destroy(): void {
+    this.#ring.destroy();
+  }
+
+  async #run(texts: readonly LabelledText[], learns: boolean): Promise<StepReport> {
+    const { config } = this.#model;
+    const counted = texts.reduce((sum, { targets }) => sum + targets.reduce((all, y) => all + y, 0), 0);
+    // The mean over tokens and layers; texts without any target weigh nothing
+    const scale = counted > 0 ? 1 / (counted * config.numLayers) : 0;
+    const sums = Array.from({ length: config.numLayers }, () => ({ loss: 0, agreed: 0, weight: 0 }));
+    const steps = intoSteps(texts, this.#model, ({ ids }) => ids.length);
+    for (const step of steps) await this.#runStep(step.texts, scale, learns, sums);
+    const layers = sums.map(({ loss, agreed, weight }) => ({
+      loss: weight > 0 ? loss / weight : 0,
+      agreement: weight > 0 ? agreed / weight : 0,
+    }));
+    return {
+      loss: mean(layers.map(({ loss }) => loss)),
+      agreement: mean(layers.map(({ agreement }) => agreement)),
+      layers,
+      tokens: texts.reduce((sum, { ids }) => sum + ids.length, 0),
+      gradientNorm: 0,
+    };
+  }
+
+  async #runStep(
+    texts: readonly LabelledText[],
+    scale: number,
+    learns: boolean,
+    sums: { loss: number; agreed: number; weight: number }[],
+  ): Promise<void> {
+    const { gpu, capacity } = this.#model;
+    const plan = { kind: "router", key: this.#mixture.key } as const;
+    const { shape } = uploadTexts(
+      this.#model,
+      texts.map(({ ids }) => ({ ids, plan })),
+      false,
+    );
+    const { targets } = this.#workspace;
+    gpu.queue.writeBuffer(targets.buffer, targets.offset, concat(texts, scale));
+    const launches = await this.#program(learns);
+    const encoder = gpu.device.createCommandEncoder();
+    const pass = encoder.beginComputePass();
+    encode(pass, launches, shape);
+    pass.end();
+    const readback = this.#ring.copy(encoder, this.#workspace.reports);
+    gpu.queue.submit([encoder.finish()]);
+    const floats = new Float32Array(await readback.take());
+    const stride = reportStride(capacity.sequences) / 4;
+    for (const [layer, sum] of sums.entries()) {
+      for (let s = 0; s < texts.length; s++) {
+        const at = layer * stride + (s * REPORT_BYTES) / 4;
+        sum.loss += floats[at]!;
+        sum.agreed += floats[at + 1]!;
+        sum.weight += floats[at + 2]!;
+      }
+    }
+  }
+
+  #program(learns: boolean): Promise<Launches> {
+    const key = String(learns);
+    let program = this.#programs.get(key);
+    if (program === undefined) {
+      const { capacity } = this.#model;
+      // One kind for every step: texts are long enough to be sorted by adapter
+      const kind = { ...stepKind(this.#shape(capacity.tokens)), routed: true };
+      program = routerLaunches(this.#model.stage(kind), this.gates, this.#workspace, learns);
+      this.#programs.set(key, program);
+    }
+    return program;
+  }
+
+  #shape(tokens: number) {
+    const { sequences, entries, rank4, gateWidth } = this.#model.capacity;
+    return { tokens, sequences, rows: 0, entries, maxRank4: rank4, adapters: entries, routed: true, gateWidth };
+  }
+}
+
+function concat(texts: readonly LabelledText[], scale: number): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(texts.reduce((sum, { targets }) => sum + targets.length, 0));
+  let at = 0;
+  for (const { targets } of texts) {
+    for (const y of targets) all[at++] = y * scale;
+  }
+  return all;
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
