@@ -4,6 +4,8 @@
 /** Every code molora can raise, with the HTTP status it maps to. Codes are never renamed or reused. */
 export const ERROR_CODES = {
   // requests
+  unauthorized: 401,
+  unknown_path: 404,
   bad_request: 400,
   unknown_field: 400,
   unknown_model: 404,

@@ -1,0 +1,130 @@
+// Layers × tokens on a canvas, a cell in the colour of its expert (shared by several by their gates), growing as tokens come.
+// It knows nothing of texts; who points at a cell is told to its owner.
+
+import { find } from "./dom.js";
+
+/** @import { LayerChoice } from "../../../api.ts" */
+/** @import { Experts } from "./experts.js" */
+
+/** CSS pixels. Canvases end at 16384 device pixels in some browsers: long replies get narrower columns. */
+const CELL_WIDTH = 10;
+const WIDEST = 7_000;
+const TALLEST_CELL = 14;
+const SHORTEST_CELL = 5;
+const HEIGHT = 150;
+
+export class HeatMap {
+  #traces;
+  #experts;
+  #scroll;
+  #sheet;
+  #canvas;
+  #cursor;
+  #depth;
+  #layers = 0;
+  #drawAgain = 0;
+
+  /**
+   * @param {HTMLElement} element The figure.
+   * @param {readonly LayerChoice[][]} traces Read anew at each drawing.
+   * @param {Experts} experts
+   */
+  constructor(element, traces, experts) {
+    this.#traces = traces;
+    this.#experts = experts;
+    this.element = element;
+    this.#scroll = find(element, ".map-scroll", HTMLElement);
+    this.#sheet = find(element, ".map-sheet", HTMLElement);
+    this.#canvas = find(element, "canvas", HTMLCanvasElement);
+    this.#cursor = find(element, ".map-cursor", HTMLElement);
+    this.#depth = find(element, ".map-axis span:last-child", HTMLElement);
+  }
+
+  /** @param {(token: number, layer: number, pinned: boolean) => void} onPoint */
+  listen(onPoint, /** @type {() => void} */ onLeave) {
+    const point = (/** @type {PointerEvent | MouseEvent} */ event, /** @type {boolean} */ pinned) => {
+      const box = this.#canvas.getBoundingClientRect();
+      const token = Math.floor((event.clientX - box.left) / this.#cellWidth);
+      const layer = Math.floor((event.clientY - box.top) / this.#cellHeight);
+      if (token in this.#traces && layer in this.#traces[token]) onPoint(token, layer, pinned);
+    };
+    this.#canvas.addEventListener("pointermove", (event) => event.pointerType === "mouse" && point(event, false));
+    this.#canvas.addEventListener("pointerleave", onLeave);
+    this.#canvas.addEventListener("click", (event) => point(event, true));
+  }
+
+  /** What the picture shows, in words. */
+  set label(/** @type {string} */ text) {
+    this.#canvas.ariaLabel = text;
+  }
+
+  /** Draws with the next frame; follows the newest token where the reader has not scrolled away. */
+  draw() {
+    if (this.#drawAgain !== 0) return;
+    this.#drawAgain = requestAnimationFrame(() => {
+      this.#drawAgain = 0;
+      if (this.#traces.length === 0) return;
+      const { scrollLeft, scrollWidth, clientWidth } = this.#scroll;
+      const follows = scrollLeft + clientWidth > scrollWidth - 2 * CELL_WIDTH;
+      this.#paint();
+      if (follows) this.#scroll.scrollLeft = this.#scroll.scrollWidth;
+    });
+  }
+
+  /**
+   * Frames a token's column; nothing where it is undefined.
+   * @param {number | undefined} token
+   */
+  mark(token) {
+    this.#cursor.hidden = token === undefined;
+    if (token === undefined) return;
+    const left = token * this.#cellWidth;
+    this.#cursor.style.left = `${left}px`;
+    this.#cursor.style.width = `${this.#cellWidth}px`;
+    const { scrollLeft, clientWidth } = this.#scroll;
+    if (left < scrollLeft || left + this.#cellWidth > scrollLeft + clientWidth) {
+      this.#scroll.scrollLeft = left - clientWidth / 2;
+    }
+  }
+
+  get #cellWidth() {
+    return Math.max(1, Math.min(CELL_WIDTH, Math.floor(WIDEST / this.#traces.length)));
+  }
+
+  get #cellHeight() {
+    return Math.max(SHORTEST_CELL, Math.min(TALLEST_CELL, Math.floor(HEIGHT / this.#layers)));
+  }
+
+  #paint() {
+    this.#layers = Math.max(...this.#traces.map((trace) => trace.length));
+    const [width, height] = [this.#cellWidth * this.#traces.length, this.#cellHeight * this.#layers];
+    this.element.hidden = false;
+    this.#depth.textContent = String(this.#layers - 1);
+    this.#sheet.style.width = `${width}px`;
+    this.#sheet.style.height = `${height}px`;
+    const scale = Math.min(devicePixelRatio, 16_000 / width);
+    this.#canvas.width = Math.round(width * scale);
+    this.#canvas.height = Math.round(height * scale);
+    const context = this.#canvas.getContext("2d");
+    if (context === null) return;
+    context.scale(scale, scale);
+    /** @type {Map<string, string>} */
+    const colors = new Map();
+    for (const name of new Set(this.#traces.flat().flatMap(({ experts }) => experts))) {
+      colors.set(name, this.#experts.color(name));
+    }
+    const gap = this.#cellWidth > 4 ? 1 : 0;
+    this.#traces.forEach((trace, token) => {
+      trace.forEach(({ experts, gates }, layer) => {
+        const total = gates.reduce((sum, gate) => sum + Math.abs(gate), 0);
+        let top = layer * this.#cellHeight;
+        experts.forEach((name, i) => {
+          const part = ((this.#cellHeight - gap) * Math.abs(gates[i])) / total;
+          context.fillStyle = colors.get(name) ?? "";
+          context.fillRect(token * this.#cellWidth, top, this.#cellWidth - gap, part);
+          top += part;
+        });
+      });
+    });
+  }
+}
