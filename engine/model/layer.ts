@@ -3,6 +3,7 @@
 
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import { attention, attentionGrid } from "../../shaders/attention.ts";
+import { attentionPerThread, attentionPerThreadGrid } from "../../shaders/attention_per_thread.ts";
 import { type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
 import { normGrid, norm as residualNorm } from "../../shaders/norm.ts";
 import { ropeKv, ropeKvGrid } from "../../shaders/rope_kv.ts";
@@ -78,7 +79,10 @@ function rotate(stage: Stage, i: number): Launching {
 
 function attend(stage: Stage, i: number): Launching {
   const { config, inputs, workspace, pool } = stage.parts;
-  return stage.launch(attention(config, stage.activations), attentionGrid(config.numHeads), {
+  const perThread = stage.kind.attention === "perThread" && stage.activations === "f32";
+  const build = perThread ? attentionPerThread(config) : attention(config, stage.activations);
+  const grid = perThread ? attentionPerThreadGrid(config.numHeads) : attentionGrid(config.numHeads);
+  return stage.launch(build, grid, {
     step: inputs.step,
     tokens: inputs.tokens,
     sequences: inputs.sequences,

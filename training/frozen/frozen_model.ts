@@ -11,7 +11,6 @@ import { DevicePool, PAGE_TOKENS, pageBytes } from "../../engine/memory/device_p
 import { PagePool } from "../../engine/memory/page_pool.ts";
 import { Residency } from "../../engine/memory/residency.ts";
 import type { ModelConfig } from "../../engine/model/config.ts";
-import { activationForm } from "../../engine/model/forward.ts";
 import { type Capacity, type InputLayout, layOutInputs } from "../../engine/model/inputs.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { type ForwardParts, Stage } from "../../engine/model/stage.ts";
@@ -54,7 +53,6 @@ export class FrozenModel {
   readonly adapters: readonly LoadedAdapter[];
   readonly mixtures: readonly LoadedMixture[];
   readonly #residency: Residency;
-  readonly #dtype: WeightDtype;
   readonly #close: () => void;
   readonly #textPages: number[][];
 
@@ -107,7 +105,6 @@ export class FrozenModel {
     };
     const free = new PagePool(pages);
     this.#residency = new Residency(free);
-    this.#dtype = options.dtype;
     this.#close = close;
     this.bank = new Bank(this.pool, this.#residency);
     const registry = new Registry();
@@ -136,7 +133,8 @@ export class FrozenModel {
 
   /** Where launches of one kind of step are put together. */
   stage(kind: StepKind): Stage {
-    return new Stage(this.gpu, this.parts, activationForm(this.gpu, this.config, this.#dtype), kind);
+    const many = this.gpu.isSoftware ? ({ attention: "perThread" } as const) : {};
+    return new Stage(this.gpu, this.parts, "f32", { ...kind, ...many });
   }
 
   /** Bytes of device memory held. */
