@@ -1,5 +1,5 @@
 // Gradient of a linear layer for its input, for every weight format. See backward_linear.wgsl.
-// It knows nothing of models; y = Bᵀᵀ x of a LoRA is the same sum.
+// It knows nothing of models.
 
 import type { Grid } from "../../engine/gpu/program.ts";
 import { type Build, compose } from "../compose.ts";

@@ -2,20 +2,22 @@
 // It knows nothing of how gates were chosen.
 
 import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import { compose } from "../compose.ts";
 import type { StepShape } from "../step.ts";
+import type { SizedBuild } from "./sizes.ts";
 
 const OWN = {
   step: "uniform",
-  ranks: "read",
+  sizes: "uniform",
+  owners: "read",
   gates: "read",
   hidden: "read",
   d: "read_write",
   d_gates: "read_write",
 } as const;
 
-export function backwardLoraGate(facts: { ranks: number; experts: number }): Build {
-  return compose("training/backward_lora_gate", OWN, { RANKS: facts.ranks, EXPERTS: facts.experts });
+export function backwardLoraGate(facts: { ranks: number; experts: number }): SizedBuild {
+  return { ...compose("training/backward_lora_gate", OWN, {}), sizes: [facts.ranks, facts.experts] };
 }
 
 /** One thread a token: the grid of every kernel that has no more of them. */

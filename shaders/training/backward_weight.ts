@@ -2,11 +2,12 @@
 // It knows nothing of adapters.
 
 import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import { compose } from "../compose.ts";
 import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
+import { inVec4s, type SizedBuild } from "./sizes.ts";
 
-const OWN = { step: "uniform", u: "read", x: "read", dw: "read_write" } as const;
+const OWN = { step: "uniform", sizes: "uniform", u: "read", x: "read", dw: "read_write" } as const;
 
 /** All multiples of 4. */
 export interface BackwardWeightFacts {
@@ -15,10 +16,11 @@ export interface BackwardWeightFacts {
   x: Strip;
 }
 
-export function backwardWeight({ rows, cols, x }: BackwardWeightFacts): Build {
-  if ((rows | cols | x.stride | x.offset) % 4 !== 0)
-    throw new RangeError("backward_weight: sizes are no multiples of 4");
-  return compose("training/backward_weight", OWN, { ROWS: rows, COLS: cols, X_STRIDE: x.stride, X_OFFSET: x.offset });
+export function backwardWeight({ rows, cols, x }: BackwardWeightFacts): SizedBuild {
+  return {
+    ...compose("training/backward_weight", OWN, {}),
+    sizes: inVec4s("backward_weight", rows, cols, x.stride, x.offset),
+  };
 }
 
 export function backwardWeightGrid({ rows, cols }: { rows: number; cols: number }): (shape: StepShape) => Grid {

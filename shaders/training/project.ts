@@ -2,11 +2,12 @@
 // It knows nothing of adapters.
 
 import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import { compose } from "../compose.ts";
 import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
+import { inVec4s, type SizedBuild } from "./sizes.ts";
 
-const OWN = { step: "uniform", weight: "read", bias: "read", x: "read", y: "read_write" } as const;
+const OWN = { step: "uniform", sizes: "uniform", weight: "read", bias: "read", x: "read", y: "read_write" } as const;
 
 export interface ProjectFacts {
   rows: number;
@@ -18,15 +19,9 @@ export interface ProjectFacts {
   bias: boolean;
 }
 
-export function project({ rows, cols, x, bias }: ProjectFacts): Build {
-  if ((cols | x.stride | x.offset) % 4 !== 0) throw new RangeError("project: columns are not in whole vec4s");
-  return compose("training/project", OWN, {
-    ROWS: rows,
-    COLS: cols,
-    X_STRIDE: x.stride,
-    X_OFFSET: x.offset,
-    BIAS: bias,
-  });
+export function project({ rows, cols, x, bias }: ProjectFacts): SizedBuild {
+  const sizes = [rows, ...inVec4s("project", cols, x.stride, x.offset)];
+  return { ...compose("training/project", OWN, { BIAS: bias }), sizes };
 }
 
 export function projectGrid(rows: number): (shape: StepShape) => Grid {

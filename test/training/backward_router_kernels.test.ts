@@ -16,6 +16,7 @@ import { choose } from "../../shaders/training/choose.ts";
 import { expertLoad, expertLoadGrid } from "../../shaders/training/expert_load.ts";
 import { loraGate, loraGateGrid } from "../../shaders/training/lora_gate.ts";
 import { project, projectGrid } from "../../shaders/training/project.ts";
+import { projectBack, projectBackGrid } from "../../shaders/training/project_back.ts";
 import { silu } from "../../shaders/training/silu.ts";
 import { AdamW } from "../../training/optimizer/adamw.ts";
 import { Parameters } from "../../training/optimizer/parameters.ts";
@@ -33,6 +34,7 @@ const TOLERANCE = 2e-5;
 test("a small matrix: forward from a strip, its gradients for weight and bias", async () => {
   const [rows, cols] = [12, 20];
   const strip = { stride: 32, offset: 8 };
+  const inStrip = (i: number) => i % 32 >= 8 && i % 32 < 8 + cols;
   for (const tokens of [1, 6, 13]) {
     const { shape, step } = caseBatch([tokens]);
     const weight = randomFloats(rows * cols, 1);
@@ -62,6 +64,22 @@ test("a small matrix: forward from a strip, its gradients for weight and bias", 
       db: new Float32Array(rows),
     });
     checkGradient(byBias.db, (at) => inner(expected(weight, at), u), bias, { h: 1e-3 });
+
+    for (const add of [true, false]) {
+      const before = randomFloats(x.length, 5);
+      const back = projectBack({ rows, cols, dx: strip, add });
+      const byInput = await runKernel(back, projectBackGrid(cols), shape, { step, weight, dy: u, dx: before.slice() });
+      const gained = byInput.dx.map((value, i) => value - (add || !inStrip(i) ? before[i] : 0));
+      const all = (at: ArrayLike<number>) =>
+        linear(
+          Float64Array.from({ length: tokens * cols }, (_, i) => at[Math.floor(i / cols) * 32 + 8 + (i % cols)]),
+          weight,
+          tokens,
+          cols,
+          rows,
+        );
+      checkGradient(gained, (at) => inner(all(at), u), x, { h: 1e-3 });
+    }
   }
 });
 
@@ -79,7 +97,7 @@ test("gates on the ranks of several experts, and their gradients", async () => {
       return g[Math.floor(i / ranks) * experts + owners[r]] * scales[r] * h[i];
     });
   const facts = { ranks, experts };
-  const read = { step, ranks: table, gates, hidden };
+  const read = { step, owners: table, gates, hidden };
   const gated = new Float32Array(tokens * ranks);
   const forward = await runKernel(loraGate(facts), loraGateGrid(ranks), shape, { ...read, gated });
   checkClose(forward.gated, f(gates, hidden), TOLERANCE);

@@ -6,6 +6,7 @@ import type { View } from "../../engine/gpu/buffers.ts";
 import { type Grid, launch } from "../../engine/gpu/program.ts";
 import type { Build } from "../../shaders/compose.ts";
 import type { StepShape } from "../../shaders/step.ts";
+import type { SizedBuild } from "../../shaders/training/sizes.ts";
 import { openTestGpu, run } from "../shaders/device.ts";
 import { Output } from "../shaders/outputs.ts";
 
@@ -48,7 +49,7 @@ export function caseBatch(lengths: readonly number[], rows = 0): CaseBatch {
 
 /** Runs `build` once. `arrays`: what each binding holds before; those it writes come back, guarded on both sides. */
 export async function runKernel(
-  build: Build,
+  build: Build | SizedBuild,
   grid: (shape: StepShape) => Grid,
   shape: StepShape,
   arrays: Readonly<Record<string, Plain>>,
@@ -57,7 +58,8 @@ export async function runKernel(
   const views: Record<string, View> = {};
   const outputs: Record<string, Output> = {};
   for (const [name, type] of Object.entries(build.kernel.bindings)) {
-    const array = arrays[name] ?? new Float32Array(4);
+    const sizes = name === "sizes" && "sizes" in build ? Uint32Array.from(build.sizes) : undefined;
+    const array = sizes ?? arrays[name] ?? new Float32Array(4);
     if (type === "uniform") {
       views[name] = buffers.uniform(name, array.byteLength);
       gpu.queue.writeBuffer(views[name].buffer, 0, array);

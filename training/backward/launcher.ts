@@ -1,7 +1,7 @@
 // Builds launches of training kernels over one step's uniform.
 // It knows nothing of what they compute.
 
-import type { View } from "../../engine/gpu/buffers.ts";
+import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type Grid, type Launch, launch } from "../../engine/gpu/program.ts";
 import type { LinearWeights } from "../../engine/model/linear_weights.ts";
@@ -9,6 +9,8 @@ import type { Build } from "../../shaders/compose.ts";
 import { linearGrid, linearPipeline, linearTile } from "../../shaders/linear.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import { backwardLinear, backwardLinearGrid, type Strip } from "../../shaders/training/backward_linear.ts";
+import { projectBack, projectBackGrid } from "../../shaders/training/project_back.ts";
+import { SIZES_BYTES, type SizedBuild } from "../../shaders/training/sizes.ts";
 
 export type Launches = Launch<StepShape>[];
 
@@ -20,22 +22,27 @@ export interface Fillers {
 
 export class Launcher {
   readonly #gpu: Gpu;
+  readonly #buffers: Buffers;
   readonly #step: View;
   readonly fillers: Fillers;
+  /** By their words: launches of equal sizes share one. */
+  readonly #sizes = new Map<string, View>();
 
-  constructor(gpu: Gpu, step: View, fillers: Fillers) {
+  constructor(gpu: Gpu, buffers: Buffers, step: View, fillers: Fillers) {
     this.#gpu = gpu;
+    this.#buffers = buffers;
     this.#step = step;
     this.fillers = fillers;
   }
 
   async launch(
-    build: Build,
+    build: Build | SizedBuild,
     grid: (shape: StepShape) => Grid,
     views: Readonly<Record<string, View>>,
   ): Promise<Launch<StepShape>> {
+    const sizes = "sizes" in build ? { sizes: this.#uniform(build.sizes) } : {};
     const pipeline = await this.#gpu.pipelines.get(build.kernel, build.constants);
-    return launch(this.#gpu, pipeline, { step: this.#step, ...views }, grid);
+    return launch(this.#gpu, pipeline, { step: this.#step, ...sizes, ...views }, grid);
   }
 
   /** y = W x in f32 activations, for steps of about `tokens` tokens. x: [T, cols], y: [T, rows]. */
@@ -73,9 +80,17 @@ export class Launcher {
     views: { weight: View; dy: View; dx: View },
     { strip = { stride: cols, offset: 0 }, add = true }: { strip?: Strip; add?: boolean } = {},
   ): Promise<Launch<StepShape>> {
-    const facts = { format: "f32", rows, cols, dy: { stride: rows, offset: 0 }, dx: strip, add } as const;
-    const { weight, dy, dx } = views;
-    const bound = { quants: weight, scales: this.fillers.spare, dy, dx };
-    return this.launch(backwardLinear(facts), backwardLinearGrid(facts), bound);
+    return this.launch(projectBack({ rows, cols, dx: strip, add }), projectBackGrid(cols), views);
+  }
+
+  #uniform(words: readonly number[]): View {
+    const key = words.join();
+    let view = this.#sizes.get(key);
+    if (view === undefined) {
+      view = this.#buffers.uniform("sizes", SIZES_BYTES);
+      this.#gpu.queue.writeBuffer(view.buffer, view.offset, Uint32Array.from(words));
+      this.#sizes.set(key, view);
+    }
+    return view;
   }
 }

@@ -36,7 +36,7 @@ export async function shrinkLora(launcher: Launcher, { stacked, x, views, gate }
   return [
     await launcher.launch(shrink, projectGrid(ranks), { weight: stacked.a, bias: spare, x, y: views.hidden }),
     await launcher.launch(loraGate({ ranks, experts: gate.experts }), loraGateGrid(ranks), {
-      ranks: stacked.owners,
+      owners: stacked.owners,
       gates: gate.gates,
       ...views,
     }),
@@ -70,7 +70,7 @@ export async function backwardLora(
   return [
     await launcher.launch(expand, projectGrid(ranks), { weight: stacked.b, bias: spare, x: dy, y: d }),
     await launcher.launch(backwardLoraGate({ ranks, experts: gate.experts }), tokenGrid, {
-      ranks: stacked.owners,
+      owners: stacked.owners,
       gates: gate.gates,
       hidden: views.hidden,
       d,

@@ -118,8 +118,8 @@ export class TrainingModel {
     const { config, weights, stack, router, auxiliary } = this.#parts;
     const [batch, workspace] = [this.#batch, this.#workspace];
     const fillers = { spare: buffers.storage("spare", 16), sink: buffers.storage("sink", 16) };
-    const launcher = new Launcher(gpu, batch.step, fillers);
-    const chunkLauncher = new Launcher(gpu, batch.chunkStep, fillers);
+    const launcher = new Launcher(gpu, buffers, batch.step, fillers);
+    const chunkLauncher = new Launcher(gpu, buffers, batch.chunkStep, fillers);
     const turns = buffers.from(
       "training rotations",
       rotations(config, Math.min(this.#capacity.tokens, config.contextLength)),
