@@ -3,11 +3,11 @@
 
 import type { Grid } from "../engine/gpu/program.ts";
 import { type Build, compose } from "./compose.ts";
-import type { StepShape } from "./step.ts";
+import { type StepShape, shader } from "./step.ts";
 
 const OWN = {
   rows: "read",
-  logits: "read_write",
+  logits: "read",
   counts: "read_write",
   masks: "read",
   sampled: "read_write",
@@ -26,8 +26,10 @@ export const NO_MASK = 0xffffffff;
 /** Flag in `counts` of a token that occurs in the prompt. */
 export const IN_PROMPT = 0x80000000;
 
-export function sample(facts: { vocab: number }): Build {
-  return compose("sample", OWN, { VOCAB: facts.vocab, RESULT: RESULT_WORDS });
+export function sample({ vocab }: { vocab: number }): Build {
+  const part = vocab % 4 === 0 ? "parts/logits_vec4" : "parts/logits_f32";
+  const logits = { parts: [shader(part)], bindings: {}, constants: {} };
+  return compose("sample", OWN, { VOCAB: vocab, RESULT: RESULT_WORDS }, [logits]);
 }
 
 export function sampleGrid(shape: StepShape): Grid {

@@ -1,11 +1,12 @@
 // Semantics: picks a token for each row of logits, or scores the token it is given, and reports log-probabilities.
-// Order: log-probabilities of the raw logits; mask; penalties; temperature; top-k; top-p of what top-k kept; min-p; draw.
+// Order: log-probabilities of the raw logits; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p; draw.
 // A draw is the arg max of logit / temperature + Gumbel noise (Gumbel-max; Maddison et al. 2014), the noise hashed from
-// (seed, position, token), so that it depends on nothing else. Thresholds are found bit by bit, without sorting: equal
-// logits are kept or dropped together. Greedy ties: the lowest id.
-// Shapes: logits [R, VOCAB] f32 (overwritten by mask and penalties); counts [rows, VOCAB]: occurrences in the output, and
-// IN_PROMPT; masks [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same.
-// One workgroup a row.
+// (seed, position, token), so that it depends on nothing else. Thresholds are found without sorting: equal logits are kept
+// or dropped together. Greedy ties: the lowest id.
+// Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT; masks
+// [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same.
+// One workgroup a row. It walks the row once for what each stage needs: one walk in the text, with stages around it, because
+// a walk for each purpose takes software adapters half a minute to compile.
 struct LogitRow {
   token: u32,
   row: u32,          // of per-sequence device state
@@ -27,10 +28,8 @@ struct LogitRow {
 const SAMPLE = 0xffffffffu;
 const NO_MASK = 0xffffffffu;
 const IN_PROMPT = 0x80000000u;
-const FLOOR = -3.0e38;
 
 @group(0) @binding(0) var<storage, read> rows: array<LogitRow>;
-@group(0) @binding(1) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
 @group(0) @binding(3) var<storage, read> masks: array<u32>;
 @group(0) @binding(4) var<storage, read_write> sampled: array<u32>;
@@ -38,214 +37,236 @@ const FLOOR = -3.0e38;
 
 const THREADS = 256u;
 const N = u32(VOCAB);
-var<workgroup> values: array<f32, THREADS>;
-var<workgroup> indices: array<u32, THREADS>;
-var<workgroup> found: Found;
+const N4 = (N + 3u) / 4u;
+const FLOOR = -3.0e38;    // below every logit that counts
+const NOTHING = -3.4e38;  // in place of a logit that is masked, or past the end
+
+// Stages, in order. Those before PICK see the raw logits.
+const LIKELIEST = 0u;  // the best logit
+const NORMALISE = 1u;  // the sum of exp
+const NEXT = 2u;       // the best logit after the last reported
+const PICK = 3u;       // the best logit
+const TOP_K = 4u;      // a threshold that keeps top_k logits
+const TOP_P = 5u;      // one that keeps top_p of what is left
+const DRAW = 6u;       // the best logit with noise
+const DONE = 7u;
 
 struct Found {
   value: f32,
   index: u32,
 }
+const FIRST = Found(3.4e38, 0u);  // every logit comes after it
+
+// What a walk is about. A logit weighs exp((l - top) * cold): 1 where cold is 0.
+struct Walk {
+  stage: u32,
+  last: Found,  // the best is looked for after this one
+  top: f32,
+  cold: f32,
+  cuts: vec4f,  // falling; logits below the last are passed over
+}
+
+// What a walk gives: the best, and of the logits from each cut on, what they weigh together and how many they are.
+struct Gathered {
+  best: Found,
+  weight: vec4f,
+  number: vec4f,
+}
+var<workgroup> gathered: array<Gathered, THREADS>;
+
+// Where a threshold is looked for: from `low`, which reaches the goal, up to below `high`, which does not.
+struct Bracket {
+  low: f32,
+  high: f32,
+  above: f32,   // number of logits from `high` on
+  wanted: f32,  // the goal: a weight; 0: not known yet
+  reach: f32,   // cuts go so far, and further, below the top; 0: evenly through the bracket
+  settled: bool,
+}
 
 @compute @workgroup_size(THREADS)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let row = rows[group.x];
-  let base = group.x * N;
-  let result = group.x * RESULT;
+  let r = group.x;
+  let row = rows[r];
+  let after_report = select(DONE, PICK, row.given == SAMPLE);
+  var walk = Walk(select(after_report, LIKELIEST, row.report > 0u), FIRST, 0.0, 1.0, vec4f(FLOOR));
+  var id = row.given;
   var normaliser = 0.0;
-  if (row.report > 0u) {
-    normaliser = log_sum_exp(base, lane);
-    var last = Found(3.4e38, 0u);
-    for (var k = 0u; k + 1u < row.report; k++) {
-      last = best_after(base, last, k == 0u, lane);
-      if (lane == 0u) {
-        results[result + 2u + 2u * k] = last.index;
-        results[result + 3u + 2u * k] = bitcast<u32>(last.value - normaliser);
+  var reported = 0u;
+  var bracket: Bracket;
+  while (walk.stage != DONE) {
+    let all = gather(row, r, walk, lane);
+    switch (walk.stage) {
+      case LIKELIEST: {
+        walk.last = all.best;
+        walk.top = all.best.value;
+        walk.stage = NORMALISE;
+      }
+      case NORMALISE, NEXT: {
+        if (walk.stage == NEXT) { walk.last = all.best; } else { normaliser = walk.top + log(all.weight.w); }
+        if (reported + 1u < row.report) {
+          reported++;
+          if (lane == 0u) { report(r, reported, walk.last.index, normaliser); }
+        }
+        walk.stage = select(after_report, NEXT, reported + 1u < row.report);
+        if (walk.stage == PICK) { walk.last = FIRST; }
+      }
+      case DRAW: {
+        id = all.best.index;
+        walk.stage = DONE;
+      }
+      default: {
+        if (walk.stage == PICK) {
+          id = all.best.index;
+          walk.top = all.best.value;
+          bracket = Bracket(FLOOR, 0.0, 0.0, 0.0, 0.0, true);
+        } else {
+          bracket = narrowed(bracket, walk.cuts, all, row.top_p);
+        }
+        if (bracket.settled) {
+          walk.stage = stage_after(row, walk.stage);
+          walk.cold = select(1.0 / row.temperature, 0.0, walk.stage == TOP_K);
+          bracket = bracket_for(row, walk, bracket.low);
+        }
+        walk.cuts = cuts_of(bracket, walk.top);
       }
     }
   }
-  if (row.given != SAMPLE) {
-    if (lane == 0u) { report(result, row.given, logits[base + row.given] - normaliser); }
-    return;
-  }
-  var raw = 0.0;
-  let plain = row.mask == NO_MASK && row.counted == 0u;
-  var picked: Found;
-  if (row.temperature == 0.0) {
-    if (!plain) { adjust(row, base, lane); }
-    picked = best_after(base, Found(3.4e38, 0u), true, lane);
-  } else {
-    if (!plain) { adjust(row, base, lane); }
-    picked = draw(row, base, lane);
-  }
   if (lane == 0u) {
-    let id = picked.index;
-    sampled[row.row] = id;
-    raw = logits[base + id];
-    if (row.counted != 0u) {
-      raw = undo(row, raw, counts[row.row * N + id]);
-      counts[row.row * N + id] += 1u;
-    }
-    report(result, id, raw - normaliser);
-  }
-}
-
-fn report(result: u32, id: u32, logprob: f32) {
-  results[result] = id;
-  results[result + 1u] = bitcast<u32>(logprob);
-}
-
-// Mask and penalties, in place. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency as OpenAI's API.
-fn adjust(row: LogitRow, base: u32, lane: u32) {
-  for (var i = lane; i < N; i += THREADS) {
-    var l = logits[base + i];
-    if (row.counted != 0u) {
-      let seen = counts[row.row * N + i];
-      if (seen != 0u) { l = select(l * row.repetition, l / row.repetition, l > 0.0); }
-      let times = f32(seen & ~IN_PROMPT);
-      l -= row.frequency * times + select(0.0, row.presence, times > 0.0);
-    }
-    if (row.mask != NO_MASK) {
-      let bits = masks[row.mask * ((N + 31u) / 32u) + i / 32u];
-      if (((bits >> (i % 32u)) & 1u) == 0u) { l = FLOOR; }
-    }
-    logits[base + i] = l;
-  }
-  storageBarrier();
-}
-
-// The raw logit of a token whose penalised one is known.
-fn undo(row: LogitRow, adjusted: f32, seen: u32) -> f32 {
-  let times = f32(seen & ~IN_PROMPT);
-  let l = adjusted + row.frequency * times + select(0.0, row.presence, times > 0.0);
-  return select(l, select(l / row.repetition, l * row.repetition, l > 0.0), seen != 0u);
-}
-
-fn draw(row: LogitRow, base: u32, lane: u32) -> Found {
-  let top = best_after(base, Found(3.4e38, 0u), true, lane).value;
-  var threshold = select(FLOOR, top + row.temperature * log(row.min_p), row.min_p > 0.0);
-  if (row.top_k > 0u && row.top_k < N) {
-    threshold = max(threshold, highest_holding(base, FLOOR, 0.0, 0.0, f32(row.top_k), lane));
-  }
-  if (row.top_p < 1.0) {
-    let cold = 1.0 / row.temperature;
-    let mass = total(base, threshold, top, cold, lane);
-    threshold = max(threshold, highest_holding(base, threshold, top, cold, row.top_p * mass, lane));
-  }
-  var best = FLOOR * 1.1;
-  var chosen = 0u;
-  for (var i = lane; i < N; i += THREADS) {
-    let l = logits[base + i];
-    if (l < threshold || l <= FLOOR) { continue; }
-    let noisy = l / row.temperature - log(-log(uniform01(row.seed, row.position, i)));
-    if (noisy > best) {
-      best = noisy;
-      chosen = i;
+    report(r, 0u, id, normaliser);
+    if (row.given == SAMPLE) {
+      sampled[row.row] = id;
+      if (row.counted != 0u) { counts[row.row * N + id] += 1u; }
     }
   }
-  return reduce_best(best, chosen, lane);
 }
 
-// The highest threshold for which the weight of logits in [threshold, inf) and at least `floor` reaches `goal`. The weight
-// of a logit is exp((l - top) * cold), or 1 with cold = 0. Two bits of the order-preserving key a pass.
-fn highest_holding(base: u32, floor: f32, top: f32, cold: f32, goal: f32, lane: u32) -> f32 {
-  var prefix = 0u;
-  for (var shift = 30i; shift >= 0; shift -= 2) {
-    let s = u32(shift);
-    let one = prefix + (1u << s);
-    let two = prefix + (2u << s);
-    let three = prefix + (3u << s);
-    var held = vec3f(0.0);
-    for (var i = lane; i < N; i += THREADS) {
-      let l = logits[base + i];
-      if (l < floor) { continue; }
-      let key = order_key(l);
-      let weight = select(exp((l - top) * cold), 1.0, cold == 0.0);
-      held += select(vec3f(0.0), vec3f(weight), vec3u(key) >= vec3u(one, two, three));
-    }
-    let h1 = sum_all(held.x, lane);
-    let h2 = sum_all(held.y, lane);
-    let h3 = sum_all(held.z, lane);
-    if (h3 >= goal) { prefix = three; } else if (h2 >= goal) { prefix = two; } else if (h1 >= goal) { prefix = one; }
+fn report(r: u32, place: u32, id: u32, normaliser: f32) {
+  let at = r * RESULT + 2u * place;
+  results[at] = id;
+  results[at + 1u] = bitcast<u32>(raw4(r, id / 4u)[id % 4u] - normaliser);
+}
+
+fn stage_after(row: LogitRow, stage: u32) -> u32 {
+  if (row.temperature == 0.0) { return DONE; }
+  if (stage < TOP_K && row.top_k > 0u && row.top_k < N) { return TOP_K; }
+  if (stage < TOP_P && row.top_p < 1.0) { return TOP_P; }
+  return DRAW;
+}
+
+// Where a stage begins to look, given the threshold that the one before left.
+fn bracket_for(row: LogitRow, walk: Walk, least: f32) -> Bracket {
+  let high = walk.top + max(1.0e-6 * abs(walk.top), 1.0e-30);
+  if (walk.stage == TOP_K) { return Bracket(least, high, 0.0, f32(row.top_k), 1.0, false); }
+  if (walk.stage == TOP_P) { return Bracket(least, high, 0.0, 0.0, row.temperature, false); }
+  let likely = select(FLOOR, walk.top + row.temperature * log(row.min_p), row.min_p > 0.0);
+  return Bracket(max(least, likely), high, 0.0, 0.0, 0.0, false);
+}
+
+fn cuts_of(bracket: Bracket, top: f32) -> vec4f {
+  var cuts = vec4f(bracket.high) - (bracket.high - bracket.low) * vec4f(0.25, 0.5, 0.75, 1.0);
+  if (bracket.reach > 0.0) {
+    cuts = clamp(vec4f(top) - bracket.reach * vec4f(1.0, 4.0, 16.0, 64.0), vec4f(bracket.low), vec4f(bracket.high));
   }
-  return from_key(prefix);
+  return vec4f(cuts.xyz, bracket.low);
 }
 
-fn total(base: u32, floor: f32, top: f32, cold: f32, lane: u32) -> f32 {
-  var sum = 0.0;
-  for (var i = lane; i < N; i += THREADS) {
-    let l = logits[base + i];
-    if (l >= floor) { sum += exp((l - top) * cold); }
+// The bracket between two neighbouring cuts. Settled where its low end keeps what the threshold would: one logit is left
+// in it, or only equal ones, or all that there are do not reach the goal.
+fn narrowed(before: Bracket, cuts: vec4f, all: Gathered, top_p: f32) -> Bracket {
+  var bracket = before;
+  if (bracket.wanted == 0.0) { bracket.wanted = top_p * all.weight.w; }
+  var n = 0u;
+  for (; n < 3u && all.weight[n] < bracket.wanted; n++) {
+    bracket.high = cuts[n];
+    bracket.above = all.number[n];
   }
-  return sum_all(sum, lane);
+  bracket.low = cuts[n];
+  bracket.reach = select(0.0, bracket.reach * 64.0, n == 3u);
+  let middle = bracket.high - (bracket.high - bracket.low) * 0.5;
+  let whole = bracket.low < middle && middle < bracket.high;
+  bracket.settled = all.number[n] - bracket.above <= 1.0 || !whole || all.weight.w < bracket.wanted;
+  return bracket;
 }
 
-fn log_sum_exp(base: u32, lane: u32) -> f32 {
-  let top = best_after(base, Found(3.4e38, 0u), true, lane).value;
-  return top + log(total(base, -3.4e38, top, 1.0, lane));
-}
-
-// The best logit after `last` in the order (value falling, index rising); the best of all with `first`.
-fn best_after(base: u32, last: Found, first: bool, lane: u32) -> Found {
-  var best = -3.4e38;
-  var chosen = 0u;
-  for (var i = lane; i < N; i += THREADS) {
-    let l = logits[base + i];
-    let after = first || l < last.value || (l == last.value && i > last.index);
-    if (after && l > best) {
-      best = l;
-      chosen = i;
-    }
-  }
-  return reduce_best(best, chosen, lane);
-}
-
-fn reduce_best(value: f32, index: u32, lane: u32) -> Found {
-  values[lane] = value;
-  indices[lane] = index;
-  workgroupBarrier();
-  if (lane == 0u) {
-    var best = Found(values[0], indices[0]);
-    for (var i = 1u; i < THREADS; i++) {
-      if (values[i] > best.value || (values[i] == best.value && indices[i] < best.index)) {
-        best = Found(values[i], indices[i]);
+// Walks the row, and gathers what the lanes found.
+fn gather(row: LogitRow, r: u32, walk: Walk, lane: u32) -> Gathered {
+  var mine = Gathered(Found(NOTHING, 0u), vec4f(0.0), vec4f(0.0));
+  for (var i = lane; i < N4; i += THREADS) {
+    let l = logits4(row, r, i, walk.stage < PICK);
+    if (!any(l >= vec4f(walk.cuts.w))) { continue; }
+    if (walk.stage == NORMALISE || walk.stage == TOP_K || walk.stage == TOP_P) {
+      let w = exp((l - walk.top) * walk.cold);
+      for (var n = 0u; n < 4u; n++) {
+        let held = vec4f(l[n]) >= walk.cuts;
+        mine.weight += select(vec4f(0.0), vec4f(w[n]), held);
+        mine.number += select(vec4f(0.0), vec4f(1.0), held);
       }
+      continue;
     }
-    found = best;
+    var value = l;
+    if (walk.stage == DRAW) { value = select(vec4f(NOTHING), l * walk.cold + gumbel4(row, 4u * i), l >= vec4f(walk.cuts.w)); }
+    for (var n = 0u; n < 4u; n++) {
+      let at = 4u * i + n;
+      let after = value[n] < walk.last.value || (value[n] == walk.last.value && at > walk.last.index);
+      if (after && value[n] > mine.best.value) { mine.best = Found(value[n], at); }
+    }
   }
-  return workgroupUniformLoad(&found);
-}
-
-fn sum_all(value: f32, lane: u32) -> f32 {
-  values[lane] = value;
+  gathered[lane] = mine;
   workgroupBarrier();
-  if (lane == 0u) {
-    var sum = 0.0;
-    for (var i = 0u; i < THREADS; i++) { sum += values[i]; }
-    found.value = sum;
+  if (lane < FEW) { join(lane, FEW, THREADS); }
+  workgroupBarrier();
+  if (lane == 0u) { join(0u, 1u, FEW); }
+  return workgroupUniformLoad(&gathered[0]);
+}
+
+const FEW = 16u;  // lanes that put together what all found, before one does what they did
+
+fn join(lane: u32, stride: u32, end: u32) {
+  var all = gathered[lane];
+  for (var i = lane + stride; i < end; i += stride) {
+    let other = gathered[i];
+    let better = other.best.value > all.best.value;
+    if (better || (other.best.value == all.best.value && other.best.index < all.best.index)) { all.best = other.best; }
+    all.weight += other.weight;
+    all.number += other.number;
   }
-  return workgroupUniformLoad(&found).value;
+  gathered[lane] = all;
 }
 
-// f32 to u32 so that order is kept: negative numbers have all bits flipped, others the sign bit.
-fn order_key(value: f32) -> u32 {
-  let bits = bitcast<u32>(value);
-  return select(bits | 0x80000000u, ~bits, (bits >> 31u) == 1u);
+// Four logits; unless raw, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency
+// as OpenAI's API.
+fn logits4(row: LogitRow, r: u32, i: u32, raw: bool) -> vec4f {
+  var l = raw4(r, i);
+  if (raw) { return l; }
+  if (row.counted != 0u) {
+    let at = row.row * N + min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(N - 1u));
+    let seen = vec4u(counts[at.x], counts[at.y], counts[at.z], counts[at.w]);
+    let times = vec4f(seen & vec4u(~IN_PROMPT));
+    let repeated = select(l * row.repetition, l / row.repetition, l > vec4f(0.0));
+    let present = select(vec4f(0.0), vec4f(row.presence), times > vec4f(0.0));
+    let penalised = select(l, repeated, seen != vec4u(0u)) - row.frequency * times - present;
+    l = select(vec4f(NOTHING), penalised, l >= vec4f(FLOOR));
+  }
+  if (row.mask != NO_MASK) {
+    let bits = masks[row.mask * ((N + 31u) / 32u) + i / 8u] >> (i % 8u * 4u);
+    l = select(vec4f(NOTHING), l, (vec4u(bits) & vec4u(1u, 2u, 4u, 8u)) != vec4u(0u));
+  }
+  return l;
 }
 
-fn from_key(key: u32) -> f32 {
-  if (key == 0u) { return FLOOR; }
-  return bitcast<f32>(select(~key, key & 0x7fffffffu, (key >> 31u) == 1u));
+// Gumbel noise, -log(-log(1 - v)) for v uniform in (0, 1), of four tokens. For small v, where the noise is large and 1 - v
+// would round, by the series of log(1 - v).
+fn gumbel4(row: LogitRow, token: u32) -> vec4f {
+  let stream = pcg(vec4u(row.position ^ pcg(vec4u(row.seed)).x));
+  let h = pcg((vec4u(token) + vec4u(0u, 1u, 2u, 3u)) ^ stream);
+  let v = min((vec4f(h) + 0.5) / 4294967296.0, vec4f(0.99999994));
+  return -log(select(-log(1.0 - v), v * (1.0 + v * (0.5 + v / 3.0)), v < vec4f(0.01)));
 }
 
-// A number in (0, 1), a function of its arguments alone (PCG output hash, Jarzynski & Olano 2020, chained).
-fn uniform01(seed: u32, position: u32, token: u32) -> f32 {
-  let h = pcg(token ^ pcg(position ^ pcg(seed)));
-  return (f32(h >> 8u) + 0.5) / 16777216.0;
-}
-
-fn pcg(input: u32) -> u32 {
-  let state = input * 747796405u + 2891336453u;
-  let word = ((state >> ((state >> 28u) + 4u)) ^ state) * 277803737u;
-  return (word >> 22u) ^ word;
+// PCG's output hash (Jarzynski & Olano 2020).
+fn pcg(v: vec4u) -> vec4u {
+  let state = v * 747796405u + 2891336453u;
+  let word = ((state >> ((state >> vec4u(28u)) + vec4u(4u))) ^ state) * 277803737u;
+  return (word >> vec4u(22u)) ^ word;
 }
