@@ -9,15 +9,16 @@ import { routingLaunches } from "../../engine/model/routing.ts";
 import type { Launches, Stage } from "../../engine/model/stage.ts";
 import { elementGrid } from "../../shaders/training/add.ts";
 import { backwardBias, backwardBiasGrid } from "../../shaders/training/backward_bias.ts";
-import { backwardLinear, backwardLinearGrid } from "../../shaders/training/backward_linear.ts";
 import { backwardSilu } from "../../shaders/training/backward_silu.ts";
 import { backwardWeight, backwardWeightGrid } from "../../shaders/training/backward_weight.ts";
 import { labelLoss, labelLossGrid, REPORT_BYTES } from "../../shaders/training/label_loss.ts";
 import { project, projectGrid } from "../../shaders/training/project.ts";
+import { Launcher } from "../backward/launcher.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { type GateParameters, paddedOutputs } from "./parameters.ts";
 
 export interface RouterWorkspace {
+  launcher: Launcher;
   /** [T, experts] */
   targets: View;
   /** [T, outputs in whole vec4s] */
@@ -36,12 +37,14 @@ export function reportStride(sequences: number): number {
 }
 
 export function allocateRouterWorkspace(model: FrozenModel, gates: GateParameters): RouterWorkspace {
-  const { buffers, capacity, config } = model;
+  const { gpu, buffers, capacity, config, inputs } = model;
   const { hidden, experts } = gates.shape;
   const floats = (label: string, width: number) => buffers.storage(label, 4 * capacity.tokens * width);
   const stride = reportStride(capacity.sequences);
   const reports = buffers.storage("router reports", config.numLayers * stride);
+  const fillers = { spare: buffers.storage("spare", 16), sink: buffers.storage("sink", 16) };
   return {
+    launcher: new Launcher(gpu, buffers, inputs.views.step, fillers),
     targets: floats("targets", experts),
     dz: floats("router dz", paddedOutputs(gates.shape)),
     hidden: floats("router hidden", hidden),
@@ -87,56 +90,33 @@ async function gradientLaunches(
   stage: Stage,
   i: number,
   gates: GateParameters,
-  { dz, hidden, dHidden }: RouterWorkspace,
+  { launcher, dz, hidden, dHidden }: RouterWorkspace,
 ): Promise<Launches> {
-  const { inputs, workspace, capacity } = stage.parts;
-  const { step } = inputs;
+  const { workspace, capacity } = stage.parts;
   const { x } = workspace.input;
   const width = gates.shape.hidden;
   const cols = gates.shape.inputs;
   const rows = paddedOutputs(gates.shape);
   const fc2 = { rows, cols: width, x: { stride: capacity.gateWidth, offset: 0 } };
   const fc1 = { rows: width, cols, x: { stride: cols, offset: 0 } };
-  const back = {
-    format: "f32",
-    rows,
-    cols: width,
-    dy: { stride: rows, offset: 0 },
-    dx: { stride: width, offset: 0 },
-    add: false,
-  } as const;
   const { values, gradients } = gates.layer(i);
   return [
-    await stage.launch(backwardWeight(fc2), backwardWeightGrid(fc2), {
-      step,
+    await launcher.launch(backwardWeight(fc2), backwardWeightGrid(fc2), {
       u: dz,
       x: workspace.gate,
       dw: gradients.fc2Weight,
     }),
-    await stage.launch(backwardBias({ rows }), backwardBiasGrid(rows), { step, dy: dz, db: gradients.fc2Bias }),
-    await stage.launch(project({ ...fc1, bias: true }), projectGrid(width), {
-      step,
+    await launcher.launch(backwardBias({ rows }), backwardBiasGrid(rows), { dy: dz, db: gradients.fc2Bias }),
+    await launcher.launch(project({ ...fc1, bias: true }), projectGrid(width), {
       weight: values.fc1Weight,
       bias: values.fc1Bias,
       x,
       y: hidden,
     }),
-    await stage.launch(backwardLinear(back), backwardLinearGrid(back), {
-      step,
-      quants: values.fc2Weight,
-      scales: values.fc2Bias,
-      dy: dz,
-      dx: dHidden,
-    }),
-    await stage.launch(backwardSilu(width), elementGrid(width), { step, x: hidden, dy: dHidden }),
-    await stage.launch(backwardWeight(fc1), backwardWeightGrid(fc1), {
-      step,
-      u: dHidden,
-      x,
-      dw: gradients.fc1Weight,
-    }),
-    await stage.launch(backwardBias({ rows: width }), backwardBiasGrid(width), {
-      step,
+    await launcher.transposed(fc2, { weight: values.fc2Weight, dy: dz, dx: dHidden }, { add: false }),
+    await launcher.launch(backwardSilu(width), elementGrid(width), { x: hidden, dy: dHidden }),
+    await launcher.launch(backwardWeight(fc1), backwardWeightGrid(fc1), { u: dHidden, x, dw: gradients.fc1Weight }),
+    await launcher.launch(backwardBias({ rows: width }), backwardBiasGrid(width), {
       dy: dHidden,
       db: gradients.fc1Bias,
     }),
