@@ -1,0 +1,147 @@
+// Speed of the whole engine: load, prefill, decode, dispatches and encoding a step; routed against base, in turns; a
+// mixed batch against one adapter at a time. Prints a table, and JSON lines with --json.
+// Usage: node dist/perf/engine.js [--model smollm2|nano] [--rounds N] [--json]
+
+import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import type { GenerateRequest, Routing } from "../engine/api.ts";
+import { Engine } from "../engine/engine.ts";
+import { nodeHost } from "../engine/node/host.ts";
+import { fetchSmolLM2 } from "../engine/node/hub.ts";
+
+const { values } = parseArgs({
+  options: {
+    model: { type: "string", default: "smollm2" },
+    rounds: { type: "string", default: "3" },
+    json: { type: "boolean", default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const folder = `models/${values.model}`;
+const domains = ["math", "sql", "medical", "code"];
+const PROMPT_TOKENS = 192;
+const DECODE_TOKENS = 24;
+
+function show(name: string, figures: Record<string, number>): void {
+  const rounded = Object.fromEntries(
+    Object.entries(figures).map(([key, value]) => [key, Number(value.toPrecision(4))]),
+  );
+  if (values.json) console.log(JSON.stringify({ name, ...rounded }));
+  else console.log(name.padEnd(34), ...Object.entries(rounded).map(([key, value]) => `${key} ${value}`.padEnd(22)));
+}
+
+function median(numbers: readonly number[]): number {
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+}
+
+/** Milliseconds of each event of one request. */
+async function times(engine: Engine, request: GenerateRequest): Promise<number[]> {
+  const begun = performance.now();
+  const at: number[] = [];
+  for await (const event of engine.generate(request)) if (event.type === "token") at.push(performance.now() - begun);
+  return at;
+}
+
+/** Ids of a prompt that no other call shares. */
+function ids(count: number, salt: number): number[] {
+  return Array.from({ length: count }, (_, i) => 20 + ((i * 37 + salt * 101) % 4000));
+}
+
+/** Tokens per second of requests run together, from the first token of the last to begin to the end of the first. */
+async function decodeTogether(engine: Engine, routings: readonly Routing[]): Promise<number> {
+  const all = await Promise.all(
+    routings.map((routing, i) =>
+      times(engine, { ids: ids(8, i), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing }),
+    ),
+  );
+  const from = Math.max(...all.map((at) => at[0]!));
+  const to = Math.min(...all.map((at) => at.at(-1)!));
+  const tokens = all.reduce((sum, at) => sum + at.filter((time) => time > from && time <= to).length, 0);
+  return (tokens / (to - from)) * 1000;
+}
+
+/** Adapters that differ in their scale by a hair, so that each is a generation of its own. */
+async function variants(count: number, into: string): Promise<Record<string, string>> {
+  const adapters: Record<string, string> = {};
+  for (let i = 0; i < count; i++) {
+    const path = join(into, `v${i}`);
+    await cp(`${folder}/adapters/${domains[i % domains.length]}`, path, { recursive: true });
+    const file = join(path, "adapter_config.json");
+    const config = JSON.parse(await readFile(file, "utf8"));
+    await writeFile(file, JSON.stringify({ ...config, lora_alpha: config.lora_alpha * (1 + i / 1000) }));
+    adapters[`v${i}`] = path;
+  }
+  return adapters;
+}
+
+const temporary = await mkdtemp(join(tmpdir(), "molora-perf-"));
+const begun = performance.now();
+const engine = await Engine.load(nodeHost(), {
+  model: values.model === "smollm2" ? await fetchSmolLM2() : folder,
+  mixtures: { default: `${folder}/mixtures/default` },
+  adapters: await variants(32, temporary),
+  poolBytes: 2 ** 30,
+});
+show("load, with 36 adapters", { ms: performance.now() - begun, deviceMB: engine.deviceBytes / 1e6 });
+
+const uses: [string, Routing][] = [
+  ["base", {}],
+  ["one adapter", { adapter: "sql" }],
+  ["routed", { mixture: "default" }],
+];
+const prefill = new Map<string, number[]>();
+const decode = new Map<string, number[]>();
+for (let round = 0; round <= rounds; round++) {
+  for (const [name, routing] of uses) {
+    const request = { ids: ids(PROMPT_TOKENS, round), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing };
+    const at = await times(engine, request);
+    const { launches, encodeMs } = engine.counters;
+    if (round === 0) {
+      show(`${name}: a decode step`, { launches, perLayer: launches / engine.config.numLayers, encodeMs });
+      continue; // shaders compiled
+    }
+    prefill.set(name, [...(prefill.get(name) ?? []), at[0]!]);
+    decode.set(name, [...(decode.get(name) ?? []), ...at.slice(1).map((time, i) => time - at[i]!)]);
+  }
+}
+for (const [name] of uses) {
+  show(name, {
+    prefillTokS: (PROMPT_TOKENS / median(prefill.get(name)!)) * 1000,
+    decodeTokS: 1000 / median(decode.get(name)!),
+    stepMs: median(decode.get(name)!),
+    stepOverBase: median(decode.get(name)!) / median(decode.get("base")!),
+  });
+}
+
+const batches: [string, number, Routing[]][] = [
+  ["B=8, U=8", 8, Array.from({ length: 8 }, (_, i) => ({ adapter: `v${i}` }))],
+  ["B=32, U=4", 32, Array.from({ length: 32 }, (_, i) => ({ adapter: `v${i % 4}` }))],
+  ["B=32, U=32", 32, Array.from({ length: 32 }, (_, i) => ({ adapter: `v${i}` }))],
+  ["B=32 routed", 32, Array.from({ length: 32 }, () => ({ mixture: "default" }))],
+];
+for (const [name, size, routings] of batches) {
+  const base: number[] = [];
+  const mixed: number[] = [];
+  for (let round = 0; round <= Math.min(rounds, 2); round++) {
+    const b = await decodeTogether(
+      engine,
+      Array.from({ length: size }, () => ({})),
+    );
+    const m = await decodeTogether(engine, routings);
+    if (round > 0) {
+      base.push(b);
+      mixed.push(m);
+    }
+  }
+  const alone = 1000 / median(decode.get("one adapter")!);
+  show(name, {
+    tokS: median(mixed),
+    stepOverBase: median(base) / median(mixed),
+    overOneAtATime: median(mixed) / alone,
+  });
+}
+await engine.close();
+await rm(temporary, { recursive: true });
+process.exit(0);
