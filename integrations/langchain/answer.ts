@@ -1,0 +1,38 @@
+// molora's events as the pieces LangChain adds up to a message.
+// It knows nothing of requests.
+
+import { AIMessageChunk, type StandardMessageStructure } from "@langchain/core/messages";
+import type { DoneEvent, TokenEvent } from "../../engine/api.ts";
+
+/** The trace comes as a list of one: LangChain joins lists when it adds pieces up. */
+export function tokenChunk({ text, trace }: TokenEvent): AIMessageChunk {
+  return new AIMessageChunk({
+    content: text,
+    ...(trace === undefined ? {} : { additional_kwargs: { trace: [trace] } }),
+  });
+}
+
+export function doneChunk(done: DoneEvent): AIMessageChunk {
+  const { text, usage, generations, timings, toolCalls = [] } = done;
+  return new AIMessageChunk<StandardMessageStructure>({
+    content: text,
+    tool_call_chunks: toolCalls.map(({ id, name, arguments: args }, index) => ({
+      ...{ type: "tool_call_chunk" as const, index, id, name, args },
+    })),
+    usage_metadata: {
+      input_tokens: usage.promptTokens,
+      output_tokens: usage.completionTokens,
+      total_tokens: usage.promptTokens + usage.completionTokens,
+    },
+    response_metadata: {
+      finish_reason: toolCalls.length > 0 ? "tool_calls" : done.finishReason,
+      generations,
+      timings,
+    },
+  });
+}
+
+export function generationInfo({ finishReason, usage: { promptTokens, completionTokens } }: DoneEvent) {
+  const totalTokens = promptTokens + completionTokens;
+  return { finish_reason: finishReason, tokenUsage: { promptTokens, completionTokens, totalTokens } };
+}
