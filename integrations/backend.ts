@@ -4,7 +4,8 @@
 import type { GenerateOptions, GenerateRequest, GenerationEvent, Routing } from "../engine/api.ts";
 import { MoloraError } from "../engine/errors.ts";
 
-interface Named {
+/** Whatever has a name: an adapter or a mixture, as an engine or a server lists them. */
+export interface Named {
   name: string;
 }
 

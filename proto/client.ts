@@ -17,6 +17,11 @@ import { Inbox } from "./inbox.ts";
 import type { ClientMessage, ErrorReply, ServerMessage } from "./messages.ts";
 import { closeError, openSocket, platformSocket, type Socket, type SocketConstructor } from "./socket.ts";
 
+export type * from "../engine/api.ts";
+export { MoloraError } from "../engine/errors.ts";
+export type { Encoding } from "./encodings.ts";
+export type { Socket, SocketConstructor } from "./socket.ts";
+
 export interface ConnectOptions {
   /** Default "proto", the most compact. */
   encoding?: Encoding;

@@ -8,8 +8,14 @@ import type { FetchProgress } from "./hub.ts";
 import { isPreset, openPreset } from "./presets.ts";
 
 export type * from "../api.ts";
-export { ERROR_CODES, type ErrorCode, MoloraError } from "../errors.ts";
+export type { Engine as CoreEngine } from "../engine.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../errors.ts";
+export type { LoopCounters } from "../loop.ts";
+export type { ModelConfig, RopeScaling } from "../model/config.ts";
+export type { WeightDtype } from "../model/linear_weights.ts";
 export type { EngineOptions } from "../options.ts";
+export type { DecodeOptions, EncodeOptions, Tokenizer } from "../text/tokenizer.ts";
+export type { FetchProgress } from "./hub.ts";
 
 export interface LoadOptions extends Omit<EngineOptions, "model"> {
   /**

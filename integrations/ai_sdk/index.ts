@@ -5,7 +5,7 @@ import { NoSuchModelError, type ProviderV4 } from "@ai-sdk/provider";
 import type { Backend } from "../backend.ts";
 import { MoloraLanguageModel } from "./language_model.ts";
 
-export type { Backend } from "../backend.ts";
+export type { Backend, Named } from "../backend.ts";
 export { MoloraLanguageModel } from "./language_model.ts";
 export type { MoloraProviderOptions } from "./request.ts";
 

@@ -20,7 +20,7 @@ import { type Backend, routingOf } from "../backend.ts";
 import { doneChunk, generationInfo, tokenChunk } from "./answer.ts";
 import { toMessage, toTool, toToolChoice } from "./request.ts";
 
-export type { Backend } from "../backend.ts";
+export type { Backend, Named } from "../backend.ts";
 
 /** Settings of a model, and of a call where it wants others. */
 export interface MoloraSettings

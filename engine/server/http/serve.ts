@@ -6,6 +6,9 @@ import { type RunningServer, type ServerOptions, startServer } from "../server.t
 import { type HttpOptions, httpApp } from "./app.ts";
 import type { HttpEngine } from "./engine.ts";
 
+export type { ServerLimits } from "../limits.ts";
+export type { HttpEngine } from "./engine.ts";
+
 export interface ServeOptions extends Omit<ServerOptions, "httpHandler">, HttpOptions {}
 
 export interface ServedEngine extends RunningServer {
