@@ -78,7 +78,7 @@ export class Loop {
         if (plan.tokens > 0) steps.push({ plan, submitted: await this.#submit(plan) });
         const settled = steps.length > (plan.tokens > 0 ? this.#ahead : 0) ? steps.shift() : undefined;
         if (settled !== undefined) await this.#publish(settled.plan, await settled.submitted.results);
-        else if (plan.tokens === 0) break;
+        else if (plan.tokens === 0) throw new MoloraError("internal", "requests wait and none can be admitted");
       }
     } catch (thrown) {
       const error = MoloraError.from(thrown);

@@ -55,7 +55,14 @@ export class Readback {
 
   /** The bytes, in a fresh array. Call after the submit that carries the copy. */
   async take(): Promise<ArrayBuffer> {
-    await waitFor(this.#gpu, this.#buffer.mapAsync(GPUMapMode.READ, 0, this.#bytes));
+    try {
+      await waitFor(this.#gpu, this.#buffer.mapAsync(GPUMapMode.READ, 0, this.#bytes));
+    } catch (cause) {
+      throw new MoloraError("gpu_lost", `the device was lost: ${cause instanceof Error ? cause.message : cause}`, {
+        remedy: "Start the engine again; run `molora doctor` if it happens again.",
+        cause,
+      });
+    }
     const bytes = this.#buffer.getMappedRange(0, this.#bytes).slice(0);
     this.#buffer.unmap();
     this.#free.push(this.#buffer);
