@@ -18,6 +18,8 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   chat: () => import("./chat.ts"),
   serve: () => import("./serve.ts"),
   score: () => import("./score.ts"),
+  "train-adapter": () => import("./train_adapter.ts"),
+  eval: () => import("./eval.ts"),
 };
 
 /** 0: done. 1: failed. 2: what was typed makes no sense. */

@@ -10,15 +10,28 @@ import { MoloraError } from "../errors.ts";
 import { parseRow, type Row } from "../scoring/rows.ts";
 
 /**
- * Rows in the order of their lines; empty lines are passed over. Each row's `where` is "FILE line N", N from 1.
+ * Rows in the order of their lines; empty lines are passed over. Each row's `where` is "FILE line N", N from 1. With
+ * `onBadRow`, a line that is no row is handed to it and passed over.
  *
  * @throws MoloraError `file_not_found`, `file_truncated` (a cut .gz), `data_invalid` for a line that is no row.
  */
-export async function* readRows(path: string): AsyncGenerator<Row> {
+export async function* readRows(path: string, onBadRow?: (error: MoloraError) => void): AsyncGenerator<Row> {
   let number = 0;
   for await (const line of lines(path)) {
     number++;
-    if (line.trim() !== "") yield parseRow(line, `${basename(path)} line ${number}`);
+    if (line.trim() === "") continue;
+    const row = rowOrError(line, `${basename(path)} line ${number}`);
+    if (!(row instanceof MoloraError)) yield row;
+    else if (onBadRow === undefined) throw row;
+    else onBadRow(row);
+  }
+}
+
+function rowOrError(line: string, where: string): Row | MoloraError {
+  try {
+    return parseRow(line, where);
+  } catch (error) {
+    return MoloraError.from(error);
   }
 }
 

@@ -17,14 +17,13 @@ export interface Sources {
   whole: Row[];
 }
 
-/** `domain` is what a whole file was declared to be; rows keep one of their own. */
-export function sortRow(sources: Sources, row: Row, domain: string | undefined): void {
-  const declared: Row = row.domain === undefined && domain !== undefined ? { ...row, domain } : row;
-  const names = domainsOf(declared);
-  const content = contentOf(declared);
+/** Puts a row where composing finds it. */
+export function sortRow(sources: Sources, row: Row): void {
+  const names = domainsOf(row);
+  const content = contentOf(row);
   const [only] = names;
   if (names.size !== 1 || only === undefined || content === undefined) {
-    sources.whole.push(declared);
+    sources.whole.push(row);
     return;
   }
   const items = sources.byDomain.get(only) ?? [];

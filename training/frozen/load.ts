@@ -1,0 +1,62 @@
+// A mixture folder with the adapters of its experts, and mixtures made for the moment, as host memory.
+// It knows nothing of the device.
+
+import { MoloraError } from "../../engine/errors.ts";
+import type { Host } from "../../engine/host.ts";
+import type { Adapter } from "../../engine/lora/adapter.ts";
+import { loadPeftAdapter } from "../../engine/lora/peft.ts";
+import type { ModelConfig } from "../../engine/model/config.ts";
+import type { SourceFolder } from "../../engine/weights/source.ts";
+import { checkExpert } from "../../router/experts.ts";
+import { readMixture } from "../../router/format.ts";
+import type { Mixture, MixtureExpert, Router } from "../../router/mixture.ts";
+
+export interface LoadedExperts {
+  mixture: Mixture;
+  /** Those of the experts that have one, in their order. */
+  adapters: Adapter[];
+}
+
+/** Reads a mixture and its experts' adapters; raises what reading either raises. */
+export async function loadMixtureFolder(
+  host: Host,
+  name: string,
+  path: string,
+  config: ModelConfig,
+): Promise<LoadedExperts> {
+  const mixture = await readMixture(name, await openFolder(host, path), config);
+  const adapters: Adapter[] = [];
+  for (const expert of mixture.experts) {
+    if (expert.adapter === undefined) continue;
+    const adapter = await loadAdapterFolder(host, expert.name, host.resolve(path, expert.adapter), config);
+    checkExpert(expert, adapter);
+    adapters.push(adapter);
+  }
+  return { mixture, adapters };
+}
+
+export async function loadAdapterFolder(
+  host: Host,
+  name: string,
+  path: string,
+  config: ModelConfig,
+): Promise<Adapter> {
+  return loadPeftAdapter(name, await openFolder(host, path), config);
+}
+
+/** A mixture that was not read from files; its hash only tells it from others loaded beside it. */
+export function madeMixture(
+  name: string,
+  { architecture, hiddenSize, numLayers }: ModelConfig,
+  experts: readonly MixtureExpert[],
+  router: Router,
+): Mixture {
+  const baseModel = { architecture, hiddenSize, numLayers };
+  return { name, hash: `made/${name}`, baseModel, experts: [...experts], router };
+}
+
+async function openFolder(host: Host, path: string): Promise<SourceFolder> {
+  const opened = await host.open(path);
+  if ("list" in opened) return opened;
+  throw new MoloraError("file_not_found", `${path} is a file`, { remedy: "Name the folder it lies in." });
+}
