@@ -1,4 +1,4 @@
-// `node docs/terminal_svg.mjs < text with ANSI colours > picture.svg`: a terminal's window as a picture.
+// `molora demo --color always | node docs/terminal_svg.mjs > docs/demo.svg`: a terminal as a picture.
 // It knows nothing of what is shown. Block characters become rectangles, so that no font leaves seams between them.
 
 import { text } from "node:stream/consumers";
