@@ -14,7 +14,11 @@ Data: one JSON object a line (.jsonl, .jsonl.gz), {"text"}, {"prompt", "completi
 "domain" on the row, message or segment that names its adapter. --data sql=FILE gives a whole file one; "base" is text that
 no adapter should touch.`;
 
-export const ON_BAD_ROW = choice(["skip", "fail"], "What to do with a line that is no row, or has no known domain", "fail");
+export const ON_BAD_ROW = choice(
+  ["skip", "fail"],
+  "What to do with a line that is no row, or has no known domain",
+  "fail",
+);
 
 export function dataFlag(name: string) {
   return list("[domain=]FILE", `${name}; a domain in front of it labels the whole file`);

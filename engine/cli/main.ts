@@ -19,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   serve: () => import("./serve.ts"),
   score: () => import("./score.ts"),
   "train-adapter": () => import("./train_adapter.ts"),
+  "train-router": () => import("./train_router.ts"),
   eval: () => import("./eval.ts"),
 };
 

@@ -19,11 +19,7 @@ export interface Interval {
 const RESAMPLES = 1000;
 
 /** `statistic` of the whole, and its 95 % percentile interval over texts drawn with replacement (Efron 1979). */
-export function bootstrap(
-  texts: number,
-  statistic: (drawn: readonly number[]) => number,
-  seed: number,
-): Interval {
+export function bootstrap(texts: number, statistic: (drawn: readonly number[]) => number, seed: number): Interval {
   const random = new Random(seed, texts);
   const all = Array.from({ length: texts }, (_, i) => i);
   const values = Float64Array.from({ length: RESAMPLES }, () =>

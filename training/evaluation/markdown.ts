@@ -43,7 +43,9 @@ function routingTables({ routing, experts, bins }: EvaluationReport): string {
   return Object.entries(routing)
     .map(([set, { labelSwitches, layers }]) => {
       const head = ["layer", "agreement", "entropy", "switches / 100 tokens", ...experts.map((name) => `load ${name}`)];
-      const since = bins.map(([first, last]) => (last === null ? `${first}+` : first === last ? first : `${first}–${last}`));
+      const since = bins.map(([first, last]) =>
+        last === null ? `${first}+` : first === last ? first : `${first}–${last}`,
+      );
       const rows = layers.map((layer, i) => [
         String(i),
         layer.agreement.toFixed(3),

@@ -36,13 +36,7 @@ export function measurePolicies(texts: readonly EvaluatedText[], figures: Figure
 
 type Counts = (text: EvaluatedText) => readonly boolean[];
 
-function measure(
-  texts: readonly EvaluatedText[],
-  set: string,
-  losses: Losses,
-  counts: Counts,
-  seed: number,
-): Measure {
+function measure(texts: readonly EvaluatedText[], set: string, losses: Losses, counts: Counts, seed: number): Measure {
   const shares = sharesOf(texts, set, losses, counts);
   const members = texts.filter((text) => text.set === set);
   const bytes = members.reduce((sum, text) => sum + bytesOf(text, counts(text)), 0);

@@ -1,8 +1,8 @@
 // How a router chose: load, entropy, switches, agreement with the labels and how soon after a switch it agrees again.
 // It knows nothing of losses.
 
-import type { TextRouting } from "../frozen/score.ts";
 import { UNLABELLED } from "../data/labels.ts";
+import type { TextRouting } from "../frozen/score.ts";
 import type { Bin, LayerRouting, RoutingReport } from "./report.ts";
 import { type EvaluatedText, sinceSwitch } from "./texts.ts";
 

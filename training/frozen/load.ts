@@ -35,12 +35,7 @@ export async function loadMixtureFolder(
   return { mixture, adapters };
 }
 
-export async function loadAdapterFolder(
-  host: Host,
-  name: string,
-  path: string,
-  config: ModelConfig,
-): Promise<Adapter> {
+export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
   return loadPeftAdapter(name, await openFolder(host, path), config);
 }
 

@@ -1,8 +1,8 @@
 // Log-probabilities of whole texts under a choice of adapters, and where a router chose, what it chose and believed.
 // It knows nothing of what the figures are compared with.
 
-import { encode } from "../../engine/gpu/program.ts";
 import { subView } from "../../engine/gpu/buffers.ts";
+import { encode } from "../../engine/gpu/program.ts";
 import { ReadbackRing } from "../../engine/gpu/readback.ts";
 import { embedLaunches, headLaunches } from "../../engine/model/ends.ts";
 import { enterLayer, layerBody } from "../../engine/model/layer.ts";
@@ -55,7 +55,10 @@ export class TextScorer {
   constructor(model: FrozenModel) {
     const { capacity, config, parts } = model;
     this.#model = model;
-    const { buffer } = model.buffers.storage("evidence of all layers", config.numLayers * parts.workspace.evidence.size);
+    const { buffer } = model.buffers.storage(
+      "evidence of all layers",
+      config.numLayers * parts.workspace.evidence.size,
+    );
     this.#evidence = buffer;
     const bytes = capacity.logitRows * RESULT_WORDS * 4 + parts.workspace.tables.whole.size + buffer.size;
     this.#ring = new ReadbackRing(model.gpu, bytes, 1);

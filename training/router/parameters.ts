@@ -2,12 +2,12 @@
 // It knows nothing of gradients.
 
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { FrozenModel } from "../frozen/frozen_model.ts";
 import type { LoadedMixture } from "../../engine/lora/registry.ts";
 import { gateOffsets } from "../../router/bank.ts";
 import type { MlpGate } from "../../router/mixture.ts";
-import { Random } from "../random.ts";
+import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { Parameters } from "../optimizer/parameters.ts";
+import { Random } from "../random.ts";
 
 /** What a gate's sizes follow from. */
 export interface GateShape {
@@ -76,6 +76,26 @@ export class GateParameters {
       values: viewsOf((part) => this.parameters.value(nameOf(layer, part))),
       gradients: viewsOf((part) => this.parameters.gradient(nameOf(layer, part))!),
     };
+  }
+
+  /** Encodes that nothing but rows [first, end) of every fc2 has a gradient, so that a step of AdamW changes only those. */
+  keepRows(encoder: GPUCommandEncoder, first: number, end: number): void {
+    const padded = paddedOutputs(this.shape);
+    const clear = ({ buffer, offset }: View, from: number, to: number) => {
+      if (to > from) encoder.clearBuffer(buffer, offset + 4 * from, 4 * (to - from));
+    };
+    for (let i = 0; i < this.shape.layers; i++) {
+      const { fc1Weight, fc1Bias, fc2Weight, fc2Bias } = this.layer(i).gradients;
+      encoder.clearBuffer(fc1Weight.buffer, fc1Weight.offset, fc1Weight.size);
+      encoder.clearBuffer(fc1Bias.buffer, fc1Bias.offset, fc1Bias.size);
+      for (const [view, width] of [
+        [fc2Weight, this.shape.hidden],
+        [fc2Bias, 1],
+      ] as const) {
+        clear(view, 0, first * width);
+        clear(view, end * width, padded * width);
+      }
+    }
   }
 
   /** The gates as they are on the device now. */

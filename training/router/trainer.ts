@@ -1,9 +1,9 @@
 // Trains one mixture's router on a frozen model: texts with targets in, a step of AdamW out.
 // It knows nothing of files, data or when to stop.
 
-import type { LoadedMixture } from "../../engine/lora/registry.ts";
 import { encode } from "../../engine/gpu/program.ts";
 import { ReadbackRing } from "../../engine/gpu/readback.ts";
+import type { LoadedMixture } from "../../engine/lora/registry.ts";
 import type { Launches } from "../../engine/model/stage.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
 import { REPORT_BYTES } from "../../shaders/training/label_loss.ts";
@@ -39,16 +39,29 @@ export interface StepReport {
   gradientNorm: number;
 }
 
+export interface TrainerOptions extends AdamWOptions {
+  /** Rows [first, end) of every fc2 that may change; default: everything may. */
+  rows?: readonly [first: number, end: number];
+}
+
 export class RouterTrainer {
   readonly gates: GateParameters;
   readonly optimizer: AdamW;
   readonly #model: FrozenModel;
   readonly #mixture: LoadedMixture;
+  readonly #rows: TrainerOptions["rows"];
   readonly #workspace: RouterWorkspace;
   readonly #ring: ReadbackRing;
   readonly #programs = new Map<string, Promise<Launches>>();
 
-  private constructor(model: FrozenModel, mixture: LoadedMixture, gates: GateParameters, optimizer: AdamW) {
+  private constructor(
+    model: FrozenModel,
+    mixture: LoadedMixture,
+    gates: GateParameters,
+    optimizer: AdamW,
+    rows: TrainerOptions["rows"],
+  ) {
+    this.#rows = rows;
     this.#model = model;
     this.#mixture = mixture;
     this.gates = gates;
@@ -62,10 +75,10 @@ export class RouterTrainer {
     model: FrozenModel,
     mixture: LoadedMixture,
     gates: GateParameters,
-    options: AdamWOptions,
+    { rows, ...options }: TrainerOptions,
   ): Promise<RouterTrainer> {
     const optimizer = await AdamW.create(model.gpu, model.buffers, gates.parameters, options);
-    const trainer = new RouterTrainer(model, mixture, gates, optimizer);
+    const trainer = new RouterTrainer(model, mixture, gates, optimizer, rows);
     trainer.publish();
     return trainer;
   }
@@ -73,6 +86,7 @@ export class RouterTrainer {
   /** Learns from a batch, in as many sub-steps as the capacity asks for. A gradient that is not finite changes nothing. */
   async step(texts: readonly LabelledText[], rate: number): Promise<StepReport> {
     const report = await this.#run(texts, true);
+    this.#keepRows();
     report.gradientNorm = await this.optimizer.step(rate);
     this.publish();
     return report;
@@ -92,6 +106,13 @@ export class RouterTrainer {
 
   destroy(): void {
     this.#ring.destroy();
+  }
+
+  #keepRows(): void {
+    if (this.#rows === undefined) return;
+    const encoder = this.#model.gpu.device.createCommandEncoder();
+    this.gates.keepRows(encoder, ...this.#rows);
+    this.#model.gpu.queue.submit([encoder.finish()]);
   }
 
   async #run(texts: readonly LabelledText[], learns: boolean): Promise<StepReport> {

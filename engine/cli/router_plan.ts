@@ -1,0 +1,86 @@
+// What a training run starts from: experts, data, gates as they begin, and how long it goes.
+// It knows nothing of files and devices.
+
+import type { Mixture, MlpGate } from "../../router/mixture.ts";
+import { Composer } from "../../training/data/compose.ts";
+import type { Sources } from "../../training/data/sources.ts";
+import type { FrozenModel } from "../../training/frozen/frozen_model.ts";
+import { extendGates } from "../../training/router/extend.ts";
+import { distillObjective, domainObjective, type Objective } from "../../training/router/objective.ts";
+import { type GateShape, initialGates } from "../../training/router/parameters.ts";
+import { MoloraError } from "../errors.ts";
+import type { Adapter } from "../lora/adapter.ts";
+import type { ModelConfig } from "../model/config.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { ModelFiles } from "../weights/model_files.ts";
+import type { FlagValues } from "./arguments.ts";
+import type { WrittenExpert } from "./mixture_folder.ts";
+import type { ROUTER_FLAGS } from "./router_flags.ts";
+
+type Flags = FlagValues<typeof ROUTER_FLAGS>;
+
+export interface Start {
+  gates: MlpGate[];
+  shape: GateShape;
+  /** Rows of fc2 that may change; undefined: everything may. */
+  rows: readonly [first: number, end: number] | undefined;
+}
+
+export interface RouterPlan extends Start {
+  files: ModelFiles;
+  tokenizer: Tokenizer;
+  experts: WrittenExpert[];
+  adapters: Adapter[];
+  sources: Sources;
+  valid: Sources;
+}
+
+/** Fresh gates, or those of the mixture that is extended with rows for what is new. */
+export function startOf(config: ModelConfig, extended: Mixture | undefined, experts: number, flags: Flags): Start {
+  const { hiddenSize: inputs, numLayers: layers } = config;
+  const { hidden, memoryless, seed } = flags;
+  if (extended === undefined) {
+    if (hidden % 4 !== 0) throw new MoloraError("bad_arguments", `--hidden ${hidden} is no multiple of 4`);
+    const shape = { layers, inputs, hidden, experts, belief: !memoryless };
+    return { gates: initialGates(shape, seed), shape, rows: undefined };
+  }
+  const { router } = extended;
+  if (router.type !== "mlp" || router.hiddenSize % 4 !== 0) {
+    throw new MoloraError("bad_arguments", "--extend: the mixture's router is not one that train-router makes");
+  }
+  const old = extended.experts.length;
+  const shape = { layers, inputs, hidden: router.hiddenSize, experts: old, belief: router.belief };
+  const start = extendGates(router.layers, shape, experts - old, seed);
+  return { ...start, rows: flags.train === "new" ? [old, experts] : undefined };
+}
+
+export function makeObjective(
+  { tokenizer, experts }: RouterPlan,
+  sources: Sources,
+  model: FrozenModel,
+  flags: Flags,
+  seed: number,
+): Objective {
+  const { length, mix, objective, window, tau, completions } = flags;
+  const composer = new Composer(tokenizer, sources, { length, mix, seed });
+  const names = experts.map(({ name }) => name);
+  if (objective === "distill") return distillObjective(composer, model, { experts: names, window, tau });
+  return domainObjective(composer, { experts: names, completions });
+}
+
+const DEFAULT_STEPS = 400;
+/** Texts that tell how long texts are. */
+const MEASURED = 64;
+
+/** Steps of the run; a number of tokens is turned into steps by the texts' mean length. */
+export function stepsOf(
+  { tokenizer, sources }: RouterPlan,
+  { steps, tokens, batch, length, mix, seed }: Flags,
+): number {
+  if (tokens === undefined) return steps ?? DEFAULT_STEPS;
+  if (steps !== undefined) throw new MoloraError("bad_arguments", "--steps and --tokens are both given");
+  const composer = new Composer(tokenizer, sources, { length, mix, seed });
+  let measured = 0;
+  for (let n = 0; n < MEASURED; n++) measured += composer.text(n).ids.length;
+  return Math.max(1, Math.ceil(tokens / ((measured / MEASURED) * batch)));
+}
