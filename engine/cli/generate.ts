@@ -128,19 +128,23 @@ async function answer(engine: Engine, request: GenerateRequest, output: Output, 
   const routed = request.trace ? new RoutedText((piece) => output.write(piece), palette) : undefined;
   const events: TokenEvent[] = [];
   let last = "base";
-  for await (const event of engine.generate(request, { signal })) {
-    if (event.type === "token") {
-      events.push(event);
-      if (event.trace !== undefined) last = dominantExpert(event.trace);
+  try {
+    for await (const event of engine.generate(request, { signal })) {
+      if (event.type === "token") {
+        events.push(event);
+        if (event.trace !== undefined) last = dominantExpert(event.trace);
+      }
+      if (routed === undefined) output.write(event.text);
+      else routed.push(event.text, last);
+      if (event.type === "done") finish(engine.tokenizer, events, event, output);
     }
-    if (routed === undefined) output.write(event.text);
-    else routed.push(event.text, last);
-    if (event.type === "done") finish(engine.tokenizer, events, event, output);
+  } finally {
+    // What is said of an interruption stands below the text
+    if (routed === undefined) output.print();
+    else routed.end();
   }
-  if (routed === undefined) output.print();
-  else routed.end();
-  if (routed !== undefined)
-    output.print(sharesLine(routingStatistics([events.map(({ trace }) => trace ?? [])]), palette));
+  if (routed === undefined) return;
+  output.print(sharesLine(routingStatistics([events.map(({ trace }) => trace ?? [])]), palette));
 }
 
 function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneEvent, output: Output): void {

@@ -1,10 +1,12 @@
 // `molora generate` on the embedded model: what it prints, in both forms, and what it refuses.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
+import { text } from "node:stream/consumers";
 import { test } from "node:test";
 import type { ErrorMessage } from "../../engine/api.ts";
 import type { GenerateResult } from "../../engine/cli/generate.ts";
-import { json, molora } from "./run.ts";
+import { json, molora, start } from "./run.ts";
 
 const QUESTION = "Write a SQL query: How many singers are there?\nTable columns: name, age";
 
@@ -74,3 +76,19 @@ for (const [what, args, code, error, message] of REFUSED) {
     assert.ok(refusal.remedy);
   });
 }
+
+test("an interruption ends the line, says so and exits with 1", async () => {
+  const args = ["--prompt", "Go on.", "--ignore-eos", "--max-tokens", "900"];
+  const child = start(["generate", ...args]);
+  const said = text(child.stderr!);
+  child.stdout!.setEncoding("utf8");
+  let answer = "";
+  child.stdout!.on("data", (piece: string) => {
+    if (answer === "") child.kill("SIGINT");
+    answer += piece;
+  });
+  const [code] = await once(child, "close");
+  assert.equal(code, 1);
+  assert.ok(answer.length > 1 && answer.endsWith("\n"));
+  assert.match(await said, /error\[cancelled\]/);
+});
