@@ -45,7 +45,10 @@ export interface ToolChoice {
 /** What the text is constrained to: nothing, a JSON object, or JSON that fits a schema. */
 export interface ResponseFormat {
   type: "text" | "json_object" | "json_schema";
-  /** With `json_schema` only. Objects have the properties it names and no others. */
+  /**
+   * With `json_schema` only. Objects have the properties it names and no others. Bounds of numbers that are no integers,
+   * and of integers more than 512 apart, are kept to roughly: to their digits.
+   */
   schema?: Record<string, unknown>;
 }
 

@@ -5,6 +5,8 @@ import type * as XGrammar from "@mlc-ai/web-xgrammar";
 import { MoloraError } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { Constraint } from "./constraint.ts";
+import { spellRanges } from "./integer_ranges.ts";
+import { checkPatterns, schemaInvalid, withinJson } from "./json_strings.ts";
 
 export type GrammarLibrary = Pick<typeof XGrammar, "Grammar" | "GrammarCompiler" | "GrammarMatcher" | "TokenizerInfo">;
 
@@ -69,7 +71,7 @@ export class Grammars {
       // The library aborts on what it cannot compile, and its memory is then not to be relied on: the next one starts anew.
       this.#compiler = undefined;
       this.#compiled.clear();
-      throw invalid(readable(reasons) ?? (thrown instanceof Error ? thrown.message : String(thrown)));
+      throw schemaInvalid(readable(reasons) ?? (thrown instanceof Error ? thrown.message : String(thrown)));
     }
   }
 
@@ -101,14 +103,14 @@ export class Grammars {
   async #compile({ instance, compiler }: Compiler, source: GrammarSource): Promise<XGrammar.CompiledGrammar> {
     const key = JSON.stringify(source);
     if (key.length > LONGEST_SCHEMA) {
-      throw invalid(`it takes ${key.length} characters, at most ${LONGEST_SCHEMA} are compiled`);
+      throw schemaInvalid(`it takes ${key.length} characters, at most ${LONGEST_SCHEMA} are compiled`);
     }
     const known = this.#compiled.get(key);
     this.#compiled.delete(key);
     const compiled = known ?? (await compile(instance.library, compiler, source));
     // A warning tells of a part of the schema that was left out.
     const left = readable(instance.said.splice(0));
-    if (left !== undefined) throw invalid(left);
+    if (left !== undefined) throw schemaInvalid(left);
     this.#compiled.set(key, compiled);
     const [oldest] = this.#compiled.keys();
     if (this.#compiled.size > KEPT) this.#forget(oldest);
@@ -131,10 +133,14 @@ async function compile(
   compiler: XGrammar.GrammarCompiler,
   { schema, strict, before, after }: GrammarSource,
 ): Promise<XGrammar.CompiledGrammar> {
-  const json = await Grammar.fromJSONSchema(JSON.stringify(schema), false, ONE_LINE, undefined, strict);
+  checkPatterns(schema);
+  const json = await Grammar.fromJSONSchema(JSON.stringify(spellRanges(schema)), false, ONE_LINE, undefined, strict);
   try {
     const parts = [before, after].map((text) => JSON.stringify(text));
-    return await compiler.compileGrammar(`${json.toString()}\nwhole ::= ${parts[0]} root ${parts[1]}\n`, "whole");
+    return await compiler.compileGrammar(
+      `${withinJson(json.toString())}\nwhole ::= ${parts[0]} root ${parts[1]}\n`,
+      "whole",
+    );
   } finally {
     json.dispose();
   }
@@ -160,10 +166,4 @@ const BYTE_LEVEL: readonly string[] = (() => {
 function readable(said: readonly string[]): string | undefined {
   const line = said.findLast((text) => /^\[(FATAL|WARNING)\]/.test(text));
   return line?.replace(/^\[\w+\] \S*:\d+: (Check failed: \(.*?\) is false: )?/, "").slice(0, 300);
-}
-
-function invalid(reason: string): MoloraError {
-  return new MoloraError("schema_invalid", `the schema cannot be compiled: ${reason}`, {
-    remedy: "Mend or simplify the JSON schema.",
-  });
 }
