@@ -1,6 +1,7 @@
 // Trains one LoRA on a frozen base: texts in, a step of AdamW out.
 // It knows nothing of files, data or when to stop.
 
+import { MoloraError } from "../engine/errors.ts";
 import type { Buffers } from "../engine/gpu/buffers.ts";
 import type { Gpu } from "../engine/gpu/gpu.ts";
 import type { Adapter } from "../engine/lora/adapter.ts";
@@ -67,11 +68,16 @@ export class AdapterTrainer {
     return this.#optimizer.steps;
   }
 
-  /** Learns from a batch. A gradient that is not finite changes nothing and shows as its norm. */
+  /** Learns from a batch. Throws `tensor_not_finite` for a gradient that is not finite, having changed nothing. */
   async step(texts: readonly TrainingText[], rate: number): Promise<AdapterStep> {
     const loss = await this.#run(texts, true);
     const gradientNorm = await this.#optimizer.step(rate);
-    if (!Number.isFinite(gradientNorm)) this.#optimizer.clear();
+    if (!Number.isFinite(gradientNorm)) {
+      this.#optimizer.clear();
+      throw new MoloraError("tensor_not_finite", `the gradient of step ${this.steps + 1} is not finite`, {
+        remedy: "Train with a lower learning rate, or hold the weights in f32.",
+      });
+    }
     return { loss, gradientNorm, tokens: texts.reduce((sum, { ids }) => sum + ids.length, 0) };
   }
 
