@@ -20,6 +20,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   score: () => import("./score.ts"),
   "train-adapter": () => import("./train_adapter.ts"),
   "train-router": () => import("./train_router.ts"),
+  "make-router": () => import("./make_router.ts"),
   eval: () => import("./eval.ts"),
 };
 

@@ -56,6 +56,12 @@ export interface RoutingReport {
 /** First and last number of tokens since a switch that a bin holds; the last bin has no end. */
 export type Bin = [first: number, last: number | null];
 
+/** "4–7", "64+" */
+export function binText([first, last]: Bin): string {
+  if (last === null) return `${first}+`;
+  return first === last ? String(first) : `${first}–${last}`;
+}
+
 export interface TrainingCurve {
   steps: { step: number; tokens: number; loss: number; agreement: number }[];
   valid: { step: number; loss: number; agreement: number }[];
