@@ -7,7 +7,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
-import { until } from "./connections.ts";
+import { RawConnection, refusal, until } from "./connections.ts";
 import { closeEngine, nano, post, serveNano } from "./http_server.ts";
 
 after(closeEngine);
@@ -153,7 +153,7 @@ test("adapters load and unload for administrators only, and from the allowed fol
 });
 
 test("keys, pages of other origins, unknown paths", async (t) => {
-  const { baseUrl } = await serveNano(t, { apiKey: "key", allowedOrigins: ["https://friend.example"] });
+  const { baseUrl, url: stream } = await serveNano(t, { apiKey: "key", allowedOrigins: ["https://friend.example"] });
   const root = baseUrl.replace("/v1", "");
   const status = async (url: string, headers: Record<string, string> = {}, method = "GET") => {
     const response = await fetch(url, { headers, method });
@@ -163,6 +163,9 @@ test("keys, pages of other origins, unknown paths", async (t) => {
   assert.deepStrictEqual(await status(`${baseUrl}/models`), [401, null]);
   assert.deepStrictEqual(await status(`${baseUrl}/models`, { authorization: "Bearer kez" }), [401, null]);
   assert.deepStrictEqual(await status(`${baseUrl}/models`, key), [200, null]);
+  assert.deepStrictEqual(await refusal(stream), { status: 401, code: "unauthorized" });
+  const connection = await RawConnection.open(stream, { headers: key });
+  connection.socket.close();
   assert.deepStrictEqual(await status(`${root}/health`), [200, null]);
   assert.deepStrictEqual(await status(`${baseUrl}/nothing`, key), [404, null]);
   assert.deepStrictEqual(await status(`${baseUrl}/models`, { ...key, origin: "https://foe.example" }), [403, null]);
