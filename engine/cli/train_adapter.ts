@@ -1,10 +1,10 @@
 // `molora train-adapter`: trains a LoRA on a frozen base and writes it as a PEFT folder.
 // It knows nothing of how gradients come about (training/).
 
-import { runTraining } from "../../training/adapter_run.ts";
 import { type AdapterShape, freshAdapter } from "../../training/adapter_start.ts";
-import { type TrainingText, trainingText } from "../../training/adapter_texts.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
+import { runTraining } from "../../training/run.ts";
+import { type TrainingText, trainingText } from "../../training/training_texts.ts";
 import { MoloraError } from "../errors.ts";
 import { Buffers } from "../gpu/buffers.ts";
 import { Gpu } from "../gpu/gpu.ts";
@@ -103,7 +103,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
         dtype: flags.dtype,
         onProgress: (done, total) => loading.update(done, total),
       }).finally(() => loading.finish());
-      const trainer = await AdapterTrainer.create(gpu, buffers, {
+      const training = await AdapterTrainer.create(gpu, buffers, {
         config,
         weights,
         adapter: freshAdapter(config, shape, flags.seed),
@@ -113,6 +113,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
         },
         optimizer: { decay: flags.decay, clip: flags.clip },
       });
+      const { trainer } = training;
       if (flags.resume) trainer.restore(await folder.resume(settings, await trainer.state()));
       const result = await runTraining(trainer, {
         texts,
@@ -136,7 +137,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
         );
       }
       const log = { settings, tokens: result.steps.reduce((sum, { tokens }) => sum + tokens, 0), ...result };
-      await folder.saveAdapter(await trainer.adapter(), model, log);
+      await folder.saveAdapter(await training.adapter(), model, log);
       for (const { step, loss } of result.validations)
         output.print(`loss on --valid after ${step} steps: ${loss.toFixed(4)}`);
       output.print(`${out}: an adapter of rank ${flags.rank} on ${modules.join(", ")}`);

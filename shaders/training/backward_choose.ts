@@ -6,6 +6,7 @@ import { type ChooseFacts, chooseConstants } from "./choose.ts";
 
 const OWN = {
   step: "uniform",
+  whole: "uniform",
   p: "read",
   gates: "read",
   d_gates: "read",

@@ -6,6 +6,6 @@ import type { BeliefFacts } from "./belief.ts";
 
 /** Launched with tokenGrid. */
 export function backwardRouterZ({ experts, stride }: BeliefFacts, weight: number): Build {
-  const own = { step: "uniform", z: "read", dz: "read_write" } as const;
+  const own = { step: "uniform", whole: "uniform", z: "read", dz: "read_write" } as const;
   return compose("training/backward_router_z", own, { EXPERTS: experts, STRIDE: stride, WEIGHT: weight });
 }

@@ -9,10 +9,10 @@ import type { LoraModuleName, ModelConfig } from "../../engine/model/config.ts";
 import { moduleShape } from "../../engine/model/config.ts";
 import { MemorySource, type SourceFolder } from "../../engine/weights/source.ts";
 import { freshAdapter } from "../../training/adapter_start.ts";
-import { drawBatch, parts, type TrainingText, trainingText, weighted } from "../../training/adapter_texts.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
+import { drawBatch, parts, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
 import { openTestGpu } from "../shaders/device.ts";
 import { readTraining, type StepsFixture, tinyModel } from "./tiny_model.ts";
 
@@ -46,7 +46,8 @@ test("losses, norms and the adapter it ends with are those of PEFT's own trainin
   // Less room than a batch takes: every step is done in two parts
   const capacity = { tokens: 41, sequences: 2 };
   const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
-  const trainer = await AdapterTrainer.create(gpu, buffers, options);
+  const training = await AdapterTrainer.create(gpu, buffers, options);
+  const { trainer } = training;
   for (let step = 0; step < fixture.steps; step++) {
     const { loss, gradientNorm } = await trainer.step(batches[step % batches.length], learningRate(step, fixture));
     assert.ok(Math.abs(loss - fixture.losses[step]) < 1e-2, `step ${step}: loss ${loss}, PEFT ${fixture.losses[step]}`);
@@ -56,7 +57,7 @@ test("losses, norms and the adapter it ends with are those of PEFT's own trainin
       `step ${step}: norm ${gradientNorm}, PEFT ${expected}`,
     );
   }
-  const layers = await trainer.adapter();
+  const layers = await training.adapter();
   for (const [name, { norm }] of Object.entries(fixture.end)) {
     const [layer, module, half] = name.split(".") as [string, LoraModuleName, "A" | "B"];
     const factor = layers[Number(layer)][module]![half === "A" ? "a" : "b"];
@@ -82,14 +83,14 @@ test("a training taken up from its checkpoint ends with the same bits", async ()
     optimizer: {},
   };
   const whole = await AdapterTrainer.create(gpu, buffers, options);
-  for (let step = 0; step < 2; step++) await whole.step(batches[step], 0.01);
-  const bytes = writeCheckpoint(await whole.state());
-  await whole.step(batches[2], 0.01);
+  for (let step = 0; step < 2; step++) await whole.trainer.step(batches[step], 0.01);
+  const bytes = writeCheckpoint(await whole.trainer.state());
+  await whole.trainer.step(batches[2], 0.01);
 
   const resumed = await AdapterTrainer.create(gpu, buffers, options);
-  resumed.restore(await readCheckpoint(new MemorySource("checkpoint", bytes), await resumed.state()));
-  assert.equal(resumed.steps, 2);
-  await resumed.step(batches[2], 0.01);
+  resumed.trainer.restore(await readCheckpoint(new MemorySource("checkpoint", bytes), await resumed.trainer.state()));
+  assert.equal(resumed.trainer.steps, 2);
+  await resumed.trainer.step(batches[2], 0.01);
   assert.deepEqual(await resumed.adapter(), await whole.adapter());
   assert.deepEqual(
     (await whole.adapter()).map((layer) => Object.keys(layer)),
@@ -98,7 +99,7 @@ test("a training taken up from its checkpoint ends with the same bits", async ()
 
   const other = { ...options, adapter: freshAdapter(config, { ...shape, rank: 8 }, 5) };
   const wider = await AdapterTrainer.create(gpu, buffers, other);
-  const reading = readCheckpoint(new MemorySource("checkpoint", bytes), await wider.state());
+  const reading = readCheckpoint(new MemorySource("checkpoint", bytes), await wider.trainer.state());
   await assert.rejects(reading, { code: "data_invalid" });
   buffers.destroy();
 });

@@ -202,6 +202,7 @@ for (const rule of RULES) {
     const d_logits = randomFloats(tokens * stride, 3);
     const backward = await runKernel(backwardChoose({ ...facts, balance }), tokenGrid, shape, {
       step,
+      whole: Uint32Array.of(3 * tokens, 0, 0, 0),
       ...forward,
       ...loads,
       d_gates,
@@ -215,7 +216,7 @@ for (const rule of RULES) {
           return [...p].map((share, e) => (rule.gate === "unit" ? share : kept[t].includes(e) ? share / total : 0));
         }),
       );
-    const loss = (at: Float64Array) => inner(soft(at), d_gates) + balance * experts * inner(f, mean(at));
+    const loss = (at: Float64Array) => inner(soft(at), d_gates) + (balance / 3) * experts * inner(f, mean(at));
     checkGradient(backward.d_logits, loss, logits);
   });
 }
@@ -227,13 +228,14 @@ test("the router z-loss adds its gradient", async () => {
   const before = randomFloats(tokens * stride, 2);
   const { dz } = await runKernel(backwardRouterZ({ experts, stride }, weight), tokenGrid, shape, {
     step,
+    whole: Uint32Array.of(2 * tokens, 0, 0, 0),
     z,
     dz: before.slice(),
   });
   const loss = (at: Float64Array) => {
     let sum = 0;
     for (let t = 0; t < tokens; t++) sum += logSumExp(at.slice(t * stride, t * stride + experts)) ** 2;
-    return (weight * sum) / tokens;
+    return (weight * sum) / (2 * tokens);
   };
   checkGradient(
     dz.map((value, i) => value - before[i]),

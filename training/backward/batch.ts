@@ -24,6 +24,8 @@ export interface BatchCapacity {
 
 export interface BatchViews {
   step: View;
+  /** A step's uniform with the tokens of the whole batch, of which a step may be a part. */
+  whole: View;
   /** The uniform of a chunk of logits: its rows are its tokens. */
   chunkStep: View;
   tokens: View;
@@ -39,6 +41,7 @@ export function rowCapacity({ tokens, chunkRows }: BatchCapacity): number {
 export function allocateBatch(gpu: Gpu, buffers: Buffers, capacity: BatchCapacity): BatchViews {
   const views = {
     step: buffers.uniform("training step", STEP_BYTES),
+    whole: buffers.uniform("training batch", STEP_BYTES),
     chunkStep: buffers.uniform("training chunk", STEP_BYTES),
     tokens: buffers.storage("training tokens", capacity.tokens * TOKEN_BYTES),
     sequences: buffers.storage("training sequences", capacity.sequences * SEQUENCE_BYTES),
@@ -61,12 +64,13 @@ export interface WrittenBatch {
   rows: BatchRow[];
 }
 
-/** Writes `sequences` one behind another. Throws `data_invalid` where they exceed the capacity. */
+/** Writes `sequences` one behind another; `batchTokens`: of the batch they are a part of. Throws `data_invalid` where they exceed the capacity. */
 export function writeBatch(
   gpu: Gpu,
   views: BatchViews,
   capacity: BatchCapacity,
   sequences: readonly TrainingSequence[],
+  batchTokens?: number,
 ): WrittenBatch {
   const count = sequences.reduce((sum, { ids }) => sum + ids.length, 0);
   if (count === 0 || count > capacity.tokens || sequences.length > capacity.sequences) {
@@ -96,6 +100,7 @@ export function writeBatch(
   const padded = new Uint32Array((alignUp(rows.length, capacity.chunkRows) * LOSS_ROW_BYTES) / 4);
   padded.set(words);
   gpu.queue.writeBuffer(views.step.buffer, 0, Uint32Array.of(count, sequences.length, rows.length, 0));
+  gpu.queue.writeBuffer(views.whole.buffer, 0, Uint32Array.of(batchTokens ?? count, 0, 0, 0));
   gpu.queue.writeBuffer(views.tokens.buffer, 0, tokens);
   gpu.queue.writeBuffer(views.sequences.buffer, 0, table);
   gpu.queue.writeBuffer(views.rows.buffer, 0, padded);

@@ -58,6 +58,11 @@ export interface TrainingResult {
   loads: [share: number, mean: number][][];
 }
 
+export interface RunOptions {
+  backward: boolean;
+  batchTokens?: number;
+}
+
 interface RoutedLayer {
   forward: Launches;
   backward: Launches;
@@ -101,11 +106,12 @@ export class TrainingModel {
   }
 
   /**
-   * Losses of `sequences`; with `backward`, the gradients of Σ weight · loss are added to the parameters'.
+   * Losses of `sequences`; with `backward`, the gradients of Σ weight · loss are added to the parameters'. `batchTokens`:
+   * of the whole batch where this is a part of it; auxiliary losses are means over it.
    * Throws `data_invalid` where the batch exceeds the capacity.
    */
-  async run(sequences: readonly TrainingSequence[], { backward }: { backward: boolean }): Promise<TrainingResult> {
-    const { shape, rows } = writeBatch(this.#gpu, this.#batch, this.#capacity, sequences);
+  async run(sequences: readonly TrainingSequence[], { backward, batchTokens }: RunOptions): Promise<TrainingResult> {
+    const { shape, rows } = writeBatch(this.#gpu, this.#batch, this.#capacity, sequences, batchTokens);
     this.#forward(shape);
     const chunks = Math.ceil(rows.length / this.#capacity.chunkRows);
     this.#losses(shape, chunks, backward);

@@ -117,6 +117,7 @@ export async function backwardRouter(parts: RouterParts): Promise<Launches> {
   const facts = { experts, stride: outputs };
   const launches = [
     await launcher.launch(backwardChoose({ ...chooseFacts(stack), balance: auxiliary.balance }), tokenGrid, {
+      whole: batch.whole,
       p,
       gates: gate.gates,
       d_gates: gate.dGates,
@@ -128,7 +129,10 @@ export async function backwardRouter(parts: RouterParts): Promise<Launches> {
     const views = { sequences: batch.sequences, z, logits: beliefs, d_logits: dBeliefs, dz };
     launches.push(await launcher.launch(backwardBelief(facts), sequenceGrid, views));
   }
-  if (auxiliary.z > 0) launches.push(await launcher.launch(backwardRouterZ(facts, auxiliary.z), tokenGrid, { z, dz }));
+  if (auxiliary.z > 0) {
+    const views = { whole: batch.whole, z, dz };
+    launches.push(await launcher.launch(backwardRouterZ(facts, auxiliary.z), tokenGrid, views));
+  }
   const second = { rows: outputs, cols: hidden };
   const first = { rows: hidden, cols: inputs };
   const fc2 = backwardWeight({ ...second, x: { stride: hidden, offset: 0 } });

@@ -1,4 +1,4 @@
-// Rendered rows as texts to train an adapter on, and the batches that a seed draws from them.
+// Rendered rows as texts to train on, and the batches that a seed draws from them.
 // It knows nothing of files, nor of what is trained.
 
 import type { RenderedRow } from "../engine/scoring/render.ts";
@@ -6,7 +6,7 @@ import type { TrainingSequence } from "./backward/batch.ts";
 import { Random } from "./random.ts";
 
 /** A text and which of its tokens the loss is of. */
-export type TrainingText = Pick<RenderedRow, "ids" | "counted">;
+export type TrainingText = Readonly<Pick<RenderedRow, "counted">> & { readonly ids: readonly number[] };
 
 /** The first `length` tokens of a row; undefined where none of them counts. */
 export function trainingText({ ids, counted }: TrainingText, length: number): TrainingText | undefined {

@@ -1,9 +1,9 @@
-// A whole training of an adapter: batches by a seed, a schedule, validation now and then, an end by choice or interruption.
+// A whole training on the language-model loss: batches by a seed, a schedule, validation now and then, an end by choice or interruption.
 // It knows nothing of files or terminals: what happens is told to a listener.
 
-import { countedTokens, drawBatch, type TrainingText } from "./adapter_texts.ts";
-import type { AdapterTrainer } from "./adapter_trainer.ts";
 import { learningRate, type Schedule } from "./optimizer/schedule.ts";
+import type { Trainer } from "./trainer.ts";
+import { countedTokens, drawBatch, type TrainingText } from "./training_texts.ts";
 
 export interface RunOptions {
   texts: readonly TrainingText[];
@@ -43,7 +43,7 @@ export interface RunResult {
 }
 
 /** Goes on from the steps the trainer has taken. */
-export async function runTraining(trainer: AdapterTrainer, options: RunOptions): Promise<RunResult> {
+export async function runTraining(trainer: Trainer, options: RunOptions): Promise<RunResult> {
   const { texts, valid, batch, schedule, seed, validateEvery, signal, onStep } = options;
   const result: RunResult = { steps: [], validations: [], interrupted: false };
   const validate = async (step: number) => {
@@ -58,8 +58,8 @@ export async function runTraining(trainer: AdapterTrainer, options: RunOptions):
     }
     const begun = performance.now();
     const rate = learningRate(step, schedule);
-    const done = await trainer.step(drawBatch(texts, batch, seed, step), rate);
-    const logged = { step: step + 1, rate, seconds: (performance.now() - begun) / 1000, ...done };
+    const { loss, gradientNorm, tokens } = await trainer.step(drawBatch(texts, batch, seed, step), rate);
+    const logged = { step: step + 1, rate, seconds: (performance.now() - begun) / 1000, loss, gradientNorm, tokens };
     result.steps.push(logged);
     onStep(logged);
     if ((step + 1) % validateEvery === 0 || step + 1 === schedule.steps) await validate(step + 1);
@@ -68,7 +68,7 @@ export async function runTraining(trainer: AdapterTrainer, options: RunOptions):
 }
 
 /** Over the tokens of all texts that count, a batch at a time. */
-async function meanLoss(trainer: AdapterTrainer, texts: readonly TrainingText[], batch: number): Promise<number> {
+async function meanLoss(trainer: Trainer, texts: readonly TrainingText[], batch: number): Promise<number> {
   let sum = 0;
   for (let at = 0; at < texts.length; at += batch) {
     const some = texts.slice(at, at + batch);

@@ -1,0 +1,50 @@
+// Trains a mixture's router end to end: the language-model loss of texts, through the frozen base and frozen adapters.
+// It knows nothing of files, data or when to stop. Starts from gates that know their experts (objective domain or
+// distill): from random ones, a straight-through gradient finds little.
+
+import type { Buffers } from "../engine/gpu/buffers.ts";
+import type { Gpu } from "../engine/gpu/gpu.ts";
+import type { Adapter } from "../engine/lora/adapter.ts";
+import type { MlpGate, Router } from "../router/mixture.ts";
+import { LoraStack } from "./backward/lora_stack.ts";
+import type { TrainingParts } from "./backward/model.ts";
+import type { AuxiliaryWeights } from "./backward/router.ts";
+import { RouterStack } from "./backward/router_stack.ts";
+import type { AdamWOptions } from "./optimizer/adamw.ts";
+import { Trainer } from "./trainer.ts";
+
+export interface LanguageModelOptions extends Pick<TrainingParts, "config" | "weights" | "capacity"> {
+  /** In the order of the router's outputs; undefined adds nothing (the base). */
+  experts: readonly (Adapter["layers"] | undefined)[];
+  /** Where training starts: an mlp router with its gates. */
+  router: Router;
+  auxiliary: AuxiliaryWeights;
+  optimizer: AdamWOptions;
+}
+
+export class LanguageModelTrainer {
+  readonly trainer: Trainer;
+  readonly #stack: RouterStack;
+  readonly #layers: number;
+
+  private constructor(trainer: Trainer, stack: RouterStack, layers: number) {
+    this.trainer = trainer;
+    this.#stack = stack;
+    this.#layers = layers;
+  }
+
+  /** Throws RangeError for a router without gates, and what TrainingModel.create throws. */
+  static async create(gpu: Gpu, buffers: Buffers, options: LanguageModelOptions): Promise<LanguageModelTrainer> {
+    const { config, weights, capacity, experts, auxiliary, optimizer } = options;
+    const stack = new LoraStack(buffers, config, experts, false);
+    const router = new RouterStack(buffers, config, options.router, experts.length);
+    const parts = { config, weights, stack, router, auxiliary, capacity };
+    const trainer = await Trainer.create(gpu, buffers, parts, router.parameters, optimizer);
+    return new LanguageModelTrainer(trainer, router, config.numLayers);
+  }
+
+  /** The gates as they are on the device now. */
+  async gates(): Promise<MlpGate[]> {
+    return this.#stack.gates(await this.trainer.values(), this.#layers);
+  }
+}

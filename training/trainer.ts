@@ -1,0 +1,115 @@
+// Trains parameters on the language-model loss of texts: a batch in, a step of AdamW out.
+// It knows nothing of what the parameters are, of files, of data, or of when to stop.
+
+import { MoloraError } from "../engine/errors.ts";
+import type { Buffers } from "../engine/gpu/buffers.ts";
+import type { Gpu } from "../engine/gpu/gpu.ts";
+import { TrainingModel, type TrainingParts, type TrainingResult } from "./backward/model.ts";
+import type { TrainingState } from "./checkpoint.ts";
+import { AdamW, type AdamWOptions } from "./optimizer/adamw.ts";
+import type { Parameters } from "./optimizer/parameters.ts";
+import { countedTokens, parts, type TrainingText, weighted } from "./training_texts.ts";
+
+export interface TrainedStep {
+  /** Mean over the tokens that count, in nats, before the step. */
+  loss: number;
+  /** Before clipping. */
+  gradientNorm: number;
+  /** All tokens of the texts. */
+  tokens: number;
+  /** With a router, [layer][expert]: the share of tokens it got, and the mean of p, over the batch. */
+  loads: TrainingResult["loads"];
+}
+
+export class Trainer {
+  readonly #gpu: Gpu;
+  readonly #model: TrainingModel;
+  readonly #parameters: Parameters;
+  readonly #optimizer: AdamW;
+  readonly #capacity: TrainingParts["capacity"];
+
+  private constructor(
+    gpu: Gpu,
+    model: TrainingModel,
+    parameters: Parameters,
+    optimizer: AdamW,
+    capacity: TrainingParts["capacity"],
+  ) {
+    this.#gpu = gpu;
+    this.#model = model;
+    this.#parameters = parameters;
+    this.#optimizer = optimizer;
+    this.#capacity = capacity;
+  }
+
+  /** A batch beyond the parts' capacity is done piece by piece. Throws what TrainingModel.create does. */
+  static async create(
+    gpu: Gpu,
+    buffers: Buffers,
+    parts: TrainingParts,
+    parameters: Parameters,
+    options: AdamWOptions,
+  ): Promise<Trainer> {
+    const model = await TrainingModel.create(gpu, buffers, parts);
+    const optimizer = await AdamW.create(gpu, buffers, parameters, options);
+    return new Trainer(gpu, model, parameters, optimizer, parts.capacity);
+  }
+
+  /** Steps taken. */
+  get steps(): number {
+    return this.#optimizer.steps;
+  }
+
+  /** Learns from a batch. Throws `tensor_not_finite` for a gradient that is not finite, having changed nothing. */
+  async step(texts: readonly TrainingText[], rate: number): Promise<TrainedStep> {
+    const { loss, loads } = await this.#run(texts, true);
+    const gradientNorm = await this.#optimizer.step(rate);
+    if (!Number.isFinite(gradientNorm)) {
+      this.#optimizer.clear();
+      throw new MoloraError("tensor_not_finite", `the gradient of step ${this.steps + 1} is not finite`, {
+        remedy: "Train with a lower learning rate, or hold the weights in f32.",
+      });
+    }
+    return { loss, gradientNorm, tokens: tokensOf(texts), loads };
+  }
+
+  /** Mean loss over the tokens that count, in nats, learning nothing. */
+  async evaluate(texts: readonly TrainingText[]): Promise<number> {
+    return (await this.#run(texts, false)).loss;
+  }
+
+  /** The parameters as they are on the device now. */
+  values(): Promise<Map<string, Float32Array>> {
+    return this.#parameters.read(this.#gpu);
+  }
+
+  async state(): Promise<TrainingState> {
+    return { values: await this.values(), ...(await this.#optimizer.state()) };
+  }
+
+  /** Goes on from a state of parameters of the same names and sizes. */
+  restore(state: TrainingState): void {
+    this.#parameters.write(this.#gpu, state.values);
+    this.#optimizer.restore(state);
+  }
+
+  async #run(texts: readonly TrainingText[], backward: boolean): Promise<Pick<TrainingResult, "loss" | "loads">> {
+    if (countedTokens(texts) === 0) throw new RangeError("no token of these texts counts");
+    let loss = 0;
+    let loads: TrainingResult["loads"] = [];
+    const all = tokensOf(texts);
+    for (const part of parts(weighted(texts), this.#capacity)) {
+      const result = await this.#model.run(part, { backward, batchTokens: all });
+      const share = tokensOf(part) / all;
+      loss += result.loss;
+      loads = result.loads.map((layer, i) =>
+        layer.map(([f, p], e) => [(loads[i]?.[e]?.[0] ?? 0) + share * f, (loads[i]?.[e]?.[1] ?? 0) + share * p]),
+      );
+    }
+    return { loss, loads };
+  }
+}
+
+function tokensOf(texts: readonly { ids: readonly number[] }[]): number {
+  return texts.reduce((sum, { ids }) => sum + ids.length, 0);
+}
