@@ -214,24 +214,21 @@ fn gather(row: LogitRow, r: u32, walk: Walk, lane: u32) -> Gathered {
   }
   gathered[lane] = mine;
   workgroupBarrier();
-  if (lane < FEW) { join(lane, FEW, THREADS); }
-  workgroupBarrier();
-  if (lane == 0u) { join(0u, 1u, FEW); }
+  if (lane == 0u) {
+    for (var i = 1u; i < THREADS; i++) { join(i); }
+  }
   return workgroupUniformLoad(&gathered[0]);
 }
 
-const FEW = 16u;  // lanes that put together what all found, before one does what they did
-
-fn join(lane: u32, stride: u32, end: u32) {
-  var all = gathered[lane];
-  for (var i = lane + stride; i < end; i += stride) {
-    let other = gathered[i];
-    let better = other.best.value > all.best.value;
-    if (better || (other.best.value == all.best.value && other.best.index < all.best.index)) { all.best = other.best; }
-    all.weight += other.weight;
-    all.number += other.number;
+// Adds to what lane 0 found.
+fn join(i: u32) {
+  let other = gathered[i];
+  let best = gathered[0].best;
+  if (other.best.value > best.value || (other.best.value == best.value && other.best.index < best.index)) {
+    gathered[0].best = other.best;
   }
-  gathered[lane] = all;
+  gathered[0].weight += other.weight;
+  gathered[0].number += other.number;
 }
 
 // Four logits; unless raw, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency

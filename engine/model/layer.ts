@@ -2,7 +2,7 @@
 // It knows nothing of what stands before and behind it (ends.ts) nor of how tokens choose adapters (routing.ts).
 
 import { activation, activationGrid } from "../../shaders/activation.ts";
-import { attention, attentionGrid } from "../../shaders/attention.ts";
+import { attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
 import { attentionPerThread, attentionPerThreadGrid } from "../../shaders/attention_per_thread.ts";
 import { type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
 import { normGrid, norm as residualNorm } from "../../shaders/norm.ts";
@@ -80,8 +80,9 @@ function rotate(stage: Stage, i: number): Launching {
 function attend(stage: Stage, i: number): Launching {
   const { config, inputs, workspace, pool } = stage.parts;
   const perThread = stage.kind.attention === "perThread" && stage.activations === "f32";
-  const build = perThread ? attentionPerThread(config) : attention(config, stage.activations);
-  const grid = perThread ? attentionPerThreadGrid(config.numHeads) : attentionGrid(config.numHeads);
+  const tile = attentionTile(config, stage.kind.tokens);
+  const build = perThread ? attentionPerThread(config) : attention(config, stage.activations, tile);
+  const grid = perThread ? attentionPerThreadGrid(config.numHeads) : attentionGrid(config.numHeads, tile);
   return stage.launch(build, grid, {
     step: inputs.step,
     tokens: inputs.tokens,

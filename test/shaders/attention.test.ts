@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { Buffers } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import { attention, attentionGrid } from "../../shaders/attention.ts";
+import { type AttentionTile, attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
 import type { HeadFacts } from "../../shaders/rope_kv.ts";
 import { STEP_BYTES } from "../../shaders/step.ts";
 import { gqaAttention } from "../reference/gqaAttention.ts";
@@ -51,8 +51,7 @@ const HEADS: HeadFacts[] = [
   { numHeads: 3, numKvHeads: 3, headDim: 8 },
   { numHeads: 4, numKvHeads: 2, headDim: 16 },
   { numHeads: 9, numKvHeads: 3, headDim: 64 },
-  { numHeads: 2, numKvHeads: 1, headDim: 96 },
-  { numHeads: 2, numKvHeads: 1, headDim: 128 },
+  { numHeads: 4, numKvHeads: 1, headDim: 96 },
 ];
 
 for (const heads of HEADS) {
@@ -61,7 +60,8 @@ for (const heads of HEADS) {
     const { gpu, buffers } = await openTestGpu();
     for (const [seed, slices] of MIXES.entries()) {
       const c = makeCase(slices, heads, seed);
-      const all = await attend(gpu, buffers, heads, c);
+      const all = await attend(gpu, buffers, heads, c, attentionTile(heads, 64));
+      checkSameBits(await attend(gpu, buffers, heads, c, attentionTile(heads, 1)), all, "another tile");
       let first = 0;
       for (const [i, { start, count }] of slices.entries()) {
         const width = numHeads * headDim;
@@ -70,7 +70,8 @@ for (const heads of HEADS) {
         const positions = Array.from({ length: count }, (_, n) => start + n);
         checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
         const last = { slices: [{ start: start + count - 1, count: 1 }], q: q.slice(-width), k: [c.k[i]], v: [c.v[i]] };
-        checkSameBits(await attend(gpu, buffers, heads, last), part.subarray(-width), "the last token of a slice");
+        const alone = await attend(gpu, buffers, heads, last, attentionTile(heads, 1));
+        checkSameBits(alone, part.subarray(-width), "the last token of a slice");
         first += count;
       }
     }
@@ -80,12 +81,12 @@ for (const heads of HEADS) {
 
 test("scores far apart neither overflow nor lose the sum", async () => {
   const { gpu, buffers } = await openTestGpu();
-  const heads = { numHeads: 2, numKvHeads: 1, headDim: 16 };
+  const heads = { numHeads: 4, numKvHeads: 2, headDim: 16 };
   const c = makeCase([{ start: 300, count: 3 }], heads, 9);
   // The likeliest position is in the second tile of keys, after a tile of scores near −1000.
   for (let i = 0; i < c.q.length; i++) c.q[i] = 30;
   for (let i = 0; i < c.k[0].length; i++) c.k[0][i] = Math.floor(i / 16) === 280 ? 10 : -10 + c.k[0][i] / 8;
-  const actual = await attend(gpu, buffers, heads, c);
+  const actual = await attend(gpu, buffers, heads, c, attentionTile(heads, 64));
   checkClose(actual, gqaAttention(c.q, c.k[0], c.v[0], [300, 301, 302], heads), TOLERANCE);
   buffers.destroy();
 });
@@ -101,7 +102,13 @@ function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFa
 }
 
 /** Scatters K and V over pages of a pool of NaNs, and attends. */
-async function attend(gpu: Gpu, buffers: Buffers, heads: HeadFacts, c: Case): Promise<Float32Array<ArrayBuffer>> {
+async function attend(
+  gpu: Gpu,
+  buffers: Buffers,
+  heads: HeadFacts,
+  c: Case,
+  tile: AttentionTile,
+): Promise<Float32Array<ArrayBuffer>> {
   const { numHeads, numKvHeads, headDim } = heads;
   const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
   const total = pages.reduce((sum, count) => sum + count, 0) + 3;
@@ -140,9 +147,9 @@ async function attend(gpu: Gpu, buffers: Buffers, heads: HeadFacts, c: Case): Pr
     pool: buffers.from("pool", pool),
     x: x.view,
   };
-  const { kernel, constants } = attention(heads, "f32");
+  const { kernel, constants } = attention(heads, "f32", tile);
   const shape = { tokens: count, sequences: c.slices.length, rows: 0, entries: 0, maxRank4: 0, adapters: 0 };
   const pipeline = await gpu.pipelines.get(kernel, constants);
-  run(gpu, [launch(gpu, pipeline, views, attentionGrid(numHeads))], { ...shape, routed: false, gateWidth: 0 });
+  run(gpu, [launch(gpu, pipeline, views, attentionGrid(numHeads, tile))], { ...shape, routed: false, gateWidth: 0 });
   return x.read();
 }

@@ -7,7 +7,7 @@ import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type Grid, launch } from "../../engine/gpu/program.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
-import { attention, attentionGrid } from "../../shaders/attention.ts";
+import { attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
 import type { Build } from "../../shaders/compose.ts";
 import { finalNorm, finalNormGrid } from "../../shaders/final_norm.ts";
 import { loraFragment } from "../../shaders/lora_form.ts";
@@ -149,7 +149,8 @@ const FINISHERS: Record<string, (bench: Bench, tokens: number, quants: Record<st
       pool: buffers.from("pool", randomFloats(2 * 16 * 32, 10)),
       ...quants,
     };
-    await launchOne(bench, attention(heads, "q8"), views, attentionGrid(heads.numHeads), shapeOf(tokens));
+    const tile = attentionTile(heads, tokens);
+    await launchOne(bench, attention(heads, "q8", tile), views, attentionGrid(heads.numHeads, tile), shapeOf(tokens));
   },
 };
 /** Fills no whole number of workgroups anywhere. */
