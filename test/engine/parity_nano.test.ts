@@ -1,11 +1,8 @@
-// nano against transformers and PEFT: the embedded Q8_0 file, and the bf16 original where shared/ has it.
+// The embedded nano (Q8_0) against transformers and PEFT on the same weights.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
 import { test } from "node:test";
 import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
-
-const ORIGINAL = "../shared/models/nano";
 
 function folders(model: string) {
   return { adapters: `${model}/adapters`, mixtures: `${model}/mixtures` };
@@ -27,15 +24,4 @@ test("embedded nano with int8 activations: close to the same numbers", async () 
   const worst = await checkLogprobs(engine, fixture, uses, 0.4);
   await engine.close();
   console.log(`largest error ${worst.toFixed(3)} nats`);
-});
-
-test("nano in bf16, as f32: every adapter, stack and router equals transformers and PEFT", async (t) => {
-  if (!existsSync(ORIGINAL)) return t.skip(`shared/ absent: no ${ORIGINAL}`);
-  const fixture = await readFixture("nano");
-  const engine = await openEngine(fixture, folders(ORIGINAL), { model: ORIGINAL, dtype: "f32" });
-  const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
-  const compared = await checkGreedy(engine, fixture, fixture.uses);
-  await engine.close();
-  console.log(`largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
-  assert.ok(compared > 300);
 });
