@@ -1,7 +1,7 @@
 // A report as one self-contained HTML page: what it found in a sentence, then charts, heat-maps and the figures.
 // It knows nothing of how anything was measured; it asks the network for nothing.
 
-import { curve, dotPlot, heatMap } from "./charts.ts";
+import { curve, dotPlot, heatMap, type Line } from "./charts.ts";
 import { percent } from "./headline.ts";
 import { STYLE } from "./page_style.ts";
 import { binText, type EvaluationReport, type RoutingReport, type TrainingCurve } from "./report.ts";
@@ -115,16 +115,26 @@ function routingSection(
   );
 }
 
-function trainingSection({ steps, valid }: TrainingCurve): string {
-  const lines = (value: "loss" | "agreement") => [
-    { label: "training", points: steps.map((step) => [step.step, step[value]] as const) },
-    ...(valid.length === 0 ? [] : [{ label: "validation", points: valid.map((at) => [at.step, at[value]] as const) }]),
-  ];
+function trainingSection(training: TrainingCurve): string {
+  const loss = linesOf(training, "loss");
+  const agreement = linesOf(training, "agreement");
   return section(
     "Training",
-    curve("Cross-entropy of the belief to the label, nats, mean over layers", "step", lines("loss")),
-    curve("Agreement with the label, mean over layers", "step", lines("agreement")),
+    curve("Loss, in nats a token", "step", loss),
+    agreement.length === 0 ? "" : curve("Agreement with the label, mean over layers", "step", agreement),
   );
+}
+
+/** The points that were measured, of training and of the validation texts. */
+function linesOf({ steps, valid }: TrainingCurve, value: "loss" | "agreement"): Line[] {
+  const line = (label: string, measured: TrainingCurve["valid"]): Line => ({
+    label,
+    points: measured.flatMap((at) => {
+      const y = at[value];
+      return y === undefined ? [] : [[at.step, y] as const];
+    }),
+  });
+  return [line("training", steps), line("validation", valid)].filter(({ points }) => points.length > 0);
 }
 
 function section(title: string, ...parts: string[]): string {
