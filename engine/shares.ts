@@ -43,8 +43,9 @@ export class RoutingShares {
     return { share: normalise(all), layers };
   }
 
+  /** Whole tokens: the nearest to what the shares add up to. */
   adapterTokens(name: string): number {
-    return this.#tokens.get(name) ?? 0;
+    return Math.round(this.#tokens.get(name) ?? 0);
   }
 
   #add(name: string, tokens: number): void {
