@@ -3,7 +3,6 @@
 
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import { attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
-import { attentionPerThread, attentionPerThreadGrid } from "../../shaders/attention_per_thread.ts";
 import { type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
 import { normGrid, norm as residualNorm } from "../../shaders/norm.ts";
 import { ropeKv, ropeKvGrid } from "../../shaders/rope_kv.ts";
@@ -79,11 +78,8 @@ function rotate(stage: Stage, i: number): Launching {
 
 function attend(stage: Stage, i: number): Launching {
   const { config, inputs, workspace, pool } = stage.parts;
-  const perThread = stage.kind.attention === "perThread" && stage.activations === "f32";
   const tile = attentionTile(config, stage.kind.tokens);
-  const build = perThread ? attentionPerThread(config) : attention(config, stage.activations, tile);
-  const grid = perThread ? attentionPerThreadGrid(config.numHeads) : attentionGrid(config.numHeads, tile);
-  return stage.launch(build, grid, {
+  return stage.launch(attention(config, stage.activations, tile), attentionGrid(config.numHeads, tile), {
     step: inputs.step,
     tokens: inputs.tokens,
     sequences: inputs.sequences,

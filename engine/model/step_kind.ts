@@ -13,8 +13,6 @@ export interface StepKind {
   tokens: number;
   /** The same for rows of logits. */
   rows: number;
-  /** Which attention kernel. Default: one workgroup a (head, token); `perThread` for many tokens on a software adapter. */
-  attention?: "perThread";
 }
 
 /** Below this many tokens, LoRA rows ride along with the linear layers; from here on, sorting by adapter pays. */

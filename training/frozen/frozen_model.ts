@@ -133,8 +133,7 @@ export class FrozenModel {
 
   /** Where launches of one kind of step are put together. */
   stage(kind: StepKind): Stage {
-    const many = this.gpu.isSoftware ? ({ attention: "perThread" } as const) : {};
-    return new Stage(this.gpu, this.parts, "f32", { ...kind, ...many });
+    return new Stage(this.gpu, this.parts, "f32", kind);
   }
 
   /** Bytes of device memory held. */
