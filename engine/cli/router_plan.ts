@@ -1,7 +1,7 @@
 // What a training run starts from: experts, data, gates as they begin, and how long it goes.
 // It knows nothing of files and devices.
 
-import type { Mixture, MlpGate } from "../../router/mixture.ts";
+import type { GateRule, Mixture, MlpGate } from "../../router/mixture.ts";
 import { Composer } from "../../training/data/compose.ts";
 import type { Sources } from "../../training/data/sources.ts";
 import type { FrozenModel } from "../../training/frozen/frozen_model.ts";
@@ -22,6 +22,7 @@ type Flags = FlagValues<typeof ROUTER_FLAGS>;
 export interface Start {
   gates: MlpGate[];
   shape: GateShape;
+  rule: GateRule;
   /** Rows of fc2 that may change; undefined: everything may. */
   rows: readonly [first: number, end: number] | undefined;
 }
@@ -35,23 +36,26 @@ export interface RouterPlan extends Start {
   valid: Sources;
 }
 
-/** Fresh gates, or those of the mixture that is extended with rows for what is new. */
+/** Fresh gates, or those of the mixture that is extended, with rows for what is new, or gone on with. */
 export function startOf(config: ModelConfig, extended: Mixture | undefined, experts: number, flags: Flags): Start {
   const { hiddenSize: inputs, numLayers: layers } = config;
   const { hidden, memoryless, seed } = flags;
   if (extended === undefined) {
     if (hidden % 4 !== 0) throw new MoloraError("bad_arguments", `--hidden ${hidden} is no multiple of 4`);
     const shape = { layers, inputs, hidden, experts, belief: !memoryless };
-    return { gates: initialGates(shape, seed), shape, rows: undefined };
+    const rule = { topK: 1, gate: "unit", temperature: 1 } as const;
+    return { gates: initialGates(shape, seed), shape, rule, rows: undefined };
   }
   const { router } = extended;
   if (router.type !== "mlp" || router.hiddenSize % 4 !== 0) {
-    throw new MoloraError("bad_arguments", "--extend: the mixture's router is not one that train-router makes");
+    throw new MoloraError("bad_arguments", "the mixture's router is not one that train-router makes");
   }
   const old = extended.experts.length;
   const shape = { layers, inputs, hidden: router.hiddenSize, experts: old, belief: router.belief };
   const start = extendGates(router.layers, shape, experts - old, seed);
-  return { ...start, rows: flags.train === "new" ? [old, experts] : undefined };
+  const { topK, gate, temperature } = router;
+  const rows = flags.train === "new" && experts > old ? ([old, experts] as const) : undefined;
+  return { ...start, rule: { topK, gate, temperature }, rows };
 }
 
 export function makeObjective(
@@ -66,6 +70,11 @@ export function makeObjective(
   const names = experts.map(({ name }) => name);
   if (objective === "distill") return distillObjective(composer, model, { experts: names, window, tau });
   return domainObjective(composer, { experts: names, completions });
+}
+
+/** Highest learning rate: end to end, a router that knows its experts is only refined. */
+export function rateOf({ lr, objective }: Flags): number {
+  return lr ?? (objective === "lm" ? 5e-4 : 2e-3);
 }
 
 const DEFAULT_STEPS = 400;

@@ -5,7 +5,7 @@ import { domainsOf, type Sources } from "../../training/data/sources.ts";
 import type { TrainingCurve } from "../../training/evaluation/report.ts";
 import { FrozenModel } from "../../training/frozen/frozen_model.ts";
 import { madeMixture } from "../../training/frozen/load.ts";
-import { difference, restoreTensors, saveTensors } from "../../training/router/checkpoint.ts";
+import { restoreTensors, saveTensors } from "../../training/router/checkpoint.ts";
 import { GateParameters } from "../../training/router/parameters.ts";
 import { runTraining } from "../../training/router/run.ts";
 import { RouterTrainer } from "../../training/router/trainer.ts";
@@ -22,19 +22,13 @@ import { writeMixtureFolder } from "./mixture_folder.ts";
 import { openBase } from "./open_base.ts";
 import type { Output } from "./output.ts";
 import { Progress } from "./progress.ts";
+import { trainEndToEnd } from "./router_end_to_end.ts";
 import { gatherExperts } from "./router_experts.ts";
 import { ROUTER_FLAGS } from "./router_flags.ts";
-import { makeObjective, type RouterPlan, startOf, stepsOf } from "./router_plan.ts";
+import { makeObjective, type RouterPlan, rateOf, startOf, stepsOf } from "./router_plan.ts";
+import { findCheckpoint, type RunState } from "./router_state.ts";
 
 type Flags = FlagValues<typeof ROUTER_FLAGS>;
-
-/** What a checkpoint keeps beside tensors. */
-interface RunState {
-  step: number;
-  tokens: number;
-  curve: TrainingCurve;
-  settings: Record<string, unknown>;
-}
 
 export const command = defineCommand({
   name: "train-router",
@@ -53,7 +47,9 @@ Ctrl-C writes a checkpoint; --resume goes on from it.
     const { out } = flags;
     if (out === undefined) throw new MoloraError("bad_arguments", "--out is missing");
     const plan = await prepare(flags, output);
-    const curve = await train(plan, flags, out, output, signal);
+    const settings = settingsOf(plan, flags);
+    const learn = flags.objective === "lm" ? trainEndToEnd : train;
+    const curve = await learn(plan, flags, { out, settings }, output, signal);
     if (curve === undefined) {
       output.note(`stopped; a checkpoint lies in ${out}. The same command with --resume goes on from it.`);
       output.result({ out, finished: false });
@@ -70,18 +66,19 @@ Ctrl-C writes a checkpoint; --resume goes on from it.
 async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   const { files, preset } = await openBase(flags.model ?? "nano", output);
   const { config } = files;
-  const brought =
-    flags.extend === undefined && flags.adapter.length === 0 ? Object.entries(preset?.adapters ?? {}) : [];
+  checkStart(flags);
+  const from = flags.extend ?? flags.start;
+  const brought = from === undefined && flags.adapter.length === 0 ? Object.entries(preset?.adapters ?? {}) : [];
   const given = [...flags.adapter, ...brought.map(([name, path]) => ({ name, path }))];
-  if (given.length === 0) throw new MoloraError("bad_arguments", "--adapter is missing");
-  const gathered = await gatherExperts(config, given, flags.extend);
+  if (given.length === 0 && flags.start === undefined) throw new MoloraError("bad_arguments", "--adapter is missing");
+  const gathered = await gatherExperts(config, given, from);
   const names = gathered.experts.map(({ name }) => name);
   const labelled = flags.objective === "domain";
   const domains = labelled ? { domains: [...new Set([...names, BASE_NAME])] } : {};
   const options = { ...domains, onBadRow: flags.onBadRow };
   const sources = await readSources(flags.data, options, output);
   const valid = await readSources(flags.valid, options, output);
-  const base = flags.extend === undefined && (hasDomain(sources, BASE_NAME) || !labelled);
+  const base = from === undefined && (hasDomain(sources, BASE_NAME) || !labelled);
   const experts = [...(base ? [{ name: BASE_NAME }] : []), ...gathered.experts];
   if (labelled)
     checkDomains(
@@ -99,6 +96,21 @@ async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   const tokenizer = loadTokenizer(files.tokenizerFiles);
   const start = startOf(config, gathered.extended, experts.length, flags);
   return { files, tokenizer, experts, adapters: gathered.adapters, sources, valid, ...start };
+}
+
+/** A router is trained end to end from a mixture, and from nothing else. */
+function checkStart({ objective, start, extend, adapter }: Flags): void {
+  if (objective === "lm" && start === undefined) {
+    throw new MoloraError("bad_arguments", "--objective lm needs --start", {
+      remedy: "Train a router by --objective domain or distill first, then --start its folder.",
+    });
+  }
+  if (start === undefined) return;
+  const other = extend !== undefined ? "--extend" : adapter.length > 0 ? "--adapter" : undefined;
+  if (objective === "lm" && other === undefined) return;
+  throw new MoloraError("bad_arguments", `--start goes with --objective lm${other ? `, not with ${other}` : ""}`, {
+    remedy: "The mixture that is started from brings its experts.",
+  });
 }
 
 function hasDomain(sources: Sources, domain: string): boolean {
@@ -121,12 +133,11 @@ function checkDomains(sources: Sources, experts: readonly string[], given: reado
 async function train(
   plan: RouterPlan,
   flags: Flags,
-  out: string,
+  { out, settings }: { out: string; settings: Record<string, unknown> },
   output: Output,
   signal: AbortSignal,
 ): Promise<TrainingCurve | undefined> {
-  const { files, experts, adapters, gates, shape } = plan;
-  const rule = { topK: 1, gate: "unit", temperature: 1 } as const;
+  const { files, experts, adapters, gates, shape, rule } = plan;
   const described = { type: "mlp", hiddenSize: shape.hidden, belief: shape.belief, ...rule } as const;
   const mixture = madeMixture(
     "trained",
@@ -152,14 +163,19 @@ async function train(
     const rows = plan.rows === undefined ? {} : { rows: plan.rows };
     const trainer = await RouterTrainer.create(model, model.mixtures[0]!, parameters, { decay, clip, ...rows });
     const checkpoints = new CheckpointFiles<RunState>(out);
-    const settings = settingsOf(plan, flags);
     let state: RunState = { step: 0, tokens: 0, curve: { steps: [], valid: [] }, settings };
-    if (flags.resume) state = await resume(checkpoints, trainer, model, settings);
+    if (flags.resume) {
+      const found = await findCheckpoint(checkpoints, settings);
+      await restoreTensors(trainer, model, found.tensors, found.state.step);
+      state = found.state;
+    }
     const objective = makeObjective(plan, plan.sources, model, flags, flags.seed);
     const held = makeObjective(plan, plan.valid, model, flags, flags.seed + 1);
     const valid = flags.valid.length === 0 ? [] : await held.texts(0, 2 * flags.batch);
-    const { batch, lr: rate, warmup, validEvery } = flags;
-    const run = { objective, from: state.step, steps: stepsOf(plan, flags), batch, rate, warmup, valid, validEvery };
+    const { batch, warmup, validEvery } = flags;
+    const steps = stepsOf(plan, flags);
+    const rate = rateOf(flags);
+    const run = { objective, from: state.step, steps, batch, rate, warmup, valid, validEvery };
     const { from } = run;
     const save = async () => checkpoints.write(state, await saveTensors(trainer, model));
     for await (const { step, report, valid: fit } of runTraining(trainer, { ...run, signal })) {
@@ -186,30 +202,6 @@ async function train(
 
 function remark({ loss, agreement }: { loss: number; agreement: number }, tokens: number): string {
   return `loss ${loss.toFixed(3)}, agreement ${agreement.toFixed(3)}, ${tokens} tokens`;
-}
-
-async function resume(
-  checkpoints: CheckpointFiles<RunState>,
-  trainer: RouterTrainer,
-  model: FrozenModel,
-  settings: Record<string, unknown>,
-): Promise<RunState> {
-  const found = await checkpoints.read();
-  if (found === undefined) {
-    throw new MoloraError("bad_arguments", "--resume: --out holds no checkpoint", {
-      remedy: "Start without --resume.",
-    });
-  }
-  const { state, tensors } = found;
-  const differs = difference(state.settings, JSON.parse(JSON.stringify(settings)));
-  if (differs !== undefined) {
-    throw new MoloraError("bad_arguments", `--resume: the checkpoint was made with another ${differs}`, {
-      remedy: "Give the same flags and files as before, or start without --resume.",
-      details: { checkpoint: state.settings[differs], given: settings[differs] },
-    });
-  }
-  await restoreTensors(trainer, model, tensors, state.step);
-  return state;
 }
 
 /** What a run that goes on must have in common with the one before. */

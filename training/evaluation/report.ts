@@ -63,8 +63,9 @@ export function binText([first, last]: Bin): string {
 }
 
 export interface TrainingCurve {
-  steps: { step: number; tokens: number; loss: number; agreement: number }[];
-  valid: { step: number; loss: number; agreement: number }[];
+  /** Agreement with the labels; absent where training had none. */
+  steps: { step: number; tokens: number; loss: number; agreement?: number }[];
+  valid: { step: number; loss: number; agreement?: number }[];
 }
 
 export interface EvaluationReport {
