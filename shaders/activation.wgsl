@@ -12,11 +12,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let token = group.y;
   let i = group.x * WORKGROUP + lane;
   if (i < FFN4) {
-    let row = i * 4u;
-    let g = gate_up[token * 2u * FFN4 + i] + vec4f(lora_delta(token, 0u, row), lora_delta(token, 0u, row + 1u),
-      lora_delta(token, 0u, row + 2u), lora_delta(token, 0u, row + 3u));
-    let u = gate_up[token * 2u * FFN4 + FFN4 + i] + vec4f(lora_delta(token, 1u, row), lora_delta(token, 1u, row + 1u),
-      lora_delta(token, 1u, row + 2u), lora_delta(token, 1u, row + 3u));
+    let g = gate_up[token * 2u * FFN4 + i] + lora_delta4(token, 0u, i * 4u);
+    let u = gate_up[token * 2u * FFN4 + FFN4 + i] + lora_delta4(token, 1u, i * 4u);
     x[token * FFN4 + i] = g / (1.0 + exp(-g)) * u;
   }
   let first = group.x * WORKGROUP;

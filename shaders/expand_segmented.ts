@@ -5,7 +5,7 @@ import type { Grid } from "../engine/gpu/program.ts";
 import { type Build, compose } from "./compose.ts";
 import { type LoraShape, loraConstants } from "./lora_form.ts";
 import { tileBound } from "./segments.ts";
-import type { StepShape } from "./step.ts";
+import { type StepShape, shader } from "./step.ts";
 
 const OWN = {
   order: "read",
@@ -17,9 +17,10 @@ const OWN = {
 } as const;
 
 export function expandSegmented(shape: LoraShape): Build {
-  return compose("expand_segmented", OWN, loraConstants(shape));
+  const rows = { parts: [shader("parts/add_rows")], bindings: {}, constants: loraConstants(shape) };
+  return compose("expand_segmented", OWN, {}, [rows]);
 }
 
 export function expandSegmentedGrid(rows: number): (shape: StepShape) => Grid {
-  return (shape) => [Math.ceil(rows / 64), tileBound(shape), 1];
+  return (shape) => [Math.ceil(rows / 128), tileBound(shape), 1];
 }

@@ -17,18 +17,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let base = group.x * HIDDEN4;
   var squares = 0.0;
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
-    let row = i * 4u;
     let at = token * HIDDEN4 + i;
-    let r = residual[at] + output[at] + vec4f(lora_delta(token, 0u, row), lora_delta(token, 0u, row + 1u),
-      lora_delta(token, 0u, row + 2u), lora_delta(token, 0u, row + 3u));
+    let r = residual[at] + output[at] + lora_delta4(token, 0u, i * 4u);
     x[base + i] = r;
     squares += dot(r, r);
   }
   partial[lane] = squares;
   workgroupBarrier();
-  var sum = 0.0;
-  for (var i = 0u; i < WORKGROUP; i++) { sum += partial[i]; }
-  let scale = inverseSqrt(sum / f32(HIDDEN) + EPS);
+  if (lane == 0u) {
+    for (var i = 1u; i < WORKGROUP; i++) { squares += partial[i]; }
+    partial[0] = squares;
+  }
+  let scale = inverseSqrt(workgroupUniformLoad(&partial[0]) / f32(HIDDEN) + EPS);
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
     x[base + i] = x[base + i] * scale * weight[i];
   }

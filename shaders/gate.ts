@@ -17,11 +17,13 @@ const OWN = {
 /** The WGSL that says how a router lies in the pool. */
 export const ROUTER_PART = { parts: [shader("parts/router")], bindings: {}, constants: {} };
 
+const ROWS_PART = { parts: [shader("parts/add_rows")], bindings: {}, constants: {} };
+
 /** `gateWidth`: widest gate there is room for, a multiple of 4. */
 export function gate(facts: { hidden: number; gateWidth: number }): Build {
-  return compose("gate", OWN, { HIDDEN: facts.hidden, GATE_WIDTH: facts.gateWidth }, [ROUTER_PART]);
+  return compose("gate", OWN, { HIDDEN: facts.hidden, GATE_WIDTH: facts.gateWidth }, [ROWS_PART, ROUTER_PART]);
 }
 
 export function gateGrid(shape: StepShape): Grid {
-  return [Math.ceil(shape.gateWidth / 64), shape.tokens, 1];
+  return [Math.ceil(shape.gateWidth / 128), Math.ceil(shape.tokens / 4), 1];
 }

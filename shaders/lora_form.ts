@@ -54,7 +54,7 @@ export function loraConstants({ group, rows, entries, rank4, maxTokens }: LoraSh
   };
 }
 
-/** Gives the kernel `lora_delta(token, module of the group, row)`. `inPool`: it has the pool bound read_write itself. */
+/** Gives the kernel `lora_delta4(token, module of the group, first of 4 rows)`. `inPool`: it has the pool bound read_write itself. */
 export function loraFragment(form: LoraForm, shape: LoraShape, inPool = false): Fragment {
   const constants = loraConstants(shape);
   const at = "LORA_BINDING";
@@ -63,7 +63,11 @@ export function loraFragment(form: LoraForm, shape: LoraShape, inPool = false): 
       return { parts: [shader("parts/lora_none")], bindings: {}, constants: {} };
     case "gather":
       return {
-        parts: [shader(inPool ? "parts/adapters_in_pool" : "parts/adapters_read"), shader("parts/lora_gather")],
+        parts: [
+          shader(inPool ? "parts/adapters_in_pool" : "parts/adapters_read"),
+          shader("parts/add_rows"),
+          shader("parts/lora_gather"),
+        ],
         bindings: { table: "read", shrunk: "read", ...(inPool ? {} : { adapters: "read" as const }) },
         constants,
         at,

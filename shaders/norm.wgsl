@@ -12,11 +12,6 @@ const HIDDEN4 = u32(HIDDEN / 4);
 const WORKGROUP = 64u;
 var<workgroup> partial: array<f32, WORKGROUP>;
 
-fn lora_delta4(token: u32, at: u32) -> vec4f {
-  return vec4f(
-    lora_delta(token, 0u, at), lora_delta(token, 0u, at + 1u), lora_delta(token, 0u, at + 2u), lora_delta(token, 0u, at + 3u));
-}
-
 @compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   let token = group.x;
@@ -25,16 +20,18 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
     var r = residual[base + i];
     if (ADD) {
-      r += output[base + i] + lora_delta4(token, i * 4u);
+      r += output[base + i] + lora_delta4(token, 0u, i * 4u);
       residual[base + i] = r;
     }
     squares += dot(r, r);
   }
   partial[lane] = squares;
   workgroupBarrier();
-  var sum = 0.0;
-  for (var i = 0u; i < WORKGROUP; i++) { sum += partial[i]; }
-  let scale = inverseSqrt(sum / f32(HIDDEN) + EPS);
+  if (lane == 0u) {
+    for (var i = 1u; i < WORKGROUP; i++) { squares += partial[i]; }
+    partial[0] = squares;
+  }
+  let scale = inverseSqrt(workgroupUniformLoad(&partial[0]) / f32(HIDDEN) + EPS);
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
     x[base + i] = residual[base + i] * scale * weight[i];
   }

@@ -18,13 +18,12 @@ const PAGE4 = u32(2 * 16 * KV_HEADS * HEAD_DIM / 4);
 
 fn row4(token: u32, member: u32, row: u32) -> vec4f {
   let at = token * ROWS + select(0u, select(Q_ROWS, Q_ROWS + KV_ROWS, member == 2u), member > 0u) + row;
-  return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) + vec4f(lora_delta(token, member, row),
-    lora_delta(token, member, row + 1u), lora_delta(token, member, row + 2u), lora_delta(token, member, row + 3u));
+  return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) + lora_delta4(token, member, row);
 }
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let token = id.y;
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+  let token = group.y;
   let head = id.x / HALF4;
   let i = (id.x % HALF4) * 4u;
   if (head >= HEADS + 2u * KV_HEADS) { return; }

@@ -23,5 +23,5 @@ export function shrinkSegmented(inputs: number, shape: LoraShape): Build {
 }
 
 export function shrinkSegmentedGrid(modules: number): (shape: StepShape) => Grid {
-  return (shape) => [Math.ceil((modules * shape.maxRank4 * 4) / 32), tileBound(shape), 1];
+  return (shape) => [Math.ceil((modules * shape.maxRank4) / 16), tileBound(shape), 1];
 }

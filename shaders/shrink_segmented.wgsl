@@ -1,5 +1,6 @@
 // Semantics: shrunk[t, j, m, r] = gate · Σ_k A_m[r, k] · x[t, k]   for the (t, j) of a tile, all of one adapter (SGMV, Punica §4)
-// Shapes: x [T, IN] f32; shrunk [T, ENTRIES, GROUP, 4·RANK4]. Thread: one row of A against the tile's tokens, four at a time.
+// Shapes: x [T, IN] f32; shrunk [T, ENTRIES, GROUP, 4·RANK4]. Thread: two rows of A against the tile's tokens, four at a
+// time: loads cost more than arithmetic.
 // Lanes of a rank's last vec4 beyond the rank are written as zero.
 @group(0) @binding(0) var<storage, read> table: array<Entry>;
 @group(0) @binding(1) var<storage, read> order: array<u32>;
@@ -12,11 +13,11 @@
 const IN4 = u32(IN / 4);
 
 @compute @workgroup_size(32)
-fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: vec3u) {
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   if (group.y >= tile_count[0]) { return; }
   let tile = tiles[group.y];
   let address = tile.x;
-  var row = id.x;
+  var row = 2u * (group.x * 32u + lane);
   var member = 0u;
   var header = pool[address + MODULE0];
   while (row >= u32(header.z) * 4u) {
@@ -25,32 +26,35 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     if (member == GROUP) { return; }
     header = pool[address + MODULE0 + member];
   }
-  let real = row < u32(header.w);
-  let a = address + u32(header.x) + select(0u, row, real) * IN4;
+  let rank = u32(header.w);
+  let a = address + u32(header.x) + min(row, rank - 1u) * IN4;
+  let b = address + u32(header.x) + min(row + 1u, rank - 1u) * IN4;
   for (var n = 0u; n < tile.z; n += 4u) {
+    // Past the tile's end, its last entry again.
     let last = tile.z - 1u;
     let at = vec4u(order[tile.y + n], order[tile.y + min(n + 1u, last)], order[tile.y + min(n + 2u, last)],
       order[tile.y + min(n + 3u, last)]);
     let source = at / vec4u(ENTRIES) * IN4;
-    var s0 = vec4f(0.0);
-    var s1 = vec4f(0.0);
-    var s2 = vec4f(0.0);
-    var s3 = vec4f(0.0);
+    var sums_a = array<vec4f, 4>();
+    var sums_b = array<vec4f, 4>();
     for (var k = 0u; k < IN4; k++) {
-      let weight = pool[a + k];
-      s0 = fma(weight, x[source.x + k], s0);
-      s1 = fma(weight, x[source.y + k], s1);
-      s2 = fma(weight, x[source.z + k], s2);
-      s3 = fma(weight, x[source.w + k], s3);
+      let weight_a = pool[a + k];
+      let weight_b = pool[b + k];
+      for (var t = 0u; t < 4u; t++) {
+        let v = x[source[t] + k];
+        sums_a[t] = fma(weight_a, v, sums_a[t]);
+        sums_b[t] = fma(weight_b, v, sums_b[t]);
+      }
     }
-    put(at.x, member, row, real, s0);
-    put(at.y, member, row, real, s1);
-    put(at.z, member, row, real, s2);
-    put(at.w, member, row, real, s3);
+    for (var t = 0u; t < 4u; t++) {
+      let put = (at[t] * GROUP + member) * (4 * RANK4) + row;
+      let gate = bitcast<f32>(table[at[t]].gate);
+      shrunk[put] = select(0.0, gate * across(sums_a[t]), row < rank);
+      shrunk[put + 1u] = select(0.0, gate * across(sums_b[t]), row + 1u < rank);
+    }
   }
 }
 
-fn put(at: u32, member: u32, row: u32, real: bool, sum: vec4f) {
-  let value = bitcast<f32>(table[at].gate) * ((sum.x + sum.y) + (sum.z + sum.w));
-  shrunk[(at * GROUP + member) * (4 * RANK4) + row] = select(0.0, value, real);
+fn across(sum: vec4f) -> f32 {
+  return (sum.x + sum.y) + (sum.z + sum.w);
 }

@@ -1,4 +1,4 @@
 // A step without adapters: no delta, no bindings.
-fn lora_delta(token: u32, member: u32, row: u32) -> f32 {
-  return 0.0;
+fn lora_delta4(token: u32, member: u32, row: u32) -> vec4f {
+  return vec4f(0.0);
 }

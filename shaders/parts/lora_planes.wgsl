@@ -1,16 +1,17 @@
-// Semantics: lora_delta(t, m, row) = Σ_j planes[j, t, first row of m + row], over the entries that have an adapter.
-// Planes of entries without one were not written and are not read.
+// Semantics: lora_delta4(t, m, row) = Σ_j planes[j, t, first row of m + row …], over the entries that have an adapter; row a
+// multiple of 4. Planes of entries without one were not written and are not read.
 @group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;        // [T, ENTRIES]
-@group(0) @binding(LORA_BINDING + 1) var<storage, read> planes: array<f32>;     // [ENTRIES, MAX_TOKENS, GROUP_ROWS]
+@group(0) @binding(LORA_BINDING + 1) var<storage, read> planes: array<vec4f>;   // [ENTRIES, MAX_TOKENS, GROUP_ROWS]
 
-fn lora_delta(token: u32, member: u32, row: u32) -> f32 {
-  let at = token * GROUP_ROWS + row + select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
-  var sum = 0.0;
+fn lora_delta4(token: u32, member: u32, row: u32) -> vec4f {
+  let first = select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
+  let at = (token * GROUP_ROWS + first + row) / 4u;
+  var sum = vec4f(0.0);
   for (var j = 0u; j < step.entries; j++) {
     let entry = table[token * ENTRIES + j];
     if (entry.expert == NO_EXPERT) { break; }
     if (entry.address == 0u) { continue; }
-    sum += planes[j * MAX_TOKENS * GROUP_ROWS + at];
+    sum += planes[j * u32(MAX_TOKENS * GROUP_ROWS / 4) + at];
   }
   return sum;
 }
