@@ -2,7 +2,8 @@
 // It knows nothing of the protocol (engine/server/).
 
 import { MoloraError } from "../errors.ts";
-import { startServer } from "../server/server.ts";
+import { serve } from "../server/http/serve.ts";
+import { playground } from "../server/playground/static.ts";
 import { defineCommand } from "./command.ts";
 import { integer, list, text, toggle } from "./flags.ts";
 import { LOAD_FLAGS, loadEngine } from "./load.ts";
@@ -11,13 +12,13 @@ const LOCAL = ["127.0.0.1", "localhost", "::1"];
 
 export const command = defineCommand({
   name: "serve",
-  summary: "Serve over WebSocket until interrupted",
+  summary: "Serve over WebSocket and HTTP until interrupted",
   details: `
   molora serve --port 8080
   molora serve --model llama.gguf --adapter math=PATH --mixture default=DIR
 
 Clients connect to ws://HOST:PORT/v1/stream and offer one of the subprotocols molora.v1.proto, molora.v1.msgpack and
-molora.v1.json. Loading and unloading over the wire needs --admin or a token, and a root to load from.
+molora.v1.json; OpenAI's clients use http://HOST:PORT/v1, people the playground at http://HOST:PORT/. Loading and unloading over the wire needs --admin or a token, and a root to load from.
 With --json, {"url", "port"} is printed once the port is open.
 `,
   flags: {
@@ -41,7 +42,8 @@ With --json, {"url", "port"} is printed once the port is open.
     }
     const engine = await loadEngine(flags, output, { maxSequences: flags.maxSequences, maxQueue: flags.maxQueue });
     try {
-      const server = await startServer(engine, {
+      const server = await serve(engine, {
+        routes: playground,
         host: flags.host,
         port: flags.port,
         admin: flags.admin,
@@ -53,6 +55,7 @@ With --json, {"url", "port"} is printed once the port is open.
       const names = (loaded: { name: string }[]) => loaded.map(({ name }) => name).join(", ") || "none";
       output.print(`serving ${flags.model ?? "nano"} at ${server.url}`);
       output.print(`adapters: ${names(engine.listAdapters())}; mixtures: ${names(engine.listMixtures())}`);
+      output.print(`playground: ${playgroundUrl(server.url)}`);
       output.print("Ctrl-C ends it.");
       output.result({ url: server.url, port: server.port });
       await aborted(signal);
@@ -63,6 +66,11 @@ With --json, {"url", "port"} is printed once the port is open.
     }
   },
 });
+
+function playgroundUrl(stream: string): string {
+  const { host } = new URL(stream);
+  return `http://${host}/`;
+}
 
 function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {

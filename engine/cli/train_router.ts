@@ -204,11 +204,25 @@ function remark({ loss, agreement }: { loss: number; agreement: number }, tokens
   return `loss ${loss.toFixed(3)}, agreement ${agreement.toFixed(3)}, ${tokens} tokens`;
 }
 
+/** Flags that a run which goes on may change: where it lies, how often it is looked at, what is said of it. */
+const FREE = new Set([
+  "resume",
+  "checkpointEvery",
+  "validEvery",
+  "valid",
+  "texts",
+  "noReport",
+  "out",
+  "onBadRow",
+  "json",
+]);
+/** Flags whose files are told by their content. */
+const FILES = new Set(["model", "adapter", "data"]);
+
 /** What a run that goes on must have in common with the one before. */
 function settingsOf({ files, adapters, experts, sources }: RouterPlan, flags: Flags): Record<string, unknown> {
-  const { resume, checkpointEvery, validEvery, texts, noReport, out, onBadRow, valid, model, adapter, ...rest } = flags;
   return {
-    ...rest,
+    ...Object.fromEntries(Object.entries(flags).filter(([name]) => !FREE.has(name) && !FILES.has(name))),
     base: files.hash,
     experts: experts.map(({ name }) => name),
     adapters: adapters.map(({ hash }) => hash),

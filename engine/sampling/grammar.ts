@@ -6,7 +6,8 @@ import { MoloraError } from "../errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { Constraint } from "./constraint.ts";
 import { spellRanges } from "./integer_ranges.ts";
-import { checkPatterns, schemaInvalid, withinJson } from "./json_strings.ts";
+import { withinJson } from "./json_strings.ts";
+import { checkSchema, schemaInvalid } from "./schema.ts";
 
 export type GrammarLibrary = Pick<typeof XGrammar, "Grammar" | "GrammarCompiler" | "GrammarMatcher" | "TokenizerInfo">;
 
@@ -133,7 +134,7 @@ async function compile(
   compiler: XGrammar.GrammarCompiler,
   { schema, strict, before, after }: GrammarSource,
 ): Promise<XGrammar.CompiledGrammar> {
-  checkPatterns(schema);
+  checkSchema(schema);
   const json = await Grammar.fromJSONSchema(JSON.stringify(spellRanges(schema)), false, ONE_LINE, undefined, strict);
   try {
     const parts = [before, after].map((text) => JSON.stringify(text));

@@ -1,7 +1,7 @@
 // XGrammar's grammar of a schema, narrowed so that every string it allows is JSON: the library lets control characters,
 // quotes and backslashes through where a schema has maxLength, minLength or pattern. It knows nothing of tokens.
 
-import { MoloraError } from "../errors.ts";
+import { schemaInvalid } from "./schema.ts";
 
 /** What JSON wants escaped; a string held to a length or a pattern is written without escapes. */
 const ESCAPED: readonly [from: number, to: number][] = [
@@ -22,29 +22,6 @@ export function withinJson(ebnf: string): string {
     .split("\n")
     .map((rule) => (rule.startsWith("basic_") ? rule : rule.replace(LITERAL_OR_CLASS, narrow)));
   return lines.join("\n");
-}
-
-/** @throws MoloraError `schema_invalid` for a pattern that spells out what JSON wants escaped. */
-export function checkPatterns(schema: unknown): void {
-  if (Array.isArray(schema)) for (const item of schema) checkPatterns(item);
-  if (typeof schema !== "object" || schema === null || Array.isArray(schema)) return;
-  for (const [key, value] of Object.entries(schema)) {
-    if (key === "pattern" && typeof value === "string") checkPattern(value);
-    if (key === "patternProperties" && typeof value === "object" && value !== null) {
-      for (const pattern of Object.keys(value)) checkPattern(pattern);
-    }
-    checkPatterns(value);
-  }
-}
-
-function checkPattern(pattern: string): void {
-  // Within a class it is narrowed away.
-  const outside = pattern.replace(/\[(?:\\.|[^\]\\])*\]/g, "");
-  const spelt = /["\p{Cc}]|\\["\\nrtfv0xucbB]/u.exec(outside);
-  if (spelt === null) return;
-  throw schemaInvalid(
-    `the pattern ${JSON.stringify(pattern.slice(0, 80))} needs ${JSON.stringify(spelt[0])} in a string`,
-  );
 }
 
 const LITERAL_OR_CLASS = /"(?:\\.|[^"\\])*"|\[(?:\\.|[^\]\\])*\]/g;
@@ -110,10 +87,4 @@ function withoutEscaped([from, to]: [number, number]): [number, number][] {
 
 function codePoint(point: number): string {
   return `\\U${point.toString(16).padStart(8, "0")}`;
-}
-
-export function schemaInvalid(reason: string): MoloraError {
-  return new MoloraError("schema_invalid", `the schema cannot be compiled: ${reason}`, {
-    remedy: "Mend or simplify the JSON schema.",
-  });
 }

@@ -143,6 +143,8 @@ test("a schema that cannot be compiled is told, and the next one compiles as if 
     { type: "object", patternProperties: { "\\\\": {} } },
     { type: "integer", minimum: 3, maximum: 1 },
     { enum: [] },
+    { not: { type: "string" } },
+    { type: "object", properties: { list: { type: "array", uniqueItems: true } } },
     { $ref: "#" },
     { description: "x".repeat(70_000) },
   ];
@@ -154,6 +156,15 @@ test("a schema that cannot be compiled is told, and the next one compiles as if 
   // A sequence that was under way all the time goes on.
   assert.deepStrictEqual(allowedIds(held), before);
   assert.ok((await walk(held, random(6))) !== undefined);
+});
+
+test("names and values that look like keywords are none", async () => {
+  const schema = {
+    type: "object",
+    properties: { not: { const: { if: 1 } }, pattern: { enum: ['a"b'] } },
+    required: ["not", "pattern"],
+  };
+  assert.equal(await walk(await begin(schema), random(1)), '{"not": {"if":1}, "pattern": "a\\"b"}');
 });
 
 test("a host without the library says so", async () => {

@@ -31,10 +31,18 @@ function checkSample(actual: Float32Array, sample: Sample, name: string): void {
   }
 }
 
-for (const expected of fixture.adapters) {
-  test(`LoRA's A and B of ${expected.adapter}: loss and gradients equal PyTorch's`, async () => {
-    const { gpu, buffers } = await openTestGpu();
-    const { config, weights } = await tinyModel(gpu, buffers);
+// The base's weights are bf16 numbers, which f16 holds as well: every format must give the same gradients.
+const [whole, partial] = fixture.adapters;
+const CASES = [
+  { expected: whole, dtype: "f32", body: "rowPerThread" },
+  { expected: partial, dtype: "f32", body: "workgroupPerRows" },
+  { expected: partial, dtype: "f16", body: "rowPerThread" },
+] as const;
+
+for (const { expected, dtype, body } of CASES) {
+  test(`LoRA's A and B of ${expected.adapter}: loss and gradients equal PyTorch's, ${dtype}, ${body}`, async () => {
+    const { gpu, buffers } = await openTestGpu(body);
+    const { config, weights } = await tinyModel(gpu, buffers, dtype);
     const { layers } = await tinyAdapter(expected.adapter, config);
     const stack = new LoraStack(buffers, config, [layers], true);
     const model = await TrainingModel.create(gpu, buffers, { config, weights, stack, capacity: CAPACITY });

@@ -1,11 +1,11 @@
 // The playground's files, read once and answered from memory with headers that let a page do nothing but its own.
-// It knows nothing of engines and of other routes; what it does not have it leaves to them.
+// It knows nothing of engines and of other routes. No path of a client's ever reaches the disk.
 
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { FastifyInstance } from "fastify";
 
 // From dist/engine/server/playground/ to the package: the page is served as it is written, not built.
 const FOLDER = fileURLToPath(new URL("../../../../engine/server/playground/page/", import.meta.url));
@@ -43,49 +43,17 @@ const HEADERS = {
   "cache-control": "no-cache",
 };
 
-interface Asset {
-  body: Buffer;
-  type: string;
-  etag: string;
-}
-
-export class Playground {
-  /** By path: "/" and "/playground/…". */
-  readonly #assets: ReadonlyMap<string, Asset>;
-
-  private constructor(assets: ReadonlyMap<string, Asset>) {
-    this.#assets = assets;
-  }
-
-  static async load(): Promise<Playground> {
-    const assets = new Map<string, Asset>();
-    for (const name of await readdir(FOLDER)) {
-      const type = TYPES[extname(name)];
-      if (type === undefined) continue;
-      const body = await readFile(join(FOLDER, name));
-      const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
-      assets.set(name === "index.html" ? "/" : `/playground/${name}`, { body, type, etag });
-    }
-    return new Playground(assets);
-  }
-
-  /** The paths it answers. */
-  get paths(): string[] {
-    return [...this.#assets.keys()];
-  }
-
-  /** Answers GET and HEAD of its own paths; false, with nothing written, for everything else. */
-  answer(request: IncomingMessage, response: ServerResponse): boolean {
-    if (request.method !== "GET" && request.method !== "HEAD") return false;
-    const asset = this.#assets.get((request.url ?? "/").split("?", 1)[0]);
-    if (asset === undefined) return false;
-    const headers = { ...HEADERS, etag: asset.etag, "content-type": asset.type };
-    if (request.headers["if-none-match"] === asset.etag) {
-      response.writeHead(304, headers).end();
-    } else {
-      response.writeHead(200, { ...headers, "content-length": asset.body.length });
-      response.end(request.method === "HEAD" ? undefined : asset.body);
-    }
-    return true;
+/** Routes for `serve(engine, { routes: playground })`: "/" and "/playground/…". */
+export async function playground(app: FastifyInstance): Promise<void> {
+  for (const name of await readdir(FOLDER)) {
+    const type = TYPES[extname(name)];
+    if (type === undefined) continue;
+    const body = await readFile(join(FOLDER, name));
+    const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
+    const url = name === "index.html" ? "/" : `/playground/${name}`;
+    app.get(url, async ({ headers }, reply) => {
+      reply.headers({ ...HEADERS, etag, "content-type": type });
+      return headers["if-none-match"] === etag ? reply.status(304).send() : reply.send(body);
+    });
   }
 }

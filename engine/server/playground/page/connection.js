@@ -27,9 +27,12 @@ export class Connection {
   #open = new Map();
   #nextId = 1;
   #retry = FIRST_RETRY;
+  #timer = 0;
+  /** @type {string | undefined} */
+  #key;
   #onState;
 
-  /** @param {(state: "open" | "closed") => void} onState */
+  /** @param {(state: "open" | "closed" | "locked") => void} onState "locked": the server asks for an API key, or for another. */
   constructor(onState) {
     this.#onState = onState;
     this.#connect();
@@ -107,22 +110,51 @@ export class Connection {
     this.#socket?.send(JSON.stringify(message));
   }
 
+  /** @param {string} key The API key; it is kept for as long as the page. */
+  unlock(key) {
+    clearTimeout(this.#timer);
+    this.#key = key;
+    this.#connect();
+  }
+
   #connect() {
     const url = new URL("v1/stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
-    const socket = new WebSocket(url, "molora.v1.json");
+    const bearer = this.#key === undefined ? [] : [`molora.bearer.${base64url(this.#key)}`];
+    const socket = new WebSocket(url, ["molora.v1.json", ...bearer]);
     this.#socket = socket;
+    let opened = false;
     socket.addEventListener("open", () => {
+      opened = true;
       this.#retry = FIRST_RETRY;
       this.#onState("open");
     });
     socket.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
-    socket.addEventListener("close", () => {
+    socket.addEventListener("close", async () => {
       this.#failAll(lost("the connection to the engine was lost"));
+      if (!opened && (await this.#isLocked())) {
+        this.#onState("locked");
+        return;
+      }
       this.#onState("closed");
-      setTimeout(() => this.#connect(), this.#retry);
+      this.#timer = setTimeout(() => this.#connect(), this.#retry);
       this.#retry = Math.min(this.#retry * 2, LAST_RETRY);
     });
+  }
+
+  /** Browsers do not say why a socket was refused; plain HTTP does. */
+  async #isLocked() {
+    const authorization = this.#key === undefined ? undefined : { authorization: `Bearer ${this.#key}` };
+    try {
+      const { status } = await fetch(
+        new URL("v1/models", document.baseURI),
+        authorization ? { headers: authorization } : {},
+      );
+      return status === 401;
+    } catch {
+      // Nothing answers at all
+      return false;
+    }
   }
 
   /** @param {ServerMessage} message */
@@ -151,6 +183,15 @@ export class Connection {
     this.#open.clear();
     for (const { onError } of waiting) onError(error);
   }
+}
+
+/**
+ * WebSocket subprotocols take few characters; base64url keeps to them.
+ * @param {string} text
+ */
+function base64url(text) {
+  const binary = String.fromCharCode(...new TextEncoder().encode(text));
+  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
 }
 
 /** @param {string} message */

@@ -112,13 +112,14 @@ export class Details {
 
   /** @param {DOMRect} anchor */
   #place(anchor) {
+    // On a phone it lies along an edge of the screen: the one farther from what it is about
+    this.#element.dataset.edge = anchor.top > innerHeight / 2 ? "top" : "bottom";
     const { offsetWidth: width, offsetHeight: height } = this.#element;
     const below = anchor.bottom + MARGIN;
     const above = anchor.top - MARGIN - height;
     const fitsBelow = below + height + MARGIN <= innerHeight;
     const top = fitsBelow || above < MARGIN ? Math.min(below, innerHeight - height - MARGIN) : above;
     const left = Math.min(anchor.left, document.documentElement.clientWidth - width - MARGIN);
-    // A phone's style sheet overrules both
     this.#element.style.setProperty("--top", `${Math.max(MARGIN, top)}px`);
     this.#element.style.setProperty("--left", `${Math.max(MARGIN, left)}px`);
   }

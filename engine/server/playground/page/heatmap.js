@@ -40,8 +40,11 @@ export class HeatMap {
     this.#depth = find(element, ".map-axis span:last-child", HTMLElement);
   }
 
-  /** @param {(token: number, layer: number, pinned: boolean) => void} onPoint */
-  listen(onPoint, /** @type {() => void} */ onLeave) {
+  /**
+   * @param {(token: number, layer: number, pinned: boolean) => void} onPoint
+   * @param {() => void} onLeave
+   */
+  listen(onPoint, onLeave) {
     const point = (/** @type {PointerEvent | MouseEvent} */ event, /** @type {boolean} */ pinned) => {
       const box = this.#canvas.getBoundingClientRect();
       const token = Math.floor((event.clientX - box.left) / this.#cellWidth);
@@ -85,6 +88,14 @@ export class HeatMap {
     if (left < scrollLeft || left + this.#cellWidth > scrollLeft + clientWidth) {
       this.#scroll.scrollLeft = left - clientWidth / 2;
     }
+  }
+
+  /**
+   * Where a token's column is on the screen, across.
+   * @param {number} token
+   */
+  middleOf(token) {
+    return this.#canvas.getBoundingClientRect().left + (token + 0.5) * this.#cellWidth;
   }
 
   get #cellWidth() {

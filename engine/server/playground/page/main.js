@@ -15,21 +15,24 @@ const prompt = find(document, "#prompt", HTMLTextAreaElement);
 const send = find(document, "#send", HTMLButtonElement);
 const stop = find(document, "#stop", HTMLButtonElement);
 const turns = find(document, "#turns", HTMLElement);
+const unlock = find(document, "#unlock", HTMLFormElement);
+const key = find(document, "#key", HTMLInputElement);
 const welcome = find(document, "#welcome", HTMLElement);
 
 const announcer = new Announcer(find(document, "#announcer", HTMLElement));
 const experts = new Experts(find(document, "#legend", HTMLElement));
 const details = new Details(experts);
 const connection = new Connection((state) => {
+  unlock.hidden = state !== "locked";
   if (state === "open") void learn();
-  else report("closed", "No connection to the engine; trying again");
+  else report("closed", state === "locked" ? "Locked" : "No connection to the engine; trying again");
 });
 
 const lanes = ["A", "B"].map((name) => new Lane(name, { connection, announcer, details, experts }));
 const [a, b] = lanes;
 find(document, "#settings", HTMLElement).append(...lanes.map(({ settings }) => settings.element));
 // A phone shows the conversation first
-a.settings.element.open = matchMedia("(min-width: 56rem)").matches;
+for (const { settings } of lanes) settings.element.open = matchMedia("(min-width: 56rem)").matches;
 
 /** @type {AbortController | undefined} The turn that runs. */
 let running;
@@ -120,6 +123,10 @@ prompt.addEventListener("keydown", (event) => {
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   composer.requestSubmit();
+});
+unlock.addEventListener("submit", (event) => {
+  event.preventDefault();
+  connection.unlock(key.value);
 });
 stop.addEventListener("click", () => running?.abort());
 compare.addEventListener("click", () => setComparing(!comparing()));

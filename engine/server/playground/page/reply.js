@@ -137,10 +137,10 @@ export class Reply {
       if (index !== undefined) this.#inspect(index, { pinned: true });
     });
     this.#map.listen(
-      (index, layer, pinned) => this.#inspect(index, { pinned, layer }),
+      (index, layer, pinned) => this.#inspect(index, { pinned, layer, beside: this.#map.element }),
       () => this.#details.leave(),
     );
-    const scrubbed = () => this.#inspect(this.#scrub.valueAsNumber - 1, { pinned: true });
+    const scrubbed = () => this.#inspect(this.#scrub.valueAsNumber - 1, { pinned: true, beside: this.#scrub });
     this.#scrub.addEventListener("input", scrubbed);
     this.#scrub.addEventListener("keydown", (event) => {
       // The slider stands at a token already: Enter opens it where the arrows would open its neighbour
@@ -150,31 +150,34 @@ export class Reply {
 
   /**
    * @param {number} index
-   * @param {{ pinned: boolean, layer?: number }} how
+   * @param {{ pinned: boolean, layer?: number, beside?: HTMLElement }} how `beside`: what must stay in sight; default: the token.
    */
-  #inspect(index, { pinned, ...how }) {
+  #inspect(index, { beside, ...how }) {
     const token = this.#tokens[index];
-    if (token === undefined || (this.#details.isPinned && !pinned)) return;
+    if (token === undefined || (this.#details.isPinned && !how.pinned)) return;
     this.#scrub.value = String(index + 1);
     this.#describeScrub();
-    this.#details.show(token, this.#anchor(index), {
-      ...how,
-      pinned,
-      onClose: () => {
-        delete this.#spans[index].dataset.current;
-        this.#map.mark(undefined);
-      },
-    });
+    const anchor = beside === undefined ? this.#spans[index].getBoundingClientRect() : this.#away(index, beside);
+    const onClose = () => {
+      delete this.#spans[index].dataset.current;
+      this.#map.mark(undefined);
+    };
+    this.#details.show(token, anchor, { ...how, onClose });
     this.#spans[index].dataset.current = "";
     this.#map.mark(index);
   }
 
-  /** The token; where it is out of sight, the slider.
+  /**
+   * The end of the reply away from the token's column, at the height of its text (of `beside`, where that is out of sight).
    * @param {number} index
+   * @param {HTMLElement} beside
    */
-  #anchor(index) {
-    const box = this.#spans[index].getClientRects()[0] ?? this.#text.getBoundingClientRect();
-    return box.bottom > 0 && box.top < innerHeight ? box : this.#scrub.getBoundingClientRect();
+  #away(index, beside) {
+    const card = this.element.getBoundingClientRect();
+    const inLeftHalf = this.#map.middleOf(index) < (card.left + card.right) / 2;
+    const isNarrow = card.width > innerWidth * 0.8;
+    const { top } = isNarrow ? beside.getBoundingClientRect() : this.#text.getBoundingClientRect();
+    return new DOMRect(inLeftHalf ? card.right : card.left, top, 0, 0);
   }
 
   #describeScrub() {

@@ -113,9 +113,8 @@ export class Settings {
     }
     for (const slider of this.#form.querySelectorAll("input[type=range]")) {
       if (!(slider instanceof HTMLInputElement)) continue;
-      const text = slider.name === "temperature" && slider.valueAsNumber === 0 ? "0 (greedy)" : undefined;
       const output = slider.parentElement?.querySelector("output");
-      if (output) output.textContent = text ?? slider.valueAsNumber.toFixed(2);
+      if (output) output.textContent = slider.valueAsNumber.toFixed(2);
     }
     const { label, fields } = this.#chosen();
     const sampling = fields.temperature === 0 ? "greedy" : `temperature ${fields.temperature}`;

@@ -63,5 +63,5 @@ export function shares(traces) {
  * @param {[name: string, share: number][]} shares
  */
 export function describeShares(shares) {
-  return shares.map(([name, share]) => `${name} ${Math.round(share * 100)} %`).join(", ");
+  return shares.map(([name, share]) => `${name} ${share < 0.005 ? "under 1" : Math.round(share * 100)} %`).join(", ");
 }
