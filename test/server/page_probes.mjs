@@ -54,14 +54,16 @@ globalThis.probes = {
 
   /** Distinct colours of a canvas's opaque pixels. */
   canvasColors(canvas) {
-    const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
-    const counts = new Map();
+    const { width, height } = canvas;
+    // A copy: reading the page's own canvas would change how the browser keeps it
+    const copy = new OffscreenCanvas(width, height).getContext("2d", { willReadFrequently: true });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, width, height);
+    const colors = new Set();
     for (let i = 0; i < data.length; i += 4) {
-      if (data[i + 3] < 255) continue;
-      const color = `${data[i]},${data[i + 1]},${data[i + 2]}`;
-      counts.set(color, (counts.get(color) ?? 0) + 1);
+      if (data[i + 3] === 255) colors.add(`${data[i]},${data[i + 1]},${data[i + 2]}`);
     }
-    return [...counts.keys()];
+    return [...colors];
   },
 };
 
