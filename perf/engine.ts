@@ -36,11 +36,15 @@ function median(numbers: readonly number[]): number {
   return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
 }
 
-/** Milliseconds of each event of one request. */
-async function times(engine: Engine, request: GenerateRequest): Promise<number[]> {
+/** Milliseconds of each event of one request, and what the host took to encode the step before it. */
+async function times(engine: Engine, request: GenerateRequest, encoding: number[] = []): Promise<number[]> {
   const begun = performance.now();
   const at: number[] = [];
-  for await (const event of engine.generate(request)) if (event.type === "token") at.push(performance.now() - begun);
+  for await (const event of engine.generate(request)) {
+    if (event.type !== "token") continue;
+    at.push(performance.now() - begun);
+    encoding.push(engine.counters.encodeMs);
+  }
   return at;
 }
 
@@ -93,15 +97,16 @@ const uses: [string, Routing][] = [
 ];
 const prefill = new Map<string, number[]>();
 const decode = new Map<string, number[]>();
+const encode = new Map<string, number[]>();
 for (let round = 0; round <= rounds; round++) {
   for (const [name, routing] of uses) {
     const request = { ids: ids(PROMPT_TOKENS, round), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing };
-    const at = await times(engine, request);
-    const { launches, encodeMs } = engine.counters;
-    if (round === 0) {
-      show(`${name}: a decode step`, { launches, perLayer: launches / engine.config.numLayers, encodeMs });
-      continue; // shaders compiled
-    }
+    const encoding: number[] = [];
+    const at = await times(engine, request, encoding);
+    if (round === 0) continue; // shaders compiled
+    const { launches } = engine.counters;
+    if (round === 1) show(`${name}: a decode step`, { launches, perLayer: launches / engine.config.numLayers });
+    encode.set(name, [...(encode.get(name) ?? []), ...encoding.slice(1)]);
     prefill.set(name, [...(prefill.get(name) ?? []), at[0]!]);
     decode.set(name, [...(decode.get(name) ?? []), ...at.slice(1).map((time, i) => time - at[i]!)]);
   }
@@ -111,6 +116,7 @@ for (const [name] of uses) {
     prefillTokS: (PROMPT_TOKENS / median(prefill.get(name)!)) * 1000,
     decodeTokS: 1000 / median(decode.get(name)!),
     stepMs: median(decode.get(name)!),
+    encodeMs: median(encode.get(name)!),
     stepOverBase: median(decode.get(name)!) / median(decode.get("base")!),
   });
 }

@@ -27,7 +27,7 @@ const FORMS = ["q4:q8", "q4:f32", "q8_0:q8", "q8_0:f32", "f16:f32", "f32:f32"];
 /** Aimed-at length of one measurement. */
 const ROUND_MS = 20;
 /** What --tiles compares, at the gate|up shape. */
-const TILES = [1, 2, 4].flatMap((rows) => [1, 2, 4, 8].map((tokens) => ({ rows, tokens })));
+const TILES = [1, 2, 4, 8].flatMap((rows) => [1, 2, 4, 8].map((tokens) => ({ rows, tokens })));
 
 interface Contest {
   label: string;

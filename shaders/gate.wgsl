@@ -1,7 +1,7 @@
 // Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow), for the router of t's sequence.
 // Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where
 // route.wgsl reads whole vec4s. Other routers need no hidden layer and write nothing.
-// Thread: four rows against four neighbouring tokens, those of one router at a time: loads cost more than arithmetic.
+// Thread: four rows against TOKENS neighbouring tokens, those of one router at a time: loads cost more than arithmetic.
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> tokens: array<vec4u>;
 @group(0) @binding(2) var<storage, read> sequences: array<Sequence>;
@@ -11,16 +11,16 @@
 
 const HIDDEN4 = u32(HIDDEN / 4);
 
-@compute @workgroup_size(32)
+@compute @workgroup_size(WORKGROUP)
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   // Of the workgroup's id alone, so that the compiler sees that all threads load the same of x.
-  let end = min(4u * group.y + 4u, step.tokens);
-  var first = 4u * group.y;
+  let end = min(TOKENS * (group.y + 1u), step.tokens);
+  var first = u32(TOKENS) * group.y;
   while (first < end) {
     let router = router_of(first);
     var count = 1u;
     while (first + count < end && router_of(first + count) == router) { count++; }
-    if (router != 0u) { compute(router, group.x * 32u + lane, first, count); }
+    if (router != 0u) { compute(router, group.x * WORKGROUP + lane, first, count); }
     first += count;
   }
 }
@@ -35,11 +35,12 @@ fn compute(router: u32, i4: u32, first: u32, count: u32) {
   if (kind > ARROW || 4u * i4 >= width) { return; }
   // Rows past the width and tokens past the count: the last again.
   let row = router + u32(pool[router + 2u].x) + min(vec4u(4u * i4) + vec4u(0u, 1u, 2u, 3u), vec4u(width - 1u)) * HIDDEN4;
-  let from_x = (first + min(vec4u(0u, 1u, 2u, 3u), vec4u(count - 1u))) * HIDDEN4;
-  var sums = array<vec4f, 4>();
+  var from_x: array<u32, TOKENS>;
+  for (var n = 0u; n < TOKENS; n++) { from_x[n] = (first + min(n, count - 1u)) * HIDDEN4; }
+  var sums = array<vec4f, TOKENS>();
   for (var k = 0u; k < HIDDEN4; k++) {
     let rows = mat4x4f(pool[row.x + k], pool[row.y + k], pool[row.z + k], pool[row.w + k]);
-    for (var n = 0u; n < 4u; n++) { sums[n] = add_rows(sums[n], rows, x[from_x[n] + k]); }
+    for (var n = 0u; n < TOKENS; n++) { sums[n] = add_rows(sums[n], rows, x[from_x[n] + k]); }
   }
   for (var n = 0u; n < count; n++) {
     let inside = vec4u(4u * i4) + vec4u(0u, 1u, 2u, 3u) < vec4u(width);

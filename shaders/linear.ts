@@ -1,7 +1,7 @@
 // The linear kernel: which parts make it up for a weight format, an activation form and a kind of device. See linear.wgsl.
 // It knows nothing of models; engine/model/linear_weights.ts brings weights into the formats named here.
 
-import type { Body, Gpu } from "../engine/gpu/gpu.ts";
+import { type Body, type Gpu, sharesLoads } from "../engine/gpu/gpu.ts";
 import type { BindingType, Constants, Kernel } from "../engine/gpu/kernel.ts";
 import type { Pipeline } from "../engine/gpu/pipelines.ts";
 import type { Grid } from "../engine/gpu/program.ts";
@@ -94,11 +94,14 @@ export function linearTile(body: Body, format: DeviceFormat, tokens: number): Ti
     if (tokens >= GEMM_TOKENS) return { rows: 32, tokens: 32 };
     return { rows: 4, tokens: tokens === 1 ? 1 : tokens <= 4 ? 4 : 8 };
   }
-  return { rows: TILE_ROWS[format], tokens: tokens >= 8 ? 8 : tokens >= 4 ? 4 : tokens >= 2 ? 2 : 1 };
+  const rows = tokens >= MANY_TOKENS ? TILE_ROWS_MANY[format] : TILE_ROWS_FEW[format];
+  return { rows, tokens: tokens >= 8 ? 8 : tokens >= 4 ? 4 : tokens >= 2 ? 2 : 1 };
 }
 
-/** Rows of a thread's tile: where a row takes fewer registers, more rows fit. */
-const TILE_ROWS: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 2, q4: 4 };
+/** Rows of a thread's tile, for few tokens and for many: the bigger the tile the fewer the loads, until registers run out. */
+const TILE_ROWS_FEW: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 2, q4: 4 };
+const TILE_ROWS_MANY: Record<DeviceFormat, number> = { f32: 2, f16: 4, q8_0: 4, q4: 8 };
+const MANY_TOKENS = 16;
 
 /** Threads of a workgroup. */
 const WORKGROUP: Record<Body, number> = { rowPerThread: 16, workgroupPerRows: 64 };
@@ -132,7 +135,7 @@ function linearKernel(gpu: Gpu, facts: LinearFacts): Kernel<LinearBinding | Shri
     "parts/step",
     ...(format === "q8_0" || format === "q4" ? ["parts/linear_packed"] : []),
     `parts/format_${format}`,
-    `parts/linear_dot_${activations}`,
+    dotPart(format, activations),
     ...sharingParts(variant, activations, shrink, subgroups),
     BODY_PART[variant],
     ...shrinkParts(gpu.body, shrink, subgroups),
@@ -148,10 +151,13 @@ function linearKernel(gpu: Gpu, facts: LinearFacts): Kernel<LinearBinding | Shri
   };
 }
 
-/** rowPerThread hands loads around among eight lanes, so narrower subgroups (SwiftShader's) do without. */
+function dotPart(format: DeviceFormat, activations: ActivationForm): string {
+  if (activations === "q8") return "parts/linear_dot_q8";
+  return format === "q8_0" || format === "q4" ? "parts/linear_dot_f32_scaled" : "parts/linear_dot_f32";
+}
+
 function usesSubgroups(gpu: Gpu, variant: Variant): boolean {
-  if (!gpu.device.features.has("subgroups")) return false;
-  return variant !== "rowPerThread" || (gpu.device.adapterInfo?.subgroupMinSize ?? 0) >= 8;
+  return variant === "rowPerThread" ? sharesLoads(gpu) : gpu.device.features.has("subgroups");
 }
 
 /** How lanes hand values to each other: activations (rowPerThread) or partial sums (the others). */

@@ -36,3 +36,9 @@ export class Gpu {
     this.pipelines = new PipelineCache(options.device, options.readText);
   }
 }
+
+/** Whether eight lanes can hand loads around: narrower subgroups (SwiftShader's) cannot. */
+export function sharesLoads(gpu: Pick<Gpu, "device">): boolean {
+  const { features, adapterInfo } = gpu.device;
+  return features.has("subgroups") && (adapterInfo?.subgroupMinSize ?? 0) >= 8;
+}

@@ -27,6 +27,7 @@ export function checkConfig(file: string, config: ModelConfig): ModelConfig {
   const { numHeads, numKvHeads, headDim, vocabSize } = config;
   if (numHeads % numKvHeads !== 0) throw configInvalid(file, `${numHeads} heads do not share ${numKvHeads} KV heads`);
   if (headDim % 2 !== 0) throw configInvalid(file, `head size ${headDim} is odd; RoPE rotates pairs`);
+  if (headDim % 8 !== 0) throw unsupportedArchitecture(file, `a head size of ${headDim}, no multiple of 8,`);
   if (!(config.normEps > 0 && config.normEps < 1)) throw configInvalid(file, `normEps is ${config.normEps}`);
   if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta))) {
     throw configInvalid(file, `ropeTheta is ${config.ropeTheta}`);

@@ -22,7 +22,9 @@ export async function fixedLaunches(stage: Stage): Promise<Launches> {
 
 function gateLaunch(stage: Stage, i: number): Launching {
   const { config, capacity, inputs, workspace, pool } = stage.parts;
-  return stage.launch(gate({ hidden: config.hiddenSize, gateWidth: capacity.gateWidth }), gateGrid, {
+  const tokens = stage.kind.tokens === 1 ? 1 : 4;
+  const facts = { hidden: config.hiddenSize, gateWidth: capacity.gateWidth, body: stage.gpu.body, tokens } as const;
+  return stage.launch(gate(facts), gateGrid(facts), {
     step: inputs.step,
     tokens: inputs.tokens,
     sequences: inputs.sequences,

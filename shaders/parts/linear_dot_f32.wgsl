@@ -19,6 +19,10 @@ fn load_activations(token: u32, chunk: u32) -> Activations {
   return values;
 }
 
+fn activations_of(values: array<vec4f, PARTS>) -> Activations {
+  return values;
+}
+
 // The order of these additions never depends on the tile: a token's result is the same in every batch.
 fn accumulate(sum: f32, w: Weights, v: Activations) -> f32 {
   var s = sum;

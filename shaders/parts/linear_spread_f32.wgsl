@@ -3,7 +3,7 @@
 // For subgroups of at least 8 lanes, dealt in order; all lanes must be active.
 fn tile_activations(token: u32, chunk: u32, lane: u32) -> Activations {
   let at = (token * CHUNKS + chunk) * PARTS;
-  var values: Activations;
+  var values: array<vec4f, PARTS>;
   for (var i = 0u; i < PARTS; i += 2u) {
     let part = min(i + (lane & 7u) / 4u, PARTS - 1u);
     let float = x[at + part][lane & 3u];
@@ -22,5 +22,5 @@ fn tile_activations(token: u32, chunk: u32, lane: u32) -> Activations {
       );
     }
   }
-  return values;
+  return activations_of(values);
 }

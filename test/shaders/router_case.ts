@@ -121,10 +121,12 @@ export class RouterBench {
       table: table.view,
     };
     const shape = { tokens: count, sequences: sequences.length, rows: 0, entries, maxRank4: 1, adapters: 1 };
-    const gateBuild = gate({ hidden: HIDDEN, gateWidth: CAPACITY.gateWidth });
+    const tile = count === 1 ? 1 : 4;
+    const facts = { hidden: HIDDEN, gateWidth: CAPACITY.gateWidth, body: this.#gpu.body, tokens: tile } as const;
+    const gateBuild = gate(facts);
     const routeBuild = route(CAPACITY);
     const launches = [
-      launch(this.#gpu, await this.#gpu.pipelines.get(gateBuild.kernel, gateBuild.constants), views, gateGrid),
+      launch(this.#gpu, await this.#gpu.pipelines.get(gateBuild.kernel, gateBuild.constants), views, gateGrid(facts)),
       launch(this.#gpu, await this.#gpu.pipelines.get(routeBuild.kernel, routeBuild.constants), views, routeGrid),
     ];
     run(this.#gpu, hidden === undefined ? launches : launches.slice(1), { ...shape, routed: true, gateWidth: width });

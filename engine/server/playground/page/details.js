@@ -49,9 +49,10 @@ export class Details {
   /**
    * @param {Token} token
    * @param {DOMRect} anchor What it stands beside.
-   * @param {{ pinned: boolean, layer?: number, onClose: () => void }} options `onClose` undoes the token's highlight.
+   * @param {{ pinned: boolean, layer?: number, align?: "left" | "right", onClose: () => void }} options
+   * `align`: to which end of the anchor, default left; `onClose` undoes the token's highlight.
    */
-  show(token, anchor, { pinned, layer, onClose }) {
+  show(token, anchor, { pinned, layer, align = "left", onClose }) {
     clearTimeout(this.#timer);
     this.#onClose();
     this.#onClose = onClose;
@@ -60,7 +61,7 @@ export class Details {
     this.#summary.textContent = `${describe(token)} Id ${token.id}.`;
     this.#layers.replaceChildren(...token.trace.flatMap((choice, at) => this.#rows(choice, at, at === layer)));
     if (!this.isOpen) this.#element.showPopover();
-    this.#place(anchor);
+    this.#place(anchor, align);
     find(this.#element, ".details-scroll", HTMLElement).scrollTop = 0;
     this.#layers.querySelector("[data-current]")?.scrollIntoView({ block: "nearest" });
   }
@@ -110,8 +111,11 @@ export class Details {
     });
   }
 
-  /** @param {DOMRect} anchor */
-  #place(anchor) {
+  /**
+   * @param {DOMRect} anchor
+   * @param {"left" | "right"} align
+   */
+  #place(anchor, align) {
     // On a phone it lies along an edge of the screen: the one farther from what it is about
     this.#element.dataset.edge = anchor.top > innerHeight / 2 ? "top" : "bottom";
     const { offsetWidth: width, offsetHeight: height } = this.#element;
@@ -119,7 +123,8 @@ export class Details {
     const above = anchor.top - MARGIN - height;
     const fitsBelow = below + height + MARGIN <= innerHeight;
     const top = fitsBelow || above < MARGIN ? Math.min(below, innerHeight - height - MARGIN) : above;
-    const left = Math.min(anchor.left, document.documentElement.clientWidth - width - MARGIN);
+    const start = align === "left" ? anchor.left : anchor.right - width;
+    const left = Math.min(start, document.documentElement.clientWidth - width - MARGIN);
     this.#element.style.setProperty("--top", `${Math.max(MARGIN, top)}px`);
     this.#element.style.setProperty("--left", `${Math.max(MARGIN, left)}px`);
   }

@@ -157,27 +157,37 @@ export class Reply {
     if (token === undefined || (this.#details.isPinned && !how.pinned)) return;
     this.#scrub.value = String(index + 1);
     this.#describeScrub();
-    const anchor = beside === undefined ? this.#spans[index].getBoundingClientRect() : this.#away(index, beside);
+    const place =
+      beside === undefined
+        ? { anchor: this.#spans[index].getBoundingClientRect() }
+        : { anchor: this.#outline(beside), align: this.#away(index) };
     const onClose = () => {
       delete this.#spans[index].dataset.current;
       this.#map.mark(undefined);
     };
-    this.#details.show(token, anchor, { ...how, onClose });
+    this.#details.show(token, place.anchor, { ...how, align: place.align, onClose });
     this.#spans[index].dataset.current = "";
     this.#map.mark(index);
   }
 
   /**
-   * The end of the reply away from the token's column, at the height of its text (of `beside`, where that is out of sight).
+   * The end of the reply that leaves a token's column in sight.
    * @param {number} index
+   * @returns {"left" | "right"}
+   */
+  #away(index) {
+    const { left, right } = this.element.getBoundingClientRect();
+    return this.#map.middleOf(index) < (left + right) / 2 ? "right" : "left";
+  }
+
+  /**
+   * A line across the reply at the height of its text; on a phone, which keeps a whole edge free, at that of `beside`.
    * @param {HTMLElement} beside
    */
-  #away(index, beside) {
-    const card = this.element.getBoundingClientRect();
-    const inLeftHalf = this.#map.middleOf(index) < (card.left + card.right) / 2;
-    const isNarrow = card.width > innerWidth * 0.8;
-    const { top } = isNarrow ? beside.getBoundingClientRect() : this.#text.getBoundingClientRect();
-    return new DOMRect(inLeftHalf ? card.right : card.left, top, 0, 0);
+  #outline(beside) {
+    const { left, width } = this.element.getBoundingClientRect();
+    const { top } = (width > innerWidth * 0.8 ? beside : this.#text).getBoundingClientRect();
+    return new DOMRect(left, top, width, 0);
   }
 
   #describeScrub() {
