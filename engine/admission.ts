@@ -4,8 +4,8 @@
 import type { Accepted, ChatMessage, GenerateRequest, Generation, TokenTrace } from "./api.ts";
 import { callNotation, offeredTools } from "./constraints.ts";
 import { MoloraError } from "./errors.ts";
-import type { LoadedGeneration, Pin, Registry } from "./lora/registry.ts";
-import type { ModelConfig } from "./model/config.ts";
+import type { ModelConfig } from "./model_config.ts";
+import type { LoadedGeneration, Pin, Registry } from "./registry.ts";
 import type { Bank } from "./runner/bank.ts";
 import type { Job } from "./runner/job.ts";
 import type { Constraint } from "./sampling/constraint.ts";

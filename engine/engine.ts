@@ -18,7 +18,6 @@ import { Gpu } from "./gpu/gpu.ts";
 import type { Host } from "./host.ts";
 import { Library } from "./library.ts";
 import { Loop, type LoopCounters } from "./loop.ts";
-import { Registry } from "./lora/registry.ts";
 import { DevicePool } from "./memory/device_pool.ts";
 import { PagePool } from "./memory/page_pool.ts";
 import { Residency } from "./memory/residency.ts";
@@ -26,7 +25,9 @@ import { activationForm, Forward } from "./model/forward.ts";
 import { layOutInputs } from "./model/inputs.ts";
 import { uploadWeights } from "./model/weights.ts";
 import { allocateWorkspace } from "./model/workspace.ts";
+import { openModelFiles } from "./model_files/model_files.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
+import { Registry } from "./registry.ts";
 import { Bank } from "./runner/bank.ts";
 import type { Job } from "./runner/job.ts";
 import { Runner } from "./runner/runner.ts";
@@ -35,7 +36,6 @@ import { Scheduler } from "./scheduler/scheduler.ts";
 import { RoutingShares } from "./shares.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 import type { Ticket } from "./ticket.ts";
-import { openModelFiles } from "./weights/model_files.ts";
 
 interface EngineParts {
   admission: AdmissionParts;

@@ -10,9 +10,9 @@ import { MoloraError } from "./errors.ts";
 import type { Host } from "./host.ts";
 import type { Adapter } from "./lora/adapter.ts";
 import { loadPeftAdapter } from "./lora/peft.ts";
-import type { LoadedGeneration, Registry } from "./lora/registry.ts";
-import type { ModelConfig } from "./model/config.ts";
 import type { Capacity } from "./model/inputs.ts";
+import type { ModelConfig } from "./model_config.ts";
+import type { LoadedGeneration, Registry } from "./registry.ts";
 import type { Bank } from "./runner/bank.ts";
 import type { SourceFolder } from "./weights/source.ts";
 

@@ -5,9 +5,9 @@ import { MAX_SORT } from "../shaders/segments.ts";
 import { MoloraError } from "./errors.ts";
 import type { Gpu } from "./gpu/gpu.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
-import type { ModelConfig } from "./model/config.ts";
 import type { Capacity } from "./model/inputs.ts";
 import type { WeightDtype } from "./model/linear_weights.ts";
+import type { ModelConfig } from "./model_config.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
 export interface EngineOptions {
@@ -53,7 +53,13 @@ const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
 
+/** Throws `bad_arguments` for options out of range, `unsupported_architecture` for a head size no kernel is written for. */
 export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gpu): Sizes {
+  if (config.headDim % 8 !== 0) {
+    throw new MoloraError("unsupported_architecture", `a head size of ${config.headDim} is not supported`, {
+      remedy: "Use a model whose head size is a multiple of 8, as nearly all of the Llama family have.",
+    });
+  }
   const contextLength = Math.min(
     positive("contextLength", options.contextLength ?? DEFAULT_CONTEXT),
     config.contextLength,

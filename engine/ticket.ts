@@ -11,7 +11,7 @@ import type {
   TokenTrace,
 } from "./api.ts";
 import type { MoloraError } from "./errors.ts";
-import type { Pin } from "./lora/registry.ts";
+import type { Pin } from "./registry.ts";
 import type { Job } from "./runner/job.ts";
 import type { RowResult, RowTrace } from "./runner/results.ts";
 import type { Constraint } from "./sampling/constraint.ts";

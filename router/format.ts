@@ -4,7 +4,7 @@
 import { MoloraError } from "../engine/errors.ts";
 import { Fields } from "../engine/fields.ts";
 import { BASE_NAME, checkName } from "../engine/lora/names.ts";
-import type { ModelConfig } from "../engine/model/config.ts";
+import type { ModelConfig } from "../engine/model_config.ts";
 import { sha256 } from "../engine/weights/digest.ts";
 import { readSafetensors } from "../engine/weights/safetensors.ts";
 import { type ByteSource, MemorySource, type SourceFolder } from "../engine/weights/source.ts";

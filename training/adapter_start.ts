@@ -2,7 +2,7 @@
 // It knows nothing of training.
 
 import type { Adapter } from "../engine/lora/adapter.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../engine/model/config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../engine/model_config.ts";
 import { Random } from "./random.ts";
 
 export interface AdapterShape {

@@ -2,7 +2,7 @@
 // It knows nothing of training.
 
 import { MoloraError } from "../errors.ts";
-import { LORA_MODULES, type LoraModuleName } from "../model/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../model_config.ts";
 import { nearest } from "./nearest.ts";
 
 /** `q_proj,v_proj` or `all-linear`. Throws `bad_arguments`, naming the nearest module. */

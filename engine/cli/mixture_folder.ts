@@ -6,7 +6,7 @@ import { join, relative, resolve, sep } from "node:path";
 import { MIXTURE_FILE, ROUTER_FILE } from "../../router/format.ts";
 import type { Mixture, Router } from "../../router/mixture.ts";
 import { writeMixture } from "../../router/write.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model_config.ts";
 
 /** An expert and its PEFT folder, as a path of this machine; without one it adds nothing. */
 export interface WrittenExpert {

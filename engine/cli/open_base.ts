@@ -1,9 +1,9 @@
 // The base model behind `--model`, opened but not yet on a device, and what a short name brings along.
 // It knows nothing of adapters' files.
 
+import { type ModelFiles, openModelFiles } from "../model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
 import { isPreset, openPreset, type Preset } from "../node/presets.ts";
-import { type ModelFiles, openModelFiles } from "../weights/model_files.ts";
 import type { Output } from "./output.ts";
 import { formatBytes, Progress } from "./progress.ts";
 

@@ -5,7 +5,7 @@ import type { Mixture } from "../../router/mixture.ts";
 import { loadAdapterFolder, loadMixtureFolder } from "../../training/frozen/load.ts";
 import { MoloraError } from "../errors.ts";
 import type { Adapter } from "../lora/adapter.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model_config.ts";
 import { nodeHost } from "../node/host.ts";
 import type { NamedPath } from "./flags.ts";
 import type { WrittenExpert } from "./mixture_folder.ts";

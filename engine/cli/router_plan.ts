@@ -10,9 +10,9 @@ import { distillObjective, domainObjective, type Objective } from "../../trainin
 import { type GateShape, initialGates } from "../../training/router/parameters.ts";
 import { MoloraError } from "../errors.ts";
 import type { Adapter } from "../lora/adapter.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model_config.ts";
+import type { ModelFiles } from "../model_files/model_files.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
-import type { ModelFiles } from "../weights/model_files.ts";
 import type { FlagValues } from "./arguments.ts";
 import type { WrittenExpert } from "./mixture_folder.ts";
 import type { ROUTER_FLAGS } from "./router_flags.ts";

@@ -3,7 +3,7 @@
 
 import { MoloraError } from "../errors.ts";
 import { Fields } from "../fields.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model_config.ts";
 import { sha256 } from "../weights/digest.ts";
 import { readFloats } from "../weights/floats.ts";
 import { readSafetensors } from "../weights/safetensors.ts";

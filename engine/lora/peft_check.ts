@@ -2,7 +2,7 @@
 // It knows nothing of the tensors' elements: names, shapes and ranks are enough.
 
 import { MoloraError } from "../errors.ts";
-import { type ModelConfig, moduleShape } from "../model/config.ts";
+import { type ModelConfig, moduleShape } from "../model_config.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import { type PeftConfig, rankAndScale, refuseTensor } from "./peft_config.ts";
 import { isTargeted, type ModulePlace, modulePlaces } from "./targets.ts";

@@ -3,7 +3,7 @@
 
 import { MoloraError } from "../errors.ts";
 import type { Fields } from "../fields.ts";
-import { LORA_MODULES } from "../model/config.ts";
+import { LORA_MODULES } from "../model_config.ts";
 import { Pattern } from "./pattern.ts";
 import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";
 

@@ -1,7 +1,7 @@
 // An Adapter as the two files of a PEFT folder, so that PEFT and molora read back the same deltas.
 // It knows nothing of folders: the caller puts the text and the bytes where they belong.
 
-import { LORA_MODULES, type LoraModuleName } from "../model/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../model_config.ts";
 import { type WrittenTensor, type WrittenType, writeSafetensors } from "../weights/safetensors_write.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import { modulePath } from "./targets.ts";

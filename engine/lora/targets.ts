@@ -1,7 +1,7 @@
 // Which modules of a base an adapter's configuration means, by PEFT's rules of matching.
 // It knows nothing of files and tensors; a module is its path ("model.layers.3.self_attn.q_proj").
 
-import { LORA_MODULES, type LoraModuleName, type ModelConfig } from "../model/config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig } from "../model_config.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** Modules named by a regular expression for the whole path, or by paths and their dotted endings. */

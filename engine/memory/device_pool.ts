@@ -3,7 +3,7 @@
 
 import { type Buffers, VIEW_ALIGNMENT, type View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { ModelConfig } from "../model/config.ts";
+import type { ModelConfig } from "../model_config.ts";
 
 /** Positions of KV a page holds. */
 export const PAGE_TOKENS = 16;

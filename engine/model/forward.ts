@@ -4,7 +4,7 @@
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import { MoloraError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "../model_config.ts";
 import { embedLaunches, headLaunches } from "./ends.ts";
 import { layerLaunches } from "./layer.ts";
 import { fixedLaunches } from "./routing.ts";

@@ -11,7 +11,7 @@ import type { StepShape } from "../../shaders/step.ts";
 import type { View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Grid, type Launch, launch } from "../gpu/program.ts";
-import { type ModelConfig, moduleShape } from "./config.ts";
+import { type ModelConfig, moduleShape } from "../model_config.ts";
 import type { Capacity, InputViews } from "./inputs.ts";
 import type { LinearWeights } from "./linear_weights.ts";
 import type { StepKind } from "./step_kind.ts";

@@ -4,9 +4,9 @@
 import { MoloraError } from "../errors.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
+import type { ModelConfig } from "../model_config.ts";
 import { dequantizeRows } from "../weights/dequantize.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
-import type { ModelConfig } from "./config.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "./linear_weights.ts";
 
 export interface LayerWeights {

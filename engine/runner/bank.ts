@@ -4,9 +4,9 @@
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "../../router/bank.ts";
 import { MoloraError } from "../errors.ts";
 import { adapterRank4, adapterRunBytes, packAdapterLayer } from "../lora/bank.ts";
-import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "../lora/registry.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
+import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "../registry.ts";
 import type { RoutePlan } from "../scheduler/step.ts";
 import type { PlacedRoute } from "./batch.ts";
 

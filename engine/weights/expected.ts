@@ -2,7 +2,7 @@
 // It knows nothing of formats; it reads no weight.
 
 import { MoloraError } from "../errors.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../model/config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../model_config.ts";
 import { unsupportedType } from "./safetensors.ts";
 import type { StoredTensor, TensorSource } from "./tensor.ts";
 

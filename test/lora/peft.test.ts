@@ -7,7 +7,7 @@ import { MoloraError } from "../../engine/errors.ts";
 import type { Adapter } from "../../engine/lora/adapter.ts";
 import { loadPeftAdapter } from "../../engine/lora/peft.ts";
 import { writePeftAdapter } from "../../engine/lora/peft_write.ts";
-import { LORA_MODULES, type ModelConfig } from "../../engine/model/config.ts";
+import { LORA_MODULES, type ModelConfig } from "../../engine/model_config.ts";
 import { DirectoryFolder } from "../../engine/node/files.ts";
 import { type WrittenTensor, writeSafetensors } from "../../engine/weights/safetensors_write.ts";
 import { configOf, loraModule, MemoryFolder, realFolder, SMALL, values } from "./synthetic.ts";

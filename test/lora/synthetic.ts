@@ -4,9 +4,9 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Adapter, LoraModule } from "../../engine/lora/adapter.ts";
-import type { LoraModuleName, ModelConfig } from "../../engine/model/config.ts";
-import { moduleShape } from "../../engine/model/config.ts";
-import { parseHfConfig } from "../../engine/model/hf_config.ts";
+import type { LoraModuleName, ModelConfig } from "../../engine/model_config.ts";
+import { moduleShape } from "../../engine/model_config.ts";
+import { parseHfConfig } from "../../engine/model_files/hf_config.ts";
 import { type ByteSource, MemorySource, type SourceFolder } from "../../engine/weights/source.ts";
 
 /** A base of two layers whose modules all have different shapes. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
 import { DirectoryFolder, FileSource, openPath } from "../../engine/node/files.ts";
-import { raises } from "../weights/raises.ts";
+import { raises } from "../raises.ts";
 
 const root = await mkdtemp(join(tmpdir(), "molora-files-"));
 const file = join(root, "inside", "data.bin");

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 import { MoloraError } from "../../engine/errors.ts";
-import type { ModelConfig } from "../../engine/model/config.ts";
+import type { ModelConfig } from "../../engine/model_config.ts";
 import { DirectoryFolder } from "../../engine/node/files.ts";
 import { writeSafetensors } from "../../engine/weights/safetensors_write.ts";
 import { reportMixture } from "../../router/experts.ts";

@@ -3,12 +3,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openModelFiles } from "../../engine/model_files/model_files.ts";
 import { openPath } from "../../engine/node/files.ts";
 import { openXGrammar } from "../../engine/node/xgrammar.ts";
 import type { Constraint } from "../../engine/sampling/constraint.ts";
 import { type GrammarSource, Grammars } from "../../engine/sampling/grammar.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
-import { openModelFiles } from "../../engine/weights/model_files.ts";
 
 const files = await openModelFiles(await openPath("models/nano"));
 const tokenizer = loadTokenizer(files.tokenizerFiles);

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { MoloraError } from "../../engine/errors.ts";
+import { openModelFiles } from "../../engine/model_files/model_files.ts";
 import { openPath } from "../../engine/node/files.ts";
 import { renderRow } from "../../engine/scoring/render.ts";
 import { parseRow } from "../../engine/scoring/rows.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
-import { openModelFiles } from "../../engine/weights/model_files.ts";
 
 const { tokenizerFiles } = await openModelFiles(await openPath("models/nano"));
 const tokenizer = loadTokenizer(tokenizerFiles);

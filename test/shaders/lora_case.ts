@@ -3,7 +3,7 @@
 
 import type { LoraModule } from "../../engine/lora/adapter.ts";
 import { packAdapterLayer } from "../../engine/lora/bank.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model/config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model_config.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";
 

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import type { Adapter } from "../../engine/lora/adapter.ts";
-import type { ModelConfig } from "../../engine/model/config.ts";
+import type { ModelConfig } from "../../engine/model_config.ts";
 import type { GateRule, Router } from "../../router/mixture.ts";
 import { adapterOf, SMALL } from "../lora/synthetic.ts";
 import { arrowPrototype } from "../reference/arrowPrototype.ts";

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { openModelFiles } from "../../engine/model_files/model_files.ts";
 import { nodeHost } from "../../engine/node/host.ts";
 import { parseRow } from "../../engine/scoring/rows.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
-import { openModelFiles } from "../../engine/weights/model_files.ts";
 import { Composer } from "../../training/data/compose.ts";
 import { labelledText, labelsOf, UNLABELLED } from "../../training/data/labels.ts";
 import { type Sources, sortRow } from "../../training/data/sources.ts";

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { dequantizeRows } from "../../engine/weights/dequantize.ts";
 import { decodeFloat16 } from "../../engine/weights/float16.ts";
 import { STORED, type StoredType } from "../../engine/weights/tensor.ts";
-import { raises } from "./raises.ts";
+import { raises } from "../raises.ts";
 
 /** Element `i` of `bytes`, by ggml-common.h's block layouts and IEEE 754. */
 function reference(type: StoredType, bytes: Uint8Array, i: number): number {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkFinite } from "../../engine/weights/finite.ts";
 import { STORED, type StoredType } from "../../engine/weights/tensor.ts";
-import { raises } from "./raises.ts";
+import { raises } from "../raises.ts";
 
 const HALVES: [StoredType, number[]][] = [
   ["f16", [0]],

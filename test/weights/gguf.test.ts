@@ -7,8 +7,8 @@ import { readGgufHeader } from "../../engine/weights/gguf_header.ts";
 import { type GgufTensor, type TypedValue, writeGguf } from "../../engine/weights/gguf_write.ts";
 import { MemorySource } from "../../engine/weights/source.ts";
 import { STORED, type StoredType } from "../../engine/weights/tensor.ts";
+import { raises } from "../raises.ts";
 import { CountingSource, GgufPieces } from "./build_files.ts";
-import { raises } from "./raises.ts";
 
 const metadata = new Map<string, TypedValue>([
   ["general.architecture", { type: "string", value: "llama" }],

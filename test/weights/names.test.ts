@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { ModelConfig } from "../../engine/model/config.ts";
+import type { ModelConfig } from "../../engine/model_config.ts";
 import { expectedTensors } from "../../engine/weights/expected.ts";
 import { ggufName, hfName } from "../../engine/weights/names.ts";
 

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { dequantizeRows } from "../../engine/weights/dequantize.ts";
 import { encodeFloat16 } from "../../engine/weights/float16.ts";
 import { quantizeQ8_0 } from "../../engine/weights/quantize.ts";
-import { raises } from "./raises.ts";
+import { raises } from "../raises.ts";
 
 test("halves round away from zero, as roundf does", () => {
   const values = new Float32Array(32);

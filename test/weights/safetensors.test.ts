@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readSafetensors } from "../../engine/weights/safetensors.ts";
 import { MemorySource } from "../../engine/weights/source.ts";
+import { raises } from "../raises.ts";
 import { CountingSource, f32Safetensors, safetensorsBytes } from "./build_files.ts";
-import { raises } from "./raises.ts";
 
 const open = (bytes: Uint8Array) => readSafetensors(new MemorySource("w.safetensors", bytes));
 const entry = (dtype: string, shape: unknown, data_offsets: unknown) => ({ dtype, shape, data_offsets });

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { readShardedSafetensors } from "../../engine/weights/shards.ts";
+import { raises } from "../raises.ts";
 import { f32Safetensors, MemoryFolder, safetensorsBytes } from "./build_files.ts";
-import { raises } from "./raises.ts";
 
 const vector = (...values: number[]) => ({ shape: [values.length], values: Float32Array.from(values) });
 const index = (weight_map: unknown) => JSON.stringify({ metadata: { total_size: 0 }, weight_map });

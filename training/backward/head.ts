@@ -1,8 +1,8 @@
 // The launches behind the last layer: norm of the wanted rows, then logits, losses and gradients, a chunk of rows at a
 // time, since a vocabulary wide by a batch long fits no binding. It knows nothing of the layers.
 
-import type { ModelConfig } from "../../engine/model/config.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
+import type { ModelConfig } from "../../engine/model_config.ts";
 import { backwardNorm } from "../../shaders/training/backward_norm.ts";
 import { crossEntropy, crossEntropyGrid } from "../../shaders/training/cross_entropy.ts";
 import { normGrid, residualNorm } from "../../shaders/training/residual_norm.ts";

@@ -2,9 +2,9 @@
 // It knows nothing of the layers around it; the residual stream's gradient comes in and goes out in one buffer.
 
 import type { View } from "../../engine/gpu/buffers.ts";
-import type { LoraModuleName, ModelConfig } from "../../engine/model/config.ts";
-import { moduleShape } from "../../engine/model/config.ts";
 import type { LayerWeights } from "../../engine/model/weights.ts";
+import type { LoraModuleName, ModelConfig } from "../../engine/model_config.ts";
+import { moduleShape } from "../../engine/model_config.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import { LORA_GROUPS, type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
 import { add, elementGrid } from "../../shaders/training/add.ts";

@@ -4,7 +4,7 @@
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import { alignUp } from "../../engine/gpu/buffers.ts";
 import type { Adapter, LoraModule } from "../../engine/lora/adapter.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model/config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model_config.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 
 export type AdapterLayers = Adapter["layers"];

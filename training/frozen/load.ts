@@ -5,7 +5,7 @@ import { MoloraError } from "../../engine/errors.ts";
 import type { Host } from "../../engine/host.ts";
 import type { Adapter } from "../../engine/lora/adapter.ts";
 import { loadPeftAdapter } from "../../engine/lora/peft.ts";
-import type { ModelConfig } from "../../engine/model/config.ts";
+import type { ModelConfig } from "../../engine/model_config.ts";
 import type { SourceFolder } from "../../engine/weights/source.ts";
 import { checkExpert } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";

@@ -2,7 +2,7 @@
 // It knows nothing of gradients.
 
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { LoadedMixture } from "../../engine/lora/registry.ts";
+import type { LoadedMixture } from "../../engine/registry.ts";
 import { gateOffsets } from "../../router/bank.ts";
 import type { MlpGate } from "../../router/mixture.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";

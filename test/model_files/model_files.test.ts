@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { openModelFiles } from "../../engine/model_files/model_files.ts";
 import { openPath } from "../../engine/node/files.ts";
 import { expectedTensors } from "../../engine/weights/expected.ts";
-import { openModelFiles } from "../../engine/weights/model_files.ts";
 import { MemorySource } from "../../engine/weights/source.ts";
-import { f32Safetensors, GgufPieces, MemoryFolder, safetensorsBytes } from "./build_files.ts";
-import { raises } from "./raises.ts";
+import { raises } from "../raises.ts";
+import { f32Safetensors, GgufPieces, MemoryFolder, safetensorsBytes } from "../weights/build_files.ts";
 
 const CONFIG = {
   architectures: ["LlamaForCausalLM"],

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { ggufConfig } from "../../engine/model/gguf_config.ts";
+import { ggufConfig } from "../../engine/model_files/gguf_config.ts";
 import type { GgufValue } from "../../engine/weights/gguf.ts";
 import type { StoredTensor } from "../../engine/weights/tensor.ts";
-import { raises } from "../weights/raises.ts";
+import { raises } from "../raises.ts";
 
 const BASE: Record<string, GgufValue> = {
   "general.architecture": "llama",

@@ -1,11 +1,11 @@
 // Which adapter and mixture each name stands for now, and which generations are still in use.
 // It knows nothing of files and devices; who keeps something for a generation's key is told when it may go.
 
-import { checkExpert } from "../../router/experts.ts";
-import type { Mixture } from "../../router/mixture.ts";
-import { type ErrorCode, MoloraError } from "../errors.ts";
-import type { Adapter } from "./adapter.ts";
-import { BASE_NAME, checkName } from "./names.ts";
+import { checkExpert } from "../router/experts.ts";
+import type { Mixture } from "../router/mixture.ts";
+import { type ErrorCode, MoloraError } from "./errors.ts";
+import type { Adapter } from "./lora/adapter.ts";
+import { BASE_NAME, checkName } from "./lora/names.ts";
 
 interface Loaded {
   name: string;

@@ -2,7 +2,7 @@
 // It knows nothing of field names of files but to repeat them in messages.
 
 import { MoloraError } from "../errors.ts";
-import type { ModelConfig } from "./config.ts";
+import type { ModelConfig } from "../model_config.ts";
 
 /** Beyond any model there is, and small enough that sizes computed from them stay exact. */
 const LIMITS = {
@@ -27,7 +27,6 @@ export function checkConfig(file: string, config: ModelConfig): ModelConfig {
   const { numHeads, numKvHeads, headDim, vocabSize } = config;
   if (numHeads % numKvHeads !== 0) throw configInvalid(file, `${numHeads} heads do not share ${numKvHeads} KV heads`);
   if (headDim % 2 !== 0) throw configInvalid(file, `head size ${headDim} is odd; RoPE rotates pairs`);
-  if (headDim % 8 !== 0) throw unsupportedArchitecture(file, `a head size of ${headDim}, no multiple of 8,`);
   if (!(config.normEps > 0 && config.normEps < 1)) throw configInvalid(file, `normEps is ${config.normEps}`);
   if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta))) {
     throw configInvalid(file, `ropeTheta is ${config.ropeTheta}`);

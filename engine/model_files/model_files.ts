@@ -2,15 +2,15 @@
 // It knows nothing of where bytes live (source.ts) nor of what a tokenizer does with its files.
 
 import { type ErrorCode, MoloraError } from "../errors.ts";
-import type { ModelConfig } from "../model/config.ts";
-import { ggufConfig } from "../model/gguf_config.ts";
-import { parseHfConfig } from "../model/hf_config.ts";
-import { checkTensors } from "./expected.ts";
-import { type GgufFile, type GgufValue, readGguf } from "./gguf.ts";
+import type { ModelConfig } from "../model_config.ts";
+import { checkTensors } from "../weights/expected.ts";
+import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf.ts";
+import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/shards.ts";
+import { type ByteSource, readText, type SourceFolder } from "../weights/source.ts";
+import type { TensorSource } from "../weights/tensor.ts";
+import { ggufConfig } from "./gguf_config.ts";
+import { parseHfConfig } from "./hf_config.ts";
 import { modelHash } from "./model_hash.ts";
-import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "./shards.ts";
-import { type ByteSource, readText, type SourceFolder } from "./source.ts";
-import type { TensorSource } from "./tensor.ts";
 
 /** What a tokenizer is made from. JSON is parsed, not yet checked. */
 export type TokenizerFiles =

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
 import { MoloraError } from "../../engine/errors.ts";
-import { parseHfConfig } from "../../engine/model/hf_config.ts";
-import { raises } from "../weights/raises.ts";
+import { parseHfConfig } from "../../engine/model_files/hf_config.ts";
+import { raises } from "../raises.ts";
 
 const BASE = {
   architectures: ["LlamaForCausalLM"],

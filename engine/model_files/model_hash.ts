@@ -1,10 +1,10 @@
 // A cheap identity of a base model: enough to tell two bases apart, without reading them whole.
 // It knows nothing of files; the same weights in two containers are the same base.
 
-import type { ModelConfig } from "../model/config.ts";
-import { sha256 } from "./digest.ts";
-import { expectedTensors, wantTensor } from "./expected.ts";
-import { rowCount, type StoredTensor, type TensorSource } from "./tensor.ts";
+import type { ModelConfig } from "../model_config.ts";
+import { sha256 } from "../weights/digest.ts";
+import { expectedTensors, wantTensor } from "../weights/expected.ts";
+import { rowCount, type StoredTensor, type TensorSource } from "../weights/tensor.ts";
 
 /** Bytes of each sampled row that are hashed: a matrix's row, or the start of a long one. */
 const SAMPLE_BYTES = 4096;

@@ -1,11 +1,11 @@
 // GGUF metadata of the Llama family as a ModelConfig.
 // It knows nothing of the file's bytes; tensors are asked only for their names and shapes.
 
+import type { ModelConfig, RopeScaling } from "../model_config.ts";
 import type { GgufValue } from "../weights/gguf.ts";
 import { shown } from "../weights/shown.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { checkConfig, configInvalid, unsupportedArchitecture } from "./check_config.ts";
-import type { ModelConfig, RopeScaling } from "./config.ts";
 
 type Metadata = ReadonlyMap<string, GgufValue>;
 

@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { MoloraError } from "../../engine/errors.ts";
-import { type LoadedGeneration, Registry } from "../../engine/lora/registry.ts";
+import { type LoadedGeneration, Registry } from "../../engine/registry.ts";
 import type { Mixture } from "../../router/mixture.ts";
-import { adapterOf } from "./synthetic.ts";
+import { adapterOf } from "../lora/synthetic.ts";
 
 function mixtureOf(name: string, experts: string[], sha256?: string): Mixture {
   return {

@@ -1,9 +1,9 @@
 // Hugging Face's config.json and generation_config.json as a ModelConfig.
 // It knows nothing of files; it is given parsed JSON and trusts no field of it.
 
+import type { ModelConfig, RopeScaling } from "../model_config.ts";
 import { shown } from "../weights/shown.ts";
 import { checkConfig, configInvalid, unsupportedArchitecture } from "./check_config.ts";
-import type { ModelConfig, RopeScaling } from "./config.ts";
 
 const FILE = "config.json";
 type Json = Record<string, unknown>;
