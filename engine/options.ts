@@ -30,6 +30,8 @@ export interface EngineOptions {
   poolBytes?: number;
   /** Most requests that run at once. Default 32. */
   maxSequences?: number;
+  /** Keep KV of earlier requests for those that begin alike, while nothing else needs its memory. Default true. */
+  prefixCache?: boolean;
   /** Most tokens in a step. Default 240. */
   maxBatchTokens?: number;
   /** Most requests that wait. Default 1024. */
@@ -81,7 +83,9 @@ export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gp
       tokens,
       sequences: maxSequences,
       logitRows,
-      blocks: pages,
+      // Sequences that begin alike share pages, so their tables together can be longer than the pool.
+      blocks: Math.max(pages, maxSequences * Math.ceil(contextLength / PAGE_TOKENS)),
+      pages,
       entries: ENTRIES,
       experts: EXPERTS,
       gateWidth: GATE_WIDTH,
@@ -95,6 +99,7 @@ export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gp
       maxLogitRows: logitRows,
       pageTokens: PAGE_TOKENS,
       maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
+      prefixCache: options.prefixCache ?? true,
       // On a software adapter host and device share the cores: running ahead gains nothing and wastes a step at each end.
       runAhead: gpu.isSoftware ? 0 : 1,
     },

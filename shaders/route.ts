@@ -15,9 +15,12 @@ const OWN = {
   evidence: "read_write",
   belief: "read_write",
   table: "read_write",
+  blocks: "read",
 } as const;
 
 export interface RouteFacts {
+  /** Sequences there is state for. */
+  sequences: number;
   /** Entries a token can have. */
   entries: number;
   /** Experts a mixture can have. */
@@ -25,8 +28,9 @@ export interface RouteFacts {
   gateWidth: number;
 }
 
-export function route({ entries, experts, gateWidth }: RouteFacts): Build {
-  return compose("route", OWN, { ENTRIES: entries, EXPERTS: experts, GATE_WIDTH: gateWidth }, [ROUTER_PART]);
+export function route({ sequences, entries, experts, gateWidth }: RouteFacts): Build {
+  const constants = { SEQUENCES: sequences, ENTRIES: entries, EXPERTS: experts, GATE_WIDTH: gateWidth };
+  return compose("route", OWN, constants, [ROUTER_PART]);
 }
 
 export function routeGrid(shape: StepShape): Grid {

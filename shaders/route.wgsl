@@ -3,8 +3,10 @@
 // b_t ∝ exp(z[0..E)) ⊙ ((1 − ρ) b_{t−1} + ρ / E), ρ = sigmoid(z[E]); arrow ℓ = |v · x|; uniform ℓ = 0; vocabulary: by id.
 // Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised. An expert that cannot
 // be chosen (arrow: without a prototype) is never kept, so a list may be shorter than k.
-// Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [rows, EXPERTS] log b, table [T, ENTRIES].
-// One workgroup a sequence, since a belief runs through its tokens in order.
+// Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [SEQUENCES + pages, EXPERTS] log b, of every
+// sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
+// One workgroup a sequence, since a belief runs through its tokens in order. It begins from the page before, where there
+// is a full one: the page may have been filled for another sequence that began alike.
 @group(0) @binding(0) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(1) var<storage, read> fixed_entries: array<Entry>;
 @group(0) @binding(2) var<storage, read> ids: array<u32>;
@@ -13,6 +15,7 @@
 @group(0) @binding(5) var<storage, read_write> evidence: array<f32>;
 @group(0) @binding(6) var<storage, read_write> belief: array<f32>;
 @group(0) @binding(7) var<storage, read_write> table: array<Entry>;
+@group(0) @binding(8) var<storage, read> blocks: array<u32>;
 
 const THREADS = 64u;
 const STRIDE = u32(EXPERTS + 1);
@@ -70,9 +73,10 @@ fn logit(router: u32, kind: u32, token: u32, output: u32) -> f32 {
 // expert that is as good as out, under a switch probability too small for f32, still comes back.
 fn filter_belief(sequence: Sequence, experts: u32) {
   let state = sequence.row * EXPERTS;
+  let before = select(state, of_page(sequence, sequence.start), sequence.start % 16u == 0u);
   var log_b: array<f32, EXPERTS>;
   for (var e = 0u; e < experts; e++) {
-    log_b[e] = select(belief[state + e], -log(f32(experts)), sequence.start == 0u);
+    log_b[e] = select(belief[before + e], -log(f32(experts)), sequence.start == 0u);
   }
   for (var t = 0u; t < sequence.count; t++) {
     let at = (sequence.first + t) * STRIDE;
@@ -91,8 +95,18 @@ fn filter_belief(sequence: Sequence, experts: u32) {
       log_b[e] -= normaliser;
       evidence[at + e] = log_b[e];
     }
+    let end = sequence.start + t + 1u;
+    if (end % 16u == 0u) {
+      let page = of_page(sequence, end);
+      for (var e = 0u; e < experts; e++) { belief[page + e] = log_b[e]; }
+    }
   }
   for (var e = 0u; e < experts; e++) { belief[state + e] = log_b[e]; }
+}
+
+// Where the belief after the page that ends before position `end` lies.
+fn of_page(sequence: Sequence, end: u32) -> u32 {
+  return (SEQUENCES + blocks[sequence.blocks + max(end, 16u) / 16u - 1u]) * EXPERTS;
 }
 
 fn softplus(v: f32) -> f32 {

@@ -12,6 +12,7 @@ export interface PageRun {
 /**
  * Adapters and routers are read as one range, so they take contiguous runs, first fit from the low end. KV pages are
  * reached through a page table, so they come one by one from the high end; that leaves the long holes to the adapters.
+ * Free pages can be kept: they are handed out like others, but only when there are no others.
  */
 export class PagePool {
   /** Pages that can be taken: all but page 0, which means "none" on the device. */
@@ -20,6 +21,9 @@ export class PagePool {
   #free: number;
   /** No page above this one is free. */
   #top: number;
+  /** Free pages whose content is still of use, the longest unused first. */
+  #kept = new Set<number>();
+  #lost: (page: number) => void = () => {};
 
   /** @param pages pages of the device buffer, the reserved page 0 included. */
   constructor(pages: number) {
@@ -47,18 +51,36 @@ export class PagePool {
   takeRun(pages: number): number | undefined {
     const first = firstFit(this.#taken, pages);
     if (first === undefined) return undefined;
-    this.#taken.fill(1, first, first + pages);
-    this.#free -= pages;
+    for (let page = first; page < first + pages; page++) this.#take(page);
     return first;
   }
 
-  /** Takes the highest free page, or undefined. */
+  /** Takes the highest free page that is not kept, else the kept one that is longest unused; or undefined. */
   takePage(): number | undefined {
     while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
-    if (this.#top === 0) return undefined;
-    this.#taken[this.#top] = 1;
-    this.#free--;
-    return this.#top;
+    let page = this.#top;
+    while (page > 0 && (this.#taken[page] === 1 || this.#kept.has(page))) page--;
+    if (page === 0) [page = 0] = this.#kept;
+    if (page === 0) return undefined;
+    this.#take(page);
+    return page;
+  }
+
+  /** Takes a kept page with its content. */
+  retake(page: number): void {
+    if (!this.#kept.delete(page)) throw new MoloraError("internal", `Page ${page} is not kept.`);
+    this.#take(page);
+  }
+
+  /** Gives a page back whose content is of use as long as nobody else takes it; `whenLost` tells when that happens. */
+  releaseKept(page: number): void {
+    this.release(page, 1);
+    this.#kept.add(page);
+  }
+
+  /** Who is told of each kept page that is handed out to someone else. */
+  whenLost(told: (page: number) => void): void {
+    this.#lost = told;
   }
 
   /** Gives pages back. A page outside the pool or one that is free already is a bug of the caller: `internal`. */
@@ -84,6 +106,12 @@ export class PagePool {
       if (first !== undefined) taken.fill(1, first, first + pages);
       return first !== undefined;
     });
+  }
+
+  #take(page: number): void {
+    this.#taken[page] = 1;
+    this.#free--;
+    if (this.#kept.delete(page)) this.#lost(page);
   }
 
   #demandTaken(first: number, pages: number): void {

@@ -12,6 +12,8 @@ export interface Capacity {
   logitRows: number;
   /** Page numbers, over all sequences of a step. */
   blocks: number;
+  /** Pages of the pool. */
+  pages: number;
   /** Adapter entries a token can have. */
   entries: number;
   /** Experts a mixture can have. */

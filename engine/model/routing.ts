@@ -44,6 +44,7 @@ function routeLaunch(stage: Stage, i: number): Launching {
     pool: pool[i]!,
     evidence: workspace.evidence,
     belief: workspace.belief[i]!,
+    blocks: inputs.blocks,
     table: workspace.tables.layers[i]!,
   });
 }

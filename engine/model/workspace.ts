@@ -34,7 +34,7 @@ export interface Workspace {
   gate: View;
   /** [T, experts + 1] */
   evidence: View;
-  /** Per layer [sequences, experts]: log beliefs. */
+  /** Per layer [sequences + pages, experts]: log beliefs of sequences, then those at the ends of full pages. */
   belief: View[];
   /** Whole: [layers, T, entries]; per layer its part. */
   tables: { whole: View; layers: View[] };
@@ -62,7 +62,7 @@ export interface Workspace {
 }
 
 export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacity: Capacity): Workspace {
-  const { tokens, sequences, logitRows, entries, experts, gateWidth, rank4, masks } = capacity;
+  const { tokens, sequences, pages, logitRows, entries, experts, gateWidth, rank4, masks } = capacity;
   const { hiddenSize, intermediateSize, vocabSize, numLayers, headDim } = config;
   const qRows = config.numHeads * headDim;
   const qkvRows = qRows + 2 * config.numKvHeads * headDim;
@@ -74,7 +74,7 @@ export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacit
   });
   const tableBytes = tableStride(tokens, entries) * ENTRY_BYTES;
   const table = buffers.storage("tables", numLayers * tableBytes);
-  const beliefBytes = alignUp(sequences * experts * 4, 256);
+  const beliefBytes = alignUp((sequences + pages) * experts * 4, 256);
   const belief = buffers.storage("beliefs", numLayers * beliefBytes);
   const layers = Array.from({ length: numLayers }, (_, i) => i);
   const widest = Math.max(qkvRows, 2 * intermediateSize);

@@ -99,11 +99,11 @@ export class Runner {
     return [results, subView(workspace.trace, 0, shape.rows * config.numLayers * capacity.entries * 8)];
   }
 
-  /** Counts of tokens begin with a sequence's first slice, be it new or computed again. */
+  /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
   #beginSequences({ slices }: StepPlan<Sequence<Job>>): void {
     const { config, workspace } = this.#parts;
     for (const { sequence, start } of slices) {
-      if (start !== 0 || !countsTokens(sequence.request.sampling)) continue;
+      if (start !== sequence.adopted || !countsTokens(sequence.request.sampling)) continue;
       const { buffer, offset } = workspace.counts;
       const at = offset + sequence.row * config.vocabSize * 4;
       this.#gpu.queue.writeBuffer(buffer, at, countTokens(sequence, config.vocabSize));

@@ -3,21 +3,28 @@
 
 import { MoloraError } from "../errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
+import { emptyPrefix, PrefixCache } from "../memory/prefix_cache.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
+import type { SchedulerOptions } from "./options.ts";
 import { NO_ROW, type Sequence } from "./sequence.ts";
+import type { RoutePlan } from "./step.ts";
 
 export class Holdings<R> {
   #pool: PagePool;
   #residency: Residency;
+  #cache: PrefixCache;
   #pageTokens: number;
+  #shares: boolean;
   /** The next row to give is the last one. */
   #freeRows: number[];
 
-  constructor(pool: PagePool, residency: Residency, pageTokens: number, rows: number) {
+  constructor(pool: PagePool, residency: Residency, options: Required<SchedulerOptions>) {
     this.#pool = pool;
     this.#residency = residency;
-    this.#pageTokens = pageTokens;
-    this.#freeRows = Array.from({ length: rows }, (_, i) => rows - 1 - i);
+    this.#cache = new PrefixCache(pool);
+    this.#pageTokens = options.pageTokens;
+    this.#shares = options.prefixCache;
+    this.#freeRows = Array.from({ length: options.maxSequences }, (_, i) => options.maxSequences - 1 - i);
   }
 
   /** Positions of KV the pool can hold beside these generations; 0 when they alone do not fit. */
@@ -63,7 +70,10 @@ export class Holdings<R> {
     return Math.ceil(Math.min(length + this.#pageTokens, lastPosition) / this.#pageTokens) - pages.length;
   }
 
-  /** Gives a sequence its row and pins its generations, if that leaves `reserved` pages. Takes all of it or nothing. */
+  /**
+   * Gives a sequence its row, pins its generations and finds the pages of its beginning that were computed before, if
+   * that leaves `reserved` pages. Takes all of it or nothing.
+   */
   admit(sequence: Sequence<R>, reserved: number): Placement[] | undefined {
     if (this.#freeRows.length === 0) return undefined;
     const needed = this.#residency.unpinnedPages(sequence.residencyKeys) + this.pagesAhead(sequence) + reserved;
@@ -71,21 +81,71 @@ export class Holdings<R> {
     const acquired = this.#residency.acquire(sequence.residencyKeys);
     if (acquired === undefined) return undefined;
     sequence.row = this.#freeRows.pop()!;
+    this.#adopt(sequence);
     return acquired.placed;
   }
 
   /** Takes KV pages for positions [0, end), from idle adapters if need be; how many of the positions have a page now. */
   cover(sequence: Sequence<R>, end: number): number {
     const { pages } = sequence;
-    while (pages.length * this.#pageTokens < end && this.#residency.evictFor(1)) pages.push(this.#pool.takePage()!);
+    while (pages.length * this.#pageTokens < end && this.#residency.evictFor(1)) pages.push(this.#cache.take()!);
     return Math.min(end, pages.length * this.#pageTokens);
+  }
+
+  /** Lets others find the pages that are full, as far as the host knows the tokens in them. */
+  publish(sequence: Sequence<R>): void {
+    if (!this.#shares) return;
+    const { tokens, pages, computed } = sequence;
+    const published = sequence.published!;
+    const full = Math.floor(Math.min(computed, tokens.length) / this.#pageTokens);
+    while (published.pages < full) {
+      const own = this.#tokensOfPage(sequence, published.pages);
+      published.prefix = this.#cache.publish(published.prefix, own, pages[published.pages++]!);
+    }
   }
 
   /** Takes back everything a running sequence holds. */
   reclaim(sequence: Sequence<R>): void {
-    for (const page of sequence.pages.splice(0)) this.#pool.release(page, 1);
+    this.publish(sequence);
+    sequence.published = undefined;
+    sequence.adopted = 0;
+    // The last first: of a beginning, what all its continuations share is of use the longest.
+    for (const page of sequence.pages.splice(0).reverse()) this.#cache.release(page);
     this.#residency.release(sequence.residencyKeys);
     this.#freeRows.push(sequence.row);
     sequence.row = NO_ROW;
+  }
+
+  /** Takes the pages that hold the sequence's beginning already, but for its last token, which must be computed. */
+  #adopt(sequence: Sequence<R>): void {
+    const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan)) };
+    sequence.published = published;
+    // Logits of the prompt come from computing it.
+    if (!this.#shares || (sequence.promptLogprobs && sequence.scored < sequence.promptLength)) return;
+    const most = Math.floor((sequence.tokens.length - 1) / this.#pageTokens);
+    while (published.pages < most) {
+      const found = this.#cache.adopt(published.prefix, this.#tokensOfPage(sequence, published.pages));
+      if (found === undefined) break;
+      sequence.pages.push(found.page);
+      published.prefix = found.prefix;
+      published.pages++;
+    }
+    sequence.adopted = sequence.computed = published.pages * this.#pageTokens;
+  }
+
+  #tokensOfPage({ tokens }: Sequence<R>, page: number): number[] {
+    return tokens.slice(page * this.#pageTokens, (page + 1) * this.#pageTokens);
+  }
+}
+
+/** Equal for plans under which equal tokens leave equal KV. */
+function routeName(plan: RoutePlan): string {
+  switch (plan.kind) {
+    case "none":
+      return "none";
+    case "fixed":
+      return `fixed ${plan.entries.map(({ key, weight }) => `${key} ${weight}`).join(", ")}`;
+    case "router":
+      return `router ${plan.key}`;
   }
 }

@@ -18,12 +18,15 @@ export interface SchedulerOptions extends StepLimits {
    * can be submitted before the ids of the last one were read. 0: each step's ids must be delivered first.
    */
   runAhead?: number;
+  /** Pages that hold the beginning of a sequence are found by those that begin alike. Default: true. */
+  prefixCache?: boolean;
 }
 
 /** Fills in the defaults. A value out of range is `bad_arguments`. */
 export function checkOptions(given: SchedulerOptions): Required<SchedulerOptions> {
-  const options = { ...given, maxSkips: given.maxSkips ?? 32, runAhead: given.runAhead ?? 1 };
-  for (const [name, value] of Object.entries(options)) {
+  const { prefixCache = true, ...counts } = { ...given, maxSkips: given.maxSkips ?? 32, runAhead: given.runAhead ?? 1 };
+  const options = { ...counts, prefixCache };
+  for (const [name, value] of Object.entries(counts)) {
     const least = name === "runAhead" ? 0 : 1;
     if (Number.isSafeInteger(value) && value >= least) continue;
     throw new MoloraError("bad_arguments", `${name} is ${value}.`, { remedy: `Give an integer of at least ${least}.` });

@@ -43,7 +43,7 @@ export class Scheduler<R = unknown> {
   constructor(options: SchedulerOptions, pool: PagePool, residency: Residency) {
     this.#options = checkOptions(options);
     this.#residency = residency;
-    this.#holdings = new Holdings(pool, residency, this.#options.pageTokens, this.#options.maxSequences);
+    this.#holdings = new Holdings(pool, residency, this.#options);
     this.#waiting = new WaitingLine(this.#options.maxSkips);
   }
 
@@ -108,6 +108,7 @@ export class Scheduler<R = unknown> {
     for (const { sequence, count, samples } of plan.slices) {
       if (sequence.state !== "running") continue; // cancelled in the meantime
       sequence.computed += count;
+      this.#holdings.publish(sequence);
       sequence.scored = Math.max(sequence.scored, Math.min(sequence.computed, sequence.promptLength));
       if (samples) sequence.pendingTokens++;
     }
@@ -148,15 +149,15 @@ export class Scheduler<R = unknown> {
   }
 
   #admit(sequence: Sequence<R>, draft: Draft<R>): boolean {
-    const room = draft.room(sequence);
-    if (room === 0) return false;
+    if (draft.room(sequence) === 0) return false;
     const reserved = this.#running.reduce((pages, other) => pages + this.#holdings.pagesAhead(other), 0);
     const placed = this.#holdings.admit(sequence, reserved);
     if (placed === undefined) return false;
     sequence.state = "running";
     insertByArrival(this.#running, sequence);
     draft.upload(placed);
-    this.#holdings.cover(sequence, room);
+    const room = draft.room(sequence);
+    this.#holdings.cover(sequence, sequence.computed + room);
     draft.add(sequence.slice(room));
     return true;
   }

@@ -1,6 +1,7 @@
 // One request as the scheduler sees it: its tokens, how far they are computed, and what it holds on the device.
 // It knows nothing of text, of sampling (`request` passes through untouched) or of how its turn is chosen.
 
+import type { Prefix } from "../memory/prefix_cache.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
 import type { RoutePlan, Slice } from "./step.ts";
 
@@ -49,6 +50,10 @@ export class Sequence<R = unknown> {
   computed = 0;
   /** KV pages, in the order of positions. */
   readonly pages: number[] = [];
+  /** Positions that were computed for others and found when this was admitted: where its own computing began. */
+  adopted = 0;
+  /** Of its pages, those that others can find, and the beginning they hold. */
+  published: { pages: number; prefix: Prefix } | undefined;
   /** Index of its per-sequence device state (last sampled id, belief, penalty counts), or NO_ROW. */
   row = NO_ROW;
   /** Tokens sampled on the device whose ids the host has not seen yet. They follow `tokens`. */

@@ -9,7 +9,10 @@ export type RoutePlan =
   | { kind: "fixed"; entries: { key: string; weight: number }[] }
   | { kind: "router"; key: string };
 
-/** One sequence's share of a step: positions [start, start + count). At start 0 its per-row device state begins anew. */
+/**
+ * One sequence's share of a step: positions [start, start + count). Its per-row device state begins anew where its own
+ * computing does, at `sequence.adopted`.
+ */
 export interface Slice<S> {
   sequence: S;
   start: number;

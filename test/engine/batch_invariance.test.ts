@@ -6,6 +6,7 @@ import { after, before, test } from "node:test";
 import type { GenerateRequest } from "../../engine/api.ts";
 import { Engine } from "../../engine/engine.ts";
 import { nodeHost } from "../../engine/node/host.ts";
+import type { EngineOptions } from "../../engine/options.ts";
 import { collect } from "./parity.ts";
 
 const NANO = "models/nano";
@@ -43,13 +44,15 @@ async function ids(engine: Engine, request: GenerateRequest): Promise<number[]> 
 let alone: number[][];
 let engine: Engine;
 
-function open(options: { poolBytes?: number; contextLength?: number } = {}): Promise<Engine> {
+type Options = Pick<EngineOptions, "poolBytes" | "contextLength" | "prefixCache">;
+
+function open(options: Options = {}): Promise<Engine> {
   const mixtures = { default: `${NANO}/mixtures/default`, arrow: "test/fixtures/mixtures/nano-arrow" };
   return Engine.load(nodeHost(), { model: NANO, mixtures, ...options });
 }
 
 before(async () => {
-  engine = await open();
+  engine = await open({ prefixCache: false });
   alone = [];
   for (const request of REQUESTS) alone.push(await ids(engine, request));
 });
@@ -61,6 +64,34 @@ test("32 requests of all modes in one batch give the tokens each gives alone", a
   assert.deepEqual(together, alone);
   const stats = engine.stats();
   assert.equal(stats.running + stats.waiting, 0);
+});
+
+test("what is found in the prefix cache changes no token: not for those that begin alike, nor when they go on", async () => {
+  const caching = await open();
+  for (const round of ["first", "again"]) {
+    const together = await Promise.all(REQUESTS.map((request) => ids(caching, request)));
+    assert.deepEqual(together, alone, round);
+  }
+  // Conversations that go on: every prompt with what was generated, and more.
+  const begun = ROUTINGS.map((routing, r) => ({
+    ids: caching.tokenizer.encode(PROMPTS[r % PROMPTS.length]!),
+    ...routing,
+  }));
+  const answers = await Promise.all(
+    begun.map((request) => ids(caching, { ...request, maxTokens: 40, ignoreEos: true })),
+  );
+  const longer = begun.map((request, i) => ({
+    ...request,
+    ids: [...request.ids, ...answers[i]!, 10, 20],
+    maxTokens: 12,
+  }));
+  const before = caching.counters.promptTokens;
+  const found = await Promise.all(longer.map((request) => ids(caching, request)));
+  const read = caching.counters.promptTokens - before;
+  await caching.close();
+  assert.deepEqual(found, await Promise.all(longer.map((request) => ids(engine, request))));
+  const all = longer.reduce((sum, request) => sum + request.ids.length, 0);
+  assert.ok(read < 20 * longer.length, `of ${all} tokens of the prompts ${read} were computed again`);
 });
 
 test("with too few pages for all, requests are preempted and computed again, and give the same tokens", async () => {

@@ -80,7 +80,10 @@ class Harness {
       id,
       prompt: Array.from({ length: prompt }, (_, position) => nextToken(id, position)),
       maxTokens,
-      routePlan: { kind: "none" },
+      routePlan:
+        adapters.length === 0
+          ? { kind: "none" }
+          : { kind: "fixed", entries: residencyKeys.map(({ key }) => ({ key, weight: 1 })) },
       residencyKeys,
       promptLogprobs,
       request: undefined,
@@ -186,8 +189,17 @@ class Harness {
     assert.equal(this.scheduler.running, running.length);
     assert.ok(running.length <= this.options.maxSequences);
     const residents = this.residency.residents();
+    for (const [i, sequence] of running.entries()) {
+      for (const other of running.slice(i + 1)) {
+        const shared = sequence.pages.filter((page) => other.pages.includes(page));
+        const end = shared.length * PAGE_TOKENS;
+        assert.deepEqual(shared, other.pages.slice(0, shared.length), "only beginnings are shared");
+        assert.deepEqual(sequence.tokens.slice(0, end), other.tokens.slice(0, end), "and only equal ones");
+        assert.deepEqual(shared.length === 0 || sequence.routePlan, shared.length === 0 || other.routePlan);
+      }
+    }
     const owned = [
-      ...running.flatMap(({ pages }) => pages),
+      ...new Set(running.flatMap(({ pages }) => pages)),
       ...residents.flatMap(({ firstPage, pages }) => Array.from({ length: pages }, (_, i) => firstPage + i)),
     ];
     assert.equal(new Set(owned).size, owned.length, "no page has two owners");

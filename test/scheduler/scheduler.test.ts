@@ -6,7 +6,7 @@ import { Residency, type ResidentNeed } from "../../engine/memory/residency.ts";
 import type { SchedulerOptions } from "../../engine/scheduler/options.ts";
 import { Scheduler } from "../../engine/scheduler/scheduler.ts";
 import { NO_ROW, Sequence } from "../../engine/scheduler/sequence.ts";
-import type { StepPlan } from "../../engine/scheduler/step.ts";
+import type { RoutePlan, StepPlan } from "../../engine/scheduler/step.ts";
 
 const OPTIONS: SchedulerOptions = {
   maxSequences: 4,
@@ -30,9 +30,10 @@ function sequence(
   needs: ResidentNeed[] = [],
   promptLogprobs = false,
 ): Sequence {
+  const first = 1000 * created;
   return new Sequence({
     id: `r${created++}`,
-    prompt: Array.from({ length: promptLength }, (_, i) => i),
+    prompt: Array.from({ length: promptLength }, (_, i) => first + i),
     maxTokens,
     routePlan: { kind: "none" },
     residencyKeys: needs,
@@ -101,7 +102,7 @@ test("running ahead: the next step can be planned on a token only the device kno
   scheduler.advance(scheduler.schedule());
   scheduler.deliver(a, 12);
   scheduler.deliver(a, 13);
-  assert.deepEqual(a.tokens, [0, 1, 2, 3, 11, 12, 13]);
+  assert.deepEqual(a.tokens.slice(4), [11, 12, 13]);
   assert.throws(() => scheduler.deliver(a, 14), code("internal"));
 });
 
@@ -162,8 +163,7 @@ test("short of pages, idle adapters go first, then the newest running sequence, 
   assert.deepEqual([scheduler.preemptions, old.computed, young.state, young.tokens.length], [1, 49, "waiting", 49]);
   assert.deepEqual(shares(step(scheduler)), [[old.id, 49, 1, true]], "two pages are free, young needs four");
   scheduler.finish(old);
-  assert.deepEqual(shares(step(scheduler)), [[young.id, 0, 32, false]]);
-  assert.deepEqual(shares(step(scheduler)), [[young.id, 32, 17, true]]);
+  assert.deepEqual(shares(step(scheduler)), [[young.id, 32, 17, true]], "but for the page old took, it finds its own");
 });
 
 test("a sequence with a token the host has not seen is not preempted: the older one waits until it was seen", () => {
@@ -189,7 +189,7 @@ test("a sequence with a token the host has not seen is not preempted: the older 
   scheduler.deliver(young, 7);
   assert.equal(scheduler.preemptions, 0);
   assert.deepEqual(submit(), [[old.id, 4]]);
-  assert.deepEqual([scheduler.preemptions, young.state, young.tokens], [1, "waiting", [0, 7, 7, 7, 7]]);
+  assert.deepEqual([scheduler.preemptions, young.state, young.tokens.slice(1)], [1, "waiting", [7, 7, 7, 7]]);
 });
 
 test("an older prefill short of pages does not take those of a decode that is in the step already", () => {
@@ -321,4 +321,83 @@ test("wrong use and impossible options are named", () => {
   assert.throws(() => setUp(4, { maxLogitRows: 3 }), code("bad_arguments"));
   assert.throws(() => setUp(4, { prefillChunk: 0 }), code("bad_arguments"));
   assert.throws(() => setUp(4, { runAhead: -1 }), code("bad_arguments"));
+});
+
+/** A sequence of given tokens that ends with its first. */
+function asked(prompt: number[], more: Partial<ConstructorParameters<typeof Sequence>[0]> = {}): Sequence {
+  const facts = { maxTokens: 1, routePlan: { kind: "none" } as const, residencyKeys: [], promptLogprobs: false };
+  return new Sequence({ id: `r${created++}`, prompt, ...facts, request: undefined, ...more });
+}
+
+/** Runs one alone; where its computing began. */
+function beginning(scheduler: Scheduler, one: Sequence): number {
+  scheduler.add(one);
+  const start = step(scheduler).slices[0].start;
+  while (one.tokens.length === one.promptLength) step(scheduler);
+  scheduler.finish(one);
+  return start;
+}
+
+test("what was computed is found again: whole pages, under the same route, but for the last token", () => {
+  const { scheduler, pool } = setUp(20);
+  const prompt = Array.from({ length: 40 }, (_, i) => i);
+  assert.equal(beginning(scheduler, asked(prompt)), 0);
+  assert.equal(beginning(scheduler, asked(prompt)), 32);
+  assert.equal(beginning(scheduler, asked(prompt.slice(0, 32))), 16, "the last token must be computed");
+  assert.equal(beginning(scheduler, asked([...prompt.slice(0, 31), 99, 100])), 16);
+  assert.equal(beginning(scheduler, asked([99, ...prompt.slice(1)])), 0);
+  const routePlan: RoutePlan = { kind: "fixed", entries: [{ key: "a", weight: 1 }] };
+  assert.equal(beginning(scheduler, asked(prompt, { routePlan })), 0);
+  assert.equal(beginning(scheduler, asked(prompt, { promptLogprobs: true })), 0, "logits of the prompt are wanted");
+  assert.equal(pool.free, 20, "all pages are free all the same");
+});
+
+test("a conversation goes on where it stopped, with what was generated", () => {
+  const { scheduler } = setUp(20);
+  const first = asked([1, 2, 3], { maxTokens: 40 });
+  scheduler.add(first);
+  while (first.tokens.length < 43) step(scheduler);
+  scheduler.finish(first);
+  assert.equal(beginning(scheduler, asked([...first.tokens, 8, 9])), 32, "42 tokens were computed");
+});
+
+test("sequences that run share the pages of their beginning, and keep them while one of them lives", () => {
+  const { scheduler, pool } = setUp(20);
+  const prompt = Array.from({ length: 33 }, (_, i) => i);
+  const [one, two] = [asked(prompt, { maxTokens: 9 }), asked(prompt, { maxTokens: 9 })];
+  scheduler.add(one);
+  step(scheduler);
+  step(scheduler);
+  scheduler.add(two);
+  step(scheduler);
+  assert.deepEqual(two.pages.slice(0, 2), one.pages.slice(0, 2));
+  assert.notEqual(two.pages[2], one.pages[2]);
+  assert.equal(pool.free, 16);
+  scheduler.finish(one);
+  assert.equal(pool.free, 17);
+  scheduler.finish(two);
+  assert.equal(pool.free, 20);
+});
+
+test("the beginning longest unused gives way first, and to an adapter at once", () => {
+  const { scheduler } = setUp(6);
+  const prompt = (salt: number) => Array.from({ length: 32 }, (_, i) => 100 * salt + i);
+  for (const salt of [1, 2, 1, 3]) beginning(scheduler, asked([...prompt(salt), 0])); // three pages each
+  assert.deepEqual(
+    [1, 3].map((salt) => beginning(scheduler, asked([...prompt(salt), 0]))),
+    [32, 32],
+  );
+  assert.equal(beginning(scheduler, asked([...prompt(2), 0])), 16, "the third took its second page");
+  const needs = [{ key: "large", pages: 5 }];
+  assert.equal(beginning(scheduler, asked([5], { residencyKeys: needs })), 0);
+  assert.equal(beginning(scheduler, asked([...prompt(2), 0])), 0);
+});
+
+test("without a prefix cache nothing is found", () => {
+  const { scheduler } = setUp(20, { prefixCache: false });
+  const prompt = Array.from({ length: 40 }, (_, i) => i);
+  assert.deepEqual(
+    [1, 2].map(() => beginning(scheduler, asked(prompt))),
+    [0, 0],
+  );
 });

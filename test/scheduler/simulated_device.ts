@@ -8,9 +8,18 @@ import type { StepPlan } from "../../engine/scheduler/step.ts";
 
 export type Sampled = [sequence: Sequence, id: number];
 
+/** Requests of one kind begin with the same tokens; each goes its own way from here on. */
+const ALIKE = 6;
+
 /** The token that follows `length` tokens of a request, whatever happened to it on the way. */
 export function nextToken(id: string, length: number): number {
-  return (Number.parseInt(id.replace(/\D/g, ""), 10) * 7919 + length * 31) % 1000;
+  const number = Number.parseInt(id.replace(/\D/g, ""), 10);
+  return ((length < ALIKE ? number % 3 : number) * 7919 + length * 31) % 1000;
+}
+
+/** What a cell of KV holds once computed: the same for whoever computes it. */
+function cellOf({ routePlan }: Sequence, position: number, token: number): string {
+  return `${JSON.stringify(routePlan)}:${position}:${token}`;
 }
 
 export class SimulatedDevice {
@@ -40,22 +49,22 @@ export class SimulatedDevice {
         const first = this.#residency.firstPage(key)!;
         for (let i = 0; i < pages; i++) assert.equal(this.#pages.get(first + i)?.[0], `weights of ${key}`);
       }
-      const state = start === 0 ? { id, next: 0, sampled: -1 } : this.#rows.get(row)!;
+      const fresh = { id, next: sequence.adopted, sampled: -1 };
+      const state = start === sequence.adopted ? fresh : this.#rows.get(row)!;
       assert.deepEqual([state.id, state.next], [id, start], "the row is this sequence's and goes on where it was");
       this.#rows.set(row, state);
       const token = (position: number) => (position < tokens.length ? tokens[position] : state.sampled);
       for (let position = start; position < start + count; position++) {
         const page = sequence.pages[Math.floor(position / this.#pageTokens)];
         const cells = this.#pages.get(page) ?? [];
-        cells[position % this.#pageTokens] = `${id}:${position}:${token(position)}`;
+        cells[position % this.#pageTokens] = cellOf(sequence, position, token(position));
         this.#pages.set(page, cells);
       }
       state.next = start + count;
       for (let position = 0; position < state.next; position++) {
         const page = sequence.pages[Math.floor(position / this.#pageTokens)];
         const cell = this.#pages.get(page)?.[position % this.#pageTokens];
-        if (position < tokens.length) assert.equal(cell, `${id}:${position}:${tokens[position]}`);
-        else assert.equal(cell, `${id}:${position}:${nextToken(id, position)}`);
+        assert.equal(cell, cellOf(sequence, position, tokens[position] ?? nextToken(id, position)));
       }
       if (!samples) continue;
       assert.equal(state.next, sequence.length, "a token is sampled from the last one only");

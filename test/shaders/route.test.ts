@@ -219,6 +219,29 @@ test("belief and gates equal the oracle, in one pass and in chunks of any size",
   buffers.destroy();
 });
 
+test("a belief goes on from a full page, whoever filled it", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  const bench = new RouterBench(gpu, buffers);
+  const route = { router: given(3, soft(2, 0.7)) };
+  const values = randomFloats(40 * 4, 8);
+  const z = Array.from({ length: 40 }, (_, t) => Array.from(values.subarray(4 * t, 4 * t + 4), (value) => 3 * value));
+  const stepOf = (rows: number[][], sequence: Omit<CaseSequence, "route" | "ids">) =>
+    bench.step(
+      [{ route, ids: rows.map(() => 1), ...sequence }],
+      new Float32Array(rows.length * HIDDEN),
+      hiddenOf(rows),
+    );
+  const whole = await stepOf(z, { row: 3, start: 0 });
+  for (const [row, start] of [
+    [5, 16],
+    [6, 32],
+  ]) {
+    const { lists } = await stepOf(z.slice(start), { row, start, pagesOf: 3 });
+    assert.deepEqual(lists, whole.lists.slice(start), `from ${start} on`);
+  }
+  buffers.destroy();
+});
+
 test("a belief comes back from where f32 cannot hold it", async () => {
   const { gpu, buffers } = await openTestGpu();
   const bench = new RouterBench(gpu, buffers);

@@ -15,9 +15,10 @@ import { writeStep } from "./linear_case.ts";
 import { Output } from "./outputs.ts";
 
 /** Room in the device's arrays; no mixture of the tests fills it. */
-export const CAPACITY = { entries: 4, experts: 8, gateWidth: 28 };
+export const CAPACITY = { sequences: 9, entries: 4, experts: 8, gateWidth: 28 };
 export const HIDDEN = 36;
-const ROWS = 9;
+/** Pages of a sequence of the tests: of row r, those from r · PAGES on. */
+const PAGES = 8;
 
 /** A mixture's experts: adapters of one layer each, or the base. */
 export interface PlacedMixture {
@@ -51,8 +52,10 @@ export type CaseRoute = { router: PlacedMixture } | { fixed: { address: number; 
 
 export interface CaseSequence {
   route: CaseRoute;
-  /** Row of its device state, below ROWS. */
+  /** Row of its device state, below CAPACITY.sequences. */
   row: number;
+  /** Row whose pages it goes on from. Default: its own. */
+  pagesOf?: number;
   /** Position of its first token in this step. */
   start: number;
   ids: readonly number[];
@@ -73,7 +76,10 @@ export class RouterBench {
   constructor(gpu: Gpu, buffers: Buffers) {
     this.#gpu = gpu;
     this.#buffers = buffers;
-    this.belief = buffers.from("belief", new Float32Array(ROWS * CAPACITY.experts).fill(Number.NaN));
+    this.belief = buffers.from(
+      "belief",
+      new Float32Array(CAPACITY.sequences * (1 + PAGES) * CAPACITY.experts).fill(Number.NaN),
+    );
   }
 
   /**
@@ -92,7 +98,8 @@ export class RouterBench {
     const fixed = new Uint32Array(4 * entries * sequences.length).fill(77);
     const ids: number[] = [];
     for (const [s, sequence] of sequences.entries()) {
-      structs.push(ids.length, sequence.ids.length, sequence.start, 0, sequence.row, addresses[s], s * entries, 0);
+      const blocks = PAGES * (sequence.pagesOf ?? sequence.row);
+      structs.push(ids.length, sequence.ids.length, sequence.start, blocks, sequence.row, addresses[s], s * entries, 0);
       for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
       ids.push(...sequence.ids);
       if ("fixed" in sequence.route) writeList(fixed, 4 * s * entries, sequence.route.fixed);
@@ -119,6 +126,10 @@ export class RouterBench {
       evidence: evidence.view,
       belief: this.belief,
       table: table.view,
+      blocks: this.#buffers.from(
+        "blocks",
+        Uint32Array.from({ length: CAPACITY.sequences * PAGES }, (_, i) => i),
+      ),
     };
     const shape = { tokens: count, sequences: sequences.length, rows: 0, entries, maxRank4: 1, adapters: 1 };
     const tile = count === 1 ? 1 : 4;

@@ -147,7 +147,7 @@ export class FrozenModel {
 }
 
 /** What a step's scratch is sized by: as many tokens as its texts have, or as the kernels take. */
-function sizes(gpu: Gpu, options: FrozenOptions, blocks: number): Capacity {
+function sizes(gpu: Gpu, options: FrozenOptions, pages: number): Capacity {
   const { files, adapters, mixtures, length, texts, scored } = options;
   const entries = Math.max(options.stacked ?? 1, ...mixtures.map(({ router }) => routedEntries(router)));
   const rows = Math.floor(gpu.limits.maxStorageBufferBindingSize / (4 * files.config.vocabSize));
@@ -156,7 +156,8 @@ function sizes(gpu: Gpu, options: FrozenOptions, blocks: number): Capacity {
     tokens: Math.max(tokens, 64),
     sequences: texts,
     logitRows: scored ? tokens : 1,
-    blocks,
+    blocks: pages,
+    pages,
     entries,
     experts: Math.max(1, ...mixtures.map(({ experts }) => experts.length)),
     gateWidth: 4 * Math.ceil(Math.max(4, ...mixtures.map(gateWidth)) / 4),
