@@ -159,6 +159,8 @@ export interface Generation {
 export interface Usage {
   promptTokens: number;
   completionTokens: number;
+  /** Tokens of the prompt that were not computed but found in the prefix cache; absent where none were. */
+  cachedTokens?: number;
 }
 
 /** Seconds, by the engine's clock, from the moment the request was added. */

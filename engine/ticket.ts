@@ -49,6 +49,7 @@ export class Ticket {
   readonly #added = performance.now();
   #started: number | undefined;
   #firstToken: number | undefined;
+  #cached = 0;
   #generated = 0;
   #ended = false;
   #failure: MoloraError | undefined;
@@ -64,7 +65,9 @@ export class Ticket {
 
   /** Its first tokens are in a step now. */
   started(): void {
-    this.#started ??= performance.now();
+    if (this.#started !== undefined) return;
+    this.#started = performance.now();
+    this.#cached = this.sequence.adopted;
   }
 
   /** A prompt token was scored. */
@@ -108,7 +111,11 @@ export class Ticket {
       finishReason,
       ...(stopped === undefined ? {} : { stopped }),
       text: this.#rest(),
-      usage: { promptTokens: this.sequence.promptLength, completionTokens: this.#generated },
+      usage: {
+        promptTokens: this.sequence.promptLength,
+        completionTokens: this.#generated,
+        ...(this.#cached === 0 ? {} : { cachedTokens: this.#cached }),
+      },
       timings: { queued: since(this.#started), firstToken: since(this.#firstToken), total: since(now) },
       generations: this.accepted.generations,
       ...this.#calls(),

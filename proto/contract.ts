@@ -131,7 +131,11 @@ const generation = object<Generation>("Generation", {
   name: need(2, string()),
   hash: need(3, string()),
 });
-const usage = object<Usage>("Usage", { promptTokens: need(1, uint32()), completionTokens: need(2, uint32()) });
+const usage = object<Usage>("Usage", {
+  promptTokens: need(1, uint32()),
+  completionTokens: need(2, uint32()),
+  cachedTokens: may(3, uint32()),
+});
 const timings = object<Timings>("Timings", {
   queued: need(1, double()),
   firstToken: need(2, double()),

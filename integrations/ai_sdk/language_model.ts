@@ -157,9 +157,10 @@ function finishReason(done: DoneEvent): LanguageModelV4FinishReason {
   return { unified: raw === "cancelled" ? "other" : raw, raw };
 }
 
-function usage({ usage: { promptTokens, completionTokens } }: DoneEvent): LanguageModelV4Usage {
+function usage({ usage: { promptTokens, completionTokens, cachedTokens = 0 } }: DoneEvent): LanguageModelV4Usage {
+  const noCache = promptTokens - cachedTokens;
   return {
-    inputTokens: { total: promptTokens, noCache: promptTokens, cacheRead: 0, cacheWrite: 0 },
+    inputTokens: { total: promptTokens, noCache, cacheRead: cachedTokens, cacheWrite: 0 },
     outputTokens: { total: completionTokens, text: completionTokens, reasoning: 0 },
   };
 }

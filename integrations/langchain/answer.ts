@@ -23,6 +23,7 @@ export function doneChunk(done: DoneEvent): AIMessageChunk {
       input_tokens: usage.promptTokens,
       output_tokens: usage.completionTokens,
       total_tokens: usage.promptTokens + usage.completionTokens,
+      input_token_details: { cache_read: usage.cachedTokens ?? 0 },
     },
     response_metadata: {
       finish_reason: toolCalls.length > 0 ? "tool_calls" : done.finishReason,

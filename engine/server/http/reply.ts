@@ -1,7 +1,7 @@
 // What chat and text completions answer alike: their envelope, usage, finish reasons and molora's own field.
 // It knows nothing of choices.
 
-import type { DoneEvent, Generation, Timings, TokenEvent, TokenTrace } from "../../api.ts";
+import type { DoneEvent, Generation, Timings, TokenEvent, TokenTrace, Usage } from "../../api.ts";
 
 export interface Envelope {
   id: string;
@@ -19,13 +19,23 @@ export interface UsageReply {
   prompt_tokens: number;
   completion_tokens: number;
   total_tokens: number;
+  prompt_tokens_details: { cached_tokens: number };
 }
 
 /** Of several sequences: a prompt shared by `n` of them counts once, as OpenAI bills it. */
 export function usageOf(done: readonly DoneEvent[], n: number): UsageReply {
-  const prompt_tokens = done.filter((_, i) => i % n === 0).reduce((sum, { usage }) => sum + usage.promptTokens, 0);
-  const completion_tokens = done.reduce((sum, { usage }) => sum + usage.completionTokens, 0);
-  return { prompt_tokens, completion_tokens, total_tokens: prompt_tokens + completion_tokens };
+  const total = (of: readonly DoneEvent[], count: (usage: Usage) => number) =>
+    of.reduce((sum, { usage }) => sum + count(usage), 0);
+  const prompts = done.filter((_, i) => i % n === 0);
+  const prompt_tokens = total(prompts, (usage) => usage.promptTokens);
+  const completion_tokens = total(done, (usage) => usage.completionTokens);
+  const cached_tokens = total(prompts, (usage) => usage.cachedTokens ?? 0);
+  return {
+    prompt_tokens,
+    completion_tokens,
+    total_tokens: prompt_tokens + completion_tokens,
+    prompt_tokens_details: { cached_tokens },
+  };
 }
 
 export function finishReason(done: DoneEvent): "stop" | "length" | "tool_calls" {
