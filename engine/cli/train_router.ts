@@ -183,7 +183,7 @@ async function train(
       state.tokens += report.tokens;
       state.curve.steps.push({ step, tokens: state.tokens, loss: report.loss, agreement: report.agreement });
       if (fit !== undefined) state.curve.valid.push({ step, loss: fit.loss, agreement: fit.agreement });
-      bar.update(step - from, run.steps - from, remark(report, state.tokens));
+      bar.update(step - from, run.steps - from, remark(report, state));
       if (step % flags.checkpointEvery === 0) await save();
     }
     if (state.step < run.steps) {
@@ -200,8 +200,11 @@ async function train(
   }
 }
 
-function remark({ loss, agreement }: { loss: number; agreement: number }, tokens: number): string {
-  return `loss ${loss.toFixed(3)}, agreement ${agreement.toFixed(3)}, ${tokens} tokens`;
+/** Of the last step, and of the held-out texts when they were last looked at. */
+function remark({ loss, agreement }: { loss: number; agreement: number }, { tokens, curve }: RunState): string {
+  const valid = curve.valid.at(-1);
+  const held = valid === undefined ? "" : `; held out ${valid.loss.toFixed(3)}, ${valid.agreement?.toFixed(3)}`;
+  return `loss ${loss.toFixed(3)}, agreement ${agreement.toFixed(3)}${held}; ${tokens} tokens`;
 }
 
 /** Flags that a run which goes on may change: where it lies, how often it is looked at, what is said of it. */
