@@ -1,24 +1,18 @@
 // The package as its users get it: packed, installed into an empty project, embedded, run by npx, and type-checked.
-// Needs npm's registry or its cache for the dependencies; skips loudly without either.
+// Installing needs npm's registry or its cache for the dependencies; skips loudly without either.
 
 import assert from "node:assert/strict";
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { after, test } from "node:test";
+import { after, before, test } from "node:test";
 
-const project = mkdtempSync(join(tmpdir(), "molora-project-"));
-after(() => rmSync(project, { recursive: true, force: true }));
-
-function run(cwd: string, command: string, ...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(command, args, { cwd, encoding: "utf8", timeout: 300_000, maxBuffer: 2 ** 26 });
-}
-
-function succeed(cwd: string, command: string, ...args: string[]): string {
-  const { status, stdout, stderr } = run(cwd, command, ...args);
-  assert.equal(status, 0, `${command} ${args.join(" ")}: ${stderr}`);
-  return stdout;
+interface Ran {
+  /** 0: done; null: killed. */
+  code: number | null;
+  stdout: string;
+  stderr: string;
 }
 
 interface Packed {
@@ -26,10 +20,22 @@ interface Packed {
   files: { path: string }[];
 }
 
-test("the tarball holds what is needed to run, and installs, embeds, runs and type-checks", async (t) => {
-  const [packed]: Packed[] = JSON.parse(
-    succeed(".", "npm", "pack", "--ignore-scripts", "--json", "--pack-destination", project),
-  );
+/** No fault of the package's: npm's words for a registry that cannot be reached. */
+const UNREACHABLE = /ENOTFOUND|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ERR_SOCKET_TIMEOUT|EAI_AGAIN|ENOTCACHED/;
+
+const MINUTE = 60_000;
+
+let project: string;
+let packed: Packed;
+
+before(async () => {
+  project = await mkdtemp(join(tmpdir(), "molora-project-"));
+  const flags = ["--ignore-scripts", "--json", "--pack-destination", project];
+  [packed] = JSON.parse(await succeed(".", "npm", "pack", ...flags)) as [Packed];
+});
+after(() => rm(project, { recursive: true, force: true }));
+
+test("the tarball holds what is needed to run, and nothing that only tests need", () => {
   const paths = packed.files.map(({ path }) => path);
   const needed = [
     "bin/molora.mjs",
@@ -40,29 +46,57 @@ test("the tarball holds what is needed to run, and installs, embeds, runs and ty
   ];
   for (const path of needed) assert.ok(paths.includes(path), `${path} is packed`);
   const unwanted = paths.filter((path) => /^(test|dist\/test|perf|dist\/perf)\/|\.map$|\.tgz$/.test(path));
-  assert.deepStrictEqual(unwanted, []);
+  assert.deepEqual(unwanted, []);
+});
 
-  writeFileSync(join(project, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
-  const installed = run(project, "npm", "install", "--prefer-offline", "--no-audit", join(project, packed.filename));
-  if (installed.status !== 0) {
-    // No network is no fault of the package; anything else is.
-    assert.match(installed.stderr, /ENOTFOUND|ECONNREFUSED|ETIMEDOUT|EAI_AGAIN|ENOTCACHED|network/i, installed.stderr);
-    return t.skip("npm reaches no registry and has no cache of the dependencies");
+test("installed into an empty project, it embeds, runs and type-checks", { timeout: 15 * MINUTE }, async (t) => {
+  await writeFile(join(project, "package.json"), JSON.stringify({ name: "project", private: true, type: "module" }));
+  // npm asks an unreachable registry for one dependency after another: at its own patience that takes many minutes
+  const patience = ["--fetch-retries", "1", "--fetch-retry-mintimeout", "1000", "--fetch-timeout", String(MINUTE)];
+  const tarball = join(project, packed.filename);
+  const installed = await run(project, "npm", "install", "--prefer-offline", "--no-audit", ...patience, tarball);
+  if (installed.code !== 0) {
+    assert.match(installed.stderr, UNREACHABLE, installed.stderr);
+    return t.skip("npm reaches no registry and has no cache of the dependencies: the package was not installed");
   }
 
-  copyFileSync(resolve("examples/embed.mjs"), join(project, "embed.mjs"));
-  assert.match(succeed(project, "node", "embed.mjs"), /\n24 tokens, length\n$/);
+  await writeFile(join(project, "embed.mjs"), await readmeExample(`from "molora"`));
+  assert.match(await succeed(project, "node", "embed.mjs"), /symptoms/);
 
   const generate = ["molora", "generate", "--prompt", "Hello", "--max-tokens", "4", "--json"];
-  const answer = JSON.parse(succeed(project, "npx", "--no-install", ...generate));
+  const answer = JSON.parse(await succeed(project, "npx", "--no-install", ...generate));
   assert.equal(answer.ids.length, 4);
 
-  writeFileSync(join(project, "typed.ts"), TYPED);
+  await writeFile(join(project, "typed.ts"), TYPED);
   const tsc = resolve("node_modules/typescript/bin/tsc");
   const flags = ["--noEmit", "--strict", "--module", "nodenext", "--target", "es2023", "--skipLibCheck"];
   const lib = ["--lib", "es2023,dom,dom.asynciterable"];
-  assert.equal(succeed(project, "node", tsc, ...flags, ...lib, "typed.ts"), "");
+  assert.equal(await succeed(project, "node", tsc, ...flags, ...lib, "typed.ts"), "");
 });
+
+/** The README's JavaScript block that has `mark`. */
+async function readmeExample(mark: string): Promise<string> {
+  const blocks = (await readFile("README.md", "utf8")).matchAll(/^```js\n(.*?)^```$/gms);
+  const example = [...blocks].find(([, code]) => code.includes(mark));
+  assert.ok(example, `an example in README.md has ${mark}`);
+  return example[1];
+}
+
+function run(cwd: string, command: string, ...args: string[]): Promise<Ran> {
+  return new Promise((done) => {
+    const options = { cwd, timeout: 5 * MINUTE, maxBuffer: 2 ** 26 };
+    const child = execFile(command, args, options, (_, stdout, stderr) => {
+      done({ code: child.exitCode, stdout, stderr });
+    });
+    child.stdin!.end();
+  });
+}
+
+async function succeed(cwd: string, command: string, ...args: string[]): Promise<string> {
+  const { code, stdout, stderr } = await run(cwd, command, ...args);
+  assert.equal(code, 0, `${command} ${args.join(" ")}: ${stdout}${stderr}`);
+  return stdout;
+}
 
 const TYPED = `
 import { Engine, MoloraError, type GenerationEvent } from "molora";
