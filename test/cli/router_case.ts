@@ -17,11 +17,17 @@ export interface RouterCase {
   folder: string;
   /** --data of three files: "plus", "query" and "base". */
   data: string[];
-  /** The same as --valid. */
+  /** --valid of three more: other rows of the same kinds. */
   valid: string[];
   /** Writes twenty rows; returns the file's path. */
   rows(name: string, row: (n: number) => object): Promise<string>;
 }
+
+const ROWS: Record<string, (n: number) => object> = {
+  plus: (n) => ({ prompt: `add ${n}`, completion: `${n} + ${n} = ${2 * n}` }),
+  query: (n) => ({ prompt: `find ${n}`, completion: `SELECT a FROM b WHERE c = ${n};` }),
+  base: (n) => ({ text: `It was evening, and the ${n} birds had gone to sleep.` }),
+};
 
 /** Filled in before the file's first test, removed after its last. */
 export function routerCase(): RouterCase {
@@ -37,13 +43,10 @@ export function routerCase(): RouterCase {
   };
   before(async () => {
     made.folder = await mkdtemp(join(tmpdir(), "molora-router-"));
-    const plus = await made.rows("plus", (n) => ({ prompt: `add ${n}`, completion: `${n} + ${n} = ${2 * n}` }));
-    const sql = (n: number) => ({ prompt: `find ${n}`, completion: `SELECT a FROM b WHERE c = ${n};` });
-    const query = await made.rows("query", sql);
-    const base = await made.rows("base", (n) => ({ text: `It was evening, and the ${n} birds had gone to sleep.` }));
-    const files = [`plus=${plus}`, `query=${query}`, `base=${base}`];
-    made.data = files.flatMap((file) => ["--data", file]);
-    made.valid = files.flatMap((file) => ["--valid", file]);
+    for (const [domain, row] of Object.entries(ROWS)) {
+      made.data.push("--data", `${domain}=${await made.rows(domain, row)}`);
+      made.valid.push("--valid", `${domain}=${await made.rows(`${domain}.valid`, (n) => row(n + 100))}`);
+    }
   });
   after(() => rm(made.folder, { recursive: true }));
   return made;
