@@ -24,7 +24,7 @@ const PROBES = fileURLToPath(new URL("../../../test/server/page_probes.mjs", imp
 /** A headless browser with an empty profile, closed when the test ends; skips the test where there is none. */
 export async function openBrowser(t: TestContext): Promise<Browser | undefined> {
   if (!existsSync(EXECUTABLE)) {
-    t.skip(`no browser at ${EXECUTABLE}: install chromium, or name one in CHROME_PATH`);
+    t.skip(`no browser at ${EXECUTABLE}: install one (Debian: apt-get install chromium) or name it in CHROME_PATH`);
     return undefined;
   }
   const browser = await chromium.launch({ executablePath: EXECUTABLE, headless: true, args: FLAGS });

@@ -52,6 +52,16 @@ globalThis.probes = {
     return document.documentElement.scrollWidth - document.documentElement.clientWidth;
   },
 
+  /** The widths an element takes, frame by frame, each once, until something is at the selector. */
+  async widthsUntil(element, selector) {
+    const widths = new Set();
+    while (document.querySelector(selector) === null) {
+      widths.add(element.clientWidth);
+      await new Promise(requestAnimationFrame);
+    }
+    return [...widths];
+  },
+
   /** Distinct colours of a canvas's opaque pixels. */
   canvasColors(canvas) {
     const { width, height } = canvas;

@@ -49,7 +49,7 @@ export class Details {
   /**
    * @param {Token} token
    * @param {DOMRect} anchor What it stands beside.
-   * @param {{ pinned: boolean, layer?: number, align?: "left" | "right", onClose: () => void }} options
+   * @param {{ pinned: boolean, layer?: number, align?: "left" | "right" | undefined, onClose: () => void }} options
    * `align`: to which end of the anchor, default left; `onClose` undoes the token's highlight.
    */
   show(token, anchor, { pinned, layer, align = "left", onClose }) {

@@ -17,6 +17,7 @@ const stop = find(document, "#stop", HTMLButtonElement);
 const turns = find(document, "#turns", HTMLElement);
 const unlock = find(document, "#unlock", HTMLFormElement);
 const key = find(document, "#key", HTMLInputElement);
+const keyRefused = find(document, "#key-refused", HTMLElement);
 const welcome = find(document, "#welcome", HTMLElement);
 
 const announcer = new Announcer(find(document, "#announcer", HTMLElement));
@@ -24,6 +25,7 @@ const experts = new Experts(find(document, "#legend", HTMLElement));
 const details = new Details(experts);
 const connection = new Connection((state) => {
   unlock.hidden = state !== "locked";
+  if (state === "locked") askForKey();
   if (state === "open") void learn();
   else report("closed", state === "locked" ? "Locked" : "No connection to the engine; trying again");
 });
@@ -36,6 +38,14 @@ for (const { settings } of lanes) settings.element.open = matchMedia("(min-width
 
 /** @type {AbortController | undefined} The turn that runs. */
 let running;
+
+/** For the first key, or for a better one than was given. */
+function askForKey() {
+  const refused = key.value !== "";
+  keyRefused.textContent = refused ? "The server refused this key." : "";
+  key.ariaInvalid = String(refused);
+  key.select();
+}
 
 /** What the engine serves, into the pickers and the legend. */
 async function learn() {
@@ -126,6 +136,8 @@ prompt.addEventListener("keydown", (event) => {
 });
 unlock.addEventListener("submit", (event) => {
   event.preventDefault();
+  // Emptied, so that a second refusal is news to a screen reader
+  keyRefused.textContent = "";
   connection.unlock(key.value);
 });
 stop.addEventListener("click", () => running?.abort());
