@@ -6,8 +6,12 @@ import { find } from "./dom.js";
 /** @import { LayerChoice } from "../../../api.ts" */
 /** @import { Experts } from "./experts.js" */
 
-/** CSS pixels. Canvases end at 16384 device pixels in some browsers: long replies get narrower columns. */
+/**
+ * CSS pixels. Columns narrow so that a reply fits its card, as far as they can still be told apart; then it scrolls.
+ * Canvases end at 16384 device pixels in some browsers: the longest replies get narrower columns again.
+ */
 const CELL_WIDTH = 10;
+const LEGIBLE_WIDTH = 4;
 const WIDEST = 7_000;
 const TALLEST_CELL = 14;
 const SHORTEST_CELL = 5;
@@ -23,6 +27,10 @@ export class HeatMap {
   #depth;
   #layers = 0;
   #drawAgain = 0;
+  /** CSS pixels across that need no scrolling. */
+  #room = Number.POSITIVE_INFINITY;
+  /** @type {number | undefined} The token whose column is framed. */
+  #marked;
 
   /**
    * @param {HTMLElement} element The figure.
@@ -38,6 +46,11 @@ export class HeatMap {
     this.#canvas = find(element, "canvas", HTMLCanvasElement);
     this.#cursor = find(element, ".map-cursor", HTMLElement);
     this.#depth = find(element, ".map-axis span:last-child", HTMLElement);
+    new ResizeObserver(([{ contentRect }]) => {
+      if (contentRect.width === this.#room) return;
+      this.#room = contentRect.width;
+      this.draw();
+    }).observe(this.#scroll);
   }
 
   /**
@@ -79,11 +92,10 @@ export class HeatMap {
    * @param {number | undefined} token
    */
   mark(token) {
-    this.#cursor.hidden = token === undefined;
+    this.#marked = token;
+    this.#frameMarked();
     if (token === undefined) return;
     const left = token * this.#cellWidth;
-    this.#cursor.style.left = `${left}px`;
-    this.#cursor.style.width = `${this.#cellWidth}px`;
     const { scrollLeft, clientWidth } = this.#scroll;
     if (left < scrollLeft || left + this.#cellWidth > scrollLeft + clientWidth) {
       this.#scroll.scrollLeft = left - clientWidth / 2;
@@ -99,16 +111,25 @@ export class HeatMap {
   }
 
   get #cellWidth() {
-    return Math.max(1, Math.min(CELL_WIDTH, Math.floor(WIDEST / this.#traces.length)));
+    const tokens = this.#traces.length;
+    return Math.max(1, Math.min(CELL_WIDTH, Math.max(LEGIBLE_WIDTH, this.#room / tokens), WIDEST / tokens));
   }
 
   get #cellHeight() {
     return Math.max(SHORTEST_CELL, Math.min(TALLEST_CELL, Math.floor(HEIGHT / this.#layers)));
   }
 
+  #frameMarked() {
+    this.#cursor.hidden = this.#marked === undefined;
+    if (this.#marked === undefined) return;
+    this.#cursor.style.left = `${this.#marked * this.#cellWidth}px`;
+    this.#cursor.style.width = `${this.#cellWidth}px`;
+  }
+
   #paint() {
     this.#layers = Math.max(...this.#traces.map((trace) => trace.length));
-    const [width, height] = [this.#cellWidth * this.#traces.length, this.#cellHeight * this.#layers];
+    const [cellWidth, cellHeight] = [this.#cellWidth, this.#cellHeight];
+    const [width, height] = [cellWidth * this.#traces.length, cellHeight * this.#layers];
     this.element.hidden = false;
     this.#depth.textContent = String(this.#layers - 1);
     this.#sheet.style.width = `${width}px`;
@@ -124,18 +145,22 @@ export class HeatMap {
     for (const name of new Set(this.#traces.flat().flatMap(({ experts }) => experts))) {
       colors.set(name, this.#experts.color(name));
     }
-    const gap = this.#cellWidth > 4 ? 1 : 0;
+    const gap = cellWidth > LEGIBLE_WIDTH ? 1 : 0;
+    // Columns of a fraction of a pixel would blur at their edges
+    const edge = (/** @type {number} */ token) => Math.round(token * cellWidth * scale) / scale;
     this.#traces.forEach((trace, token) => {
+      const [left, right] = [edge(token), edge(token + 1) - gap];
       trace.forEach(({ experts, gates }, layer) => {
         const total = gates.reduce((sum, gate) => sum + Math.abs(gate), 0);
-        let top = layer * this.#cellHeight;
+        let top = layer * cellHeight;
         experts.forEach((name, i) => {
-          const part = ((this.#cellHeight - gap) * Math.abs(gates[i])) / total;
+          const part = ((cellHeight - gap) * Math.abs(gates[i])) / total;
           context.fillStyle = colors.get(name) ?? "";
-          context.fillRect(token * this.#cellWidth, top, this.#cellWidth - gap, part);
+          context.fillRect(left, top, right - left, part);
           top += part;
         });
       });
     });
+    this.#frameMarked();
   }
 }

@@ -36,6 +36,9 @@ find(document, "#settings", HTMLElement).append(...lanes.map(({ settings }) => s
 // A phone shows the conversation first
 for (const { settings } of lanes) settings.element.open = matchMedia("(min-width: 56rem)").matches;
 
+/** The embedded default under its name; who reads its answers should know. */
+const NANO = "nano: shows the routing, too small to make sense";
+
 /** @type {AbortController | undefined} The turn that runs. */
 let running;
 
@@ -55,7 +58,8 @@ async function learn() {
     experts.meet(catalogue.mixtures.flatMap((mixture) => mixture.experts));
     for (const { settings } of lanes) settings.offer(catalogue);
     // A path: its last part is the model's name
-    report("open", catalogue.model.split(/[\\/]/).at(-1) ?? catalogue.model);
+    const model = catalogue.model.split(/[\\/]/).at(-1) ?? catalogue.model;
+    report("open", model === "nano" ? NANO : model);
   } catch (thrown) {
     if (!(thrown instanceof EngineError)) throw thrown;
     report("closed", thrown.message);

@@ -10,6 +10,7 @@ import { find, stamp } from "./dom.js";
 export class Settings {
   #form;
   #summary;
+  #sampled;
   #weights;
   /** Whether a person has chosen experts: the first catalogue chooses for who has not. */
   #touched = false;
@@ -19,6 +20,7 @@ export class Settings {
     this.element = stamp("lane-template", HTMLDetailsElement);
     this.#form = find(this.element, "form", HTMLFormElement);
     this.#summary = find(this.element, ".summary", HTMLElement);
+    this.#sampled = find(this.element, ".sampled", HTMLElement);
     this.#weights = find(this.element, ".weights", HTMLFieldSetElement);
     find(this.element, ".badge", HTMLElement).textContent = lane;
     this.#form.ariaLabel = `Settings ${lane}`;
@@ -117,8 +119,8 @@ export class Settings {
       if (output) output.textContent = slider.valueAsNumber.toFixed(2);
     }
     const { label, fields } = this.#chosen();
-    const sampling = fields.temperature === 0 ? "greedy" : `temperature ${fields.temperature}`;
-    this.#summary.textContent = `${label}, ${sampling}`;
+    this.#summary.textContent = label;
+    this.#sampled.textContent = fields.temperature === 0 ? "greedy" : `temperature ${fields.temperature}`;
   }
 
   /** @param {readonly string[]} names */
