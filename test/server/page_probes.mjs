@@ -52,6 +52,13 @@ globalThis.probes = {
     return document.documentElement.scrollWidth - document.documentElement.clientWidth;
   },
 
+  /** Whether nothing lies over an element's corners, and none is off the screen. */
+  isInSight(element) {
+    const { left, right, top, bottom } = element.getBoundingClientRect();
+    const corners = [left + 1, right - 1].flatMap((x) => [top + 1, bottom - 1].map((y) => [x, y]));
+    return corners.every(([x, y]) => element.contains(document.elementFromPoint(x, y)));
+  },
+
   /** The widths an element takes, frame by frame, each once, until something is at the selector. */
   async widthsUntil(element, selector) {
     const widths = new Set();

@@ -20,10 +20,12 @@ const DESKTOP = { viewport: { width: 1280, height: 860 } };
 const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 const SQL = "Write a SQL query: how many players are older than 30?";
+const APPLES = "Tom has 12 apples and buys 5 more. How many does he have now?";
 const HEALTH = "What are the symptoms of asthma? Then write a SQL query for the patients older than 30.";
 
 /** Of page_probes.mjs, inside the page. */
 declare const probes: {
+  isInSight(element: unknown): boolean;
   canvasColors(canvas: unknown): string[];
   widthsUntil(element: unknown, selector: string): Promise<number[]>;
 };
@@ -65,11 +67,15 @@ const shown = (page: Page) => page.getByRole("region", { name: /^Token/ });
 const frame = (page: Page) => page.evaluate("new Promise(requestAnimationFrame)");
 /** A function, not a string: Playwright evaluates a string but does not call the function it may stand for. */
 const colors = (map: Locator) => map.evaluate((canvas) => probes.canvasColors(canvas));
+const isInSight = (one: Locator) => one.evaluate((element) => probes.isInSight(element));
 const hues = (one: Locator) =>
   one.locator(".text .token").evaluateAll((all) => [...new Set(all.map((span) => span.dataset.hue))]);
 
 /** The settings of a lane. B's are there from the start, hidden until there is something to compare. */
 const lane = (page: Page, name: "A" | "B") => page.locator(`form[aria-label="Settings ${name}"]`);
+/** Of a reply's tokens, those of that hue. */
+const share = async (one: Locator, hue: string) =>
+  (await one.locator(`.text .token[data-hue="${hue}"]`).count()) / (await one.locator(".text .token").count());
 
 /** What holds in every state of the page. */
 async function checkAccess(page: Page): Promise<void> {
@@ -155,6 +161,37 @@ test("type, stream, see the experts, open a token by keyboard and by mouse", asy
   assert.deepEqual(troubles, []);
 });
 
+test("a conversation across domains: each turn in its expert's colour, and the next knows the last", async (t) => {
+  const visited = await visit(t, { viewport: { width: 1280, height: 1012 }, colorScheme: "light" });
+  if (visited === undefined) return;
+  const { page, troubles } = visited;
+  assert.match((await page.locator("#status").textContent()) ?? "", /^nano: .*too small to make sense/);
+  await lane(page, "A").getByLabel("Seed").fill("6");
+  await lane(page, "A").getByLabel("Max tokens").fill("64");
+  await ask(page, APPLES);
+  const first = await reply(page, 0);
+  assert.ok((await share(first, "1")) > 0.8, "math");
+  await ask(page, SQL);
+  const second = await reply(page, 1);
+  assert.ok((await share(second, "2")) > 0.8, "sql");
+
+  const said = (role: "user" | "assistant", content: string) => ({ role, content });
+  const messages = [said("user", APPLES), said("assistant", await textOf(first)), said("user", SQL)];
+  const request = { messages, mixture: "default", temperature: 0.7, topP: 0.9, seed: 6, maxTokens: 64 };
+  let expected = "";
+  for await (const event of (await nano()).generate(request)) expected += event.text;
+  assert.equal(await textOf(second), expected);
+
+  await second.locator("canvas").click({ position: { x: 45, y: 20 } });
+  await shown(page).waitFor();
+  const [details, map] = [await shown(page).boundingBox(), await second.locator("[data-current]").boundingBox()];
+  assert.ok(map!.x + map!.width <= details!.x, "beside the token, not over it");
+  await checkAccess(page);
+  await screenshot(page, "light");
+  assert.ok(await isInSight(page.locator("#legend")), "the key to the colours, however long the chat");
+  assert.deepEqual(troubles, []);
+});
+
 test("adapter, weights, base: each reply shows who served it", async (t) => {
   const visited = await visit(t, { ...DESKTOP, colorScheme: "dark" });
   if (visited === undefined) return;
@@ -230,12 +267,12 @@ test("two settings side by side on one prompt, then stop half-way", async (t) =>
   await checkAccess(page);
   await a.locator(".text .token").nth(3).click();
   await shown(page).waitFor();
-  await screenshot(page, "light");
   await page.getByLabel("Theme").selectOption("dark");
   await frame(page);
   await checkAccess(page);
-  await screenshot(page, "dark");
   await page.keyboard.press("Escape");
+  await page.getByRole("heading", { level: 1 }).hover();
+  await screenshot(page, "dark");
 
   // Long enough never to end by itself meanwhile
   for (const form of [lane(page, "A"), second]) {
@@ -273,7 +310,7 @@ test("on a phone of 360 pixels, by touch, in the dark", async (t) => {
   assert.equal(await settings.getAttribute("open"), null, "settings are folded away");
   await settings.locator("summary").tap();
   await lane(page, "A").getByLabel("Seed").fill("3");
-  await lane(page, "A").getByLabel("Max tokens").fill("64");
+  await lane(page, "A").getByLabel("Max tokens").fill("56");
   await checkAccess(page);
   await settings.locator("summary").tap();
   await page.getByRole("button", { name: /asthma/ }).tap();
@@ -285,9 +322,10 @@ test("on a phone of 360 pixels, by touch, in the dark", async (t) => {
   assert.equal(sheet!.width, 360, "a sheet along an edge");
   assert.ok(tapped!.y + tapped!.height <= sheet!.y || tapped!.y >= sheet!.y + sheet!.height, "not over the token");
   await checkAccess(page);
-  await screenshot(page, "phone");
+  await screenshot(page, "phone-token");
   await page.getByRole("button", { name: "Close the token's details" }).tap();
   await shown(page).waitFor({ state: "hidden" });
+  await screenshot(page, "phone");
 
   await page.getByRole("button", { name: "Compare" }).tap();
   await page.getByLabel("Prompt", { exact: true }).fill(SQL);
