@@ -23,7 +23,7 @@ export const LOAD_FLAGS = {
 export async function loadEngine(
   flags: FlagValues<typeof LOAD_FLAGS>,
   output: Output,
-  more: Pick<LoadOptions, "maxSequences" | "maxQueue"> = {},
+  more: Pick<LoadOptions, "maxSequences" | "maxQueue" | "prefixCache"> = {},
 ): Promise<Engine> {
   checkNames(flags.adapter, flags.mixture);
   const model = flags.model ?? "nano";

@@ -18,7 +18,8 @@ export const command = defineCommand({
   molora serve --model llama.gguf --adapter math=PATH --mixture default=DIR
 
 Clients connect to ws://HOST:PORT/v1/stream and offer one of the subprotocols molora.v1.proto, molora.v1.msgpack and
-molora.v1.json; OpenAI's clients use http://HOST:PORT/v1, people the playground at http://HOST:PORT/. Loading and unloading over the wire needs --admin or a token, and a root to load from.
+molora.v1.json; OpenAI's clients use http://HOST:PORT/v1, people the playground at http://HOST:PORT/. Loading and
+unloading over the wire needs --admin or a token, and a root to load from.
 With --json, {"url", "port"} is printed once the port is open.
 `,
   flags: {
@@ -32,6 +33,7 @@ With --json, {"url", "port"} is printed once the port is open.
     allowOrigin: list("URL", "A web page's origin that may connect, beside pages of this server's own address"),
     maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
     maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+    noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
   },
   async run({ flags, output, signal }) {
     const token = flags.token ?? (process.env.MOLORA_TOKEN || undefined);
@@ -40,7 +42,8 @@ With --json, {"url", "port"} is printed once the port is open.
         remedy: "Give a --token SECRET in its place.",
       });
     }
-    const engine = await loadEngine(flags, output, { maxSequences: flags.maxSequences, maxQueue: flags.maxQueue });
+    const { maxSequences, maxQueue, noPrefixCache } = flags;
+    const engine = await loadEngine(flags, output, { maxSequences, maxQueue, prefixCache: !noPrefixCache });
     try {
       const server = await serve(engine, {
         routes: playground,
