@@ -7,7 +7,7 @@ import type { RowResult } from "./runner/results.ts";
 import type { Ticket } from "./ticket.ts";
 
 export class RoutingShares {
-  /** By mixture key and layer: choices an expert. */
+  /** By mixture key and layer: choices an expert, those of several shared by their gates. */
   readonly #choices = new Map<string, number[][]>();
   /** By adapter name: tokens generated with it, a routed token counting by its share of layers. */
   readonly #tokens = new Map<string, number>();
@@ -20,12 +20,13 @@ export class RoutingShares {
     }
     const layers = this.#choices.get(routePlan.key) ?? [];
     this.#choices.set(routePlan.key, layers);
-    for (const [layer, { experts }] of trace.entries()) {
+    for (const [layer, { experts, gates }] of trace.entries()) {
       layers[layer] ??= [];
       const choices = layers[layer];
-      for (const expert of experts) {
-        choices[expert] = (choices[expert] ?? 0) + 1;
-        this.#add(ticket.expertNames![expert]!, 1 / (trace.length * experts.length));
+      for (const [i, part] of normalise(gates).entries()) {
+        const expert = experts[i]!;
+        choices[expert] = (choices[expert] ?? 0) + part;
+        this.#add(ticket.expertNames![expert]!, part / trace.length);
       }
     }
   }

@@ -137,7 +137,7 @@ test("type, stream, see the experts, open a token by keyboard and by mouse", asy
   await page.keyboard.press("ArrowRight");
   await shown(page).waitFor();
   assert.match((await shown(page).textContent()) ?? "", /^\s*Token 2: /);
-  assert.equal(await page.locator("#details-layers tr").count(), 8);
+  assert.equal(await page.locator("#details-layers tr").count(), 16, "two experts in each of 8 layers");
   assert.match(
     (await slider.evaluate((input) => input.ariaValueText)) ?? "",
     /^2 of \d+, “.*”: sql in \d of 8 layers\.$/,
@@ -157,7 +157,8 @@ test("type, stream, see the experts, open a token by keyboard and by mouse", asy
   await shown(page).waitFor({ state: "hidden" });
   await map.hover({ position: { x: 5, y: 20 } });
   await shown(page).waitFor();
-  assert.equal(await page.locator("#details-layers [data-current] th").textContent(), "1", "the row pointed at");
+  const pointed = page.locator("#details-layers [data-current] th");
+  assert.deepEqual(await pointed.allTextContents(), ["1", "1"], "the layer pointed at, an expert a row");
   assert.deepEqual(troubles, []);
 });
 

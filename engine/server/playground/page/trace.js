@@ -41,18 +41,21 @@ export function dominantExpert(trace) {
 }
 
 /**
- * Share of each expert in all (token, layer) choices, largest first.
+ * Share of each expert in all (token, layer) choices, those of several experts shared by their gates; largest first.
  * @param {readonly LayerChoice[][]} traces
  * @returns {[name: string, share: number][]}
  */
 export function shares(traces) {
   /** @type {Map<string, number>} */
   const counts = new Map();
-  let total = 0;
-  for (const { experts } of traces.flat()) {
-    for (const name of experts) counts.set(name, (counts.get(name) ?? 0) + 1);
-    total += experts.length;
+  const choices = traces.flat();
+  for (const { experts, gates } of choices) {
+    const whole = gates.reduce((sum, gate) => sum + Math.abs(gate), 0) || 1;
+    for (const [i, name] of experts.entries()) {
+      counts.set(name, (counts.get(name) ?? 0) + Math.abs(gates[i]) / whole);
+    }
   }
+  const total = [...counts.values()].reduce((sum, count) => sum + count, 0);
   return [...counts]
     .map(([name, count]) => /** @type {[string, number]} */ ([name, count / total]))
     .sort((a, b) => b[1] - a[1]);
