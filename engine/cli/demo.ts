@@ -152,7 +152,7 @@ function report(say: Say, palette: Palette, turns: readonly Turn[], experts: rea
   say(
     palette.dim(
       `${tokens} tokens, ${rate.toFixed(1)} a second; first token after ${seconds(Math.min(...firsts))} to ` +
-        `${seconds(Math.max(...firsts))} (it grows with the conversation)`,
+        `${seconds(Math.max(...firsts))}`,
     ),
   );
 }

@@ -62,9 +62,12 @@ export function shares(traces) {
 }
 
 /**
- * "math 92 %, base 8 %"
+ * "math 92 %, base 8 %": those that round to 1 % at least.
  * @param {[name: string, share: number][]} shares
  */
 export function describeShares(shares) {
-  return shares.map(([name, share]) => `${name} ${share < 0.005 ? "under 1" : Math.round(share * 100)} %`).join(", ");
+  return shares
+    .filter(([, share]) => share >= 0.005)
+    .map(([name, share]) => `${name} ${Math.round(share * 100)} %`)
+    .join(", ");
 }
