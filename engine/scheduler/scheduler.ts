@@ -156,7 +156,9 @@ export class Scheduler<R = unknown> {
     sequence.state = "running";
     insertByArrival(this.#running, sequence);
     draft.upload(placed);
+    // With a beginning found, its end may be near and want a row of logits that this step has no more: then the next has.
     const room = draft.room(sequence);
+    if (room === 0) return true;
     this.#holdings.cover(sequence, sequence.computed + room);
     draft.add(sequence.slice(room));
     return true;

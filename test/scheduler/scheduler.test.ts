@@ -401,3 +401,16 @@ test("without a prefix cache nothing is found", () => {
     [0, 0],
   );
 });
+
+test("one whose beginning is found waits for a row of logits where the step has no more", () => {
+  const { scheduler } = setUp(20, { maxSequences: 2, maxLogitRows: 2, prefillChunk: 16 });
+  const prompt = Array.from({ length: 17 }, (_, i) => i);
+  beginning(scheduler, asked(prompt));
+  scheduler.add(asked([7, 8, 9], { promptLogprobs: true }));
+  scheduler.add(asked(prompt));
+  assert.deepEqual(
+    step(scheduler).slices.map(({ start, count, logitRows }) => [start, count, logitRows]),
+    [[0, 2, 2]],
+  );
+  assert.equal(scheduler.running, 2);
+});
