@@ -25,8 +25,9 @@ import { insertByArrival, remove, WaitingLine } from "./waiting_line.ts";
  * the new owner writes after the old one has read.
  *
  * Order of service: decodes, then prefills of running sequences, then admissions, each by arrival (`WaitingLine` says
- * who may pass whom). When pages run out, idle adapters give way first, then the newest running sequence. Only an older
- * sequence takes from a newer one, so the oldest always gets on, and everyone is the oldest some day.
+ * who may pass whom). When pages run out, beginnings kept for others give way first, then idle adapters, then the newest
+ * running sequence. Only an older sequence takes from a newer one, so the oldest always gets on, and everyone is the
+ * oldest some day.
  */
 export class Scheduler<R = unknown> {
   #options: Required<SchedulerOptions>;
