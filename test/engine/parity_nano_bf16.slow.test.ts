@@ -12,7 +12,7 @@ test("nano in bf16, as f32: every adapter, stack and router equals transformers 
   const fixture = await readFixture("nano");
   const engine = await openEngine(
     fixture,
-    { adapters: `${ORIGINAL}/adapters`, mixtures: `${ORIGINAL}/mixtures` },
+    { adapters: `${ORIGINAL}/adapters`, mixtures: "models/nano/mixtures" },
     { model: ORIGINAL, dtype: "f32" },
   );
   const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
