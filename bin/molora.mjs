@@ -4,7 +4,7 @@
 import { existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
-const main = new URL("../dist/engine/cli/main.js", import.meta.url);
+const main = new URL("../dist/cli/main.js", import.meta.url);
 if (existsSync(fileURLToPath(main))) {
   // `molora … | head` closes the pipe early: that is no failure worth a stack
   process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));

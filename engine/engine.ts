@@ -1,8 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // It knows nothing of sockets, HTTP or terminals; files and the device come from a Host.
 
-import { rotations } from "../shaders/rope_kv.ts";
-import { type AdmissionParts, admit, endIds } from "./admission.ts";
+import { openModelFiles } from "../files/model_files/model_files.ts";
 import type {
   AdapterReport,
   EngineStats,
@@ -10,14 +9,15 @@ import type {
   GenerateRequest,
   GenerationEvent,
   MixtureReport,
-} from "./api.ts";
-import { grammarSource } from "./constraints.ts";
-import { MoloraError } from "./errors.ts";
+} from "../proto/api.ts";
+import { MoloraError } from "../proto/errors.ts";
+import { rotations } from "../shaders/rope_kv.ts";
+import { Library } from "./adapters/library.ts";
+import { Bank } from "./adapters/placement.ts";
+import { Registry } from "./adapters/registry.ts";
 import { Buffers } from "./gpu/buffers.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { Host } from "./host.ts";
-import { Library } from "./library.ts";
-import { Loop, type LoopCounters } from "./loop.ts";
 import { DevicePool } from "./memory/device_pool.ts";
 import { PagePool } from "./memory/page_pool.ts";
 import { Residency } from "./memory/residency.ts";
@@ -25,17 +25,17 @@ import { activationForm, Forward } from "./model/forward.ts";
 import { layOutInputs } from "./model/inputs.ts";
 import { uploadWeights } from "./model/weights.ts";
 import { allocateWorkspace } from "./model/workspace.ts";
-import { openModelFiles } from "./model_files/model_files.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
-import { Registry } from "./registry.ts";
-import { Bank } from "./runner/bank.ts";
-import type { Job } from "./runner/job.ts";
-import { Runner } from "./runner/runner.ts";
+import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
+import { grammarSource } from "./requests/constraints.ts";
+import { Loop, type LoopCounters } from "./requests/loop.ts";
+import { RoutingShares } from "./requests/shares.ts";
+import type { Ticket } from "./requests/ticket.ts";
 import { Grammars } from "./sampling/grammar.ts";
+import type { Job } from "./scheduler/job.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
-import { RoutingShares } from "./shares.ts";
+import { Runner } from "./step/runner.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
-import type { Ticket } from "./ticket.ts";
 
 interface EngineParts {
   admission: AdmissionParts;

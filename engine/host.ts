@@ -1,9 +1,9 @@
 // What the engine is given from above: a device and files. Node and browsers each provide one.
 // It knows nothing of either.
 
+import type { ByteSource, SourceFolder } from "../files/source.ts";
 import type { GpuOptions } from "./gpu/gpu.ts";
 import type { GrammarInstance } from "./sampling/grammar.ts";
-import type { ByteSource, SourceFolder } from "./weights/source.ts";
 
 export interface Host {
   /** Opens the device; `close` frees all that was made on it. */

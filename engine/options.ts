@@ -1,13 +1,13 @@
 // What an engine can be told when it starts, and the sizes that follow for the device at hand.
 // It knows nothing of requests.
 
+import type { ModelConfig } from "../files/families/config.ts";
+import { MoloraError } from "../proto/errors.ts";
 import { MAX_SORT } from "../shaders/segments.ts";
-import { MoloraError } from "./errors.ts";
 import type { Gpu } from "./gpu/gpu.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
 import type { Capacity } from "./model/inputs.ts";
 import type { WeightDtype } from "./model/linear_weights.ts";
-import type { ModelConfig } from "./model_config.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
 export interface EngineOptions {

@@ -1,8 +1,8 @@
 // What stands behind a framework's model: an embedded engine or a client of a server, and the names it knows.
 // It knows nothing of any framework.
 
-import type { GenerateOptions, GenerateRequest, GenerationEvent, Routing } from "../engine/api.ts";
-import { MoloraError } from "../engine/errors.ts";
+import type { GenerateOptions, GenerateRequest, GenerationEvent, Routing } from "../proto/api.ts";
+import { MoloraError } from "../proto/errors.ts";
 
 /** Whatever has a name: an adapter or a mixture, as an engine or a server lists them. */
 export interface Named {

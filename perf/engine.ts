@@ -6,10 +6,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import type { GenerateRequest, Routing } from "../engine/api.ts";
 import { Engine } from "../engine/engine.ts";
-import { nodeHost } from "../engine/node/host.ts";
-import { fetchSmolLM2 } from "../engine/node/hub.ts";
+import { nodeHost } from "../node/host.ts";
+import { fetchSmolLM2 } from "../node/hub.ts";
+import type { GenerateRequest, Routing } from "../proto/api.ts";
 
 const { values } = parseArgs({
   options: {

@@ -3,10 +3,10 @@
 // Usage: node dist/perf/kernels.js [--model smollm2|nano] [--routing base|adapter|routed] [--batch N] [--prompt N]
 
 import { parseArgs } from "node:util";
-import type { Routing } from "../engine/api.ts";
 import { Engine } from "../engine/engine.ts";
-import { nodeHost } from "../engine/node/host.ts";
-import { openPreset } from "../engine/node/presets.ts";
+import { nodeHost } from "../node/host.ts";
+import { openPreset } from "../node/presets.ts";
+import type { Routing } from "../proto/api.ts";
 
 const MOST_LAUNCHES = 1024;
 const DECODE_TOKENS = 24;

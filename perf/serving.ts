@@ -3,10 +3,10 @@
 
 import { parseArgs } from "node:util";
 import OpenAI from "openai";
-import type { Routing } from "../engine/api.ts";
-import { Engine } from "../engine/node/index.ts";
-import { serve } from "../engine/server/http/serve.ts";
+import { Engine } from "../node/index.ts";
+import type { Routing } from "../proto/api.ts";
 import { MoloraClient } from "../proto/client.ts";
+import { serve } from "../server/http/serve.ts";
 
 const { values } = parseArgs({
   options: {

@@ -8,18 +8,18 @@ import type {
   GenerateRequest,
   GenerationEvent,
   MixtureReport,
-} from "../engine/api.ts";
-import { MoloraError } from "../engine/errors.ts";
+} from "./api.ts";
 import type { Codec } from "./codec.ts";
 import { CODECS, type Encoding } from "./encodings.ts";
+import { MoloraError } from "./errors.ts";
 import { doneEvent, replyError, tokenEvents } from "./events.ts";
 import { Inbox } from "./inbox.ts";
 import type { ClientMessage, ErrorReply, ServerMessage } from "./messages.ts";
 import { closeError, openSocket, platformSocket, type Socket, type SocketConstructor } from "./socket.ts";
 
-export type * from "../engine/api.ts";
-export { MoloraError } from "../engine/errors.ts";
+export type * from "./api.ts";
 export type { Encoding } from "./encodings.ts";
+export { MoloraError } from "./errors.ts";
 export type { Socket, SocketConstructor } from "./socket.ts";
 
 export interface ConnectOptions {

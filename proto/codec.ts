@@ -1,8 +1,8 @@
 // What an encoding is, and how one is made of its two halves: bytes to plain values, and the one validator.
 // It knows nothing of any particular encoding; encodings.ts lists them.
 
-import { MoloraError } from "../engine/errors.ts";
 import { CLIENT_MESSAGES, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
+import { MoloraError } from "./errors.ts";
 import type { ClientMessage, Frame, ServerMessage } from "./messages.ts";
 import { validateClient, validateServer } from "./validate.ts";
 

@@ -17,7 +17,7 @@ import type {
   ToolChoice,
   Usage,
   WeightedAdapter,
-} from "../engine/api.ts";
+} from "./api.ts";
 import type { ClientMessage, PackedTrace, ServerMessage } from "./messages.ts";
 import {
   boolean,

@@ -1,8 +1,8 @@
 // Between what the engine streams and what the wire carries: events to messages on the server, back in the client.
 // It knows nothing of sockets and encodings.
 
-import type { DoneEvent, GenerationEvent, TokenEvent } from "../engine/api.ts";
-import { ERROR_CODES, type ErrorCode, MoloraError } from "../engine/errors.ts";
+import type { DoneEvent, GenerationEvent, TokenEvent } from "./api.ts";
+import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
 import type { DoneMessage, ErrorReply, TokenMessage } from "./messages.ts";
 import { packTrace, unpackTrace } from "./trace.ts";
 

@@ -12,7 +12,7 @@ import type {
   TokenLogprob,
   ToolCall,
   Usage,
-} from "../engine/api.ts";
+} from "./api.ts";
 
 /** Names every message carries: the request it belongs to, chosen by the client, unique among its open requests. */
 interface Correlated {
@@ -116,7 +116,7 @@ export interface DoneMessage extends Correlated {
 export interface ErrorReply {
   type: "error";
   id?: string;
-  /** A code of engine/errors.ts; a newer server may know more codes. */
+  /** A code of proto/errors.ts; a newer server may know more codes. */
   code: string;
   message: string;
   remedy?: string;

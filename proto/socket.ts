@@ -1,7 +1,7 @@
 // Opens a WebSocket in a browser or in Node, as the few members both have in common.
 // It knows nothing of messages.
 
-import { ERROR_CODES, type ErrorCode, MoloraError } from "../engine/errors.ts";
+import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
 
 /** What browsers' WebSocket and that of the package `ws` share. */
 export interface Socket {

@@ -1,8 +1,8 @@
 // A token's routing trace, packed for the wire and back: names become indices, layers become one flat list.
 // It knows nothing of messages and encodings.
 
-import type { TokenTrace } from "../engine/api.ts";
-import { MoloraError } from "../engine/errors.ts";
+import type { TokenTrace } from "./api.ts";
+import { MoloraError } from "./errors.ts";
 import type { PackedTrace } from "./messages.ts";
 
 /** @throws MoloraError `internal` where the trace names an expert that `table` (the `experts` of `accepted`) lacks. */

@@ -1,9 +1,9 @@
 // The one check every message passes, whatever carried it: plain values in, a clean typed message out, or an error.
 // It knows nothing of encodings and of what a request means to the engine (whether an adapter exists, say).
 
-import type { GenerateRequest } from "../engine/api.ts";
-import { type ErrorCode, MoloraError } from "../engine/errors.ts";
+import type { GenerateRequest } from "./api.ts";
 import { CLIENT_MESSAGES, GENERATE_REQUEST, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
+import { type ErrorCode, MoloraError } from "./errors.ts";
 import type { ClientMessage, ServerMessage } from "./messages.ts";
 import type { ObjectSpec, Spec } from "./schema.ts";
 

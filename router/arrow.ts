@@ -1,7 +1,7 @@
 // Arrow prototypes: the direction an expert listens to in a layer, from its factors alone.
 // It knows nothing of routing; the kernel takes |x·v| for every prototype v.
 
-import type { Adapter, LoraModule } from "../engine/lora/adapter.ts";
+import type { Adapter, LoraModule } from "../files/lora/adapter.ts";
 import { topEigenvector } from "./lanczos.ts";
 
 const STACKED = ["q_proj", "k_proj", "v_proj"] as const;

@@ -1,9 +1,9 @@
 // Whether an adapter is the one a mixture's expert means, and what a loaded mixture is reported as.
 // It knows nothing of paths: the adapter found under the expert's path is given.
 
-import type { MixtureReport } from "../engine/api.ts";
-import { MoloraError } from "../engine/errors.ts";
-import type { Adapter } from "../engine/lora/adapter.ts";
+import type { Adapter } from "../files/lora/adapter.ts";
+import type { MixtureReport } from "../proto/api.ts";
+import { MoloraError } from "../proto/errors.ts";
 import type { Mixture, MixtureExpert } from "./mixture.ts";
 
 /** Raises `mixture_invalid` where one is there without the other, `checksum_mismatch` for another generation. */

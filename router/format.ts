@@ -1,13 +1,13 @@
 // mixture.json ("molora-mixture/1") and router.safetensors as a Mixture that fits a given base, or an error.
 // It knows nothing of where experts' adapters lie: their paths are handed on as they are written.
 
-import { MoloraError } from "../engine/errors.ts";
-import { Fields } from "../engine/fields.ts";
-import { BASE_NAME, checkName } from "../engine/lora/names.ts";
-import type { ModelConfig } from "../engine/model_config.ts";
-import { sha256 } from "../engine/weights/digest.ts";
-import { readSafetensors } from "../engine/weights/safetensors.ts";
-import { type ByteSource, MemorySource, type SourceFolder } from "../engine/weights/source.ts";
+import { sha256 } from "../files/digest.ts";
+import type { ModelConfig } from "../files/families/config.ts";
+import { Fields } from "../files/fields.ts";
+import { BASE_NAME, checkName } from "../files/lora/names.ts";
+import { type ByteSource, MemorySource, type SourceFolder } from "../files/source.ts";
+import { readSafetensors } from "../files/weights/safetensors/safetensors.ts";
+import { MoloraError } from "../proto/errors.ts";
 import { readGates } from "./gate_tensors.ts";
 import type { GateRule, Mixture, MixtureExpert, Router } from "./mixture.ts";
 
@@ -20,7 +20,7 @@ const MAX_ROUTER_BYTES = 2 ** 31;
 const MAX_EXPERTS = 1024;
 const MAX_HIDDEN = 65_536;
 
-/** The architecture that a model's config reports for another name of it (engine/model/hf_config.ts). */
+/** The architecture that a model's config reports for another name of it (files/model_files/hf_config.ts). */
 const SAME_ARCHITECTURE: ReadonlyMap<string, string> = new Map([["MistralForCausalLM", "LlamaForCausalLM"]]);
 
 /**

@@ -1,10 +1,10 @@
 // The tensors of router.safetensors as the gates of an mlp router, one a layer, and back.
 // It knows nothing of mixture.json; the sizes it checks against are given.
 
-import { MoloraError } from "../engine/errors.ts";
-import { readFloats } from "../engine/weights/floats.ts";
-import type { WrittenTensor } from "../engine/weights/safetensors_write.ts";
-import type { TensorSource } from "../engine/weights/tensor.ts";
+import { readFloats } from "../files/weights/floats.ts";
+import type { WrittenTensor } from "../files/weights/safetensors/safetensors_write.ts";
+import type { TensorSource } from "../files/weights/tensor.ts";
+import { MoloraError } from "../proto/errors.ts";
 import type { MlpGate } from "./mixture.ts";
 
 export interface GateSizes {

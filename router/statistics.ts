@@ -1,7 +1,7 @@
 // What routing did, from the traces of generated tokens: who served how much, how often it changed, how mixed it was.
 // It knows nothing of requests and engines; a trace is names and gates.
 
-import type { TokenTrace } from "../engine/api.ts";
+import type { TokenTrace } from "../proto/api.ts";
 
 /** Counts over (token, layer) choices. All shares are 0 where nothing was counted. */
 export interface RoutingStatistics {

@@ -1,7 +1,7 @@
 // A Mixture as the text of mixture.json and the bytes of router.safetensors; format.ts reads both back.
 // It knows nothing of folders: the caller puts them where they belong.
 
-import { writeSafetensors } from "../engine/weights/safetensors_write.ts";
+import { writeSafetensors } from "../files/weights/safetensors/safetensors_write.ts";
 import { FORMAT } from "./format.ts";
 import { gateTensors } from "./gate_tensors.ts";
 import type { GateRule, Mixture, Router } from "./mixture.ts";

@@ -2,15 +2,15 @@
 // It knows nothing of adapters, which are kept as they were. Run it after `npm run build`:
 //   node setup/convert_nano.mjs PATH_OF_HF_FOLDER models/nano/nano.Q8_0.gguf
 import { writeFile } from "node:fs/promises";
-import { openPath } from "../dist/engine/node/files.js";
-import { dequantizeRows } from "../dist/engine/weights/dequantize.js";
-import { expectedTensors, wantTensor } from "../dist/engine/weights/expected.js";
-import { writeGguf } from "../dist/engine/weights/gguf_write.js";
 import { openModelFiles } from "../dist/engine/weights/model_files.js";
-import { ggufName } from "../dist/engine/weights/names.js";
-import { quantizeQ8_0 } from "../dist/engine/weights/quantize.js";
-import { interleavedRow } from "../dist/engine/weights/rope_rows.js";
-import { rowCount } from "../dist/engine/weights/tensor.js";
+import { ggufName } from "../dist/files/families/gguf_names.js";
+import { expectedTensors, wantTensor } from "../dist/files/model_files/expected.js";
+import { writeGguf } from "../dist/files/weights/gguf/gguf_write.js";
+import { interleavedRow } from "../dist/files/weights/gguf/rope_rows.js";
+import { dequantizeRows } from "../dist/files/weights/stored/dequantize.js";
+import { quantizeQ8_0 } from "../dist/files/weights/stored/quantize.js";
+import { rowCount } from "../dist/files/weights/tensor.js";
+import { openPath } from "../dist/node/files.js";
 
 const [from, to] = process.argv.slice(2);
 if (!from || !to) {

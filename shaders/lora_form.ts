@@ -2,7 +2,7 @@
 // It knows nothing of how the shrunk vectors or planes came to be.
 
 import type { Constants } from "../engine/gpu/kernel.ts";
-import type { LoraModuleName } from "../engine/model_config.ts";
+import type { LoraModuleName } from "../files/families/config.ts";
 import type { Fragment } from "./compose.ts";
 import { shader } from "./step.ts";
 

@@ -2,7 +2,7 @@
 // It knows nothing of how pages are handed out.
 
 import type { Grid } from "../engine/gpu/program.ts";
-import type { ModelConfig, RopeScaling } from "../engine/model_config.ts";
+import type { ModelConfig, RopeScaling } from "../files/families/config.ts";
 import { type Build, compose, type Fragment } from "./compose.ts";
 import type { StepShape } from "./step.ts";
 

@@ -2,7 +2,7 @@
 // It knows nothing of what is called.
 
 import assert from "node:assert/strict";
-import { type ErrorCode, MoloraError } from "../engine/errors.ts";
+import { type ErrorCode, MoloraError } from "../proto/errors.ts";
 
 export async function raises(code: ErrorCode, names: RegExp, call: () => unknown): Promise<void> {
   await assert.rejects(

@@ -1,8 +1,8 @@
 // A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model is the base's until it has learned.
 // It knows nothing of training.
 
-import type { Adapter } from "../engine/lora/adapter.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../engine/model_config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../files/families/config.ts";
+import type { Adapter } from "../files/lora/adapter.ts";
 import { Random } from "./random.ts";
 
 export interface AdapterShape {

@@ -1,11 +1,11 @@
 // The state of a training as the bytes of one safetensors file, and back.
 // It knows nothing of folders, nor of the settings that it was trained under.
 
-import { MoloraError } from "../engine/errors.ts";
-import { readFloats } from "../engine/weights/floats.ts";
-import { readSafetensors } from "../engine/weights/safetensors.ts";
-import { type WrittenTensor, writeSafetensors } from "../engine/weights/safetensors_write.ts";
-import type { ByteSource } from "../engine/weights/source.ts";
+import type { ByteSource } from "../files/source.ts";
+import { readFloats } from "../files/weights/floats.ts";
+import { readSafetensors } from "../files/weights/safetensors/safetensors.ts";
+import { type WrittenTensor, writeSafetensors } from "../files/weights/safetensors/safetensors_write.ts";
+import { MoloraError } from "../proto/errors.ts";
 import type { AdamWState } from "./optimizer/adamw.ts";
 
 /** Values and the optimizer's moments, all of the same tensors. */

@@ -4,7 +4,7 @@
 
 import type { Buffers } from "../engine/gpu/buffers.ts";
 import type { Gpu } from "../engine/gpu/gpu.ts";
-import type { Adapter } from "../engine/lora/adapter.ts";
+import type { Adapter } from "../files/lora/adapter.ts";
 import type { MlpGate, Router } from "../router/mixture.ts";
 import { LoraStack } from "./backward/lora_stack.ts";
 import type { TrainingParts } from "./backward/model.ts";

@@ -1,9 +1,9 @@
 // Trains parameters on the language-model loss of texts: a batch in, a step of AdamW out.
 // It knows nothing of what the parameters are, of files, of data, or of when to stop.
 
-import { MoloraError } from "../engine/errors.ts";
 import type { Buffers } from "../engine/gpu/buffers.ts";
 import type { Gpu } from "../engine/gpu/gpu.ts";
+import { MoloraError } from "../proto/errors.ts";
 import { TrainingModel, type TrainingParts, type TrainingResult } from "./backward/model.ts";
 import type { TrainingState } from "./checkpoint.ts";
 import { AdamW, type AdamWOptions } from "./optimizer/adamw.ts";

@@ -1,8 +1,8 @@
 // Rendered rows as texts to train on, and the batches that a seed draws from them.
 // It knows nothing of files, nor of what is trained.
 
-import type { RenderedRow } from "../engine/scoring/render.ts";
 import type { TrainingSequence } from "./backward/batch.ts";
+import type { RenderedRow } from "./data/render.ts";
 import { Random } from "./random.ts";
 
 /** A text and which of its tokens the loss is of. */

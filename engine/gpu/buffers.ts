@@ -1,7 +1,7 @@
 // Device buffers with their bytes accounted for, and views (ranges) of them.
 // It knows nothing of what the bytes mean.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { Gpu } from "./gpu.ts";
 
 /** A range of a buffer, as a binding takes it. */

@@ -1,7 +1,7 @@
 // Compiles kernels once: same kernel and constants, same pipeline; callers that arrive meanwhile join the compile.
 // It knows nothing of what the kernels compute.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { type BindingType, type Constants, constantsText, type Kernel } from "./kernel.ts";
 
 /** A compiled kernel: everything a launch needs but its buffers. */

@@ -1,7 +1,7 @@
 // Brings device bytes to the host through a ring of mappable buffers, so that several steps can be in flight.
 // It knows nothing of what the bytes mean.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { View } from "./buffers.ts";
 import type { Gpu } from "./gpu.ts";
 

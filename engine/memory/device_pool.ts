@@ -1,9 +1,9 @@
 // The pages themselves: one buffer a layer, holding that layer's KV and that layer's share of adapters and routers.
 // It knows nothing of who owns a page (page_pool.ts) nor of what is written into it.
 
+import type { ModelConfig } from "../../files/families/config.ts";
 import { type Buffers, VIEW_ALIGNMENT, type View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { ModelConfig } from "../model_config.ts";
 
 /** Positions of KV a page holds. */
 export const PAGE_TOKENS = 16;

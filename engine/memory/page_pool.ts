@@ -1,7 +1,7 @@
 // The page pool: which page indices are taken. One index stands for the same page in every layer's buffer.
 // It knows nothing of what a page holds (KV or adapter weights), how large it is, or of any device.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 /** `pages` contiguous pages starting at `first`. */
 export interface PageRun {

@@ -1,7 +1,7 @@
 // Which adapters and routers have pages on the device, who uses them, and which give way when pages run short.
 // It knows nothing of weights: the caller uploads what is reported `fresh`, and keeps a host copy to do it again.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool, PageRun } from "./page_pool.ts";
 
 /** A generation (content hash of an adapter or router) and the pages it takes. */

@@ -1,10 +1,10 @@
 // The forward pass as launches: one list for each kind of step, built when first needed and re-encoded ever after.
 // It knows nothing of sequences or requests; grids come from the shape of the step.
 
+import type { ModelConfig } from "../../files/families/config.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
-import { MoloraError } from "../errors.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { ModelConfig } from "../model_config.ts";
 import { embedLaunches, headLaunches } from "./ends.ts";
 import { layerLaunches } from "./layer.ts";
 import { fixedLaunches } from "./routing.ts";

@@ -1,13 +1,13 @@
 // Brings the weights of one linear layer from a file onto the device, in a format the linear kernel reads.
 // It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
 
+import { checkFinite } from "../../files/weights/stored/finite.ts";
+import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/linear_repack.ts";
+import { STORED, type StoredTensor } from "../../files/weights/tensor.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/linear.ts";
-import { MoloraError } from "../errors.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { checkFinite } from "../weights/finite.ts";
-import { STORED, type StoredTensor } from "../weights/tensor.ts";
-import { BEYOND_HALF, PLANE_BYTES, repack } from "./linear_repack.ts";
 
 /** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
 export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";

@@ -1,6 +1,7 @@
 // One kind of step while its launches are put together: what all of them need, and how a linear layer is launched.
 // It knows nothing of the order of layers (layer.ts, ends.ts).
 
+import { type ModelConfig, moduleShape } from "../../files/families/config.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import type { Build } from "../../shaders/compose.ts";
 import { expandSegmented, expandSegmentedGrid } from "../../shaders/expand_segmented.ts";
@@ -11,7 +12,6 @@ import type { StepShape } from "../../shaders/step.ts";
 import type { View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Grid, type Launch, launch } from "../gpu/program.ts";
-import { type ModelConfig, moduleShape } from "../model_config.ts";
 import type { Capacity, InputViews } from "./inputs.ts";
 import type { LinearWeights } from "./linear_weights.ts";
 import type { StepKind } from "./step_kind.ts";

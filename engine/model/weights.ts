@@ -1,12 +1,12 @@
 // A base model's weights on the device, as the forward pass binds them.
 // It knows nothing of file formats: tensors come from a TensorSource by their Hugging Face names.
 
-import { MoloraError } from "../errors.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { ModelConfig } from "../model_config.ts";
-import { dequantizeRows } from "../weights/dequantize.ts";
-import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "./linear_weights.ts";
 
 export interface LayerWeights {

@@ -1,11 +1,11 @@
 // The buffers a step computes in: sized once for the largest step, shared by all layers and all steps.
 // It knows nothing of the order in which they are used (forward.ts does).
 
+import type { ModelConfig } from "../../files/families/config.ts";
 import { RESULT_WORDS } from "../../shaders/sample.ts";
 import { MAX_SORT, TILE_ENTRIES } from "../../shaders/segments.ts";
 import { ENTRY_BYTES, tableStride } from "../../shaders/step.ts";
 import { alignUp, type Buffers, subView, type View } from "../gpu/buffers.ts";
-import type { ModelConfig } from "../model_config.ts";
 import type { Capacity } from "./inputs.ts";
 
 /** A linear layer's input: f32, and where int8 activations are used, their quants and scales. */

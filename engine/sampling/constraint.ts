@@ -2,7 +2,7 @@
 // It knows nothing of how the grammar was made or of how tokens are picked.
 
 import type { GrammarMatcher } from "@mlc-ai/web-xgrammar";
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 export class Constraint {
   readonly #matcher: GrammarMatcher;

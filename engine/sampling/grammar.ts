@@ -2,7 +2,7 @@
 // It knows nothing of requests or of the device; constraint.ts walks a compiled grammar along one sequence.
 
 import type * as XGrammar from "@mlc-ai/web-xgrammar";
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { Constraint } from "./constraint.ts";
 import { spellRanges } from "./integer_ranges.ts";

@@ -1,8 +1,8 @@
 // Sampling settings with every default filled in and every range checked.
 // It knows nothing of logits; the sample kernel applies what is settled here.
 
-import type { SamplingOptions } from "../api.ts";
-import { MoloraError } from "../errors.ts";
+import type { SamplingOptions } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 export type Sampling = Required<SamplingOptions>;
 

@@ -1,7 +1,7 @@
 // What of a JSON schema cannot be held to by a grammar, refused before one is made: XGrammar would leave it out in silence.
 // It knows nothing of grammars.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 /** Keywords that XGrammar reads over. */
 const IGNORED = [

@@ -1,7 +1,7 @@
 // What sequences hold on the device (a row, pinned generations, KV pages): taking it and giving it back.
 // It knows nothing of turns: who gets what, and who must yield, is the scheduler's to say.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
 import { emptyPrefix, PrefixCache } from "../memory/prefix_cache.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";

@@ -1,7 +1,7 @@
 // The scheduler's options and the one place that checks them.
 // It knows nothing of where they come from.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { StepLimits } from "./draft.ts";
 
 export interface SchedulerOptions extends StepLimits {

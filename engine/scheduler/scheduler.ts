@@ -1,7 +1,7 @@
 // Continuous batching with chunked prefill: decides which tokens of which sequences the next step computes.
 // It knows nothing of GPUs, text or sampling; it moves indices: tokens, pages, rows, resident keys.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
 import type { Residency, ResidentNeed } from "../memory/residency.ts";
 import { Draft } from "./draft.ts";

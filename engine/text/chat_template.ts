@@ -2,7 +2,7 @@
 // It knows nothing of ids, nor of Jinja: the library brings raise_exception, strftime_now, tojson and range.
 
 import { Template } from "@huggingface/jinja";
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 import type { TemplateMessage } from "./tool_prompt.ts";
 

@@ -1,7 +1,7 @@
 // A tokenizer's description from the metadata of a GGUF file: the same tokenizer.json that its model came with.
 // It knows nothing of files nor of encoding; llama.cpp is the model for which key means what and what its absence means.
 
-import type { GgufValue } from "../weights/gguf.ts";
+import type { GgufValue } from "../../files/weights/gguf/gguf.ts";
 import { ggufPre } from "./gguf_pre.ts";
 import { BYTE_LEVEL, splitOn } from "./pre_tokenizer.ts";
 import { mergesFromScores } from "./score_merges.ts";

@@ -1,7 +1,7 @@
 // What every source of a tokenizer is turned into before one is built: tokenizer.json and the facts that lie beside it.
 // It knows nothing of where they came from (huggingface.ts, gguf.ts) nor of how text is encoded (tokenizer.ts).
 
-import { type ErrorInfo, MoloraError } from "../errors.ts";
+import { type ErrorInfo, MoloraError } from "../../proto/errors.ts";
 
 export type JsonObject = Record<string, unknown>;
 

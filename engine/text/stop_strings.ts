@@ -1,7 +1,7 @@
 // Looks for stop strings in a text that arrives in pieces, letting through what can no longer be part of one.
 // It knows nothing of tokens.
 
-import { MoloraError } from "../errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 /** Text that may be shown now; `stopped` names the stop string that ended the text. */
 export interface Passed {

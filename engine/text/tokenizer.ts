@@ -2,7 +2,7 @@
 // It knows nothing of files (weights/model_files.ts), of chat templates (chat_template.ts) or of streams (detokenizer.ts).
 
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import type { TokenizerFiles } from "../model_files/model_files.ts";
+import type { TokenizerFiles } from "../../files/model_files/model_files.ts";
 import { ggufSpec } from "./gguf.ts";
 import { huggingFaceSpec } from "./huggingface.ts";
 import { type TokenizerSpec, tokenizerInvalid } from "./spec.ts";

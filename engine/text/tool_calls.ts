@@ -1,7 +1,7 @@
 // Calls of tools read out of a generated text as it comes, in the notation the model's template teaches.
 // It knows nothing of tokens, nor of what the tools do.
 
-import type { ToolCall } from "../api.ts";
+import type { ToolCall } from "../../proto/api.ts";
 
 /** How a family of templates writes a call: JSON with the tool's name and its arguments, between two marks. */
 export interface CallNotation {

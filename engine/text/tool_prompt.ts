@@ -1,8 +1,8 @@
 // A conversation with tools as a chat template takes it, or retold in plain turns for a template that knows no tools.
 // It knows nothing of Jinja, nor of how calls are read back (tool_calls.ts).
 
-import type { ChatMessage, Tool, ToolCall } from "../api.ts";
-import { MoloraError } from "../errors.ts";
+import type { ChatMessage, Tool, ToolCall } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { HERMES, notationOf } from "./tool_calls.ts";
 
 /** A message as Hugging Face templates expect it. */

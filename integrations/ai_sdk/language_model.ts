@@ -13,8 +13,8 @@ import type {
   LanguageModelV4Usage,
   SharedV4ProviderMetadata,
 } from "@ai-sdk/provider";
-import type { DoneEvent, GenerateRequest, GenerationEvent, TokenLogprob, TokenTrace } from "../../engine/api.ts";
-import { MoloraError } from "../../engine/errors.ts";
+import type { DoneEvent, GenerateRequest, GenerationEvent, TokenLogprob, TokenTrace } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { type Backend, routingOf } from "../backend.ts";
 import { toRequest } from "./request.ts";
 

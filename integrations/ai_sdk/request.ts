@@ -8,7 +8,7 @@ import {
   type SharedV4Warning,
   UnsupportedFunctionalityError,
 } from "@ai-sdk/provider";
-import type { ChatMessage, GenerateRequest, Routing, Tool } from "../../engine/api.ts";
+import type { ChatMessage, GenerateRequest, Routing, Tool } from "../../proto/api.ts";
 
 /** What `providerOptions.molora` may hold: settings the AI SDK has no name for, and routing by weights. */
 export type MoloraProviderOptions = Pick<

@@ -2,7 +2,7 @@
 // It knows nothing of requests.
 
 import { AIMessageChunk, type StandardMessageStructure } from "@langchain/core/messages";
-import type { DoneEvent, TokenEvent } from "../../engine/api.ts";
+import type { DoneEvent, TokenEvent } from "../../proto/api.ts";
 
 /** The trace comes as a list of one: LangChain joins lists when it adds pieces up. */
 export function tokenChunk({ text, trace }: TokenEvent): AIMessageChunk {

@@ -4,8 +4,8 @@
 import type { ToolDefinition } from "@langchain/core/language_models/base";
 import type { ToolChoice as LangChainChoice } from "@langchain/core/language_models/chat_models";
 import { type BaseMessage, isAIMessage, isToolMessage } from "@langchain/core/messages";
-import type { ChatMessage, Tool, ToolChoice } from "../../engine/api.ts";
-import { MoloraError } from "../../engine/errors.ts";
+import type { ChatMessage, Tool, ToolChoice } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 const ROLES: Record<string, string> = {
   human: "user",

@@ -1,4 +1,4 @@
-// What every kernel of a step may know about the batch. Filled by engine/runner/batch.ts, one write a step.
+// What every kernel of a step may know about the batch. Filled by engine/step/batch.ts, one write a step.
 
 struct Step {
   tokens: u32,     // T: tokens in this step

@@ -6,10 +6,10 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import type { GenerateRequest } from "../../engine/api.ts";
 import { Engine } from "../../engine/engine.ts";
-import { type ErrorCode, MoloraError } from "../../engine/errors.ts";
-import { nodeHost } from "../../engine/node/host.ts";
+import { nodeHost } from "../../node/host.ts";
+import type { GenerateRequest } from "../../proto/api.ts";
+import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import { collect } from "./parity.ts";
 
 const NANO = "models/nano";

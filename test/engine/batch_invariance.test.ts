@@ -3,10 +3,10 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import type { GenerateRequest } from "../../engine/api.ts";
 import { Engine } from "../../engine/engine.ts";
-import { nodeHost } from "../../engine/node/host.ts";
 import type { EngineOptions } from "../../engine/options.ts";
+import { nodeHost } from "../../node/host.ts";
+import type { GenerateRequest } from "../../proto/api.ts";
 import { collect } from "./parity.ts";
 
 const NANO = "models/nano";

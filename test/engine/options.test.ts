@@ -2,9 +2,9 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MoloraError } from "../../engine/errors.ts";
 import { settleSizes } from "../../engine/options.ts";
-import { SMALL as TINY } from "../lora/synthetic.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { SMALL as TINY } from "../files/lora/synthetic.ts";
 import { openTestGpu } from "../shaders/device.ts";
 
 const SMALL = { ...TINY, headDim: 16 };

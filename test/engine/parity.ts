@@ -5,11 +5,11 @@ import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { DoneEvent, GenerateRequest, Routing, TokenEvent } from "../../engine/api.ts";
 import { Engine } from "../../engine/engine.ts";
 import type { Body } from "../../engine/gpu/gpu.ts";
-import { nodeHost } from "../../engine/node/host.ts";
 import type { EngineOptions } from "../../engine/options.ts";
+import { nodeHost } from "../../node/host.ts";
+import type { DoneEvent, GenerateRequest, Routing, TokenEvent } from "../../proto/api.ts";
 
 export interface Row {
   prompt: string;

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { modelDirectories } from "../../engine/node/cache.ts";
+import { modelDirectories } from "../../node/cache.ts";
 import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
 
 const SMOLLM2 = "models/smollm2";

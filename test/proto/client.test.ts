@@ -9,7 +9,7 @@ import { basename, dirname, join } from "node:path";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { WebSocketServer } from "ws";
-import type { Accepted, GenerationEvent } from "../../engine/api.ts";
+import type { Accepted, GenerationEvent } from "../../proto/api.ts";
 import { MoloraClient } from "../../proto/client.ts";
 import type { Encoding } from "../../proto/encodings.ts";
 import { serve, until } from "../server/connections.ts";

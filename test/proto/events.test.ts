@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { DoneEvent, TokenEvent, TokenTrace } from "../../engine/api.ts";
-import { MoloraError } from "../../engine/errors.ts";
+import type { DoneEvent, TokenEvent, TokenTrace } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { doneEvent, errorReply, eventMessage, replyError, tokenEvents } from "../../proto/events.ts";
 import type { DoneMessage, TokenMessage } from "../../proto/messages.ts";
 import { packTrace, unpackTrace } from "../../proto/trace.ts";

@@ -4,9 +4,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { pack } from "msgpackr";
-import { MoloraError } from "../../engine/errors.ts";
 import type { Codec } from "../../proto/codec.ts";
 import { CODECS } from "../../proto/encodings.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { Frame } from "../../proto/messages.ts";
 
 const { proto, msgpack, json } = CODECS;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { MoloraError } from "../../engine/errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { validateClient, validateRequest, validateServer } from "../../proto/validate.ts";
 
 const generate = (fields: Record<string, unknown>) => ({ type: "generate", id: "7", prompt: "hello", ...fields });

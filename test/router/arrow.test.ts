@@ -1,9 +1,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Adapter, LoraModule } from "../../engine/lora/adapter.ts";
+import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { arrowPrototype } from "../../router/arrow.ts";
 import { topEigenvector } from "../../router/lanczos.ts";
-import { adapterOf } from "../lora/synthetic.ts";
+import { adapterOf } from "../files/lora/synthetic.ts";
 
 const A1 = [1, -2, 3, 0.5, 4, -1];
 const B1 = [1, 2, -3, 0.5];

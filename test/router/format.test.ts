@@ -1,16 +1,16 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
-import { MoloraError } from "../../engine/errors.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
-import { DirectoryFolder } from "../../engine/node/files.ts";
-import { writeSafetensors } from "../../engine/weights/safetensors_write.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
+import { DirectoryFolder } from "../../node/files.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import { gateTensors } from "../../router/gate_tensors.ts";
 import type { Mixture, MlpGate, Router } from "../../router/mixture.ts";
 import { type MixtureFiles, writeMixture } from "../../router/write.ts";
-import { configOf, MemoryFolder, realFolder, SMALL, values } from "../lora/synthetic.ts";
+import { configOf, MemoryFolder, realFolder, SMALL, values } from "../files/lora/synthetic.ts";
 
 const EXPERTS = [
   { name: "base", adapter: undefined, sha256: undefined },

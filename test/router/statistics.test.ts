@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LayerChoice, TokenTrace } from "../../engine/api.ts";
+import type { LayerChoice, TokenTrace } from "../../proto/api.ts";
 import { routingStatistics } from "../../router/statistics.ts";
 
 const one = (expert: string): LayerChoice => ({ experts: [expert], gates: [1] });

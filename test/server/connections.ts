@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";
 import { type ClientOptions, WebSocket } from "ws";
-import { type RunningServer, type ServerOptions, startServer } from "../../engine/server/server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../../server/server.ts";
 import { ScriptedEngine } from "./scripted_engine.ts";
 
 /** A server on a free port, closed when the test ends. */

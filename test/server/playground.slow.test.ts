@@ -6,10 +6,10 @@ import { mkdir } from "node:fs/promises";
 import { after, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import type { Browser, BrowserContextOptions, Locator, Page } from "playwright-core";
-import type { ServeOptions } from "../../engine/server/http/serve.ts";
-import { playground } from "../../engine/server/playground/static.ts";
+import type { ServeOptions } from "../../server/http/serve.ts";
+import { playground } from "../../server/playground/static.ts";
 import { openBrowser, openPage } from "./browser.ts";
-import { closeEngine, nano, serveNano } from "./http_server.ts";
+import { closeEngine, nano, serveNano } from "./http/http_server.ts";
 
 after(closeEngine);
 

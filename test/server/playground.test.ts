@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import fastify, { type FastifyInstance } from "fastify";
-import { playground } from "../../engine/server/playground/static.ts";
+import { playground } from "../../server/playground/static.ts";
 
 async function app(): Promise<FastifyInstance> {
   const app = fastify();
@@ -76,5 +76,5 @@ test("paths that lead elsewhere lead nowhere", async () => {
 test("the page's scripts hold to the types of the engine and of the wire", async () => {
   const typescript = createRequire(import.meta.url).resolve("typescript/package.json");
   const compiler = join(dirname(typescript), "bin", "tsc");
-  await promisify(execFile)(process.execPath, [compiler, "-p", "engine/server/playground/page"]);
+  await promisify(execFile)(process.execPath, [compiler, "-p", "server/playground/page"]);
 });

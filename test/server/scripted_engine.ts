@@ -1,9 +1,9 @@
 // An engine that follows a script: each request's prompt says how many tokens of what size it gets, and how it ends.
 // It stands in where sockets are tested, and records what it was asked.
 
-import type { AdapterReport, DoneEvent, GenerateOptions, GenerateRequest, GenerationEvent } from "../../engine/api.ts";
-import { MoloraError } from "../../engine/errors.ts";
-import type { EnginePort } from "../../engine/server/port.ts";
+import type { AdapterReport, DoneEvent, GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { EnginePort } from "../../server/port.ts";
 
 const GENERATIONS: DoneEvent["generations"] = [{ kind: "base", name: "scripted", hash: "00" }];
 

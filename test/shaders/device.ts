@@ -9,7 +9,7 @@ import { Buffers, type View } from "../../engine/gpu/buffers.ts";
 import { type Body, Gpu } from "../../engine/gpu/gpu.ts";
 import { encode, type Launch } from "../../engine/gpu/program.ts";
 import { readView } from "../../engine/gpu/readback.ts";
-import { type OpenedGpu, openGpuDevice } from "../../engine/node/gpu.ts";
+import { type OpenedGpu, openGpuDevice } from "../../node/gpu.ts";
 
 let opened: Promise<OpenedGpu> | undefined;
 after(async () => (await opened)?.close());

@@ -4,9 +4,9 @@
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "../../engine/model/linear_weights.ts";
-import { dequantizeRows } from "../../engine/weights/dequantize.ts";
-import { encodeFloat16 } from "../../engine/weights/float16.ts";
-import { STORED, type StoredTensor, type StoredType } from "../../engine/weights/tensor.ts";
+import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import { encodeFloat16 } from "../../files/weights/stored/float16.ts";
+import { STORED, type StoredTensor, type StoredType } from "../../files/weights/tensor.ts";
 import { STEP_BYTES } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";
 

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "../../engine/gpu/program.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
-import type { StoredType } from "../../engine/weights/tensor.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { StoredType } from "../../files/weights/tensor.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
 import { LORA_GROUPS, type LoraGroup } from "../../shaders/lora_form.ts";

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type Grid, launch } from "../../engine/gpu/program.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import type { Build, Fragment } from "../../shaders/compose.ts";
 import { finalNorm, finalNormGrid } from "../../shaders/final_norm.ts";

@@ -1,9 +1,9 @@
 // Adapters of mixed ranks in a pool, and tables that send tokens to them in every skewed way.
 // It knows nothing of any kernel.
 
-import type { LoraModule } from "../../engine/lora/adapter.ts";
-import { packAdapterLayer } from "../../engine/lora/bank.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model_config.ts";
+import { packAdapterLayer } from "../../engine/adapters/pack_adapter.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { LoraModule } from "../../files/lora/adapter.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";
 

@@ -5,7 +5,7 @@
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import { type ModelConfig, moduleShape } from "../../engine/model_config.ts";
+import { type ModelConfig, moduleShape } from "../../files/families/config.ts";
 import type { Build } from "../../shaders/compose.ts";
 import { expandSegmented, expandSegmentedGrid } from "../../shaders/expand_segmented.ts";
 import { linearGrid, linearPipeline } from "../../shaders/linear.ts";

@@ -4,10 +4,10 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
 import type { GateRule, Router } from "../../router/mixture.ts";
-import { adapterOf, SMALL } from "../lora/synthetic.ts";
+import { adapterOf, SMALL } from "../files/lora/synthetic.ts";
 import { arrowPrototype } from "../reference/arrowPrototype.ts";
 import { beliefFilter } from "../reference/beliefFilter.ts";
 import { linear } from "../reference/linear.ts";

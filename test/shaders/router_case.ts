@@ -1,11 +1,11 @@
 // Mixtures with random gates on the device: their runs in a pool, the gate and route kernels over a step's sequences.
 // It knows nothing of what is expected of them.
 
+import { gateWidth, packRouterLayer } from "../../engine/adapters/pack_router.ts";
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import { gateWidth, packRouterLayer } from "../../router/bank.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
 import type { Mixture, Router } from "../../router/mixture.ts";
 import { gate, gateGrid } from "../../shaders/gate.ts";
 import { route, routeGrid } from "../../shaders/route.ts";

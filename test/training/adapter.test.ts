@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import { loadPeftAdapter } from "../../engine/lora/peft.ts";
-import { writePeftAdapter } from "../../engine/lora/peft_write.ts";
-import type { LoraModuleName, ModelConfig } from "../../engine/model_config.ts";
-import { moduleShape } from "../../engine/model_config.ts";
-import { MemorySource, type SourceFolder } from "../../engine/weights/source.ts";
+import type { LoraModuleName, ModelConfig } from "../../files/families/config.ts";
+import { moduleShape } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { writePeftAdapter } from "../../files/lora/peft_write.ts";
+import { MemorySource, type SourceFolder } from "../../files/source.ts";
 import { freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoraModule } from "../../engine/lora/adapter.ts";
-import type { LoraModuleName } from "../../engine/model_config.ts";
+import type { LoraModuleName } from "../../files/families/config.ts";
+import type { LoraModule } from "../../files/lora/adapter.ts";
 import type { MlpGate } from "../../router/mixture.ts";
 import { LoraStack } from "../../training/backward/lora_stack.ts";
 import { TrainingModel } from "../../training/backward/model.ts";

@@ -3,8 +3,8 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { openModelFiles } from "../../engine/model_files/model_files.ts";
-import { nodeHost } from "../../engine/node/host.ts";
+import { openModelFiles } from "../../files/model_files/model_files.ts";
+import { nodeHost } from "../../node/host.ts";
 import { FrozenModel } from "../../training/frozen/frozen_model.ts";
 import { loadAdapterFolder, madeMixture } from "../../training/frozen/load.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";

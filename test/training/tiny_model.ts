@@ -4,13 +4,13 @@
 import { readFileSync } from "node:fs";
 import type { Buffers } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import { loadPeftAdapter } from "../../engine/lora/peft.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { type ModelWeights, uploadWeights } from "../../engine/model/weights.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
-import { openModelFiles } from "../../engine/model_files/model_files.ts";
-import { DirectoryFolder } from "../../engine/node/files.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { openModelFiles } from "../../files/model_files/model_files.ts";
+import { DirectoryFolder } from "../../node/files.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { TrainingSequence } from "../../training/backward/batch.ts";

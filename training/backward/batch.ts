@@ -1,9 +1,9 @@
 // A batch of whole sequences as the training kernels read it, and the device buffers it is written to.
 // It knows nothing of texts: ids and the weight of every token's loss are given.
 
-import { MoloraError } from "../../engine/errors.ts";
 import { alignUp, type Buffers, type View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { SEQUENCE_BYTES, STEP_BYTES, type StepShape, TOKEN_BYTES } from "../../shaders/step.ts";
 import { LOSS_ROW_BYTES } from "../../shaders/training/cross_entropy.ts";
 

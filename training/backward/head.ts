@@ -2,7 +2,7 @@
 // time, since a vocabulary wide by a batch long fits no binding. It knows nothing of the layers.
 
 import type { ModelWeights } from "../../engine/model/weights.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
 import { backwardNorm } from "../../shaders/training/backward_norm.ts";
 import { crossEntropy, crossEntropyGrid } from "../../shaders/training/cross_entropy.ts";
 import { normGrid, residualNorm } from "../../shaders/training/residual_norm.ts";

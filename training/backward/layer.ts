@@ -3,8 +3,8 @@
 
 import type { View } from "../../engine/gpu/buffers.ts";
 import type { LayerWeights } from "../../engine/model/weights.ts";
-import type { LoraModuleName, ModelConfig } from "../../engine/model_config.ts";
-import { moduleShape } from "../../engine/model_config.ts";
+import type { LoraModuleName, ModelConfig } from "../../files/families/config.ts";
+import { moduleShape } from "../../files/families/config.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import { LORA_GROUPS, type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
 import { add, elementGrid } from "../../shaders/training/add.ts";

@@ -3,8 +3,8 @@
 
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import { alignUp } from "../../engine/gpu/buffers.ts";
-import type { Adapter, LoraModule } from "../../engine/lora/adapter.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../engine/model_config.ts";
+import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 
 export type AdapterLayers = Adapter["layers"];

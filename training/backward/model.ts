@@ -1,13 +1,13 @@
 // A frozen base with trainable adapters or routers: losses of a batch, and their gradients added up on the device.
 // It knows nothing of data, nor of optimizers. Only each layer's input is kept; going back, a layer is computed again.
 
-import { MoloraError } from "../../engine/errors.ts";
 import { type Buffers, subView, type View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { encode } from "../../engine/gpu/program.ts";
 import { readView } from "../../engine/gpu/readback.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { embed, embedGrid } from "../../shaders/embed.ts";
 import { rotations } from "../../shaders/rope_kv.ts";
 import type { StepShape } from "../../shaders/step.ts";

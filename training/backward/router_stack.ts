@@ -2,7 +2,7 @@
 // It knows nothing of how they are used (router.ts) nor of files.
 
 import { alignUp, type Buffers, type View } from "../../engine/gpu/buffers.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
 import type { GateRule, MlpGate, Router } from "../../router/mixture.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 

@@ -1,10 +1,10 @@
 // Composes texts that change their domain: conversations of several domains in one, with prose between them.
 // It knows nothing of experts; every token carries the domain it belongs to.
 
-import { type RenderedRow, renderRow } from "../../engine/scoring/render.ts";
-import type { Row } from "../../engine/scoring/rows.ts";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { Random } from "../random.ts";
+import { type RenderedRow, renderRow } from "./render.ts";
+import type { Row } from "./rows.ts";
 import type { Item, Sources } from "./sources.ts";
 
 export interface ComposeOptions {

@@ -1,8 +1,8 @@
 // From the domains of a text's tokens to what a router should believe at each of them.
 // It knows nothing of texts that carry no domains.
 
-import type { RenderedRow } from "../../engine/scoring/render.ts";
 import type { LabelledText } from "../router/trainer.ts";
+import type { RenderedRow } from "./render.ts";
 
 /** No expert is the right one: the token's text has no domain. */
 export const UNLABELLED = -1;

@@ -1,7 +1,7 @@
 // Rows of data sorted by the domain they belong to: what texts are composed from.
 // It knows nothing of files, nor of which adapter serves which domain.
 
-import type { DomainMessage, Row } from "../../engine/scoring/rows.ts";
+import type { DomainMessage, Row } from "./rows.ts";
 
 /** A conversation or a text of one domain. */
 export interface Item {
@@ -35,7 +35,7 @@ export function sortRow(sources: Sources, row: Row): void {
 export function domainsOf(row: Row): Set<string | undefined> {
   if (row.kind === "text") return new Set([row.domain]);
   if (row.kind === "segments") return new Set(row.segments.map(({ domain }) => domain ?? row.domain));
-  // A turn without a domain has that of its question or answer (engine/scoring/render.ts)
+  // A turn without a domain has that of its question or answer (training/data/render.ts)
   const named = row.messages.map(({ domain }) => domain).filter((domain) => domain !== undefined);
   return new Set(named.length > 0 ? named : [row.domain]);
 }

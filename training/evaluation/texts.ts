@@ -1,10 +1,10 @@
 // The texts a mixture is judged on: mixed ones, and those of a single domain.
 // It knows nothing of files nor of how texts are scored.
 
-import { type RenderedRow, renderRow } from "../../engine/scoring/render.ts";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { Composer, cutRow } from "../data/compose.ts";
 import { labelsOf, UNLABELLED } from "../data/labels.ts";
+import { type RenderedRow, renderRow } from "../data/render.ts";
 import { domainsOf, type Sources } from "../data/sources.ts";
 
 export interface EvaluatedText {

@@ -1,11 +1,13 @@
 // A frozen base with frozen adapters and routers on the device: what routers are trained and compared on.
 // It knows nothing of requests: no scheduler; whole texts come side by side (texts.ts), each with KV pages of its own.
 
+import { adapterRank4, adapterRunBytes } from "../../engine/adapters/pack_adapter.ts";
+import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
+import { Bank } from "../../engine/adapters/placement.ts";
+import { type LoadedAdapter, type LoadedMixture, Registry } from "../../engine/adapters/registry.ts";
 import { Buffers } from "../../engine/gpu/buffers.ts";
 import { Gpu } from "../../engine/gpu/gpu.ts";
 import type { Host } from "../../engine/host.ts";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import { adapterRank4, adapterRunBytes } from "../../engine/lora/bank.ts";
 import { DevicePool, PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
 import { PagePool } from "../../engine/memory/page_pool.ts";
 import { Residency } from "../../engine/memory/residency.ts";
@@ -15,11 +17,9 @@ import { type ForwardParts, Stage } from "../../engine/model/stage.ts";
 import type { StepKind } from "../../engine/model/step_kind.ts";
 import { uploadWeights } from "../../engine/model/weights.ts";
 import { allocateWorkspace } from "../../engine/model/workspace.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
-import type { ModelFiles } from "../../engine/model_files/model_files.ts";
-import { type LoadedAdapter, type LoadedMixture, Registry } from "../../engine/registry.ts";
-import { Bank } from "../../engine/runner/bank.ts";
-import { gateWidth, routedEntries, routerRunBytes } from "../../router/bank.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import { rotations } from "../../shaders/rope_kv.ts";
 import { MAX_SORT } from "../../shaders/segments.ts";

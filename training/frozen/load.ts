@@ -1,12 +1,12 @@
 // A mixture folder with the adapters of its experts, and mixtures made for the moment, as host memory.
 // It knows nothing of the device.
 
-import { MoloraError } from "../../engine/errors.ts";
 import type { Host } from "../../engine/host.ts";
-import type { Adapter } from "../../engine/lora/adapter.ts";
-import { loadPeftAdapter } from "../../engine/lora/peft.ts";
-import type { ModelConfig } from "../../engine/model_config.ts";
-import type { SourceFolder } from "../../engine/weights/source.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import type { SourceFolder } from "../../files/source.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { checkExpert } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert, Router } from "../../router/mixture.ts";

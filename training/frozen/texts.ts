@@ -1,11 +1,11 @@
 // Whole texts of one step: which of them fit into a step together, and the arrays that kernels read of them.
 // It knows nothing of what is computed from them.
 
-import { type Batch, buildBatch } from "../../engine/runner/batch.ts";
-import type { Job } from "../../engine/runner/job.ts";
 import { resolveSampling } from "../../engine/sampling/sampling.ts";
+import type { Job } from "../../engine/scheduler/job.ts";
 import { Sequence } from "../../engine/scheduler/sequence.ts";
 import type { RoutePlan, Slice } from "../../engine/scheduler/step.ts";
+import { type Batch, buildBatch } from "../../engine/step/batch.ts";
 import type { FrozenModel } from "./frozen_model.ts";
 
 export interface PlannedText {

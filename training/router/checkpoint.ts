@@ -1,11 +1,11 @@
 // All that a router's training needs to go on as if it had not stopped: values, AdamW's moments, where it was.
 // It knows nothing of folders: bytes and plain objects go in and out.
 
-import { MoloraError } from "../../engine/errors.ts";
-import { readFloats } from "../../engine/weights/floats.ts";
-import { readSafetensors } from "../../engine/weights/safetensors.ts";
-import { writeSafetensors } from "../../engine/weights/safetensors_write.ts";
-import { MemorySource } from "../../engine/weights/source.ts";
+import { MemorySource } from "../../files/source.ts";
+import { readFloats } from "../../files/weights/floats.ts";
+import { readSafetensors } from "../../files/weights/safetensors/safetensors.ts";
+import { writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import type { RouterTrainer } from "./trainer.ts";
 

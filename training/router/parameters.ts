@@ -1,9 +1,9 @@
 // A router's gates as trained parameters, and back; fc2 has its rows in whole vec4s, the last of them zero for good.
 // It knows nothing of gradients.
 
+import { gateOffsets } from "../../engine/adapters/pack_router.ts";
+import type { LoadedMixture } from "../../engine/adapters/registry.ts";
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { LoadedMixture } from "../../engine/registry.ts";
-import { gateOffsets } from "../../router/bank.ts";
 import type { MlpGate } from "../../router/mixture.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { Parameters } from "../optimizer/parameters.ts";

@@ -1,11 +1,11 @@
 // Trains one mixture's router on a frozen model: texts with targets in, a step of AdamW out.
 // It knows nothing of files, data or when to stop.
 
+import type { LoadedMixture } from "../../engine/adapters/registry.ts";
 import { encode } from "../../engine/gpu/program.ts";
 import { ReadbackRing } from "../../engine/gpu/readback.ts";
 import type { Launches } from "../../engine/model/stage.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
-import type { LoadedMixture } from "../../engine/registry.ts";
 import { REPORT_BYTES } from "../../shaders/training/label_loss.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { intoSteps, uploadTexts } from "../frozen/texts.ts";

@@ -1,0 +1,54 @@
+// What a command is: its flags, its words for --help, and what it does with what was typed.
+// It knows nothing of any command in particular.
+
+import { type FlagSpecs, type FlagValues, kebab } from "./flags/arguments.ts";
+import type { Output } from "./terminal/output.ts";
+
+/** What a command runs with. */
+export interface CommandContext<S extends FlagSpecs> {
+  flags: FlagValues<S>;
+  positionals: string[];
+  output: Output;
+  /** Aborted by the first Ctrl-C or SIGTERM once a command has looked at it; the second ends the process. */
+  readonly signal: AbortSignal;
+}
+
+/** One command of the command line; a file each, exported as `command`. */
+export interface Command<S extends FlagSpecs = FlagSpecs> {
+  name: string;
+  /** One line, for the list of commands. */
+  summary: string;
+  /** Further lines for `--help`: examples, shapes. */
+  details?: string;
+  flags: S;
+  /** Arguments that are no flags. Without it there may be none. */
+  positionals?: { placeholder: string; most: number };
+  /** Throws a MoloraError to fail (exit 1), `bad_arguments` for exit 2. */
+  run(context: CommandContext<S>): Promise<void>;
+}
+
+/** Gives `run` the types of the flags declared beside it. */
+export function defineCommand<S extends FlagSpecs>(command: Command<S>): Command<S> {
+  return command;
+}
+
+/** The text of `--help`, from the declaration alone. */
+export function helpText(command: Command, flags: FlagSpecs): string {
+  const rows = Object.entries(flags).map(([key, flag]): [string, string] => {
+    const value = flag.placeholder === undefined ? "" : ` ${flag.placeholder}`;
+    return [`--${kebab(key)}${value}`, `${flag.summary}${flag.repeatable ? " (repeatable)" : ""}`];
+  });
+  const positionals = command.positionals === undefined ? "" : ` ${command.positionals.placeholder}`;
+  const details = command.details === undefined ? "" : `\n${command.details.trim()}\n`;
+  return `${command.summary}\n\nUsage: molora ${command.name}${positionals} [flags]\n\n${columns(rows)}\n${details}`;
+}
+
+/** Two aligned columns; a long left side has the right one on the next line. */
+export function columns(rows: [string, string][]): string {
+  const widest = Math.min(30, Math.max(...rows.map(([left]) => left.length)));
+  return rows
+    .map(([left, right]) =>
+      left.length > widest ? `  ${left}\n  ${" ".repeat(widest)}  ${right}` : `  ${left.padEnd(widest)}  ${right}`,
+    )
+    .join("\n");
+}

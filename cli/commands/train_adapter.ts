@@ -1,0 +1,189 @@
+// `molora train-adapter`: trains a LoRA on a frozen base and writes it as a PEFT folder.
+// It knows nothing of how gradients come about (training/).
+
+import { Buffers } from "../../engine/gpu/buffers.ts";
+import { Gpu } from "../../engine/gpu/gpu.ts";
+import { uploadWeights } from "../../engine/model/weights.ts";
+import { loadTokenizer, type Tokenizer } from "../../engine/text/tokenizer.ts";
+import { nodeHost } from "../../node/host.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { type AdapterShape, freshAdapter } from "../../training/adapter_start.ts";
+import { AdapterTrainer } from "../../training/adapter_trainer.ts";
+import { renderRow } from "../../training/data/render.ts";
+import { runTraining } from "../../training/run.ts";
+import { type TrainingText, trainingText } from "../../training/training_texts.ts";
+import { defineCommand } from "../command.ts";
+import type { FlagValues } from "../flags/arguments.ts";
+import { MODEL_FLAGS } from "../flags/common_flags.ts";
+import { choice, integer, list, number, text, toggle } from "../flags/flags.ts";
+import { openBase } from "../open_base.ts";
+import type { Output } from "../terminal/output.ts";
+import { formatBytes, Progress } from "../terminal/progress.ts";
+import { AdapterFolder, type Settings } from "../training/adapter_folder.ts";
+import { readLayers, readModules } from "../training/adapter_target.ts";
+import { readRows } from "../training/data_file.ts";
+
+const FLAGS = {
+  model: MODEL_FLAGS.model,
+  dtype: MODEL_FLAGS.dtype,
+  data: list("FILE.jsonl", "Rows to learn from, .gz too"),
+  valid: list("FILE.jsonl", "Rows to measure the loss on, before, during and after"),
+  out: text("DIR", "Folder to write the adapter to"),
+  rank: integer("N", "Rank", { min: 1, max: 1024 }, 8),
+  alpha: number("X", "Scale of the deltas is alpha / rank", { min: 0 }, 16),
+  targetModules: text("NAMES", "q_proj,v_proj,… or all-linear", "all-linear"),
+  layers: text("LIST", "Layers to extend, as 0-3,6 (default: all)"),
+  lr: number("X", "Highest learning rate", { min: 0 }, 5e-4),
+  schedule: choice(["cosine", "constant"], "The learning rate behind the warm-up", "cosine"),
+  warmup: integer("N", "Steps until the highest rate is reached", { min: 0 }, 10),
+  steps: integer("N", "Steps in all (default: once through the data)", { min: 1 }),
+  batch: integer("N", "Rows a step", { min: 1 }, 8),
+  length: integer("N", "Tokens a row is cut at", { min: 2 }, 256),
+  partTokens: integer(
+    "N",
+    "Tokens computed at once; a larger batch is done in parts, to the same gradient",
+    { min: 2 },
+    2048,
+  ),
+  decay: number("X", "Weight decay", { min: 0 }, 0),
+  clip: number("X", "Longest gradient; a longer one is scaled down", { min: 0 }, 1),
+  seed: integer("N", "Of the adapter's start and the order of the rows", { min: 0 }, 0),
+  validEvery: integer("N", "Steps between validations", { min: 1 }, 100),
+  validRows: integer("N", "Rows of --valid that are used", { min: 1 }, 128),
+  raw: toggle("Join a prompt and its completion as they are, without the chat template"),
+  onBadRow: choice(["skip", "fail"], "What to do with a line that is no row", "fail"),
+  resume: toggle("Go on with the training that was interrupted in --out"),
+};
+type Flags = FlagValues<typeof FLAGS>;
+
+export const command = defineCommand({
+  name: "train-adapter",
+  summary: "Train a LoRA on texts and write a PEFT folder",
+  details: `
+The loss is of completions and of assistants' turns, or of a whole {"text"}. Ctrl-C saves a checkpoint; --resume goes on
+from it, to the same adapter as an uninterrupted training. The same seed gives the same adapter on the same device.
+  molora train-adapter --data train.jsonl --valid valid.jsonl --out my-adapter --rank 16 --alpha 32 --steps 300
+  molora generate --adapter mine=my-adapter --use mine --prompt …
+`,
+  flags: FLAGS,
+  async run({ flags, output, signal }) {
+    const { out } = flags;
+    if (out === undefined) throw new MoloraError("bad_arguments", "--out is missing", { remedy: "Name a folder." });
+    if (flags.data.length === 0) {
+      throw new MoloraError("bad_arguments", "--data is missing", { remedy: "Give rows: --data FILE.jsonl." });
+    }
+    const modules = readModules(flags.targetModules);
+    const folder = new AdapterFolder(out);
+    if (!flags.resume) folder.checkFree();
+
+    const model = flags.model ?? "nano";
+    const { files } = await openBase(model, output);
+    const { config } = files;
+    const layers = flags.layers === undefined ? {} : { layers: readLayers(flags.layers, config.numLayers) };
+    const shape: AdapterShape = { rank: flags.rank, alpha: flags.alpha, modules, ...layers };
+    const length = Math.min(flags.length, config.contextLength);
+    const tokenizer = loadTokenizer(files.tokenizerFiles);
+    const texts = await readTexts(flags.data, tokenizer, length, flags, output);
+    const valid = (await readTexts(flags.valid, tokenizer, length, flags, output)).slice(0, flags.validRows);
+    if (texts.length === 0) {
+      throw new MoloraError("data_invalid", `${flags.data.join(", ")}: no row has a token to learn`, {
+        remedy: "Give rows whose completions begin within --length tokens.",
+      });
+    }
+
+    const steps = flags.steps ?? Math.ceil(texts.length / flags.batch);
+    const settings = { ...settingsOf(flags, files.hash), steps, texts: texts.length };
+    const opened = await nodeHost().openGpu();
+    const gpu = new Gpu(opened);
+    const buffers = new Buffers(gpu);
+    const progress = new Progress("training", stepsText, output.streams.stderr);
+    try {
+      const loading = new Progress(`loading ${model}`, formatBytes, output.streams.stderr);
+      const weights = await uploadWeights(gpu, buffers, config, files.tensors, {
+        dtype: flags.dtype,
+        onProgress: (done, total) => loading.update(done, total),
+      }).finally(() => loading.finish());
+      const training = await AdapterTrainer.create(gpu, buffers, {
+        config,
+        weights,
+        adapter: freshAdapter(config, shape, flags.seed),
+        capacity: {
+          tokens: Math.max(length, Math.min(flags.partTokens, flags.batch * length)),
+          sequences: flags.batch,
+        },
+        optimizer: { decay: flags.decay, clip: flags.clip },
+      });
+      const { trainer } = training;
+      if (flags.resume) trainer.restore(await folder.resume(settings, await trainer.state()));
+      const result = await runTraining(trainer, {
+        texts,
+        valid,
+        batch: flags.batch,
+        schedule: { rate: flags.lr, steps, warmup: flags.warmup, shape: flags.schedule },
+        seed: flags.seed,
+        validateEvery: flags.validEvery,
+        signal,
+        onStep: ({ step, loss }) => progress.update(step, steps, `loss ${loss.toFixed(3)}`),
+      });
+      progress.finish();
+      if (result.interrupted) {
+        await folder.saveCheckpoint(settings, await trainer.state());
+        throw new MoloraError(
+          "cancelled",
+          `interrupted behind step ${trainer.steps} of ${steps}; a checkpoint is saved`,
+          {
+            remedy: "Run the same command with --resume to go on.",
+          },
+        );
+      }
+      const log = { settings, tokens: result.steps.reduce((sum, { tokens }) => sum + tokens, 0), ...result };
+      await folder.saveAdapter(await training.adapter(), model, log);
+      for (const { step, loss } of result.validations)
+        output.print(`loss on --valid after ${step} steps: ${loss.toFixed(4)}`);
+      output.print(`${out}: an adapter of rank ${flags.rank} on ${modules.join(", ")}`);
+      output.result({ out, ...log });
+    } finally {
+      progress.finish();
+      buffers.destroy();
+      opened.close();
+    }
+  },
+});
+
+/** Steps, or steps a second. */
+function stepsText(steps: number): string {
+  return Number.isInteger(steps) ? String(steps) : `${steps.toPrecision(2)} steps`;
+}
+
+/** What decides the result, so that a resumed training is the one that was begun. */
+function settingsOf(flags: Flags, base: string): Settings {
+  const { rank, alpha, targetModules, layers, lr, schedule, warmup, batch, length, decay, clip, seed, raw, dtype } =
+    flags;
+  const shape = { rank, alpha, targetModules, layers: layers ?? "all" };
+  return { base, dtype, ...shape, lr, schedule, warmup, batch, length, decay, clip, seed, raw };
+}
+
+async function readTexts(
+  paths: readonly string[],
+  tokenizer: Tokenizer,
+  length: number,
+  { raw, onBadRow }: Flags,
+  output: Output,
+): Promise<TrainingText[]> {
+  const texts: TrainingText[] = [];
+  let bad = 0;
+  let empty = 0;
+  const skip = (error: MoloraError) => {
+    if (bad++ < 5) output.note(`left out: ${error.message}`);
+  };
+  for (const path of paths) {
+    for await (const row of readRows(path, onBadRow === "skip" ? skip : undefined)) {
+      const cut = trainingText(renderRow(tokenizer, row, { raw }), length);
+      if (cut === undefined) empty++;
+      else texts.push(cut);
+    }
+  }
+  if (bad > 5) output.note(`left out: ${bad - 5} more lines that are no rows`);
+  if (empty > 0) output.note(`left out: ${empty} rows whose first ${length} tokens hold nothing to learn`);
+  return texts;
+}

@@ -1,0 +1,75 @@
+// The flags several commands share: which model, adapters and mixtures, and which of them a text uses.
+// It knows nothing of loading them.
+
+import type { Routing } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { choice, list, type NamedPath, namedPaths, text, toggle } from "./flags.ts";
+import { nearest } from "./nearest.ts";
+
+/** Every command has these. */
+export const EVERYWHERE = {
+  json: toggle("Print one JSON value on standard output, for machines"),
+  help: toggle("Show this text"),
+};
+
+/** What to load and hold on the device. */
+export const MODEL_FLAGS = {
+  model: text("DIR|FILE.gguf", "Base model: a Hugging Face folder or a GGUF file (default: the embedded nano)"),
+  adapter: namedPaths("name=PATH", "Load a PEFT adapter under a name"),
+  mixture: namedPaths("name=DIR", "Load a mixture (experts and their router) under a name"),
+  dtype: choice(["auto", "f32", "f16", "q8_0"], "What dense weights are held in on the device", "auto"),
+};
+
+/** Which of the loaded ones a text uses. */
+export const USE_FLAG = {
+  use: list("SPEC", "base, an adapter's name, a=0.7,b=0.3 (stacked) or a mixture's name"),
+};
+
+/** The names a SPEC can mean. */
+export interface KnownNames {
+  adapters: string[];
+  mixtures: string[];
+}
+
+/** Names of `--adapter` and `--mixture` share one space with "base", or a SPEC could mean two things. */
+export function checkNames(adapters: NamedPath[], mixtures: NamedPath[]): void {
+  const names = [...adapters, ...mixtures].map(({ name }) => name);
+  const clash = names.find((name, index) => name === "base" || names.indexOf(name) < index);
+  if (clash === undefined) return;
+  const message = clash === "base" ? `"base" always means the base model` : `"${clash}" names an adapter and a mixture`;
+  throw new MoloraError("bad_arguments", message, { remedy: "Give it another name: --adapter other=PATH." });
+}
+
+/**
+ * What a SPEC says about routing.
+ *
+ * @throws MoloraError `bad_arguments` for a name that is not loaded, or a weight that is no number.
+ */
+export function parseUse(spec: string, known: KnownNames): Routing {
+  if (spec === "base") return {};
+  if (known.adapters.includes(spec)) return { adapter: spec };
+  if (known.mixtures.includes(spec)) return { mixture: spec };
+  if (!spec.includes("=")) throw unknownName(spec, spec, ["base", ...known.adapters, ...known.mixtures]);
+  const adapters = spec.split(",").map((part) => {
+    const at = part.lastIndexOf("=");
+    const [id, weightText] = [part.slice(0, at), part.slice(at + 1).trim()];
+    if (!known.adapters.includes(id)) throw unknownName(spec, id, known.adapters);
+    const weight = weightText === "" ? Number.NaN : Number(weightText);
+    if (!Number.isFinite(weight)) {
+      throw new MoloraError("bad_arguments", `--use ${spec}: the weight of ${id} is no number: "${weightText}"`, {
+        remedy: "Write a stack as a=0.7,b=0.3.",
+      });
+    }
+    return { id, weight };
+  });
+  return { adapters };
+}
+
+function unknownName(spec: string, name: string, names: string[]): MoloraError {
+  const best = nearest(name, names);
+  const loaded = names.length === 0 ? "No adapter is loaded." : `Loaded are: ${names.join(", ")}.`;
+  return new MoloraError("bad_arguments", `--use ${spec}: nothing is loaded under the name "${name}"`, {
+    remedy: `${best === undefined ? "" : `Did you mean ${best}? `}${loaded}`,
+    details: { name, loaded: names },
+  });
+}

@@ -1,0 +1,23 @@
+// The flags that say how tokens are picked, for every command that generates.
+// It knows nothing of sampling itself.
+
+import type { SamplingOptions } from "../../proto/api.ts";
+import type { FlagValues } from "./arguments.ts";
+import { integer, number } from "./flags.ts";
+
+export const SAMPLING_FLAGS = {
+  temperature: number("T", "0 takes the likeliest token; higher is more various", { min: 0, max: 100 }, 0),
+  topP: number("P", "Sample from the smallest set of tokens whose probability reaches P", { max: 1 }),
+  topK: integer("K", "Sample from the K likeliest tokens; 0 = all", { min: 0 }),
+  minP: number("P", "Leave out tokens less likely than P × the likeliest", { min: 0, max: 1 }),
+  seed: integer("N", "Same seed, same tokens", { min: 0, max: 2 ** 32 - 1 }),
+  repetitionPenalty: number("X", "Above 1: tokens of prompt and answer become less likely"),
+  presencePenalty: number("X", "Subtracted once from the logit of a token in the answer"),
+  frequencyPenalty: number("X", "Subtracted for each time a token is in the answer"),
+};
+
+/** Those that were given. */
+export function readSampling(flags: FlagValues<typeof SAMPLING_FLAGS>): SamplingOptions {
+  const names = Object.keys(SAMPLING_FLAGS) as (keyof typeof SAMPLING_FLAGS)[];
+  return Object.fromEntries(names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])));
+}

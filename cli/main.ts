@@ -1,0 +1,94 @@
+// The command line: finds the command, reads its flags, runs it and turns what it throws into an exit code.
+// It knows nothing of what the commands do; adding one is a file and a row.
+
+import { readFile } from "node:fs/promises";
+import { MoloraError } from "../proto/errors.ts";
+import { type Command, columns, helpText } from "./command.ts";
+import { readArguments } from "./flags/arguments.ts";
+import { EVERYWHERE } from "./flags/common_flags.ts";
+import { nearest } from "./flags/nearest.ts";
+import { interruptSignal } from "./terminal/interrupt.ts";
+import { Output } from "./terminal/output.ts";
+
+/** In the order `molora --help` lists them. Loaded when called for: `doctor` needs no engine. */
+const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
+  doctor: () => import("./commands/doctor.ts"),
+  demo: () => import("./commands/demo.ts"),
+  generate: () => import("./commands/generate.ts"),
+  chat: () => import("./commands/chat.ts"),
+  serve: () => import("./commands/serve.ts"),
+  score: () => import("./commands/score.ts"),
+  "train-adapter": () => import("./commands/train_adapter.ts"),
+  "train-router": () => import("./commands/train_router.ts"),
+  "make-router": () => import("./commands/make_router.ts"),
+  eval: () => import("./commands/eval.ts"),
+};
+
+/** 0: done. 1: failed. 2: what was typed makes no sense. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Runs what follows `molora` on the command line. */
+export async function main(argv: string[]): Promise<ExitCode> {
+  // Asked before parsing, so that an error in the arguments has the right form too
+  const output = new Output(argv.includes("--json"));
+  try {
+    const [name, ...rest] = argv;
+    if (name === "--version" || name === "-v") output.write(`${await version()}\n`);
+    else if (name === undefined || name === "--help" || name === "-h") output.write(await overview());
+    else await runCommand(name, rest, output);
+    return 0;
+  } catch (thrown) {
+    const error = MoloraError.from(thrown);
+    output.fail(error);
+    return error.code === "bad_arguments" ? 2 : 1;
+  }
+}
+
+async function runCommand(name: string, argv: string[], output: Output): Promise<void> {
+  const command = await findCommand(name);
+  const specs = { ...command.flags, ...EVERYWHERE };
+  if (argv.includes("--help") || argv.includes("-h")) {
+    output.streams.stdout.write(helpText(command, specs));
+    return;
+  }
+  const { flags, positionals } = readArguments(argv, specs, command.positionals?.most);
+  await command.run({
+    flags,
+    positionals,
+    output,
+    get signal() {
+      return interruptSignal();
+    },
+  });
+}
+
+async function findCommand(name: string): Promise<Command> {
+  if (Object.hasOwn(COMMANDS, name)) return (await COMMANDS[name]()).command;
+  const best = nearest(name, Object.keys(COMMANDS));
+  throw new MoloraError("bad_arguments", `unknown command ${name}`, {
+    remedy: best === undefined ? "Run molora --help for the commands." : `Did you mean molora ${best}?`,
+    details: { command: name, ...(best === undefined ? {} : { nearest: best }) },
+  });
+}
+
+async function overview(): Promise<string> {
+  const commands = await Promise.all(Object.values(COMMANDS).map(async (load) => (await load()).command));
+  const rows = commands.map(({ name, summary }): [string, string] => [name, summary]);
+  return `molora: Mixture-of-LoRA inference on WebGPU
+
+Usage: molora COMMAND [flags]
+
+${columns(rows)}
+
+Every command has --help, and --json for machines.
+Exit code: 0 done, 1 failed, 2 wrong arguments.
+`;
+}
+
+async function version(): Promise<string> {
+  // From dist/cli/ up to the package
+  const manifest: { version: string } = JSON.parse(
+    await readFile(new URL("../../package.json", import.meta.url), "utf8"),
+  );
+  return manifest.version;
+}

@@ -1,0 +1,59 @@
+// Where a command's words go: text for people or one JSON value for machines on stdout, the rest on stderr.
+// It knows nothing of what is said.
+
+import type { MoloraError } from "../../proto/errors.ts";
+
+export interface Streams {
+  stdout: NodeJS.WriteStream;
+  stderr: NodeJS.WriteStream;
+}
+
+export class Output {
+  /** Standard output carries one JSON value and nothing else. */
+  readonly json: boolean;
+  readonly streams: Streams;
+
+  constructor(json: boolean, streams: Streams = process) {
+    this.json = json;
+    this.streams = streams;
+  }
+
+  /** Text for a person on stdout, as it is (no newline added); nothing in JSON mode. */
+  write(text: string): void {
+    if (!this.json) this.streams.stdout.write(text);
+  }
+
+  /** A line for a person on stdout; nothing in JSON mode. */
+  print(line = ""): void {
+    this.write(`${line}\n`);
+  }
+
+  /** A remark on stderr, in both modes. */
+  note(line: string): void {
+    this.streams.stderr.write(`${line}\n`);
+  }
+
+  /** The command's result, on stdout in JSON mode only. */
+  result(value: unknown): void {
+    if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
+  }
+
+  /** A failure: `error[code]` and the remedy on stderr, or `{ "error": … }` on stdout in JSON mode. */
+  fail(error: MoloraError): void {
+    if (this.json) {
+      this.result({ error });
+      return;
+    }
+    this.note(`error[${error.code}]: ${error.message}`);
+    if (error.remedy !== undefined) this.note(`remedy: ${error.remedy}`);
+    // An internal error is a defect of molora: its stack is what a report needs
+    if (error.code === "internal" && error.cause instanceof Error) this.note(error.cause.stack ?? "");
+  }
+
+  /** Whether stdout shows colours: a terminal, unless NO_COLOR; FORCE_COLOR decides where it is set. */
+  get colors(): boolean {
+    const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
+    if (FORCE_COLOR !== undefined && FORCE_COLOR !== "") return FORCE_COLOR !== "0";
+    return !NO_COLOR && TERM !== "dumb" && this.streams.stdout.isTTY === true;
+  }
+}

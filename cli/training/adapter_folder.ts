@@ -1,0 +1,78 @@
+// The folder a training writes to: the PEFT adapter at the end, a checkpoint where it was interrupted.
+// It knows nothing of training.
+
+import { existsSync } from "node:fs";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { writePeftAdapter } from "../../files/lora/peft_write.ts";
+import { FileSource } from "../../node/files.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { readCheckpoint, type TrainingState, writeCheckpoint } from "../../training/checkpoint.ts";
+
+const CHECKPOINT = "checkpoint.safetensors";
+const SETTINGS = "checkpoint.json";
+const LOG = "training.json";
+
+/** What a training must go on with. */
+export type Settings = Record<string, unknown>;
+
+export class AdapterFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** Throws `bad_arguments` where the folder already holds what this run would write over. */
+  checkFree(): void {
+    const found = ["adapter_model.safetensors", CHECKPOINT].find((name) => existsSync(join(this.path, name)));
+    if (found === undefined) return;
+    throw new MoloraError("bad_arguments", `${this.path} already has ${found}`, {
+      remedy: "Choose another --out, or go on with an interrupted training by --resume.",
+    });
+  }
+
+  /** The state a training was interrupted in. Throws `file_not_found`, `bad_arguments` where the settings differ. */
+  async resume(settings: Settings, like: TrainingState): Promise<TrainingState> {
+    const source = await FileSource.open(join(this.path, CHECKPOINT));
+    if (source === undefined) {
+      throw new MoloraError("file_not_found", `${this.path} has no ${CHECKPOINT}`, {
+        remedy: "Start anew without --resume.",
+      });
+    }
+    const saved = JSON.parse(await readFile(join(this.path, SETTINGS), "utf8")) as Settings;
+    for (const [name, value] of Object.entries(settings)) {
+      if (JSON.stringify(saved[name]) === JSON.stringify(value)) continue;
+      const was = JSON.stringify(saved[name]);
+      throw new MoloraError("bad_arguments", `the training in ${this.path} was begun with ${name} ${was}`, {
+        remedy: `Resume with the same settings; now ${name} is ${JSON.stringify(value)}.`,
+      });
+    }
+    return readCheckpoint(source, like);
+  }
+
+  async saveCheckpoint(settings: Settings, state: TrainingState): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    await this.#write(SETTINGS, `${JSON.stringify(settings, undefined, 2)}\n`);
+    await this.#write(CHECKPOINT, writeCheckpoint(state));
+  }
+
+  /** Writes the PEFT folder and the log, and removes the checkpoint. */
+  async saveAdapter(layers: Adapter["layers"], baseModel: string, log: unknown): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    const { config, safetensors } = writePeftAdapter({ layers }, { baseModel });
+    await this.#write("adapter_model.safetensors", safetensors);
+    await this.#write("adapter_config.json", config);
+    await this.#write(LOG, `${JSON.stringify(log, undefined, 2)}\n`);
+    await rm(join(this.path, CHECKPOINT), { force: true });
+    await rm(join(this.path, SETTINGS), { force: true });
+  }
+
+  /** Under its name only when it is whole. */
+  async #write(name: string, data: string | Uint8Array): Promise<void> {
+    const path = join(this.path, name);
+    await writeFile(`${path}.partial`, data);
+    await rename(`${path}.partial`, path);
+  }
+}

@@ -1,0 +1,48 @@
+// The experts of a mixture to be made: from `--adapter`, from a short name's adapters, or from a mixture that is extended.
+// It knows nothing of routers.
+
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { nodeHost } from "../../node/host.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { Mixture } from "../../router/mixture.ts";
+import { loadAdapterFolder, loadMixtureFolder } from "../../training/frozen/load.ts";
+import type { NamedPath } from "../flags/flags.ts";
+import type { WrittenExpert } from "./mixture_folder.ts";
+
+export interface GatheredExperts {
+  /** In the order of the router's outputs. */
+  experts: WrittenExpert[];
+  adapters: Adapter[];
+  /** What is extended. */
+  extended: Mixture | undefined;
+}
+
+/** Raises what an adapter that does not fit raises. */
+export async function gatherExperts(
+  config: ModelConfig,
+  given: readonly NamedPath[],
+  extend: string | undefined,
+): Promise<GatheredExperts> {
+  const host = nodeHost();
+  const fresh: Adapter[] = [];
+  for (const { name, path } of given) fresh.push(await loadAdapterFolder(host, name, path, config));
+  const written = fresh.map((adapter, i) => toExpert(adapter, given[i]!.path));
+  if (extend === undefined) return { experts: written, adapters: fresh, extended: undefined };
+  const { mixture, adapters } = await loadMixtureFolder(host, "extended", extend, config);
+  const clash = fresh.find(({ name }) => mixture.experts.some((expert) => expert.name === name));
+  if (clash !== undefined) {
+    throw new MoloraError("bad_arguments", `${extend} has an expert "${clash.name}" already`, {
+      remedy: "Give the new adapter another name.",
+    });
+  }
+  const old = mixture.experts.map(({ name, adapter }): WrittenExpert => {
+    const loaded = adapters.find((candidate) => candidate.name === name);
+    return adapter === undefined || loaded === undefined ? { name } : toExpert(loaded, host.resolve(extend, adapter));
+  });
+  return { experts: [...old, ...written], adapters: [...adapters, ...fresh], extended: mixture };
+}
+
+function toExpert(adapter: Adapter, path: string): WrittenExpert {
+  return { name: adapter.name, adapter: { path, sha256: adapter.hash } };
+}

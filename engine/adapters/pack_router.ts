@@ -1,0 +1,118 @@
+// Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is parts/router.wgsl's.
+// It knows nothing of pages, nor of where adapters lie: their addresses are given.
+
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { arrowPrototype } from "../../router/arrow.ts";
+import type { Mixture, MlpGate, Router } from "../../router/mixture.ts";
+
+const HEADER_VEC4 = 4;
+const KINDS = { mlp: 1, arrow: 2, uniform: 3, vocabulary: 4 } as const;
+
+/** What a run needs beside the mixture: its experts' adapters (undefined: the base) and where they lie. */
+export interface PlacedExperts {
+  adapters: readonly (Adapter | undefined)[];
+  /** vec4 addresses in the pool, 0 for the base. */
+  addresses: readonly number[];
+}
+
+/** Bytes of a router's run; the same in every layer. */
+export function routerRunBytes(mixture: Mixture): number {
+  return 16 * sizes(mixture).end;
+}
+
+/** Values of a token's gate: the hidden layer's width (mlp), the experts (arrow), or none. */
+export function gateWidth(mixture: Mixture): number {
+  const { router } = mixture;
+  if (router.type === "mlp") return router.hiddenSize;
+  return router.type === "arrow" ? mixture.experts.length : 0;
+}
+
+/** Most entries a token can get. */
+export function routedEntries(router: Router): number {
+  return router.type === "vocabulary" ? 1 : router.topK;
+}
+
+export function packRouterLayer(mixture: Mixture, layer: number, placed: PlacedExperts): Float32Array<ArrayBuffer> {
+  const { router, experts } = mixture;
+  const at = sizes(mixture);
+  const run = new Float32Array(4 * at.end);
+  const rule = router.type === "vocabulary" ? { topK: 1, gate: "unit", temperature: 1 } : router;
+  run.set([KINDS[router.type], experts.length, rule.topK, rule.gate === "softmax" ? 1 : 0], 0);
+  const believes = router.type === "mlp" && router.belief ? 1 : 0;
+  const fallback = router.type === "vocabulary" ? router.default : 0;
+  run.set([rule.temperature, gateWidth(mixture), believes, fallback], 4);
+  run.set([at.fc1, at.bias1, at.fc2, at.bias2], 8);
+  run.set([at.experts, at.ranges, router.type === "vocabulary" ? router.ranges.length : 0, 0], 12);
+  for (let e = 0; e < experts.length; e++) run[4 * (at.experts + e)] = placed.addresses[e]!;
+  if (router.type === "mlp") packGate(run, at, router.layers[layer]!, router.hiddenSize);
+  if (router.type === "vocabulary")
+    run.set(
+      router.ranges.flatMap(([from, to, e]) => [from, to, e, 0]),
+      4 * at.ranges,
+    );
+  if (router.type === "arrow") packPrototypes(run, at, mixture, layer, placed.adapters);
+  return run;
+}
+
+/** Where an mlp router's numbers lie in its run, in vec4s. fc2's rows and both biases are padded to whole vec4s. */
+export type GateOffsets = Pick<Offsets, "fc1" | "bias1" | "fc2" | "bias2">;
+
+export function gateOffsets(mixture: Mixture): GateOffsets {
+  const { fc1, bias1, fc2, bias2 } = sizes(mixture);
+  return { fc1, bias1, fc2, bias2 };
+}
+
+interface Offsets {
+  experts: number;
+  ranges: number;
+  fc1: number;
+  bias1: number;
+  fc2: number;
+  bias2: number;
+  end: number;
+}
+
+/** Offsets of a run's parts, in vec4s. */
+function sizes({ router, experts, baseModel }: Mixture): Offsets {
+  const inputs = baseModel.hiddenSize / 4;
+  const ranges = HEADER_VEC4 + experts.length;
+  const fc1 = ranges + (router.type === "vocabulary" ? router.ranges.length : 0);
+  if (router.type === "arrow") {
+    const end = fc1 + experts.length * inputs;
+    return { experts: HEADER_VEC4, ranges, fc1, bias1: end, fc2: end, bias2: end, end };
+  }
+  if (router.type !== "mlp") {
+    return { experts: HEADER_VEC4, ranges, fc1, bias1: fc1, fc2: fc1, bias2: fc1, end: fc1 };
+  }
+  const width4 = Math.ceil(router.hiddenSize / 4);
+  const outputs = experts.length + (router.belief ? 1 : 0);
+  const bias1 = fc1 + router.hiddenSize * inputs;
+  const fc2 = bias1 + width4;
+  const bias2 = fc2 + outputs * width4;
+  return { experts: HEADER_VEC4, ranges, fc1, bias1, fc2, bias2, end: bias2 + Math.ceil(outputs / 4) };
+}
+
+function packGate(run: Float32Array, at: Offsets, gate: MlpGate, width: number): void {
+  run.set(gate.fc1Weight, 4 * at.fc1);
+  run.set(gate.fc1Bias, 4 * at.bias1);
+  const stride = 4 * Math.ceil(width / 4);
+  for (let row = 0; row < gate.fc2Bias.length; row++) {
+    run.set(gate.fc2Weight.subarray(row * width, (row + 1) * width), 4 * at.fc2 + row * stride);
+  }
+  run.set(gate.fc2Bias, 4 * at.bias2);
+}
+
+function packPrototypes(
+  run: Float32Array,
+  at: Offsets,
+  { baseModel }: Mixture,
+  layer: number,
+  adapters: readonly (Adapter | undefined)[],
+): void {
+  for (const [e, adapter] of adapters.entries()) {
+    const prototype = adapter && arrowPrototype(adapter, layer);
+    if (prototype === undefined) continue;
+    run[4 * (at.experts + e) + 1] = 1;
+    run.set(prototype, 4 * at.fc1 + e * baseModel.hiddenSize);
+  }
+}

@@ -1,0 +1,205 @@
+// Which adapter and mixture each name stands for now, and which generations are still in use.
+// It knows nothing of files and devices; who keeps something for a generation's key is told when it may go.
+
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { BASE_NAME, checkName } from "../../files/lora/names.ts";
+import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
+import { checkExpert } from "../../router/experts.ts";
+import type { Mixture } from "../../router/mixture.ts";
+
+interface Loaded {
+  name: string;
+  /** Content hash, as reports and streams give it. */
+  hash: string;
+  /** Identity of all that determines its effect; equal keys are interchangeable on the device and in KV reuse. */
+  key: string;
+}
+
+export interface LoadedAdapter extends Loaded {
+  kind: "adapter";
+  adapter: Adapter;
+}
+
+export interface LoadedMixture extends Loaded {
+  kind: "mixture";
+  mixture: Mixture;
+  /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
+  experts: readonly (LoadedAdapter | undefined)[];
+}
+
+export type LoadedGeneration = LoadedAdapter | LoadedMixture;
+
+/** A running request's hold on a generation: whatever is loaded or unloaded, it stays. */
+export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
+  readonly generation: T;
+  /** Gives the hold back; further calls do nothing. */
+  release(): void;
+}
+
+interface Use {
+  generation: LoadedGeneration;
+  /** Names, mixtures and requests that hold it. */
+  holds: number;
+  /** Requests among them. */
+  running: number;
+}
+
+/**
+ * Names and generations. Every method either does the whole of its work or throws and changes nothing. Adapters and
+ * mixtures share one space of names, since a request may say either.
+ */
+export class Registry {
+  readonly #names = new Map<string, LoadedGeneration>();
+  readonly #uses = new Map<string, Use>();
+  readonly #onRelease: (generation: LoadedGeneration) => void;
+
+  /** `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. */
+  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}) {
+    this.#onRelease = onRelease;
+  }
+
+  /** Makes the adapter's name stand for it from now on; requests that run keep what they started with. */
+  addAdapter(adapter: Adapter): LoadedAdapter {
+    this.#checkFree(adapter.name, "adapter");
+    const loaded = toLoaded(adapter);
+    this.#bind(loaded);
+    return loaded;
+  }
+
+  /**
+   * The same for a mixture. `adapters[i]` serves expert i, undefined where that adds nothing; they are held by the
+   * mixture itself, whatever becomes of their names. Raises `mixture_invalid` where an expert and its adapter do not
+   * belong together, `checksum_mismatch` where the mixture was made for another generation of it.
+   */
+  addMixture(mixture: Mixture, adapters: readonly (Adapter | undefined)[]): LoadedMixture {
+    this.#checkFree(mixture.name, "mixture");
+    if (adapters.length !== mixture.experts.length) {
+      const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
+      throw new MoloraError("mixture_invalid", message);
+    }
+    for (const [i, expert] of mixture.experts.entries()) checkExpert(expert, adapters[i]);
+    const experts = adapters.map((adapter) => adapter && toLoaded(adapter));
+    const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
+    const loaded: LoadedMixture = {
+      kind: "mixture",
+      name: mixture.name,
+      hash: mixture.hash,
+      key,
+      mixture,
+      experts,
+    };
+    this.#bind(loaded);
+    return loaded;
+  }
+
+  /** What the name stands for now. Raises `unknown_adapter`. */
+  adapter(name: string): LoadedAdapter {
+    const found = this.#names.get(name);
+    if (found?.kind === "adapter") return found;
+    throw this.#unknown("adapter", name, found);
+  }
+
+  /** What the name stands for now. Raises `unknown_mixture`. */
+  mixture(name: string): LoadedMixture {
+    const found = this.#names.get(name);
+    if (found?.kind === "mixture") return found;
+    throw this.#unknown("mixture", name, found);
+  }
+
+  /** Every name and what it stands for, in the order of loading; `running` counts the requests that hold it. */
+  list(): { generation: LoadedGeneration; running: number }[] {
+    return [...this.#names.values()].map((generation) => ({
+      generation,
+      running: this.#uses.get(generation.key)?.running ?? 0,
+    }));
+  }
+
+  /** Holds a generation for a request. It must be one that this registry still reaches. */
+  pin<T extends LoadedGeneration>(generation: T): Pin<T> {
+    const use = this.#uses.get(generation.key);
+    if (use === undefined) throw new MoloraError("internal", `${generation.kind} "${generation.name}" is gone`);
+    use.holds++;
+    use.running++;
+    let held = true;
+    const release = () => {
+      if (!held) return;
+      held = false;
+      use.running--;
+      this.#drop(generation.key);
+    };
+    return { generation, release };
+  }
+
+  /** Forgets the name. Requests and mixtures that hold the generation keep it. */
+  removeAdapter(name: string): void {
+    const { key } = this.adapter(name);
+    this.#names.delete(name);
+    this.#drop(key);
+  }
+
+  removeMixture(name: string): void {
+    const { key } = this.mixture(name);
+    this.#names.delete(name);
+    this.#drop(key);
+  }
+
+  #checkFree(name: string, kind: LoadedGeneration["kind"]): void {
+    checkName(withArticle(kind), name, "bad_request");
+    if (name === BASE_NAME) {
+      throw new MoloraError("bad_request", `"${BASE_NAME}" is the base model itself`, {
+        remedy: `Load the ${kind} under another name.`,
+      });
+    }
+    const taken = this.#names.get(name);
+    if (taken === undefined || taken.kind === kind) return;
+    throw new MoloraError("bad_request", `"${name}" already names a loaded ${taken.kind}`, {
+      remedy: `Load the ${kind} under another name, or unload the ${taken.kind} first.`,
+    });
+  }
+
+  /** The new generation is held before the old one is let go, so that what both share is never released between. */
+  #bind(loaded: LoadedGeneration): void {
+    const previous = this.#names.get(loaded.name);
+    this.#hold(loaded);
+    this.#names.set(loaded.name, loaded);
+    if (previous !== undefined) this.#drop(previous.key);
+  }
+
+  #hold(generation: LoadedGeneration): void {
+    const use = this.#uses.get(generation.key);
+    if (use !== undefined) {
+      use.holds++;
+      return;
+    }
+    this.#uses.set(generation.key, { generation, holds: 1, running: 0 });
+    for (const expert of expertsOf(generation)) this.#hold(expert);
+  }
+
+  #drop(key: string): void {
+    const use = this.#uses.get(key)!;
+    if (--use.holds > 0) return;
+    this.#uses.delete(key);
+    this.#onRelease(use.generation);
+    for (const expert of expertsOf(use.generation)) this.#drop(expert.key);
+  }
+
+  #unknown(kind: LoadedGeneration["kind"], name: string, found: LoadedGeneration | undefined): MoloraError {
+    const code: ErrorCode = kind === "adapter" ? "unknown_adapter" : "unknown_mixture";
+    const known = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
+    const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}.`;
+    const remedy = found === undefined ? loaded : `It names ${withArticle(found.kind)}: ask for it as one.`;
+    return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
+  }
+}
+
+function withArticle(kind: LoadedGeneration["kind"]): string {
+  return kind === "adapter" ? "an adapter" : "a mixture";
+}
+
+function toLoaded(adapter: Adapter): LoadedAdapter {
+  return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: `adapter/${adapter.hash}`, adapter };
+}
+
+function expertsOf(generation: LoadedGeneration): LoadedAdapter[] {
+  return generation.kind === "mixture" ? generation.experts.filter((expert) => expert !== undefined) : [];
+}

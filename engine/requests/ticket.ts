@@ -1,0 +1,181 @@
+// One request from its acceptance to its end: turns device results into the events its reader pulls.
+// It knows nothing of scheduling; the engine feeds it and acts on what it answers.
+
+import type {
+  Accepted,
+  DoneEvent,
+  FinishReason,
+  GenerateRequest,
+  GenerationEvent,
+  TokenLogprob,
+  TokenTrace,
+} from "../../proto/api.ts";
+import type { MoloraError } from "../../proto/errors.ts";
+import type { Pin } from "../adapters/registry.ts";
+import type { Constraint } from "../sampling/constraint.ts";
+import type { Job } from "../scheduler/job.ts";
+import type { Sequence } from "../scheduler/sequence.ts";
+import type { RowResult, RowTrace } from "../step/results.ts";
+import { Detokenizer } from "../text/detokenizer.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
+import type { ToolCallReader } from "../text/tool_calls.ts";
+
+export interface TicketParts {
+  request: GenerateRequest;
+  sequence: Sequence<Job>;
+  accepted: Accepted;
+  pins: readonly Pin[];
+  tokenizer: Tokenizer;
+  /** Ids that end it. */
+  endIds: ReadonlySet<number>;
+  /** Names of the router's experts by index; undefined: not routed. */
+  expertNames: readonly string[] | undefined;
+  /** Names and gates of every token where nothing is routed. */
+  fixedTrace: TokenTrace;
+  /** What the text is held to. */
+  constraint: Constraint | undefined;
+  /** Takes calls of tools out of the text. */
+  toolCalls: ToolCallReader | undefined;
+}
+
+export class Ticket {
+  readonly sequence: Sequence<Job>;
+  readonly accepted: Accepted;
+  readonly expertNames: readonly string[] | undefined;
+  readonly #parts: TicketParts;
+  readonly #detokenizer: Detokenizer;
+  readonly #promptLogprobs: TokenLogprob[] = [];
+  readonly #events: GenerationEvent[] = [];
+  readonly #added = performance.now();
+  #started: number | undefined;
+  #firstToken: number | undefined;
+  #cached = 0;
+  #generated = 0;
+  #ended = false;
+  #failure: MoloraError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(parts: TicketParts) {
+    this.#parts = parts;
+    this.sequence = parts.sequence;
+    this.accepted = parts.accepted;
+    this.expertNames = parts.expertNames;
+    this.#detokenizer = new Detokenizer(parts.tokenizer, { stop: parts.request.stop ?? [] });
+  }
+
+  /** Its first tokens are in a step now. */
+  started(): void {
+    if (this.#started !== undefined) return;
+    this.#started = performance.now();
+    this.#cached = this.sequence.adopted;
+  }
+
+  /** A prompt token was scored. */
+  scored(logprob: TokenLogprob | undefined): void {
+    if (logprob !== undefined) this.#promptLogprobs.push(logprob);
+  }
+
+  /** What must know of each token before the next is picked. */
+  get constraint(): Constraint | undefined {
+    return this.#parts.constraint;
+  }
+
+  /** A token was picked. True when it was the last. */
+  picked({ id, logprob, trace }: RowResult): boolean {
+    this.#firstToken ??= performance.now();
+    const { request, endIds, toolCalls } = this.#parts;
+    const index = this.#generated++;
+    const ends = endIds.has(id);
+    const { text, stopped } = ends ? { text: "", stopped: undefined } : this.#detokenizer.push(id);
+    this.#emit({
+      type: "token",
+      index,
+      id,
+      text: toolCalls?.push(text) ?? text,
+      ...(logprob === undefined ? {} : { logprob }),
+      ...(request.trace ? { trace: this.#trace(trace) } : {}),
+    });
+    if (ends) this.end("stop", id);
+    else if (stopped !== undefined) this.end("stop", stopped);
+    else if (this.#generated === this.sequence.maxTokens) this.end("length");
+    return this.#ended;
+  }
+
+  /** The last event. What is held is given back. */
+  end(finishReason: FinishReason, stopped?: string | number): void {
+    if (this.#ended) return;
+    const now = performance.now();
+    const since = (time: number | undefined) => ((time ?? now) - this.#added) / 1000;
+    const done: DoneEvent = {
+      type: "done",
+      finishReason,
+      ...(stopped === undefined ? {} : { stopped }),
+      text: this.#rest(),
+      usage: {
+        promptTokens: this.sequence.promptLength,
+        completionTokens: this.#generated,
+        ...(this.#cached === 0 ? {} : { cachedTokens: this.#cached }),
+      },
+      timings: { queued: since(this.#started), firstToken: since(this.#firstToken), total: since(now) },
+      generations: this.accepted.generations,
+      ...this.#calls(),
+      ...(this.sequence.promptLogprobs ? { promptLogprobs: this.#promptLogprobs } : {}),
+    };
+    this.#release();
+    this.#emit(done);
+  }
+
+  /** The reader's next pull throws. */
+  fail(error: MoloraError): void {
+    if (this.#ended) return;
+    this.#failure = error;
+    this.#release();
+    this.#wake?.();
+  }
+
+  /** Its events, as they come. */
+  async *events(): AsyncGenerator<GenerationEvent, void> {
+    for (;;) {
+      const event = this.#events.shift();
+      if (event !== undefined) {
+        yield event;
+        if (event.type === "done") return;
+      } else if (this.#failure !== undefined) {
+        throw this.#failure;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+
+  #emit(event: GenerationEvent): void {
+    this.#events.push(event);
+    this.#wake?.();
+  }
+
+  #rest(): string {
+    const { toolCalls } = this.#parts;
+    const text = this.#detokenizer.flush();
+    return toolCalls === undefined ? text : toolCalls.push(text) + toolCalls.flush();
+  }
+
+  /** Known once the rest of the text was read. */
+  #calls(): Pick<DoneEvent, "toolCalls"> {
+    const calls = this.#parts.toolCalls?.calls ?? [];
+    return calls.length === 0 ? {} : { toolCalls: calls };
+  }
+
+  #release(): void {
+    this.#ended = true;
+    this.#parts.constraint?.dispose();
+    for (const pin of this.#parts.pins) pin.release();
+  }
+
+  #trace(trace: RowTrace | undefined): TokenTrace {
+    const names = this.#parts.expertNames;
+    if (names === undefined || trace === undefined) return this.#parts.fixedTrace;
+    return trace.map(({ experts, gates }) => ({ experts: experts.map((e) => names[e]!), gates }));
+  }
+}

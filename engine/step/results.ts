@@ -1,0 +1,58 @@
+// What comes back from the device for each row of logits, read out of the bytes.
+// It knows nothing of requests or of experts' names.
+
+import type { TokenLogprob } from "../../proto/api.ts";
+import { RESULT_WORDS } from "../../shaders/sample.ts";
+import { NO_EXPERT } from "../../shaders/step.ts";
+import type { LogitRow } from "./batch.ts";
+
+/** Per layer, the entries (expert indices and gates) of the token whose logits the row is. */
+export type RowTrace = { experts: number[]; gates: number[] }[];
+
+export interface RowResult {
+  row: LogitRow;
+  /** The token picked, or the given one. */
+  id: number;
+  /** Where log-probabilities were asked for. */
+  logprob: TokenLogprob | undefined;
+  /** Where the step was routed. */
+  trace: RowTrace | undefined;
+}
+
+export function readRows(
+  rows: readonly LogitRow[],
+  results: ArrayBuffer,
+  trace: ArrayBuffer | undefined,
+  layers: number,
+  entries: number,
+): RowResult[] {
+  const words = new Uint32Array(results);
+  const floats = new Float32Array(results);
+  return rows.map((row, r) => {
+    const { request } = row.slice.sequence;
+    const alternatives = row.given === undefined ? request.logprobs : request.promptLogprobs;
+    const at = r * RESULT_WORDS;
+    const pair = (i: number) => ({ id: words[at + 2 * i]!, logprob: floats[at + 2 * i + 1]! });
+    const logprob =
+      alternatives === undefined
+        ? undefined
+        : { ...pair(0), top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)) };
+    return { row, id: words[at]!, logprob, trace: trace && readTrace(trace, r, layers, entries) };
+  });
+}
+
+function readTrace(trace: ArrayBuffer, row: number, layers: number, entries: number): RowTrace {
+  const words = new Uint32Array(trace);
+  const floats = new Float32Array(trace);
+  return Array.from({ length: layers }, (_, layer) => {
+    const experts: number[] = [];
+    const gates: number[] = [];
+    for (let j = 0; j < entries; j++) {
+      const at = ((row * layers + layer) * entries + j) * 2;
+      if (words[at] === NO_EXPERT) break;
+      experts.push(words[at]!);
+      gates.push(floats[at + 1]!);
+    }
+    return { experts, gates };
+  });
+}

@@ -1,0 +1,22 @@
+// A LoRA adapter as numbers in host memory: per layer and module, A, B and the scale.
+// It knows nothing of files (peft.ts reads them) nor of pages (bank.ts packs them).
+
+import type { AdapterReport } from "../../proto/api.ts";
+import type { LoraModuleName } from "../families/config.ts";
+
+/** One module's pair: Δ = scale · B · A. A is [rank, in], B is [out, rank], both row-major f32. */
+export interface LoraModule {
+  rank: number;
+  scale: number;
+  a: Float32Array;
+  b: Float32Array;
+}
+
+/** An immutable generation of an adapter. `layers[i]` holds only the modules it extends. */
+export interface Adapter {
+  name: string;
+  /** SHA-256 (hex) over config and weights. */
+  hash: string;
+  layers: Partial<Record<LoraModuleName, LoraModule>>[];
+  report: AdapterReport;
+}

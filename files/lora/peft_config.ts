@@ -1,0 +1,166 @@
+// adapter_config.json of PEFT, read into what molora can serve; everything else is refused by name.
+// It knows nothing of tensors.
+
+import { MoloraError } from "../../proto/errors.ts";
+import { LORA_MODULES } from "../families/config.ts";
+import type { Fields } from "../fields.ts";
+import { Pattern } from "./pattern.ts";
+import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";
+
+/** A LoRA as PEFT describes it. Patterns are in the order of the file; the first that fits counts. */
+export interface PeftConfig {
+  /** The base it was trained on, for messages. */
+  baseModel: string | undefined;
+  targets: Targets;
+  rank: number;
+  rankPattern: (readonly [Pattern, number])[];
+  alpha: number;
+  alphaPattern: (readonly [Pattern, number])[];
+  /** Scale alpha / √rank in place of alpha / rank (Kalajdzievski 2023). */
+  rsLora: boolean;
+}
+
+const MAX_RANK = 4096;
+
+/** What changes the meaning of an adapter and is not served. A field counts when it is true or not empty. */
+const UNSUPPORTED: Record<string, string> = {
+  use_dora: "DoRA (use_dora)",
+  lora_bias: "biases of LoRA layers (lora_bias)",
+  modules_to_save: "fully trained modules (modules_to_save)",
+  fan_in_fan_out: "transposed weights (fan_in_fan_out)",
+  trainable_token_indices: "trained token embeddings (trainable_token_indices)",
+  target_parameters: "LoRA on bare parameters (target_parameters)",
+  layer_replication: "replicated layers (layer_replication)",
+  use_qalora: "QALoRA (use_qalora)",
+  use_bdlora: "block-diagonal LoRA (use_bdlora)",
+  alora_invocation_tokens: "activated LoRA (alora_invocation_tokens)",
+  arrow_config: "PEFT's Arrow router (arrow_config)",
+  kasa_config: "KaSA (kasa_config)",
+  monteclora_config: "MonteCLoRA (monteclora_config)",
+};
+
+/** Initialisations that change the base's weights too, so that the adapter alone does not fit the plain base. */
+const BASE_CHANGING = /^(pissa|corda|olora|loftq|lora_ga)/i;
+
+const REMEDY = "Merge it into its base, or train a plain LoRA (peft_type LORA, bias none) for it.";
+
+/** Refuses by name what tensors of this name mean and molora does not serve; other names pass. */
+export function refuseTensor(name: string): void {
+  if (/\.lora_embedding_[AB]\b/.test(name)) refuse("LoRA on embeddings", name);
+  if (/\.lora_magnitude_vector\b/.test(name)) refuse("DoRA", name);
+  if (/\.lora_[AB](\.[^.]+)?\.bias$/.test(name)) refuse("biases of LoRA layers", name);
+  if (/\b(embed_tokens|lm_head)\./.test(name)) refuse("changes to the embedding or the output head", name);
+}
+
+function refuse(feature: string, tensor?: string): never {
+  const seen = tensor === undefined ? "" : ` (tensor ${tensor})`;
+  throw new MoloraError("adapter_unsupported", `the adapter uses ${feature}, which is not supported${seen}`, {
+    remedy: REMEDY,
+    details: { feature },
+  });
+}
+
+/** Reads a configuration: `config_invalid` for fields of the wrong kind, `adapter_unsupported` by name for the rest. */
+export function parsePeftConfig(fields: Fields): PeftConfig {
+  refuseUnsupported(fields);
+  const targets = readTargets(fields);
+  if (isTargeted(targets, "lm_head")) refuse("LoRA on the output head (target_modules: lm_head)");
+  if (isTargeted(targets, "model.embed_tokens")) refuse("LoRA on embeddings (target_modules: embed_tokens)");
+  return {
+    baseModel: fields.has("base_model_name_or_path") ? fields.string("base_model_name_or_path") : undefined,
+    targets,
+    rank: fields.integer("r", 1, MAX_RANK),
+    rankPattern: readPatterns(fields, "rank_pattern", (values, name) => values.integer(name, 1, MAX_RANK)),
+    alpha: fields.number("lora_alpha"),
+    alphaPattern: readPatterns(fields, "alpha_pattern", (values, name) => values.number(name)),
+    rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
+  };
+}
+
+/** Rank and scale of the module at `path`: Δ = scale · B · A. */
+export function rankAndScale(config: PeftConfig, path: string): { rank: number; scale: number } {
+  const rank = valueFor(config.rankPattern, path, config.rank);
+  const alpha = valueFor(config.alphaPattern, path, config.alpha);
+  return { rank, scale: alpha / (config.rsLora ? Math.sqrt(rank) : rank) };
+}
+
+function refuseUnsupported(fields: Fields): void {
+  const type = fields.string("peft_type");
+  if (type.toUpperCase() !== "LORA") refuse(`peft_type ${type}`);
+  for (const name of fields.names()) {
+    if (!isSet(fields.raw(name))) continue;
+    if (Object.hasOwn(UNSUPPORTED, name)) refuse(UNSUPPORTED[name]);
+    // PEFT names variants that compute something else "use_…": one that is not known here must not pass for plain LoRA.
+    if (name.startsWith("use_") && name !== "use_rslora") refuse(name);
+  }
+  if (fields.has("bias") && fields.string("bias") !== "none") refuse(`trained biases (bias: ${fields.string("bias")})`);
+  const initialisation = fields.raw("init_lora_weights");
+  if (typeof initialisation === "string" && BASE_CHANGING.test(initialisation)) {
+    throw new MoloraError(
+      "adapter_unsupported",
+      `the adapter was initialised by ${initialisation}, which changed the base's weights too`,
+      { remedy: "Save it again with PEFT's save_pretrained(path_initial_model_for_weight_conversion=…)." },
+    );
+  }
+}
+
+function isSet(value: unknown): boolean {
+  if (typeof value === "object" && value !== null) return Object.keys(value).length > 0;
+  return value !== undefined && value !== false;
+}
+
+function readTargets(fields: Fields): Targets {
+  const layers = readLayers(fields);
+  const select = readSelection(fields, "target_modules") ?? fields.fail("target_modules", "a list or a string");
+  const layerPatterns = fields.has("layers_pattern") ? readStrings(fields, "layers_pattern") : [];
+  if (typeof fields.raw("target_modules") === "string" && layers !== undefined) {
+    fields.fail("layers_to_transform", "absent where target_modules is one string");
+  }
+  if (layerPatterns.length > 0 && layers === undefined) {
+    fields.fail("layers_to_transform", "given where layers_pattern is");
+  }
+  return {
+    select,
+    exclude: readSelection(fields, "exclude_modules"),
+    layers,
+    layerPatterns: layerPatterns.map((pattern) => new Pattern(`.*\\.${pattern}\\.\\d+\\.`)),
+  };
+}
+
+function readSelection(fields: Fields, name: string): ModuleSelection | undefined {
+  const value = fields.raw(name);
+  if (value === undefined || value === "") return undefined;
+  if (typeof value !== "string") return { kind: "names", names: new Set(readStrings(fields, name)) };
+  // Every linear layer but the output head, which in this family is the seven.
+  if (value.toLowerCase() === "all-linear") return { kind: "names", names: new Set(LORA_MODULES) };
+  return { kind: "pattern", pattern: new Pattern(value) };
+}
+
+/** A list of strings, or one string alone. */
+function readStrings(fields: Fields, name: string): string[] {
+  const value = fields.raw(name);
+  if (typeof value === "string") return value === "" ? [] : [value];
+  return fields
+    .array(name)
+    .map((entry) => (typeof entry === "string" ? entry : fields.fail(name, "a list of strings")));
+}
+
+/** One layer or several; an empty list means all, as in PEFT. */
+function readLayers(fields: Fields): Set<number> | undefined {
+  const value = fields.raw("layers_to_transform");
+  if (value === undefined) return undefined;
+  const layers: unknown[] = Array.isArray(value) ? value : [value];
+  const valid = layers.every((layer): layer is number => Number.isInteger(layer) && (layer as number) >= 0);
+  if (!valid) fields.fail("layers_to_transform", "a layer's number or a list of them");
+  return layers.length === 0 ? undefined : new Set(layers as number[]);
+}
+
+function readPatterns(
+  fields: Fields,
+  name: string,
+  read: (values: Fields, name: string) => number,
+): (readonly [Pattern, number])[] {
+  if (!fields.has(name)) return [];
+  const values = fields.object(name);
+  return values.names().map((source) => [new Pattern(source), read(values, source)] as const);
+}

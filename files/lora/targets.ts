@@ -1,0 +1,68 @@
+// Which modules of a base an adapter's configuration means, by PEFT's rules of matching.
+// It knows nothing of files and tensors; a module is its path ("model.layers.3.self_attn.q_proj").
+
+import { LORA_MODULES, type LoraModuleName, type ModelConfig } from "../families/config.ts";
+import type { Pattern } from "./pattern.ts";
+
+/** Modules named by a regular expression for the whole path, or by paths and their dotted endings. */
+export type ModuleSelection = { kind: "pattern"; pattern: Pattern } | { kind: "names"; names: ReadonlySet<string> };
+
+/** What target_modules, exclude_modules, layers_to_transform and layers_pattern say together. */
+export interface Targets {
+  select: ModuleSelection;
+  exclude: ModuleSelection | undefined;
+  /** Layers, or undefined for all. */
+  layers: ReadonlySet<number> | undefined;
+  /** For each entry of layers_pattern a pattern for the path up to and with the layer's number; empty: any path. */
+  layerPatterns: readonly Pattern[];
+}
+
+/** A place in the base that a LoRA can extend. */
+export interface ModulePlace {
+  layer: number;
+  module: LoraModuleName;
+  path: string;
+}
+
+/** Name of the module in a Hugging Face model, as PEFT's patterns see it. */
+export function modulePath(layer: number, module: LoraModuleName): string {
+  const parent = module === "gate_proj" || module === "up_proj" || module === "down_proj" ? "mlp" : "self_attn";
+  return `model.layers.${layer}.${parent}.${module}`;
+}
+
+/** Every place of a base, layer by layer. */
+export function modulePlaces(config: ModelConfig): ModulePlace[] {
+  return Array.from({ length: config.numLayers }, (_, layer) =>
+    LORA_MODULES.map((module) => ({ layer, module, path: modulePath(layer, module) })),
+  ).flat();
+}
+
+/** PEFT's `check_target_module_exists`. */
+export function isTargeted(targets: Targets, path: string): boolean {
+  if (targets.exclude !== undefined && selects(targets.exclude, path)) return false;
+  if (!selects(targets.select, path)) return false;
+  // As in PEFT, only names that are dotted endings are narrowed to layers; a whole path says its layer itself.
+  const exact = targets.select.kind === "pattern" || targets.select.names.has(path);
+  return exact || inLayers(targets, path);
+}
+
+function selects(selection: ModuleSelection, path: string): boolean {
+  if (selection.kind === "pattern") return selection.pattern.matchesWhole(path);
+  if (selection.names.has(path)) return true;
+  for (let dot = path.indexOf("."); dot !== -1; dot = path.indexOf(".", dot + 1)) {
+    if (selection.names.has(path.slice(dot + 1))) return true;
+  }
+  return false;
+}
+
+function inLayers({ layers, layerPatterns }: Targets, path: string): boolean {
+  if (layers === undefined) return true;
+  const numbered = /^.*?\.[^.]*\.(\d+)\./.exec(path);
+  if (numbered === null || !layers.has(Number(numbered[1]))) return false;
+  return layerPatterns.length === 0 || layerPatterns.some((pattern) => pattern.matchesWhole(numbered[0]));
+}
+
+/** The value of the first pattern that fits the path or a dotted ending of it (PEFT's `get_pattern_key`). */
+export function valueFor<T>(entries: readonly (readonly [Pattern, T])[], path: string, otherwise: T): T {
+  return entries.find(([pattern]) => pattern.matchesSuffix(path))?.[1] ?? otherwise;
+}

@@ -1,0 +1,54 @@
+// The checks every model config passes, whichever file it came from.
+// It knows nothing of field names of files but to repeat them in messages.
+
+import { MoloraError } from "../../proto/errors.ts";
+import type { ModelConfig } from "../families/config.ts";
+
+/** Beyond any model there is, and small enough that sizes computed from them stay exact. */
+const LIMITS = {
+  hiddenSize: 1 << 17,
+  numLayers: 1 << 12,
+  numHeads: 1 << 12,
+  numKvHeads: 1 << 12,
+  headDim: 1 << 12,
+  intermediateSize: 1 << 20,
+  vocabSize: 1 << 22,
+  contextLength: 1 << 26,
+} as const satisfies Partial<Record<keyof ModelConfig, number>>;
+
+/** Checks sizes and how they divide each other; gives `config` back. Raises `config_invalid`. */
+export function checkConfig(file: string, config: ModelConfig): ModelConfig {
+  for (const [field, limit] of Object.entries(LIMITS)) {
+    const value = config[field as keyof typeof LIMITS];
+    if (!Number.isInteger(value) || value < 1 || value > limit) {
+      throw configInvalid(file, `${field} is ${value}, not a whole number from 1 to ${limit}`);
+    }
+  }
+  const { numHeads, numKvHeads, headDim, vocabSize } = config;
+  if (numHeads % numKvHeads !== 0) throw configInvalid(file, `${numHeads} heads do not share ${numKvHeads} KV heads`);
+  if (headDim % 2 !== 0) throw configInvalid(file, `head size ${headDim} is odd; RoPE rotates pairs`);
+  if (!(config.normEps > 0 && config.normEps < 1)) throw configInvalid(file, `normEps is ${config.normEps}`);
+  if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta))) {
+    throw configInvalid(file, `ropeTheta is ${config.ropeTheta}`);
+  }
+  for (const id of [...config.eosIds, config.bosId ?? 0]) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabSize) {
+      throw configInvalid(file, `token id ${id} is outside the vocabulary of ${vocabSize}`);
+    }
+  }
+  return config;
+}
+
+export function configInvalid(file: string, reason: string): MoloraError {
+  return new MoloraError("config_invalid", `${file}: ${reason}`, {
+    remedy: "Use the config that was published with the weights.",
+  });
+}
+
+/** The error for a model that differs from plain Llama in the named way. */
+export function unsupportedArchitecture(file: string, what: string): MoloraError {
+  return new MoloraError("unsupported_architecture", `${file}: ${what} is not supported`, {
+    remedy: "Use a model of the Llama family: LlamaForCausalLM, or MistralForCausalLM without a sliding window.",
+    details: { what },
+  });
+}

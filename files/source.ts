@@ -1,0 +1,59 @@
+// Where bytes come from: positioned reads over something of known size.
+// It knows nothing of formats; Node files, browser Blobs and memory all fit it.
+
+import { MoloraError } from "../proto/errors.ts";
+
+/** A file-like thing. Implementations may serve reads in any order and concurrently. */
+export interface ByteSource {
+  /** For messages only. */
+  readonly name: string;
+  /** Bytes in all. */
+  readonly size: number;
+  /** Exactly `length` bytes at `offset`. Rejects with `file_truncated` where they do not exist. */
+  read(offset: number, length: number): Promise<Uint8Array>;
+}
+
+/** A folder: named sources beside each other. `open` gives undefined where there is no such file. */
+export interface SourceFolder {
+  readonly name: string;
+  open(path: string): Promise<ByteSource | undefined>;
+  /** Names of the files directly inside. */
+  list(): Promise<string[]>;
+}
+
+/** Bytes already in memory. */
+export class MemorySource implements ByteSource {
+  readonly name: string;
+  readonly size: number;
+  readonly #bytes: Uint8Array;
+
+  constructor(name: string, bytes: Uint8Array) {
+    this.name = name;
+    this.size = bytes.byteLength;
+    this.#bytes = bytes;
+  }
+
+  async read(offset: number, length: number): Promise<Uint8Array> {
+    checkRange(this, offset, length);
+    return this.#bytes.subarray(offset, offset + length);
+  }
+}
+
+/** Refuses a read outside a source, before any memory is taken for it. */
+export function checkRange(source: ByteSource, offset: number, length: number): void {
+  if (offset < 0 || length < 0 || offset + length > source.size) {
+    throw new MoloraError(
+      "file_truncated",
+      `${source.name}: bytes ${offset}..${offset + length} asked for, the file has ${source.size}`,
+      { remedy: "Fetch the file again; it is shorter than its header says." },
+    );
+  }
+}
+
+/** A whole small text file, refused above `limit` bytes. */
+export async function readText(source: ByteSource, limit = 64 << 20): Promise<string> {
+  if (source.size > limit) {
+    throw new MoloraError("header_too_large", `${source.name}: ${source.size} bytes, at most ${limit} are read`);
+  }
+  return new TextDecoder().decode(await source.read(0, source.size));
+}

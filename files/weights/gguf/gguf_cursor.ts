@@ -1,0 +1,78 @@
+// Reads GGUF's little-endian scalars, strings and counts from the beginning of a file, one after another.
+// It knows nothing of what they mean; where the bytes run out it throws HeaderEnds.
+
+import { MoloraError } from "../../../proto/errors.ts";
+
+/** The header goes on behind the bytes at hand. Never leaves the GGUF reader. */
+export class HeaderEnds extends Error {}
+
+export class GgufCursor {
+  /** Bytes read so far. */
+  offset = 0;
+  readonly #file: string;
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  // A token may be a byte order mark, which decoders drop by default.
+  readonly #text = new TextDecoder("utf-8", { ignoreBOM: true });
+
+  constructor(file: string, bytes: Uint8Array) {
+    this.#file = file;
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  u8 = (): number => this.#view.getUint8(this.#take(1));
+  i8 = (): number => this.#view.getInt8(this.#take(1));
+  u16 = (): number => this.#view.getUint16(this.#take(2), true);
+  i16 = (): number => this.#view.getInt16(this.#take(2), true);
+  u32 = (): number => this.#view.getUint32(this.#take(4), true);
+  i32 = (): number => this.#view.getInt32(this.#take(4), true);
+  f32 = (): number => this.#view.getFloat32(this.#take(4), true);
+  u64 = (): bigint => this.#view.getBigUint64(this.#take(8), true);
+  i64 = (): bigint => this.#view.getBigInt64(this.#take(8), true);
+  f64 = (): number => this.#view.getFloat64(this.#take(8), true);
+
+  bool(): boolean {
+    const byte = this.u8();
+    if (byte > 1) throw this.invalid(`a boolean is ${byte}`);
+    return byte === 1;
+  }
+
+  /** A 64-bit count of `what`, refused above `limit`. */
+  count(what: string, limit: number): number {
+    const count = this.u64();
+    if (count > BigInt(limit)) {
+      throw new MoloraError("header_too_large", `${this.#file}: ${count} ${what}, at most ${limit} are read`, {
+        remedy: "This is not a GGUF file of a model, or it is damaged.",
+      });
+    }
+    return Number(count);
+  }
+
+  /** A 64-bit size of `what` that a number can hold. */
+  size(what: string): number {
+    const size = this.u64();
+    if (size > BigInt(Number.MAX_SAFE_INTEGER)) throw this.invalid(`${what} is ${size}`);
+    return Number(size);
+  }
+
+  string(limit: number): string {
+    const length = this.count("bytes in a string", limit);
+    const start = this.#take(length);
+    return this.#text.decode(this.#bytes.subarray(start, start + length));
+  }
+
+  invalid(reason: string): MoloraError {
+    return new MoloraError("header_invalid", `${this.#file}: ${reason}`, {
+      remedy: "Give a GGUF file of version 3; fetch or convert it again if it is one.",
+    });
+  }
+
+  /** Moves on by `length` bytes; the offset before. */
+  #take(length: number): number {
+    const start = this.offset;
+    if (start + length > this.#bytes.length) throw new HeaderEnds();
+    this.offset = start + length;
+    return start;
+  }
+}

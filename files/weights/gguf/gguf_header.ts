@@ -1,0 +1,144 @@
+// The header of a GGUF file: metadata and the tensor directory, with hard limits on everything it claims.
+// It knows nothing of models; names, types and shapes are as the file has them.
+
+import { MoloraError } from "../../../proto/errors.ts";
+import { shown } from "../../shown.ts";
+import type { ByteSource } from "../../source.ts";
+import { checkPlacements, outOfRange } from "../placement.ts";
+import { GgufCursor, HeaderEnds } from "./gguf_cursor.ts";
+import { GGML_TYPES, type GgmlType, VALUE_TYPES } from "./gguf_types.ts";
+
+/** A metadata value. 64-bit integers are bigints, everything else numeric is a number. */
+export type GgufValue = number | bigint | boolean | string | GgufValue[];
+
+/** One tensor of the directory. `shape` is outermost first (the file has it innermost first); `begin` is in the file. */
+export interface GgufTensorInfo {
+  name: string;
+  type: GgmlType;
+  shape: number[];
+  begin: number;
+  end: number;
+}
+
+export interface GgufHeader {
+  metadata: Map<string, GgufValue>;
+  tensors: GgufTensorInfo[];
+}
+
+/** Nothing a model needs comes near these; a claim beyond them is refused before a byte is read for it. */
+const LIMITS = { headerBytes: 64 << 20, metadata: 1 << 16, tensors: 1 << 16, array: 1 << 21, string: 16 << 20 };
+const MAX_DIMENSIONS = 4;
+const FIRST_WINDOW = 1 << 20;
+const MAGIC = 0x46554747;
+
+/**
+ * Reads and checks the header (GGUF 3; 2 is laid out the same). Reads a first megabyte, then four times as much each
+ * time the header turns out longer. Raises `header_invalid`, `header_too_large`, `tensor_out_of_range`,
+ * `tensor_overlap`, `file_truncated`. Format: docs/gguf.md of ggml.
+ */
+export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
+  const most = Math.min(source.size, LIMITS.headerBytes);
+  for (let window = Math.min(FIRST_WINDOW, most); ; window = Math.min(window * 4, most)) {
+    try {
+      return parseHeader(source, await source.read(0, window));
+    } catch (error) {
+      if (!(error instanceof HeaderEnds)) throw error;
+      if (window === source.size) {
+        throw new MoloraError("file_truncated", `${source.name}: the file ends inside its header`, {
+          remedy: "Fetch the file again; it is shorter than its header says.",
+        });
+      }
+      if (window === most) {
+        throw new MoloraError("header_too_large", `${source.name}: the header is longer than ${most} bytes`, {
+          remedy: "This is not a GGUF file of a model, or it is damaged.",
+        });
+      }
+    }
+  }
+}
+
+/** `bytes` is the beginning of the file; throws HeaderEnds where the header goes on behind it. */
+function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
+  const cursor = new GgufCursor(source.name, bytes);
+  if (cursor.u32() !== MAGIC) throw cursor.invalid("it does not begin with GGUF");
+  const version = cursor.u32();
+  if (version !== 2 && version !== 3) {
+    throw cursor.invalid(version > 0xffffff ? "big-endian files are not read" : `version ${version} is not read`);
+  }
+  const tensorCount = cursor.count("tensors", LIMITS.tensors);
+  const metadataCount = cursor.count("metadata entries", LIMITS.metadata);
+
+  const metadata = new Map<string, GgufValue>();
+  for (let i = 0; i < metadataCount; i++) {
+    const key = cursor.string(LIMITS.string);
+    if (metadata.has(key)) throw cursor.invalid(`metadata key ${shown(key)} appears twice`);
+    metadata.set(key, readValue(cursor, cursor.u32()));
+  }
+  const tensors: GgufTensorInfo[] = [];
+  for (let i = 0; i < tensorCount; i++) tensors.push(readTensorInfo(cursor));
+  if (new Set(tensors.map((tensor) => tensor.name)).size < tensorCount) {
+    throw cursor.invalid("a tensor name appears twice");
+  }
+  placeTensors(source, cursor, tensors, readAlignment(cursor, metadata));
+  return { metadata, tensors };
+}
+
+function readValue(cursor: GgufCursor, typeNumber: number): GgufValue {
+  const type = VALUE_TYPES[typeNumber];
+  if (type === undefined) throw cursor.invalid(`unknown metadata type ${typeNumber}`);
+  if (type === "string") return cursor.string(LIMITS.string);
+  if (type !== "array") return cursor[type]();
+  const elementType = cursor.u32();
+  if (VALUE_TYPES[elementType] === "array") throw cursor.invalid("arrays of arrays are not read");
+  const length = cursor.count("array elements", LIMITS.array);
+  const values: GgufValue[] = [];
+  for (let i = 0; i < length; i++) values.push(readValue(cursor, elementType));
+  return values;
+}
+
+function readTensorInfo(cursor: GgufCursor): GgufTensorInfo {
+  const name = cursor.string(1 << 10);
+  const dimensions = cursor.u32();
+  if (dimensions > MAX_DIMENSIONS) throw cursor.invalid(`tensor ${name} has ${dimensions} dimensions`);
+  const innermostFirst: number[] = [];
+  for (let i = 0; i < dimensions; i++) innermostFirst.push(cursor.size(`a dimension of ${name}`));
+  const typeNumber = cursor.u32();
+  const type = GGML_TYPES.get(typeNumber);
+  if (!type) throw cursor.invalid(`tensor ${name} has unknown type ${typeNumber}`);
+  const begin = cursor.size(`the offset of ${name}`);
+  const elements = innermostFirst.reduce((product, size) => product * size, 1);
+  const bytes = (elements / type.elements) * type.bytes;
+  // Blocks lie along the innermost dimension and do not run across rows.
+  if ((innermostFirst[0] ?? 1) % type.elements !== 0 || !Number.isSafeInteger(begin + bytes)) {
+    throw cursor.invalid(`tensor ${name}: ${type.name} cannot have the shape [${innermostFirst.join(", ")}]`);
+  }
+  return { name, type, shape: innermostFirst.reverse(), begin, end: begin + bytes };
+}
+
+function readAlignment(cursor: GgufCursor, metadata: ReadonlyMap<string, GgufValue>): number {
+  const alignment = metadata.get("general.alignment") ?? 32;
+  // ggml asks for a power of two; 8 ≤ a ≤ 2^20 keeps the padding harmless.
+  if (
+    typeof alignment !== "number" ||
+    alignment < 8 ||
+    alignment > 1 << 20 ||
+    !Number.isInteger(Math.log2(alignment))
+  ) {
+    throw cursor.invalid(`general.alignment is ${shown(alignment)}`);
+  }
+  return alignment;
+}
+
+/** Checks the directory's offsets, which count from the aligned end of the header, and makes them count from the file's start. */
+function placeTensors(source: ByteSource, cursor: GgufCursor, tensors: GgufTensorInfo[], alignment: number): void {
+  const dataStart = Math.ceil(cursor.offset / alignment) * alignment;
+  const size = Math.max(0, source.size - dataStart);
+  for (const tensor of tensors) {
+    if (tensor.begin % alignment !== 0) throw outOfRange(source.name, tensor, size);
+  }
+  checkPlacements(source.name, tensors, { size, alignment, gaps: true });
+  for (const tensor of tensors) {
+    tensor.begin += dataStart;
+    tensor.end += dataStart;
+  }
+}

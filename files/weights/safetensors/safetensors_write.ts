@@ -1,0 +1,83 @@
+// Named float32 tensors as the bytes of a safetensors file, stored as F32, F16 or BF16.
+// It knows nothing of adapters and routers; safetensors.ts reads what it writes.
+
+import { MoloraError } from "../../../proto/errors.ts";
+import { encodeFloat16 } from "../stored/float16.ts";
+
+export type WrittenType = "f32" | "f16" | "bf16";
+
+export interface WrittenTensor {
+  name: string;
+  /** Row-major, outermost first. */
+  shape: readonly number[];
+  data: Float32Array;
+  /** Default: f32. Narrower types round to the nearest, ties to even. */
+  type?: WrittenType;
+}
+
+/**
+ * The file: 8 bytes header length, JSON header padded with spaces to 8 bytes, data. Wider types come first, then by
+ * name, as the reference writer lays them out, so that every tensor is aligned to its element.
+ */
+export function writeSafetensors(tensors: Iterable<WrittenTensor>, metadata?: Record<string, string>): Uint8Array {
+  const ordered = [...tensors].sort((a, b) => width(b) - width(a) || (a.name < b.name ? -1 : 1));
+  const header = new Map<string, unknown>(metadata === undefined ? [] : [["__metadata__", metadata]]);
+  let end = 0;
+  for (const tensor of ordered) {
+    checkTensor(tensor, header);
+    const begin = end;
+    end += tensor.data.length * width(tensor);
+    const dtype = (tensor.type ?? "f32").toUpperCase();
+    header.set(tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] });
+  }
+
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
+  const headerLength = Math.ceil(json.length / 8) * 8;
+  const file = new Uint8Array(8 + headerLength + end);
+  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
+  file.fill(0x20, 8, 8 + headerLength);
+  file.set(json, 8);
+  let at = 8 + headerLength;
+  for (const tensor of ordered) {
+    const bytes = encode(tensor);
+    file.set(bytes, at);
+    at += bytes.length;
+  }
+  return file;
+}
+
+function width(tensor: WrittenTensor): number {
+  return (tensor.type ?? "f32") === "f32" ? 4 : 2;
+}
+
+function checkTensor(tensor: WrittenTensor, header: ReadonlyMap<string, unknown>): void {
+  if (header.has(tensor.name)) throw new MoloraError("internal", `tensor ${tensor.name} is written twice`);
+  const elements = tensor.shape.reduce((product, size) => product * size, 1);
+  if (elements !== tensor.data.length) {
+    const message = `tensor ${tensor.name}: ${tensor.data.length} elements for shape [${tensor.shape.join(", ")}]`;
+    throw new MoloraError("tensor_shape", message);
+  }
+}
+
+function encode({ type, data }: WrittenTensor): Uint8Array {
+  switch (type) {
+    case "f16":
+      return bytesOf(Uint16Array.from(data, encodeFloat16));
+    case "bf16":
+      return bytesOf(brainFloats(data));
+    default:
+      return bytesOf(data);
+  }
+}
+
+/** The upper halves of float32 words, rounded to nearest even; a NaN keeps a set fraction bit. */
+function brainFloats(data: Float32Array): Uint16Array {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  return Uint16Array.from(words, (word, i) =>
+    Number.isNaN(data[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
+  );
+}
+
+function bytesOf(array: Float32Array | Uint16Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength);
+}

@@ -1,0 +1,50 @@
+// The package `molora` in Node: the engine bound to this machine's device and files.
+// It knows nothing of how an engine works (engine.ts) nor of servers and the command line.
+
+import { Engine as CoreEngine } from "../engine/engine.ts";
+import type { EngineOptions } from "../engine/options.ts";
+import { nodeHost } from "./host.ts";
+import type { FetchProgress } from "./hub.ts";
+import { isPreset, openPreset } from "./presets.ts";
+
+export type { Engine as CoreEngine } from "../engine/engine.ts";
+export type { WeightDtype } from "../engine/model/linear_weights.ts";
+export type { EngineOptions } from "../engine/options.ts";
+export type { LoopCounters } from "../engine/requests/loop.ts";
+export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
+export type { ModelConfig, RopeScaling } from "../files/families/config.ts";
+export type * from "../proto/api.ts";
+export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
+export type { FetchProgress } from "./hub.ts";
+
+export interface LoadOptions extends Omit<EngineOptions, "model"> {
+  /**
+   * A Hugging Face folder, a GGUF file, or a short name: `nano` (the embedded default; far too small to be clever) or
+   * `smollm2` (98 MB, fetched once). A short name brings its adapters `math`, `sql`, `medical`, `code` and its mixture
+   * `default` along. A folder of such a name is reached as `./nano`.
+   */
+  model?: string;
+  /** Called while a short name's base is downloaded. */
+  onFetch?: FetchProgress;
+}
+
+export type Engine = CoreEngine;
+
+export const Engine = {
+  /**
+   * Opens the device and loads the base model, adapters and mixtures.
+   *
+   * @throws MoloraError `no_gpu_adapter`, or what is wrong with a file.
+   */
+  async load(options: LoadOptions = {}): Promise<Engine> {
+    const { model = "nano", onFetch, ...rest } = options;
+    if (!isPreset(model)) return CoreEngine.load(nodeHost(), { ...rest, model });
+    const preset = await openPreset(model, onFetch);
+    return CoreEngine.load(nodeHost(), {
+      ...rest,
+      model: preset.model,
+      adapters: { ...preset.adapters, ...rest.adapters },
+      mixtures: { ...preset.mixtures, ...rest.mixtures },
+    });
+  },
+};

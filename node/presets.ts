@@ -1,0 +1,42 @@
+// The two models molora brings adapters and a mixture for: nano, which lies in the package, and SmolLM2, whose base is fetched.
+// It knows nothing of engines.
+
+import { fileURLToPath } from "node:url";
+import { type FetchProgress, fetchSmolLM2 } from "./hub.ts";
+
+/** What to load, all paths absolute. */
+export interface Preset {
+  model: string;
+  adapters: Record<string, string>;
+  mixtures: Record<string, string>;
+}
+
+export const PRESETS = ["nano", "smollm2"] as const;
+export type PresetName = (typeof PRESETS)[number];
+
+/** Of both presets, in the order of their mixtures. */
+const ADAPTERS = ["math", "sql", "medical", "code"];
+
+export function isPreset(name: string): name is PresetName {
+  return PRESETS.some((preset) => preset === name);
+}
+
+/**
+ * The base, adapters and mixture behind a short name. SmolLM2's base (98 MB) is downloaded where no cache has it.
+ *
+ * @throws MoloraError `download_failed`, `checksum_mismatch`.
+ */
+export async function openPreset(name: PresetName, progress?: FetchProgress): Promise<Preset> {
+  const folder = packagePath(`models/${name}`);
+  const model = name === "nano" ? folder : await fetchSmolLM2(progress === undefined ? {} : { progress });
+  return {
+    model,
+    adapters: Object.fromEntries(ADAPTERS.map((adapter) => [adapter, `${folder}/adapters/${adapter}`])),
+    mixtures: { default: `${folder}/mixtures/default` },
+  };
+}
+
+function packagePath(path: string): string {
+  // From dist/node/ up to the package
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}

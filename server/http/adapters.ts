@@ -1,0 +1,43 @@
+// `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`, as vLLM has them, for administrators.
+// It knows nothing of how adapters load.
+
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Fields } from "../../files/fields.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { type Access, bearerToken, sameSecret } from "../access.ts";
+import type { EnginePort } from "../port.ts";
+import { resolveInside } from "../stream/paths.ts";
+
+export function adapterRoutes(
+  app: FastifyInstance,
+  engine: EnginePort,
+  access: Access,
+  adapterRoot: string | undefined,
+): void {
+  app.post("/v1/load_lora_adapter", async (request) => {
+    requireAdmin(request, access);
+    const body = new Fields(request.body, "request", "bad_request");
+    body.only(["lora_name", "lora_path", "load_inplace", "base_model_name"]);
+    const name = body.string("lora_name");
+    const path = await resolveInside(adapterRoot, body.string("lora_path"), "adapterRoot");
+    const adapter = await engine.loadAdapter(name, path);
+    return { message: `Success: LoRA adapter '${name}' added successfully.`, adapter };
+  });
+
+  app.post("/v1/unload_lora_adapter", async (request) => {
+    requireAdmin(request, access);
+    const body = new Fields(request.body, "request", "bad_request");
+    body.only(["lora_name", "lora_int_id"]);
+    const name = body.string("lora_name");
+    await engine.unloadAdapter(name);
+    return { message: `Success: LoRA adapter '${name}' removed successfully.` };
+  });
+}
+
+function requireAdmin({ headers, url }: FastifyRequest, { admin, token }: Access): void {
+  const presented = bearerToken(headers);
+  if (admin === true || (presented !== undefined && sameSecret(presented, token))) return;
+  throw new MoloraError("not_permitted", `${url} is not open to this client`, {
+    remedy: "Present the server's token, or start the server with `admin`.",
+  });
+}

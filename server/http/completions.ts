@@ -1,0 +1,66 @@
+// The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
+// It knows nothing of bodies and chunks, which the files it joins read and write.
+
+import type { FastifyInstance, FastifyReply } from "fastify";
+import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import type { HttpEngine } from "../port.ts";
+import { ChatChunks, chatCompletion } from "./chat_reply.ts";
+import { readChat } from "./chat_request.ts";
+import { TextChunks, textCompletion } from "./completion_reply.ts";
+import { readCompletion } from "./completion_request.ts";
+import { resolveModel } from "./models.ts";
+import { envelope } from "./reply.ts";
+import { type Delivery, sequences } from "./request_fields.ts";
+import { type Finished, finish, startRuns } from "./run.ts";
+import { EventStream } from "./sse.ts";
+import { type Chunks, streamRuns } from "./stream.ts";
+
+export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base: string): void {
+  const resolve = (model: string): Routing => resolveModel(engine, base, model);
+  const { tokenizer } = engine;
+
+  app.post("/v1/chat/completions", (request, reply) => {
+    const chat = readChat(request.body, resolve);
+    const head = envelope("chatcmpl", chat.model);
+    return answer(engine, reply, chat, [chat.request], {
+      chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
+      whole: (finished) => chatCompletion(tokenizer, head, finished),
+    });
+  });
+
+  app.post("/v1/completions", (request, reply) => {
+    const completion = readCompletion(request.body, resolve);
+    const head = envelope("cmpl", completion.model);
+    return answer(engine, reply, completion, completion.requests, {
+      chunks: new TextChunks(tokenizer, head, completion.includeUsage, completion.n),
+      whole: (finished) => textCompletion(tokenizer, head, finished, completion.n),
+    });
+  });
+}
+
+interface Answer {
+  chunks: Chunks;
+  whole(finished: readonly Finished[]): object;
+}
+
+async function answer(
+  engine: HttpEngine,
+  reply: FastifyReply,
+  { stream, includeUsage, n }: Delivery,
+  requests: readonly GenerateRequest[],
+  { chunks, whole }: Answer,
+): Promise<object | undefined> {
+  const abort = new AbortController();
+  // A client that goes away frees what it had.
+  reply.raw.on("close", () => abort.abort());
+  const runs = await startRuns(
+    engine,
+    requests.flatMap((request) => sequences(request, n)),
+    abort,
+  );
+  if (!stream) return whole(await Promise.all(runs.map(finish)));
+  reply.hijack();
+  const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
+  await streamRuns(runs, chunks, new EventStream(reply.raw, headers), abort, includeUsage);
+  return undefined;
+}

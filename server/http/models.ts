@@ -1,0 +1,57 @@
+// Model names as OpenAI's clients know them: the base by its own, adapters and mixtures as `base:name`.
+// It knows nothing of requests.
+
+import { basename } from "node:path";
+import type { Routing } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { EnginePort } from "../port.ts";
+
+/** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
+export function baseName(engine: EnginePort, given: string | undefined): string {
+  return given ?? basename(engine.stats().model).replace(/\.gguf$/i, "");
+}
+
+/** One entry of `/v1/models`. `parent` is the base of an adapter or a mixture. */
+export interface ModelCard {
+  id: string;
+  object: "model";
+  created: number;
+  owned_by: "molora";
+  root: string;
+  parent: string | null;
+  molora: { kind: "base" | "adapter" | "mixture"; hash?: string; experts?: string[] };
+}
+
+export function listModels(engine: EnginePort, base: string, created: number): ModelCard[] {
+  const card = (id: string, molora: ModelCard["molora"]): ModelCard => ({
+    id,
+    object: "model",
+    created,
+    owned_by: "molora",
+    root: base,
+    parent: id === base ? null : base,
+    molora,
+  });
+  return [
+    card(base, { kind: "base" }),
+    ...engine.listAdapters().map(({ name, hash }) => card(`${base}:${name}`, { kind: "adapter", hash })),
+    ...engine
+      .listMixtures()
+      .map(({ name, hash, experts }) => card(`${base}:${name}`, { kind: "mixture", hash, experts })),
+  ];
+}
+
+/** What a model's name says about routing. @throws MoloraError `unknown_model`. */
+export function resolveModel(engine: EnginePort, base: string, model: string): Routing {
+  if (model === base) return {};
+  if (model.startsWith(`${base}:`)) {
+    const name = model.slice(base.length + 1);
+    if (engine.listAdapters().some((adapter) => adapter.name === name)) return { adapter: name };
+    if (engine.listMixtures().some((mixture) => mixture.name === name)) return { mixture: name };
+  }
+  const known = listModels(engine, base, 0).map(({ id }) => id);
+  throw new MoloraError("unknown_model", `the model ${JSON.stringify(model.slice(0, 256))} does not exist`, {
+    remedy: `The models are: ${known.join(", ")}.`,
+    details: { field: "model", known },
+  });
+}

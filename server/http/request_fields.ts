@@ -1,0 +1,114 @@
+// The fields that chat and text completions share, read from OpenAI's names (and vLLM's, for what OpenAI has none).
+// It knows nothing of messages and prompts; ranges are checked by the contract's one validator.
+
+import { Fields } from "../../files/fields.ts";
+import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { validateRequest } from "../../proto/validate.ts";
+
+/** How an answer is given, beside what is generated. */
+export interface Delivery {
+  stream: boolean;
+  includeUsage: boolean;
+  /** Sequences for each prompt. */
+  n: number;
+}
+
+const MOST_SEQUENCES = 64;
+
+/** OpenAI's and vLLM's names of settings that the engine has under another one. */
+const RENAMED = {
+  temperature: "temperature",
+  top_p: "topP",
+  top_k: "topK",
+  min_p: "minP",
+  seed: "seed",
+  repetition_penalty: "repetitionPenalty",
+  presence_penalty: "presencePenalty",
+  frequency_penalty: "frequencyPenalty",
+  stop_token_ids: "stopIds",
+  ignore_eos: "ignoreEos",
+} as const;
+
+const SHARED = ["model", "stream", "stream_options", "n", "stop", "max_tokens", "molora", ...Object.keys(RENAMED)];
+
+/** Fields that change nothing here: labels, hints, and features whose only value is how molora works anyway. */
+const INERT = [
+  "user",
+  "metadata",
+  "store",
+  "service_tier",
+  "safety_identifier",
+  "prompt_cache_key",
+  "parallel_tool_calls",
+];
+
+/** A body with no field but these and the shared ones. @throws MoloraError `bad_request`. */
+export function openBody(body: unknown, own: readonly string[]): Fields {
+  const fields = new Fields(body, "request", "bad_request");
+  fields.only([...SHARED, ...INERT, ...own]);
+  return fields;
+}
+
+export function readDelivery(body: Fields): Delivery {
+  const stream = body.has("stream") && body.boolean("stream");
+  const options = body.has("stream_options") ? body.object("stream_options") : undefined;
+  options?.only(["include_usage", "continuous_usage_stats", "include_obfuscation"]);
+  return {
+    stream,
+    includeUsage: options?.has("include_usage") === true && options.boolean("include_usage"),
+    n: body.has("n") ? body.integer("n", 1, MOST_SEQUENCES) : 1,
+  };
+}
+
+/** Settings by the engine's names, unchecked. Temperature is 1 where none is given, as OpenAI has it. */
+export function readSettings(body: Fields): Record<string, unknown> {
+  const settings: Record<string, unknown> = { temperature: 1 };
+  for (const [theirs, ours] of Object.entries(RENAMED)) {
+    if (body.has(theirs)) settings[ours] = body.raw(theirs);
+  }
+  // vLLM says "all" as -1.
+  if (settings.topK === -1) settings.topK = 0;
+  const stop = body.raw("stop");
+  if (stop !== undefined) settings.stop = typeof stop === "string" ? [stop] : stop;
+  return settings;
+}
+
+/** molora's own field: adapters by weight, and whether to report routing. `model` has said the rest. */
+export function readExtension(body: Fields): Routing & { trace?: boolean } {
+  if (!body.has("molora")) return {};
+  const own = body.object("molora");
+  own.only(["adapter", "adapters", "mixture", "trace"]);
+  return Object.fromEntries(own.names().map((name) => [name, own.raw(name)]));
+}
+
+/** The one check of ranges and types. Complaints name the fields as the client wrote them. */
+export function checkRequest(
+  raw: Record<string, unknown>,
+  renamed: Readonly<Record<string, string>> = {},
+): GenerateRequest {
+  try {
+    return validateRequest(Object.fromEntries(Object.entries(raw).filter(([, value]) => value !== undefined)));
+  } catch (thrown) {
+    const error = MoloraError.from(thrown);
+    const field = error.details?.field;
+    if (typeof field !== "string") throw error;
+    const theirs = theirName(field, renamed);
+    throw new MoloraError(error.code, error.message.replace(`"${field}"`, `"${theirs}"`), {
+      ...(error.remedy === undefined ? {} : { remedy: error.remedy }),
+      details: { ...error.details, field: theirs },
+    });
+  }
+}
+
+function theirName(field: string, renamed: Readonly<Record<string, string>>): string {
+  const found = Object.entries(RENAMED).find(([, ours]) => ours === field);
+  return renamed[field] ?? found?.[0] ?? field;
+}
+
+/** The same request for each sequence: with a seed, sequence i draws with seed + i, so that they differ and repeat. */
+export function sequences(request: GenerateRequest, n: number): GenerateRequest[] {
+  return Array.from({ length: n }, (_, i) =>
+    request.seed === undefined || i === 0 ? request : { ...request, seed: (request.seed + i) % 2 ** 32 },
+  );
+}

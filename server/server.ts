@@ -1,0 +1,71 @@
+// One listening port: an HTTP server with the WebSocket stream on it.
+// It knows nothing of messages; routes beside the stream come in as `httpHandler`.
+
+import { createServer, type RequestListener, type Server } from "node:http";
+import type { AddressInfo } from "node:net";
+import { MoloraError } from "../proto/errors.ts";
+import type { EnginePort } from "./port.ts";
+import { attachStream, type StreamOptions } from "./stream/ws.ts";
+
+export interface ServerOptions extends StreamOptions {
+  /** Default 127.0.0.1: this machine only. */
+  host?: string;
+  /** Default 0: any free port. */
+  port?: number;
+  /** Answers plain HTTP requests (an Express app, Fastify's `routing`, …). Default: says where the stream is. */
+  httpHandler?: RequestListener;
+}
+
+export interface RunningServer {
+  /** Of the stream: "ws://127.0.0.1:8080/v1/stream". */
+  url: string;
+  port: number;
+  http: Server;
+  /** Cancels every request and frees the port. The engine stays open. */
+  close(): Promise<void>;
+}
+
+/** @throws MoloraError `bad_arguments` where the port cannot be had. */
+export async function startServer(engine: EnginePort, options: ServerOptions = {}): Promise<RunningServer> {
+  const { host = "127.0.0.1", port = 0, httpHandler = pointToStream } = options;
+  const http = createServer(httpHandler);
+  const stream = attachStream(http, engine, options);
+  try {
+    await listen(http, host, port);
+  } catch (cause) {
+    await stream.close();
+    throw new MoloraError("bad_arguments", `cannot listen on ${host}:${port}: ${(cause as Error).message}`, {
+      remedy: "Choose another port, or 0 for any free one.",
+      cause,
+    });
+  }
+  const address = http.address() as AddressInfo;
+  const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return {
+    url: `ws://${shownHost}:${address.port}/v1/stream`,
+    port: address.port,
+    http,
+    async close() {
+      const closed = new Promise<void>((resolve) => http.close(() => resolve()));
+      await stream.close();
+      http.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function listen(http: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    http.once("error", reject);
+    http.listen(port, host, () => {
+      http.off("error", reject);
+      resolve();
+    });
+  });
+}
+
+const pointToStream: RequestListener = (_request, response) => {
+  const error = new MoloraError("bad_request", "this server speaks WebSocket", { remedy: "Connect to /v1/stream." });
+  response.writeHead(426, { "content-type": "application/json", upgrade: "websocket", connection: "upgrade" });
+  response.end(JSON.stringify(error));
+};

@@ -1,0 +1,60 @@
+// The messages that are not generations: what each asks of the engine, who may ask it, and the reply.
+// It knows nothing of sockets and of requests in flight.
+
+import { MoloraError } from "../../proto/errors.ts";
+import type { CancelMessage, ClientMessage, GenerateMessage, ServerMessage } from "../../proto/messages.ts";
+import type { EnginePort } from "../port.ts";
+import { resolveInside } from "./paths.ts";
+
+export type AdminMessage = Exclude<ClientMessage, GenerateMessage | CancelMessage>;
+
+/** What a connection may do beside generating. */
+export interface Permissions {
+  /** May load and unload. */
+  admin: boolean;
+  /** Folders that loads are confined to; without one, nothing is loaded for clients. */
+  adapterRoot: string | undefined;
+  mixtureRoot: string | undefined;
+}
+
+/** @throws MoloraError `not_permitted`, or what the engine throws. */
+export async function administrate(
+  engine: EnginePort,
+  message: AdminMessage,
+  permissions: Permissions,
+): Promise<ServerMessage> {
+  const { id } = message;
+  switch (message.type) {
+    case "adapter_list":
+      return { type: "adapters", id, adapters: engine.listAdapters() };
+    case "mixture_list":
+      return { type: "mixtures", id, mixtures: engine.listMixtures() };
+    case "stats":
+      return { type: "stats", id, stats: engine.stats() };
+    case "adapter_load": {
+      requireAdmin(permissions, message.type);
+      const path = await resolveInside(permissions.adapterRoot, message.path ?? message.name, "adapterRoot");
+      return { type: "loaded", id, adapter: await engine.loadAdapter(message.name, path) };
+    }
+    case "mixture_load": {
+      requireAdmin(permissions, message.type);
+      const path = await resolveInside(permissions.mixtureRoot, message.path ?? message.name, "mixtureRoot");
+      return { type: "loaded", id, mixture: await engine.loadMixture(message.name, path) };
+    }
+    case "adapter_unload":
+      requireAdmin(permissions, message.type);
+      await engine.unloadAdapter(message.name);
+      return { type: "unloaded", id, name: message.name };
+    case "mixture_unload":
+      requireAdmin(permissions, message.type);
+      await engine.unloadMixture(message.name);
+      return { type: "unloaded", id, name: message.name };
+  }
+}
+
+function requireAdmin({ admin }: Permissions, type: string): void {
+  if (admin) return;
+  throw new MoloraError("not_permitted", `${type} is not open to this connection`, {
+    remedy: "Connect with the server's token, or start the server with `admin`.",
+  });
+}

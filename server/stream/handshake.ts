@@ -1,0 +1,59 @@
+// Who may open a connection and in which encoding: the checks on an upgrade request, before a socket exists.
+// It knows nothing of what is said afterwards.
+
+import type { IncomingMessage } from "node:http";
+import type { Codec } from "../../proto/codec.ts";
+import { CODECS, codecOf } from "../../proto/encodings.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from "../access.ts";
+
+/** Offered beside an encoding, it carries the token where no header can be set (browsers). */
+const BEARER = "molora.bearer.";
+
+export interface Admission {
+  codec: Codec;
+  admin: boolean;
+}
+
+/** @throws MoloraError `not_permitted` (origin, token), `unauthorized` (key), `bad_request` (no encoding in common). */
+export function admit(request: IncomingMessage, access: Access): Admission {
+  checkOrigin(request.headers, access.allowedOrigins ?? []);
+  const offered = offeredProtocols(request);
+  const token = presentedToken(request, offered);
+  const known = token !== undefined && sameSecret(token, access.token);
+  if (access.apiKey !== undefined) {
+    if (!known) requireKey(token, access.apiKey);
+  } else if (token !== undefined && access.token !== undefined && !known) {
+    throw new MoloraError("not_permitted", "the token is not this server's", {
+      remedy: "Present the token the server was started with, or none.",
+    });
+  }
+  return { codec: chooseCodec(offered), admin: access.admin === true || known };
+}
+
+export function offeredProtocols({ headers }: IncomingMessage): string[] {
+  const header = headers["sec-websocket-protocol"];
+  return header === undefined ? [] : header.split(",").map((name) => name.trim());
+}
+
+function presentedToken({ headers }: IncomingMessage, offered: readonly string[]): string | undefined {
+  const bearer = bearerToken(headers);
+  if (bearer !== undefined) return bearer;
+  const protocol = offered.find((name) => name.startsWith(BEARER));
+  return protocol === undefined ? undefined : Buffer.from(protocol.slice(BEARER.length), "base64url").toString();
+}
+
+/** The first encoding offered, in the client's order; JSON where none is named. */
+function chooseCodec(offered: readonly string[]): Codec {
+  const encodings = offered.filter((name) => !name.startsWith(BEARER));
+  if (encodings.length === 0) return CODECS.json;
+  for (const name of encodings) {
+    const codec = codecOf(name);
+    if (codec !== undefined) return codec;
+  }
+  throw new MoloraError("bad_request", "none of the offered subprotocols is spoken here", {
+    remedy: `Offer one of: ${Object.values(CODECS)
+      .map((codec) => codec.subprotocol)
+      .join(", ")}.`,
+  });
+}

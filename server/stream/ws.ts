@@ -1,0 +1,209 @@
+// WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
+// It knows nothing of what messages mean (session.ts) and of how much may wait (outbox.ts).
+
+import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { Duplex } from "node:stream";
+import { type RawData, WebSocket, WebSocketServer } from "ws";
+import { MoloraError } from "../../proto/errors.ts";
+import { errorReply } from "../../proto/events.ts";
+import type { Access } from "../access.ts";
+import { resolveLimits, type ServerLimits } from "../limits.ts";
+import type { EnginePort } from "../port.ts";
+import { type Admission, admit } from "./handshake.ts";
+import { Outbox } from "./outbox.ts";
+import { Session } from "./session.ts";
+
+export interface StreamOptions extends Access {
+  /** The folders clients may load from, by paths relative to them. Without one, loading is refused. */
+  adapterRoot?: string;
+  mixtureRoot?: string;
+  limits?: Partial<ServerLimits>;
+}
+
+export interface Stream {
+  /** Open sockets. */
+  readonly size: number;
+  /** Cancels every request, closes every socket (1001) and takes no more. */
+  close(): Promise<void>;
+}
+
+const PATHS = ["/v1/stream", "/"];
+
+/** Close codes (RFC 6455, section 7.4.1). */
+const GOING_AWAY = 1001;
+const POLICY = 1008;
+const TOO_LARGE = 1009;
+
+/** Serves the stream on `server`, beside whatever else it does. The engine stays the caller's to close. */
+export function attachStream(server: Server, engine: EnginePort, options: StreamOptions = {}): Stream {
+  const limits = resolveLimits(options.limits);
+  const listener = new WebSocketServer({
+    noServer: true,
+    clientTracking: false,
+    maxPayload: limits.maxFrameBytes,
+    // Compressed frames would make small input large, and cost a context for every socket.
+    perMessageDeflate: false,
+    WebSocket: StreamSocket,
+    handleProtocols: (_offered, request) => admissions.get(request)?.codec.subprotocol ?? false,
+  });
+  const admissions = new WeakMap<IncomingMessage, Admission>();
+  const connections = new Set<Connection>();
+
+  const upgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
+    try {
+      const path = (request.url ?? "/").split("?", 1)[0];
+      if (!PATHS.includes(path))
+        throw new MoloraError("bad_request", `no stream at ${path}`, { remedy: "Use /v1/stream." });
+      if (connections.size >= limits.maxSockets) throw new MoloraError("queue_full", "too many connections");
+      const admission = admit(request, options);
+      admissions.set(request, admission);
+      listener.handleUpgrade(request, stream, head, (socket) => {
+        connections.add(connect(socket as StreamSocket, admission));
+      });
+    } catch (thrown) {
+      refuse(stream, MoloraError.from(thrown));
+    }
+  };
+
+  const connect = (socket: StreamSocket, { codec, admin }: Admission): Connection => {
+    const outbox = new Outbox(
+      (frame, sent) => socket.send(frame, sent),
+      limits,
+      (error) => connection.cut(POLICY, error),
+    );
+    const { adapterRoot, mixtureRoot } = options;
+    const session = new Session(engine, codec, outbox, { admin, adapterRoot, mixtureRoot }, limits);
+    const connection = new Connection(socket, session, outbox, limits, (error) =>
+      codec.server.encode(errorReply(error)),
+    );
+    socket.on("close", () => connections.delete(connection));
+    return connection;
+  };
+
+  const keepAlive = setInterval(() => {
+    for (const connection of connections) connection.checkAlive();
+  }, limits.pingMs);
+  keepAlive.unref();
+  server.on("upgrade", upgrade);
+
+  return {
+    get size() {
+      return connections.size;
+    },
+    async close() {
+      server.off("upgrade", upgrade);
+      clearInterval(keepAlive);
+      const error = new MoloraError("engine_closed", "the server is closing", { remedy: "Connect again later." });
+      await Promise.all([...connections].map((connection) => connection.cut(GOING_AWAY, error)));
+    },
+  };
+}
+
+/** ws answers an oversize frame by closing, before any listener runs: here the error goes out first. */
+class StreamSocket extends WebSocket {
+  onOversize: (() => void) | undefined;
+
+  override close(code?: number, reason?: string | Buffer): void {
+    if (code === TOO_LARGE) this.onOversize?.();
+    super.close(code, reason);
+  }
+}
+
+/** A socket and its session, from open to closed. */
+class Connection {
+  readonly #socket: StreamSocket;
+  readonly #session: Session;
+  readonly #outbox: Outbox;
+  readonly #limits: ServerLimits;
+  readonly #lastWords: (error: MoloraError) => string | Uint8Array;
+  readonly #closed: Promise<void>;
+  #pinged: number | undefined;
+  #heard = 0;
+
+  constructor(
+    socket: StreamSocket,
+    session: Session,
+    outbox: Outbox,
+    limits: ServerLimits,
+    lastWords: (error: MoloraError) => string | Uint8Array,
+  ) {
+    this.#socket = socket;
+    this.#session = session;
+    this.#outbox = outbox;
+    this.#limits = limits;
+    this.#lastWords = lastWords;
+    this.#closed = new Promise((resolve) => {
+      socket.on("close", () => {
+        session.close();
+        resolve();
+      });
+    });
+    socket.onOversize = () => this.#oversize();
+    // ws has begun to close by now (1002, 1007, 1009); the peer gets no longer than any other to take part.
+    socket.on("error", () => {
+      session.close();
+      this.#dropLater();
+    });
+    socket.on("pong", () => this.#hear());
+    socket.on("message", (data, isBinary) => {
+      this.#hear();
+      session.receive(isBinary ? bytes(data) : bytes(data).toString("utf8"));
+    });
+  }
+
+  /** Cancels the requests, says why, and closes; a reader that does not take the last frame is dropped. */
+  cut(code: number, error: MoloraError): Promise<void> {
+    this.#session.close();
+    this.#socket.send(this.#lastWords(error), ignoreFailure);
+    this.#socket.close(code, error.code);
+    this.#dropLater();
+    return this.#closed;
+  }
+
+  /** Drops the socket where the last ping met silence: no pong, no frame, nothing taken. */
+  checkAlive(): void {
+    const signOfLife = Math.max(this.#heard, this.#outbox.lastProgress);
+    if (this.#pinged !== undefined && signOfLife < this.#pinged) {
+      this.#socket.terminate();
+      return;
+    }
+    this.#pinged = performance.now();
+    this.#socket.ping(ignoreFailure);
+  }
+
+  #hear(): void {
+    this.#heard = performance.now();
+  }
+
+  #oversize(): void {
+    const { maxFrameBytes } = this.#limits;
+    const error = new MoloraError("frame_too_large", `a frame of more than ${maxFrameBytes} bytes`, {
+      remedy: "Send a shorter prompt.",
+      details: { maxFrameBytes },
+    });
+    this.#socket.send(this.#lastWords(error), ignoreFailure);
+  }
+
+  #dropLater(): void {
+    const timer = setTimeout(() => this.#socket.terminate(), this.#limits.closeMs);
+    this.#closed.then(() => clearTimeout(timer));
+  }
+}
+
+/** A socket that fails to send is on its way to "close", which is handled. */
+function ignoreFailure(): void {}
+
+/** ws hands out one Buffer a message (its default binaryType, "nodebuffer"). */
+function bytes(data: RawData): Buffer {
+  if (Buffer.isBuffer(data)) return data;
+  return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
+}
+
+function refuse(stream: Duplex, error: MoloraError): void {
+  const body = JSON.stringify(error);
+  stream.on("error", () => stream.destroy());
+  stream.end(
+    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? "Error"}\r\nConnection: close\r\n` +
+      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}

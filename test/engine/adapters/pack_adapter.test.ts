@@ -1,0 +1,43 @@
+// An adapter's run in the pool, read back by the layout that kernels read: headers, A row by row, B padded and scaled.
+// It knows nothing of pages.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { adapterRank4, adapterRunBytes, packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
+import { LORA_MODULES, type LoraModuleName } from "../../../files/families/config.ts";
+import { adapterOf, loraModule } from "../../files/lora/synthetic.ts";
+
+const RANKS: Partial<Record<LoraModuleName, number>> = { q_proj: 1, k_proj: 4, o_proj: 5, up_proj: 16, down_proj: 3 };
+const LAYER = Object.fromEntries(
+  Object.entries(RANKS).map(([name, rank], i) => [name, loraModule(name as LoraModuleName, rank, 0.5 + i)]),
+);
+
+test("a layer's run holds A as it is and B scaled, its rows padded with zeros to whole vec4s", () => {
+  const run = packAdapterLayer(LAYER);
+  const covered = new Uint8Array(run.length).fill(1, 0, 32);
+  for (const [index, name] of LORA_MODULES.entries()) {
+    const [offsetA, offsetB, rank4, rank] = run.subarray(4 * index, 4 * index + 4);
+    const module = LAYER[name];
+    assert.equal(rank, module?.rank ?? 0, name);
+    assert.equal(rank4, Math.ceil(rank / 4), name);
+    if (module === undefined) continue;
+    assert.deepEqual(run.slice(4 * offsetA, 4 * offsetA + module.a.length), module.a, name);
+    covered.fill(1, 4 * offsetA, 4 * offsetA + module.a.length);
+    for (let row = 0; row < module.b.length / rank; row++) {
+      const at = 4 * (offsetB + row * rank4);
+      const expected = new Float32Array(4 * rank4);
+      for (let r = 0; r < rank; r++) expected[r] = module.scale * module.b[row * rank + r];
+      assert.deepEqual(run.slice(at, at + 4 * rank4), expected, `${name}, row ${row}`);
+      covered.fill(1, at, at + 4 * rank4);
+    }
+  }
+  assert.ok(covered.every((one) => one === 1));
+});
+
+test("an adapter's size is that of its largest layer, its rank that of its largest module", () => {
+  const adapter = adapterOf("a", [{ v_proj: loraModule("v_proj", 2, 1) }, LAYER, {}]);
+  adapter.report.ranks = [2, 1, 4, 5, 16, 3];
+  assert.equal(adapterRunBytes(adapter), packAdapterLayer(LAYER).byteLength);
+  assert.equal(adapterRank4(adapter), 4);
+  assert.equal(packAdapterLayer({}).byteLength, 8 * 16);
+});

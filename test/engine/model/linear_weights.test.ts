@@ -1,0 +1,147 @@
+// Weights from stored rows to device planes: formats, joins, shards, refusals. Read back through what the bytes mean.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Gpu } from "../../../engine/gpu/gpu.ts";
+import { readView } from "../../../engine/gpu/readback.ts";
+import { freeLinear, type LinearWeights, uploadLinear } from "../../../engine/model/linear_weights.ts";
+import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
+import type { StoredTensor, StoredType } from "../../../files/weights/tensor.ts";
+import { checkClose, openTestGpu } from "../../shaders/device.ts";
+import { randomTensor, valuesOf } from "../../shaders/linear_case.ts";
+
+/** What the planes stand for, element by element, as parts/format_*.wgsl read them. */
+async function valuesOnDevice(gpu: Gpu, { format, cols, shards }: LinearWeights): Promise<number[]> {
+  const values: number[] = [];
+  for (const shard of shards) {
+    const bytes = await readView(gpu, shard.quants);
+    const scales = await readView(gpu, shard.scales);
+    const valueAt = {
+      f32: (i: number) => new Float32Array(bytes)[i],
+      f16: (i: number) => decodeFloat16(new Uint16Array(bytes)[i]),
+      q8_0: (i: number) => new Int8Array(bytes)[i] * new Float32Array(scales)[i >> 5],
+      q4: (i: number) => {
+        const [d, m] = new Uint16Array(scales).subarray(2 * (i >> 5)).subarray(0, 2);
+        const byte = new Uint8Array(bytes)[16 * (i >> 5) + (i & 15)];
+        return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
+      },
+    }[format];
+    for (let i = 0; i < shard.rows * cols; i++) values.push(valueAt(i));
+  }
+  return values;
+}
+
+/** A dense f32 tensor of given values. */
+function tensorOf(name: string, cols: number, values: readonly number[]): StoredTensor {
+  const bytes = new Uint8Array(Float32Array.from(values).buffer);
+  return {
+    name,
+    type: "f32",
+    shape: [values.length / cols, cols],
+    bytes: bytes.length,
+    readRows: async (from, to) => bytes.subarray(from * cols * 4, to * cols * 4),
+  };
+}
+
+const KEPT: [StoredType[], LinearWeights["format"]][] = [
+  [["f32", "f32"], "f32"],
+  [["f16"], "f16"],
+  [["q8_0", "q8_0", "q8_0"], "q8_0"],
+  [["q4_0", "q4_1"], "q4"],
+  [["f16", "q8_0"], "f32"],
+  [["bf16", "f32"], "f32"],
+];
+
+for (const [types, format] of KEPT) {
+  test(`auto holds ${types.join(" + ")} as ${format}, without loss`, async () => {
+    const { gpu, buffers } = await openTestGpu();
+    const parts = types.map((type, i) => randomTensor(type, 3 + i, 64, i));
+    let read = 0;
+    const weights = await uploadLinear(gpu, buffers, parts, "auto", (bytes) => {
+      read += bytes;
+    });
+    assert.equal(weights.format, format);
+    assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 64]);
+    // q4's d·q + m is rounded to f32 once where the reference rounds it
+    checkClose(await valuesOnDevice(gpu, weights), await valuesOf(parts), 2 ** -23);
+    assert.equal(
+      read,
+      parts.reduce((sum, { bytes }) => sum + bytes, 0),
+    );
+    freeLinear(buffers, weights);
+    assert.equal(buffers.bytes, 0);
+  });
+}
+
+test("bf16 becomes f16, rounded to half precision; q8_0 quantises dense weights; f32 widens quantised ones", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  for (const [type, dtype, format, tolerance] of [
+    ["bf16", "auto", "f16", 2 ** -11],
+    ["f32", "f16", "f16", 2 ** -11],
+    ["f32", "q8_0", "q8_0", 0.51 / 127],
+    ["q4_1", "f32", "f32", 0],
+    ["q4_1", "q8_0", "q4", 2 ** -23],
+  ] as const) {
+    const part = randomTensor(type, 5, 64, 9);
+    const weights = await uploadLinear(gpu, buffers, [part], dtype);
+    assert.equal(weights.format, format, `${type} as ${dtype}`);
+    checkClose(await valuesOnDevice(gpu, weights), await valuesOf([part]), tolerance);
+  }
+  buffers.destroy();
+});
+
+test("columns that do not fill a block, and values beyond half precision, are held as f32", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  const narrow = await uploadLinear(gpu, buffers, [randomTensor("f32", 2, 36, 1)], "q8_0");
+  assert.equal(narrow.format, "f32");
+  const large = tensorOf("large", 8, [1, 2, 3, 4, 5, 6, 7, 65520]);
+  const weights = await uploadLinear(gpu, buffers, [large], "f16");
+  assert.equal(weights.format, "f32");
+  assert.deepEqual(await valuesOnDevice(gpu, weights), [1, 2, 3, 4, 5, 6, 7, 65520]);
+  buffers.destroy();
+});
+
+test("rows beyond one binding go to shards, and chunks of reads fall across them", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  const cols = 1024;
+  const limits = { maxStorageBufferBindingSize: 5 * 64 * cols * 4 } as GPUSupportedLimits;
+  const small = Object.create(gpu, { limits: { value: limits } }) as Gpu;
+  const parts = [randomTensor("f32", 700, cols, 1), randomTensor("f32", 800, cols, 2)];
+  const weights = await uploadLinear(small, buffers, parts, "auto");
+  assert.deepEqual(
+    weights.shards.map(({ firstRow, rows }) => [firstRow, rows]),
+    [0, 320, 640, 960, 1280].map((first) => [first, Math.min(320, 1500 - first)]),
+  );
+  const expected = await valuesOf(parts);
+  for (const { quants, firstRow, rows } of weights.shards) {
+    const actual = new Float32Array(await readView(gpu, quants), 0, rows * cols);
+    assert.ok(Buffer.from(actual.buffer).equals(Buffer.from(expected.buffer, firstRow * cols * 4, rows * cols * 4)));
+  }
+  buffers.destroy();
+});
+
+test("a NaN, an infinity, unequal columns and odd shapes are refused, and leave nothing on the device", async () => {
+  const { gpu, buffers } = await openTestGpu();
+  const whole = randomTensor("f32", 4, 64, 1);
+  const cases: [StoredTensor[], string][] = [
+    [
+      [
+        whole,
+        tensorOf(
+          "bad",
+          64,
+          Array.from({ length: 64 }, (_, i) => (i === 40 ? Number.NaN : 1)),
+        ),
+      ],
+      "tensor_not_finite",
+    ],
+    [[tensorOf("bad", 4, [1, 2, Number.POSITIVE_INFINITY, 4])], "tensor_not_finite"],
+    [[whole, randomTensor("f32", 4, 32, 2)], "tensor_shape"],
+    [[randomTensor("f32", 4, 6, 2)], "tensor_shape"],
+    [[{ ...whole, shape: [256] }], "tensor_shape"],
+  ];
+  for (const [parts, code] of cases) {
+    await assert.rejects(uploadLinear(gpu, buffers, parts, "auto"), { code });
+    assert.equal(buffers.bytes, 0);
+  }
+});

@@ -1,0 +1,26 @@
+// Every tensor a Llama consists of has a GGUF name, and the two namings invert each other.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import { ggufName, hfName } from "../../../files/families/gguf_names.ts";
+import { expectedTensors } from "../../../files/model_files/expected.ts";
+
+const config = { numLayers: 12, hiddenSize: 8, vocabSize: 9, numHeads: 2, numKvHeads: 1, headDim: 4 };
+
+test("all expected tensors go there and back", () => {
+  const expected = expectedTensors({ ...config, intermediateSize: 6, tieEmbeddings: false } as ModelConfig);
+  assert.equal(expected.length, 3 + 9 * 12);
+  const names = expected.map(({ name }) => ggufName(name));
+  assert.equal(new Set(names).size, expected.length);
+  for (const [i, name] of names.entries()) assert.equal(hfName(name ?? ""), expected[i].name);
+});
+
+test("names llama.cpp writes, and names it does not", () => {
+  assert.equal(hfName("blk.11.ffn_down.weight"), "model.layers.11.mlp.down_proj.weight");
+  assert.equal(hfName("token_embd.weight"), "model.embed_tokens.weight");
+  for (const name of ["", "blk.x.attn_q.weight", "blk.0.attn_q.bias", "rope_freqs.weight", "blk.0.toString"]) {
+    assert.equal(hfName(name), undefined, name);
+  }
+  assert.equal(ggufName("model.layers.0.mlp.gate.weight"), undefined);
+});

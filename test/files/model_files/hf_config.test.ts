@@ -1,0 +1,139 @@
+// config.json: what transformers accepts is understood, what would compute something else is refused by name.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import fc from "fast-check";
+import { parseHfConfig } from "../../../files/model_files/hf_config.ts";
+import { MoloraError } from "../../../proto/errors.ts";
+import { raises } from "../../raises.ts";
+
+const BASE = {
+  architectures: ["LlamaForCausalLM"],
+  hidden_size: 64,
+  num_hidden_layers: 2,
+  num_attention_heads: 4,
+  intermediate_size: 128,
+  vocab_size: 100,
+};
+const parse = (more: object, generation?: unknown) => parseHfConfig({ ...BASE, ...more }, generation);
+
+test("transformers' defaults", () => {
+  assert.deepEqual(parse({}), {
+    architecture: "LlamaForCausalLM",
+    hiddenSize: 64,
+    numLayers: 2,
+    numHeads: 4,
+    numKvHeads: 4,
+    headDim: 16,
+    intermediateSize: 128,
+    vocabSize: 100,
+    contextLength: 2048,
+    normEps: 1e-6,
+    ropeTheta: 10000,
+    ropeScaling: { type: "none" },
+    tieEmbeddings: false,
+    bosId: undefined,
+    eosIds: [],
+  });
+});
+
+test("what is stated is taken", () => {
+  const config = parse({
+    num_key_value_heads: 2,
+    head_dim: 32,
+    rope_theta: 5e5,
+    tie_word_embeddings: true,
+    bos_token_id: 7,
+  });
+  assert.deepEqual([config.numKvHeads, config.headDim, config.ropeTheta], [2, 32, 5e5]);
+  assert.deepEqual([config.tieEmbeddings, config.bosId], [true, 7]);
+  assert.equal(parse({ rope_theta: 1, rope_parameters: { rope_theta: 2, rope_type: "default" } }).ropeTheta, 2);
+  assert.equal(parse({ head_dim: null, num_key_value_heads: null, rope_scaling: null }).headDim, 16);
+});
+
+test("a generation ends at the ids of both files, each once", () => {
+  assert.deepEqual(parse({ eos_token_id: 3 }, { eos_token_id: [5, 3] }).eosIds, [5, 3]);
+  assert.deepEqual(parse({ eos_token_id: [3, 4] }, {}).eosIds, [3, 4]);
+  assert.deepEqual(parse({ eos_token_id: null }).eosIds, []);
+});
+
+test("RoPE scaling, old and new spelling", () => {
+  assert.deepEqual(parse({ rope_scaling: { type: "linear", factor: 2 } }).ropeScaling, { type: "linear", factor: 2 });
+  const llama3 = {
+    rope_type: "llama3",
+    factor: 8,
+    low_freq_factor: 1,
+    high_freq_factor: 4,
+    original_max_position_embeddings: 8192,
+  };
+  const expected = { type: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalContext: 8192 };
+  assert.deepEqual(parse({ rope_scaling: llama3 }).ropeScaling, expected);
+  assert.deepEqual(parse({ rope_parameters: { ...llama3, rope_theta: 5e5 } }).ropeScaling, expected);
+});
+
+test("RoPE scaling that is not known or not whole", async () => {
+  await raises("unsupported_architecture", /yarn/, () => parse({ rope_scaling: { rope_type: "yarn", factor: 2 } }));
+  await raises("config_invalid", /factor is missing/, () => parse({ rope_scaling: { type: "linear" } }));
+  await raises("config_invalid", /factor is 0/, () => parse({ rope_scaling: { type: "linear", factor: 0 } }));
+  await raises("config_invalid", /rope_scaling is not an object/, () => parse({ rope_scaling: 2 }));
+  const flat = { rope_type: "llama3", factor: 8, low_freq_factor: 4, high_freq_factor: 4 };
+  await raises("config_invalid", /high_freq_factor/, () => parse({ rope_scaling: flat }));
+});
+
+test("models that are not plain Llama are refused by name", async () => {
+  const refused: [object, RegExp][] = [
+    [{ architectures: ["Qwen2ForCausalLM"] }, /Qwen2ForCausalLM/],
+    [{ architectures: undefined, model_type: "mamba" }, /mamba/],
+    [{ architectures: [] }, /none named/],
+    [{ architectures: ["MistralForCausalLM"] }, /sliding_window 4096/],
+    [{ architectures: ["MistralForCausalLM"], sliding_window: 1024 }, /sliding_window 1024/],
+    [{ attention_bias: true }, /attention_bias/],
+    [{ mlp_bias: true }, /mlp_bias/],
+    [{ hidden_act: "gelu" }, /hidden_act gelu/],
+    [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
+    [{ quantization_config: { quant_method: "gptq" } }, /quantization_config/],
+  ];
+  for (const [more, name] of refused) await raises("unsupported_architecture", name, () => parse(more));
+  assert.equal(parse({ architectures: ["MistralForCausalLM"], sliding_window: null }).numLayers, 2);
+});
+
+test("numbers that make no sense", async () => {
+  const wrong: [object, RegExp][] = [
+    [{ hidden_size: 0 }, /hiddenSize is 0/],
+    [{ hidden_size: "64" }, /hidden_size is 64, not a number/],
+    [{ hidden_size: undefined }, /hidden_size is missing/],
+    [{ num_hidden_layers: 1.5 }, /numLayers is 1\.5/],
+    [{ num_hidden_layers: 1e9 }, /numLayers is 1000000000/],
+    [{ num_attention_heads: 0 }, /numHeads is 0/],
+    [{ num_key_value_heads: 3 }, /4 heads do not share 3 KV heads/],
+    [{ hidden_size: 66 }, /headDim is 16\.5/],
+    [{ head_dim: 15 }, /head size 15 is odd/],
+    [{ rms_norm_eps: 0 }, /normEps is 0/],
+    [{ rope_theta: -1 }, /ropeTheta is -1/],
+    [{ vocab_size: -1 }, /vocabSize is -1/],
+    [{ eos_token_id: 100 }, /token id 100 is outside/],
+    [{ bos_token_id: -1 }, /token id -1 is outside/],
+    [{ eos_token_id: ["a"] }, /eos_token_id is no token id/],
+    [{ tie_word_embeddings: 1 }, /tie_word_embeddings is 1/],
+  ];
+  for (const [more, reason] of wrong) await raises("config_invalid", reason, () => parse(more));
+  await raises("config_invalid", /not a JSON object/, () => parseHfConfig([]));
+  await raises("config_invalid", /generation_config\.json/, () => parseHfConfig(BASE, 3));
+});
+
+test("any JSON in any field gives a config or a typed error", () => {
+  const fields = [
+    ...Object.keys(BASE),
+    ...["head_dim", "num_key_value_heads", "rope_parameters", "rope_scaling", "eos_token_id", "hidden_act"],
+    ...["sliding_window", "tie_word_embeddings", "attention_bias", "partial_rotary_factor", "model_type"],
+  ];
+  fc.assert(
+    fc.property(fc.constantFrom(...fields), fc.jsonValue(), fc.jsonValue(), (field, value, generation) => {
+      try {
+        parse({ [field]: value }, generation);
+      } catch (error) {
+        assert.ok(error instanceof MoloraError, `${error}`);
+      }
+    }),
+  );
+});
