@@ -3,6 +3,7 @@
 
 import { sha256 } from "../files/digest.ts";
 import type { ModelConfig } from "../files/families/config.ts";
+import { familyOfClass } from "../files/families/registry.ts";
 import { Fields } from "../files/fields.ts";
 import { BASE_NAME, checkName } from "../files/lora/names.ts";
 import { type ByteSource, MemorySource, type SourceFolder } from "../files/source.ts";
@@ -19,9 +20,6 @@ const MAX_JSON_BYTES = 4 << 20;
 const MAX_ROUTER_BYTES = 2 ** 31;
 const MAX_EXPERTS = 1024;
 const MAX_HIDDEN = 65_536;
-
-/** The architecture that a model's config reports for another name of it (files/model_files/hf_config.ts). */
-const SAME_ARCHITECTURE: ReadonlyMap<string, string> = new Map([["MistralForCausalLM", "LlamaForCausalLM"]]);
 
 /**
  * Reads a mixture for a base of shape `config`.
@@ -97,7 +95,7 @@ async function readTensors(
 function readBase(fields: Fields): Mixture["baseModel"] {
   fields.only(["architecture", "hidden_size", "num_hidden_layers"]);
   return {
-    architecture: SAME_ARCHITECTURE.get(fields.string("architecture")) ?? fields.string("architecture"),
+    architecture: familyOfClass(fields.string("architecture"))?.architectures[0] ?? fields.string("architecture"),
     hiddenSize: fields.integer("hidden_size", 1, 2 ** 24),
     numLayers: fields.integer("num_hidden_layers", 1, 2 ** 16),
   };

@@ -2,7 +2,6 @@
 // It knows nothing of how the shrunk vectors or planes came to be.
 
 import type { Constants } from "../engine/gpu/kernel.ts";
-import type { LoraModuleName } from "../files/families/config.ts";
 import type { Fragment } from "./compose.ts";
 import { shader } from "./step.ts";
 
@@ -11,18 +10,6 @@ import { shader } from "./step.ts";
  * segmented: many tokens; the expand kernel has written one plane of deltas an entry (SGMV).
  */
 export type LoraForm = "none" | "gather" | "segmented";
-
-/** Modules whose outputs one launch produces together, in the order their rows are joined. */
-export const LORA_GROUPS = {
-  qkv: ["q_proj", "k_proj", "v_proj"],
-  o: ["o_proj"],
-  gateUp: ["gate_proj", "up_proj"],
-  down: ["down_proj"],
-} as const satisfies Record<string, readonly LoraModuleName[]>;
-export type LoraGroup = keyof typeof LORA_GROUPS;
-
-/** Index of a group's first module among LORA_MODULES, where the headers of an adapter run stand. */
-const FIRST_MODULE: Record<LoraGroup, number> = { qkv: 0, o: 3, gateUp: 4, down: 6 };
 
 /** Sizes that LoRA kernels are built for. */
 export interface LoraFacts {
@@ -34,20 +21,22 @@ export interface LoraFacts {
   maxTokens: number;
 }
 
-/** A group as kernels are built for it. `rows`: output rows of each of its modules. */
+/** The modules whose outputs one launch produces together, at most three, as kernels are built for them. */
 export interface LoraShape extends LoraFacts {
-  group: LoraGroup;
+  /** Number of the first module: where its header stands in an adapter's run. The others follow. */
+  firstModule: number;
+  /** Output rows of each module. */
   rows: readonly number[];
 }
 
-export function loraConstants({ group, rows, entries, rank4, maxTokens }: LoraShape): Constants {
+export function loraConstants({ firstModule, rows, entries, rank4, maxTokens }: LoraShape): Constants {
   const [first = 0, second = 0] = rows;
   return {
     ENTRIES: entries,
     RANK4: rank4,
     MAX_TOKENS: maxTokens,
     GROUP: rows.length,
-    MODULE0: FIRST_MODULE[group],
+    MODULE0: firstModule,
     ROW_1: first,
     ROW_2: first + second,
     GROUP_ROWS: rows.reduce((sum, count) => sum + count, 0),

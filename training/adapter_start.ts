@@ -1,7 +1,8 @@
 // A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model is the base's until it has learned.
 // It knows nothing of training.
 
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../files/families/config.ts";
+import type { ModelConfig } from "../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName, moduleShape } from "../files/families/modules.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
 import { Random } from "./random.ts";
 

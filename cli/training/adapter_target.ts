@@ -1,7 +1,7 @@
 // `--target-modules` and `--layers`: what of a base a new adapter extends.
 // It knows nothing of training.
 
-import { LORA_MODULES, type LoraModuleName } from "../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { nearest } from "../flags/nearest.ts";
 

@@ -1,7 +1,7 @@
 // Packs an adapter into the pool runs that kernels read: one run a layer, headers first, then A and B of each module.
 // It knows nothing of pages; the layout is parts/lora_gather.wgsl's.
 
-import { LORA_MODULES } from "../../files/families/config.ts";
+import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 
 /** vec4s of the headers: one a module, and one spare that keeps the matrices at an even offset. */

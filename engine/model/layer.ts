@@ -1,9 +1,10 @@
 // One decoder layer as launches.
 // It knows nothing of what stands before and behind it (ends.ts) nor of how tokens choose adapters (routing.ts).
 
+import type { LoraGroup } from "../../files/families/modules.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
 import { attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
-import { type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
+import { loraFragment } from "../../shaders/lora_form.ts";
 import { normGrid, norm as residualNorm } from "../../shaders/norm.ts";
 import { ropeKv, ropeKvGrid } from "../../shaders/rope_kv.ts";
 import type { StepShape } from "../../shaders/step.ts";

@@ -1,12 +1,13 @@
 // One kind of step while its launches are put together: what all of them need, and how a linear layer is launched.
 // It knows nothing of the order of layers (layer.ts, ends.ts).
 
-import { type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { firstModule, groupRows, type LoraGroup } from "../../files/families/modules.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import type { Build } from "../../shaders/compose.ts";
 import { expandSegmented, expandSegmentedGrid } from "../../shaders/expand_segmented.ts";
 import { linearGrid, linearPipeline, linearTile } from "../../shaders/linear.ts";
-import { LORA_GROUPS, type LoraGroup, type LoraShape } from "../../shaders/lora_form.ts";
+import type { LoraShape } from "../../shaders/lora_form.ts";
 import { shrinkSegmented, shrinkSegmentedGrid } from "../../shaders/shrink_segmented.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import type { View } from "../gpu/buffers.ts";
@@ -112,7 +113,13 @@ export class Stage {
 
   loraShape(group: LoraGroup): LoraShape {
     const { config, capacity } = this.parts;
-    const rows = LORA_GROUPS[group].map((module) => moduleShape(config, module)[0]);
-    return { group, rows, entries: capacity.entries, rank4: capacity.rank4, maxTokens: capacity.tokens };
+    const rows = groupRows(config, group);
+    return {
+      firstModule: firstModule(group),
+      rows,
+      entries: capacity.entries,
+      rank4: capacity.rank4,
+      maxTokens: capacity.tokens,
+    };
   }
 }

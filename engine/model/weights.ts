@@ -1,7 +1,10 @@
 // A base model's weights on the device, as the forward pass binds them.
-// It knows nothing of file formats: tensors come from a TensorSource by their Hugging Face names.
+// Tensors come from a TensorSource by the Hugging Face names of the family.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import { LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
+import { familyOf } from "../../files/families/registry.ts";
+import { moduleTensor, normTensor } from "../../files/families/tensor_names.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -62,20 +65,23 @@ export async function uploadWeights(
     return buffers.from(name, values);
   };
 
-  const embedding = await linear("model.embed_tokens.weight");
+  const family = familyOf(config);
+  const norm = (layer: number, which: "attention" | "mlp") => vector(normTensor(family, layer, which));
+  const group = (layer: number, name: LoraGroup) =>
+    linear(...LORA_GROUPS[name].map((module) => moduleTensor(family, layer, module)));
+  const embedding = await linear(family.tensors.embedding.hf);
   const layers: LayerWeights[] = [];
   for (let i = 0; i < config.numLayers; i++) {
-    const at = `model.layers.${i}`;
     layers.push({
-      attentionNorm: await vector(`${at}.input_layernorm.weight`),
-      qkv: await linear(...["q", "k", "v"].map((m) => `${at}.self_attn.${m}_proj.weight`)),
-      o: await linear(`${at}.self_attn.o_proj.weight`),
-      mlpNorm: await vector(`${at}.post_attention_layernorm.weight`),
-      gateUp: await linear(`${at}.mlp.gate_proj.weight`, `${at}.mlp.up_proj.weight`),
-      down: await linear(`${at}.mlp.down_proj.weight`),
+      attentionNorm: await norm(i, "attention"),
+      qkv: await group(i, "qkv"),
+      o: await group(i, "o"),
+      mlpNorm: await norm(i, "mlp"),
+      gateUp: await group(i, "gateUp"),
+      down: await group(i, "down"),
     });
   }
-  const finalNorm = await vector("model.norm.weight");
-  const head = config.tieEmbeddings ? embedding : await linear("lm_head.weight");
+  const finalNorm = await vector(family.tensors.finalNorm.hf);
+  const head = config.tieEmbeddings ? embedding : await linear(family.tensors.head.hf);
   return { embedding, layers, finalNorm, head };
 }

@@ -29,27 +29,3 @@ export interface ModelConfig {
   /** Any of these ends a generation. */
   eosIds: number[];
 }
-
-/** The seven linear modules of a decoder layer that a LoRA may extend, in the order the engine stores them. */
-export const LORA_MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
-export type LoraModuleName = (typeof LORA_MODULES)[number];
-
-/** [out, in] of a module's weight. */
-export function moduleShape(config: ModelConfig, module: LoraModuleName): [out: number, inp: number] {
-  const attention = config.numHeads * config.headDim;
-  const kv = config.numKvHeads * config.headDim;
-  switch (module) {
-    case "q_proj":
-      return [attention, config.hiddenSize];
-    case "k_proj":
-    case "v_proj":
-      return [kv, config.hiddenSize];
-    case "o_proj":
-      return [config.hiddenSize, attention];
-    case "gate_proj":
-    case "up_proj":
-      return [config.intermediateSize, config.hiddenSize];
-    case "down_proj":
-      return [config.hiddenSize, config.intermediateSize];
-  }
-}

@@ -2,7 +2,7 @@
 // It knows nothing of files (peft.ts reads them) nor of pages (bank.ts packs them).
 
 import type { AdapterReport } from "../../proto/api.ts";
-import type { LoraModuleName } from "../families/config.ts";
+import type { LoraModuleName } from "../families/modules.ts";
 
 /** One module's pair: Δ = scale · B · A. A is [rank, in], B is [out, rank], both row-major f32. */
 export interface LoraModule {

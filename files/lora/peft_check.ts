@@ -2,7 +2,8 @@
 // It knows nothing of the tensors' elements: names, shapes and ranks are enough.
 
 import { MoloraError } from "../../proto/errors.ts";
-import { type ModelConfig, moduleShape } from "../families/config.ts";
+import type { ModelConfig } from "../families/config.ts";
+import { moduleShape } from "../families/modules.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import { type PeftConfig, rankAndScale, refuseTensor } from "./peft_config.ts";
 import { isTargeted, type ModulePlace, modulePlaces } from "./targets.ts";

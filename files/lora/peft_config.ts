@@ -2,7 +2,7 @@
 // It knows nothing of tensors.
 
 import { MoloraError } from "../../proto/errors.ts";
-import { LORA_MODULES } from "../families/config.ts";
+import { LORA_MODULES } from "../families/modules.ts";
 import type { Fields } from "../fields.ts";
 import { Pattern } from "./pattern.ts";
 import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";

@@ -1,14 +1,18 @@
 // An Adapter as the two files of a PEFT folder, so that PEFT and molora read back the same deltas.
 // It knows nothing of folders: the caller puts the text and the bytes where they belong.
 
-import { LORA_MODULES, type LoraModuleName } from "../families/config.ts";
+import type { Family } from "../families/family.ts";
+import { LLAMA } from "../families/llama.ts";
+import { LORA_MODULES, type LoraModuleName } from "../families/modules.ts";
+import { modulePath } from "../families/tensor_names.ts";
 import { type WrittenTensor, type WrittenType, writeSafetensors } from "../weights/safetensors/safetensors_write.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
-import { modulePath } from "./targets.ts";
 
 export interface PeftWriteOptions {
   /** base_model_name_or_path. */
   baseModel?: string;
+  /** Whose names the modules get. Default: Llama's. */
+  family?: Family;
   /** Stored type of the factors. Default: f32. */
   type?: WrittenType;
 }
@@ -30,7 +34,7 @@ export function writePeftAdapter(adapter: Pick<Adapter, "layers">, options: Peft
   const places = adapter.layers.flatMap((modules, layer) =>
     LORA_MODULES.flatMap((module): Placed[] => {
       const lora = modules[module];
-      return lora === undefined ? [] : [{ path: modulePath(layer, module), module, lora }];
+      return lora === undefined ? [] : [{ path: modulePath(options.family ?? LLAMA, layer, module), module, lora }];
     }),
   );
   const tensors = places.flatMap(({ path, lora }): WrittenTensor[] => {

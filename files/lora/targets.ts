@@ -1,7 +1,10 @@
 // Which modules of a base an adapter's configuration means, by PEFT's rules of matching.
 // It knows nothing of files and tensors; a module is its path ("model.layers.3.self_attn.q_proj").
 
-import { LORA_MODULES, type LoraModuleName, type ModelConfig } from "../families/config.ts";
+import type { ModelConfig } from "../families/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../families/modules.ts";
+import { familyOf } from "../families/registry.ts";
+import { modulePath } from "../families/tensor_names.ts";
 import type { Pattern } from "./pattern.ts";
 
 /** Modules named by a regular expression for the whole path, or by paths and their dotted endings. */
@@ -24,16 +27,11 @@ export interface ModulePlace {
   path: string;
 }
 
-/** Name of the module in a Hugging Face model, as PEFT's patterns see it. */
-export function modulePath(layer: number, module: LoraModuleName): string {
-  const parent = module === "gate_proj" || module === "up_proj" || module === "down_proj" ? "mlp" : "self_attn";
-  return `model.layers.${layer}.${parent}.${module}`;
-}
-
 /** Every place of a base, layer by layer. */
 export function modulePlaces(config: ModelConfig): ModulePlace[] {
+  const family = familyOf(config);
   return Array.from({ length: config.numLayers }, (_, layer) =>
-    LORA_MODULES.map((module) => ({ layer, module, path: modulePath(layer, module) })),
+    LORA_MODULES.map((module) => ({ layer, module, path: modulePath(family, layer, module) })),
   ).flat();
 }
 

@@ -1,8 +1,10 @@
-// The tensors a model of the Llama family consists of, and the check that a file has them all.
-// It knows nothing of formats; it reads no weight.
+// The tensors a model consists of, and the check that a file has them all. No weight is read.
 
 import { MoloraError } from "../../proto/errors.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../families/config.ts";
+import type { ModelConfig } from "../families/config.ts";
+import { LORA_MODULES, moduleShape } from "../families/modules.ts";
+import { familyOf } from "../families/registry.ts";
+import { moduleTensor, normTensor } from "../families/tensor_names.ts";
 import { unsupportedType } from "../weights/safetensors/safetensors.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 
@@ -11,26 +13,25 @@ export interface ExpectedTensor {
   shape: readonly number[];
 }
 
-/** Hugging Face name of a layer's linear weight. */
-export function moduleTensor(layer: number, module: LoraModuleName): string {
-  const block = /^[qkvo]_/.test(module) ? "self_attn" : "mlp";
-  return `model.layers.${layer}.${block}.${module}.weight`;
-}
-
 /** Every tensor the engine reads, embedding first, layers in order, output head last (absent where it is tied). */
 export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
   const vector = [config.hiddenSize];
   const table = [config.vocabSize, config.hiddenSize];
+  const family = familyOf(config);
+  const { embedding, finalNorm, head } = family.tensors;
   const layers = Array.from({ length: config.numLayers }, (_, layer) => [
-    { name: `model.layers.${layer}.input_layernorm.weight`, shape: vector },
-    { name: `model.layers.${layer}.post_attention_layernorm.weight`, shape: vector },
-    ...LORA_MODULES.map((module) => ({ name: moduleTensor(layer, module), shape: moduleShape(config, module) })),
+    { name: normTensor(family, layer, "attention"), shape: vector },
+    { name: normTensor(family, layer, "mlp"), shape: vector },
+    ...LORA_MODULES.map((module) => ({
+      name: moduleTensor(family, layer, module),
+      shape: moduleShape(config, module),
+    })),
   ]);
   return [
-    { name: "model.embed_tokens.weight", shape: table },
+    { name: embedding.hf, shape: table },
     ...layers.flat(),
-    { name: "model.norm.weight", shape: vector },
-    ...(config.tieEmbeddings ? [] : [{ name: "lm_head.weight", shape: table }]),
+    { name: finalNorm.hf, shape: vector },
+    ...(config.tieEmbeddings ? [] : [{ name: head.hf, shape: table }]),
   ];
 }
 

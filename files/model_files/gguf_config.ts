@@ -2,6 +2,7 @@
 // It knows nothing of the file's bytes; tensors are asked only for their names and shapes.
 
 import type { ModelConfig, RopeScaling } from "../families/config.ts";
+import { familyOfGguf } from "../families/registry.ts";
 import { shown } from "../shown.ts";
 import type { GgufValue } from "../weights/gguf/gguf.ts";
 import type { TensorSource } from "../weights/tensor.ts";
@@ -17,7 +18,8 @@ type Metadata = ReadonlyMap<string, GgufValue>;
 export function ggufConfig(metadata: Metadata, tensors: TensorSource): ModelConfig {
   const file = tensors.name;
   const architecture = metadata.get("general.architecture");
-  if (architecture !== "llama")
+  const family = typeof architecture === "string" ? familyOfGguf(architecture) : undefined;
+  if (family === undefined)
     throw unsupportedArchitecture(file, `architecture ${shown(architecture ?? "(none named)")}`);
   refuseVariants(file, metadata, tensors);
   const read = (key: string, fallback?: number) => number(file, metadata, key, fallback);
@@ -30,19 +32,19 @@ export function ggufConfig(metadata: Metadata, tensors: TensorSource): ModelConf
     throw unsupportedArchitecture(file, "a value size other than the key size");
   }
   return checkConfig(file, {
-    architecture: "LlamaForCausalLM",
+    architecture: family.architectures[0],
     hiddenSize,
     numLayers: read("llama.block_count"),
     numHeads,
     numKvHeads: read("llama.attention.head_count_kv", numHeads),
     headDim,
     intermediateSize: read("llama.feed_forward_length"),
-    vocabSize: read("llama.vocab_size", tensors.tensors.get("model.embed_tokens.weight")?.shape[0]),
+    vocabSize: read("llama.vocab_size", tensors.tensors.get(family.tensors.embedding.hf)?.shape[0]),
     contextLength: read("llama.context_length"),
     normEps: read("llama.attention.layer_norm_rms_epsilon"),
     ropeTheta: read("llama.rope.freq_base", 10000),
     ropeScaling: ropeScaling(file, metadata),
-    tieEmbeddings: !tensors.tensors.has("lm_head.weight") && !tensors.unsupported?.has("lm_head.weight"),
+    tieEmbeddings: ![tensors.tensors, tensors.unsupported].some((named) => named?.has(family.tensors.head.hf)),
     bosId: tokenId(file, metadata, "tokenizer.ggml.bos_token_id"),
     eosIds: eosIds(file, metadata),
   });

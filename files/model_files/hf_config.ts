@@ -2,6 +2,8 @@
 // It knows nothing of files; it is given parsed JSON and trusts no field of it.
 
 import type { ModelConfig, RopeScaling } from "../families/config.ts";
+import type { Family } from "../families/family.ts";
+import { familyOfClass } from "../families/registry.ts";
 import { shown } from "../shown.ts";
 import { checkConfig, configInvalid, unsupportedArchitecture } from "./check_config.ts";
 
@@ -17,12 +19,13 @@ export function parseHfConfig(json: unknown, generationConfig?: unknown): ModelC
   if (!isObject(json)) throw configInvalid(FILE, "it is not a JSON object");
   const generation = generationConfig ?? {};
   if (!isObject(generation)) throw configInvalid("generation_config.json", "it is not a JSON object");
+  const family = readFamily(json);
   refuseVariants(json);
   const hiddenSize = number(json, "hidden_size");
   const numHeads = number(json, "num_attention_heads");
   const rope = isObject(json.rope_parameters) ? json.rope_parameters : json;
   return checkConfig(FILE, {
-    architecture: "LlamaForCausalLM",
+    architecture: family.architectures[0],
     hiddenSize,
     numLayers: number(json, "num_hidden_layers"),
     numHeads,
@@ -40,12 +43,16 @@ export function parseHfConfig(json: unknown, generationConfig?: unknown): ModelC
   });
 }
 
+function readFamily(json: Json): Family {
+  const architecture = Array.isArray(json.architectures) ? json.architectures[0] : undefined;
+  const family = typeof architecture === "string" ? familyOfClass(architecture) : undefined;
+  if (family !== undefined) return family;
+  throw unsupportedArchitecture(FILE, `architecture ${shown(architecture ?? json.model_type ?? "(none named)")}`);
+}
+
 /** Refuses everything that is not the plain Llama block, by name. */
 function refuseVariants(json: Json): void {
   const architecture = Array.isArray(json.architectures) ? json.architectures[0] : undefined;
-  if (architecture !== "LlamaForCausalLM" && architecture !== "MistralForCausalLM") {
-    throw unsupportedArchitecture(FILE, `architecture ${shown(architecture ?? json.model_type ?? "(none named)")}`);
-  }
   // Mistral's own default is a window of 4096, so it must say null; Llama has no window at all.
   const window =
     json.sliding_window === undefined && architecture === "MistralForCausalLM" ? 4096 : json.sliding_window;

@@ -4,10 +4,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "../../engine/gpu/program.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
+import { firstModule, LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
 import type { StoredType } from "../../files/weights/tensor.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
-import { LORA_GROUPS, type LoraGroup } from "../../shaders/lora_form.ts";
 import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";
 import { linearReference } from "../reference/linear.ts";
 import { checkClose, GuardedOutput, isUnwritten, openTestGpu, run, withoutSubgroups } from "./device.ts";
@@ -63,7 +63,7 @@ for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
         bound.x = c.views.xq;
       }
       const poolView = buffers.from("pool", pool);
-      const shape = { group, rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
+      const shape = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
       const choosers = type === "f32" ? [gpu, withoutSubgroups(gpu)] : [gpu];
       for (const [tile, chooser] of TILES.flatMap((tile) => choosers.map((chooser) => [tile, chooser] as const))) {
         const base = { format, rows: total, cols, activations, tile };

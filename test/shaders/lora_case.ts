@@ -2,7 +2,8 @@
 // It knows nothing of any kernel.
 
 import { packAdapterLayer } from "../../engine/adapters/pack_adapter.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";

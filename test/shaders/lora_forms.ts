@@ -5,11 +5,12 @@
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import { type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { firstModule, groupRows, LORA_GROUPS, type LoraGroup, moduleShape } from "../../files/families/modules.ts";
 import type { Build } from "../../shaders/compose.ts";
 import { expandSegmented, expandSegmentedGrid } from "../../shaders/expand_segmented.ts";
 import { linearGrid, linearPipeline } from "../../shaders/linear.ts";
-import { LORA_GROUPS, type LoraForm, type LoraGroup, type LoraShape } from "../../shaders/lora_form.ts";
+import type { LoraForm, LoraShape } from "../../shaders/lora_form.ts";
 import { MAX_SORT, segments, segmentsGrid } from "../../shaders/segments.ts";
 import { shrinkSegmented, shrinkSegmentedGrid } from "../../shaders/shrink_segmented.ts";
 import type { StepShape } from "../../shaders/step.ts";
@@ -50,6 +51,7 @@ export class LoraForms {
   readonly adapters: Modules[];
   readonly shape: LoraShape;
   readonly step: View;
+  readonly #group: LoraGroup;
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
   readonly #linear: LinearCase;
@@ -59,7 +61,7 @@ export class LoraForms {
 
   /** A linear layer of the group's shape with random weights, and adapters for it in a pool. */
   static async create(gpu: Gpu, buffers: Buffers, config: ModelConfig, group: LoraGroup): Promise<LoraForms> {
-    const rows = LORA_GROUPS[group].map((name) => moduleShape(config, name)[0]);
+    const rows = groupRows(config, group);
     const cols = moduleShape(config, LORA_GROUPS[group][0])[1];
     const all = rows.reduce((sum, count) => sum + count, 0);
     const linear = await linearCase(gpu, buffers, [randomTensor("f32", all, cols, 5)], MAX_TOKENS);
@@ -67,14 +69,23 @@ export class LoraForms {
       gpu,
       buffers,
       config,
-      { group, rows, entries: ENTRIES, rank4: RANK4, maxTokens: MAX_TOKENS },
+      group,
+      { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: MAX_TOKENS },
       linear,
     );
   }
 
-  private constructor(gpu: Gpu, buffers: Buffers, config: ModelConfig, shape: LoraShape, linear: LinearCase) {
+  private constructor(
+    gpu: Gpu,
+    buffers: Buffers,
+    config: ModelConfig,
+    group: LoraGroup,
+    shape: LoraShape,
+    linear: LinearCase,
+  ) {
     this.#gpu = gpu;
     this.#buffers = buffers;
+    this.#group = group;
     this.shape = shape;
     this.#linear = linear;
     this.step = linear.views.step;
@@ -89,7 +100,7 @@ export class LoraForms {
     const entries = mostEntries(lists);
     const adapters = this.adapters.length;
     const shape = { tokens, sequences: 1, rows: 0, entries, maxRank4: RANK4, adapters, routed: false, gateWidth: 0 };
-    const { group, rows } = this.shape;
+    const { rows } = this.shape;
     const all = rows.reduce((sum, count) => sum + count, 0);
     const words = MAX_TOKENS * ENTRIES * rows.length * RANK4 * 4;
     const shrunk = { gather: this.#output(words), segmented: this.#output(words) };
@@ -102,7 +113,7 @@ export class LoraForms {
     const cols = this.#linear.weights.cols;
     const x = this.#linear.x.subarray(0, tokens * cols);
     const gates = gatesOf(lists, adapters);
-    const deltas = LORA_GROUPS[group].map((name, i) =>
+    const deltas = LORA_GROUPS[this.#group].map((name, i) =>
       loraDelta(
         x,
         this.adapters.map((modules) => modules[name]),
@@ -124,7 +135,7 @@ export class LoraForms {
 
   /** rank4 of the group's modules of an adapter, 0 where it lacks one. */
   ranks4(adapter: number): number[] {
-    return LORA_GROUPS[this.shape.group].map((name) => Math.ceil((this.adapters[adapter][name]?.rank ?? 0) / 4));
+    return LORA_GROUPS[this.#group].map((name) => Math.ceil((this.adapters[adapter][name]?.rank ?? 0) / 4));
   }
 
   #output(count: number): Output {

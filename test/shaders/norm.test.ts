@@ -22,7 +22,7 @@ import { checkSameBits, Output } from "./outputs.ts";
 
 const TOLERANCE = 1e-5;
 const TOKENS = [1, 2, 7, 33, 65];
-const NO_LORA = loraFragment("none", { group: "o", rows: [], entries: 1, rank4: 1, maxTokens: 1 });
+const NO_LORA = loraFragment("none", { firstModule: 3, rows: [], entries: 1, rank4: 1, maxTokens: 1 });
 
 function shapeOf(tokens: number): StepShape {
   return { tokens, sequences: 1, rows: tokens, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };

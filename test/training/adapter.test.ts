@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoraModuleName, ModelConfig } from "../../files/families/config.ts";
-import { moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadPeftAdapter } from "../../files/lora/peft.ts";
 import { writePeftAdapter } from "../../files/lora/peft_write.ts";

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoraModuleName } from "../../files/families/config.ts";
+import type { LoraModuleName } from "../../files/families/modules.ts";
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import type { MlpGate } from "../../router/mixture.ts";
 import { LoraStack } from "../../training/backward/lora_stack.ts";

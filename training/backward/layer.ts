@@ -3,10 +3,10 @@
 
 import type { View } from "../../engine/gpu/buffers.ts";
 import type { LayerWeights } from "../../engine/model/weights.ts";
-import type { LoraModuleName, ModelConfig } from "../../files/families/config.ts";
-import { moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { groupRows, LORA_GROUPS, type LoraGroup, type LoraModuleName } from "../../files/families/modules.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
-import { LORA_GROUPS, type LoraGroup, loraFragment } from "../../shaders/lora_form.ts";
+import { loraFragment } from "../../shaders/lora_form.ts";
 import { add, elementGrid } from "../../shaders/training/add.ts";
 import {
   backwardAttentionKeyValue,
@@ -200,12 +200,12 @@ class Layer {
   }
 }
 
-const NO_LORA = loraFragment("none", { group: "gateUp", rows: [], entries: 0, rank4: 0, maxTokens: 0 });
+const NO_LORA = loraFragment("none", { firstModule: 0, rows: [], entries: 0, rank4: 0, maxTokens: 0 });
 
 /** Where a module's output lies among its group's. */
 function stripOf(config: ModelConfig, group: LoraGroup, module: LoraModuleName): Strip {
   const modules: readonly LoraModuleName[] = LORA_GROUPS[group];
-  const rows = modules.map((name) => moduleShape(config, name)[0]);
+  const rows = groupRows(config, group);
   const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
   return { stride: sum(rows), offset: sum(rows.slice(0, modules.indexOf(module))) };
 }

@@ -3,7 +3,8 @@
 
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import { alignUp } from "../../engine/gpu/buffers.ts";
-import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 

@@ -2,8 +2,8 @@
 // It knows nothing of the order in which they are used.
 
 import { type Buffers, subView, type View } from "../../engine/gpu/buffers.ts";
-import type { LoraModuleName, ModelConfig } from "../../files/families/config.ts";
-import { LORA_MODULES } from "../../files/families/config.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import { type BatchCapacity, rowCapacity } from "./batch.ts";
 
 export interface LoraViews {

@@ -1,8 +1,10 @@
 // A GGUF file as a model's tensors under their Hugging Face names and in the Hugging Face row order.
-// It knows nothing of the header's bytes (gguf_header.ts) nor of what a model needs (expected.ts).
 
 import { MoloraError } from "../../../proto/errors.ts";
-import { hfName } from "../../families/gguf_names.ts";
+import type { Family } from "../../families/family.ts";
+import { LLAMA } from "../../families/llama.ts";
+import { familyOfGguf } from "../../families/registry.ts";
+import { hfName } from "../../families/tensor_names.ts";
 import { shown } from "../../shown.ts";
 import type { ByteSource } from "../../source.ts";
 import { FileTensor } from "../file_tensor.ts";
@@ -18,18 +20,23 @@ export interface GgufFile {
 }
 
 /**
- * Opens a GGUF file; tensors' bytes are read when asked for. Tensors of the Llama family get their Hugging Face names,
- * and where `general.architecture` is "llama" q and k rows are read in Hugging Face order; others keep their GGUF
- * names. Types that are not read are listed in `unsupported` by ggml's name. Raises what `readGgufHeader` raises, and
- * `header_invalid` where the head size that undoing the row order needs is not there.
+ * Opens a GGUF file; tensors' bytes are read when asked for. Tensors of the family that `general.architecture` names
+ * get their Hugging Face names, and q and k rows that the family stores interleaved are read in Hugging Face order;
+ * others keep their GGUF names. Types that are not read are listed in `unsupported` by ggml's name.
+ *
+ * @throws MoloraError what `readGgufHeader` throws, and `header_invalid` where the head size that undoing the row order
+ * needs is not there
  */
 export async function readGguf(source: ByteSource): Promise<GgufFile> {
   const { metadata, tensors: infos } = await readGgufHeader(source);
-  const interleaved = metadata.get("general.architecture") === "llama";
+  const architecture = metadata.get("general.architecture");
+  const known = typeof architecture === "string" ? familyOfGguf(architecture) : undefined;
+  // gguf_config.ts refuses an unknown architecture by its name. Until then Llama's names serve, which most have.
+  const family = known ?? LLAMA;
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();
   for (const info of infos) {
-    const name = hfName(info.name) ?? info.name;
+    const name = hfName(family, info.name) ?? info.name;
     if (tensors.has(name) || unsupported.has(name)) {
       throw invalid(source.name, `tensor ${info.name} and another both stand for ${name}`);
     }
@@ -39,17 +46,22 @@ export async function readGguf(source: ByteSource): Promise<GgufFile> {
       continue;
     }
     const tensor = new FileTensor(source, { name, type: type.stored, shape, offset: begin, bytes: end - begin });
-    const rotated = interleaved && /\.self_attn\.[qk]_proj\.weight$/.test(name);
-    tensors.set(name, rotated ? new DeinterleavedTensor(tensor, llamaHeadDim(source.name, metadata)) : tensor);
+    const interleaved = known?.gguf.interleavedRope && isRotated(known, info.name);
+    tensors.set(name, interleaved ? new DeinterleavedTensor(tensor, headDimOf(source.name, known, metadata)) : tensor);
   }
   return { metadata, tensors: { name: source.name, tensors, unsupported } };
 }
 
-/** Size of an attention head: `llama.attention.key_length`, else embedding length / heads. Raises `header_invalid`. */
-export function llamaHeadDim(file: string, metadata: ReadonlyMap<string, GgufValue>): number {
-  const width = metadata.get("llama.embedding_length");
-  const heads = metadata.get("llama.attention.head_count");
-  const stated = metadata.get("llama.attention.key_length");
+/** Whether a tensor of a layer is its q or k weight, by its GGUF name. */
+function isRotated({ tensors: { modules } }: Family, ggufName: string): boolean {
+  return [modules.q_proj, modules.k_proj].some(({ gguf }) => ggufName.endsWith(`.${gguf}.weight`));
+}
+
+/** Size of an attention head: `attention.key_length`, else embedding length / heads. */
+function headDimOf(file: string, { gguf }: Family, metadata: ReadonlyMap<string, GgufValue>): number {
+  const width = metadata.get(`${gguf.architecture}.embedding_length`);
+  const heads = metadata.get(`${gguf.architecture}.attention.head_count`);
+  const stated = metadata.get(`${gguf.architecture}.attention.key_length`);
   const headDim = stated ?? (typeof width === "number" && typeof heads === "number" ? width / heads : undefined);
   if (typeof headDim !== "number" || !Number.isInteger(headDim) || headDim < 2 || headDim % 2 !== 0) {
     throw invalid(

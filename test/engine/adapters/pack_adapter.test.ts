@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { adapterRank4, adapterRunBytes, packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
-import { LORA_MODULES, type LoraModuleName } from "../../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName } from "../../../files/families/modules.ts";
 import { adapterOf, loraModule } from "../../files/lora/synthetic.ts";
 
 const RANKS: Partial<Record<LoraModuleName, number>> = { q_proj: 1, k_proj: 4, o_proj: 5, up_proj: 16, down_proj: 3 };

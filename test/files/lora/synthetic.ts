@@ -3,8 +3,8 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { LoraModuleName, ModelConfig } from "../../../files/families/config.ts";
-import { moduleShape } from "../../../files/families/config.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import { type LoraModuleName, moduleShape } from "../../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../../files/lora/adapter.ts";
 import { parseHfConfig } from "../../../files/model_files/hf_config.ts";
 import { type ByteSource, MemorySource, type SourceFolder } from "../../../files/source.ts";

@@ -1,0 +1,49 @@
+// The linear modules of a decoder layer that a LoRA may extend: their order, their groups and their shapes.
+
+import type { ModelConfig } from "./config.ts";
+
+/**
+ * Modules by the launch that computes them, in the order their rows are joined there. Groups stand in the order a layer
+ * runs them; an adapter's run on the device begins with one header a module in this same order.
+ */
+export const LORA_GROUPS = {
+  qkv: ["q_proj", "k_proj", "v_proj"],
+  o: ["o_proj"],
+  gateUp: ["gate_proj", "up_proj"],
+  down: ["down_proj"],
+} as const satisfies Record<string, readonly string[]>;
+export type LoraGroup = keyof typeof LORA_GROUPS;
+export type LoraModuleName = (typeof LORA_GROUPS)[LoraGroup][number];
+
+/** All modules, group by group. */
+export const LORA_MODULES: readonly LoraModuleName[] = Object.values(LORA_GROUPS).flat();
+
+/** Index in LORA_MODULES of a group's first module; its others follow. */
+export function firstModule(group: LoraGroup): number {
+  return LORA_MODULES.indexOf(LORA_GROUPS[group][0]);
+}
+
+/** Output rows of each module of a group. */
+export function groupRows(config: ModelConfig, group: LoraGroup): number[] {
+  return LORA_GROUPS[group].map((module) => moduleShape(config, module)[0]);
+}
+
+/** [out, in] of a module's weight. */
+export function moduleShape(config: ModelConfig, module: LoraModuleName): [out: number, inp: number] {
+  const attention = config.numHeads * config.headDim;
+  const kv = config.numKvHeads * config.headDim;
+  switch (module) {
+    case "q_proj":
+      return [attention, config.hiddenSize];
+    case "k_proj":
+    case "v_proj":
+      return [kv, config.hiddenSize];
+    case "o_proj":
+      return [config.hiddenSize, attention];
+    case "gate_proj":
+    case "up_proj":
+      return [config.intermediateSize, config.hiddenSize];
+    case "down_proj":
+      return [config.hiddenSize, config.intermediateSize];
+  }
+}

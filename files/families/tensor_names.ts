@@ -1,0 +1,43 @@
+// Whole tensor names of a family: where a layer's tensors are, and GGUF's names as Hugging Face's and back.
+
+import type { Family, FamilyTensors, NamePair } from "./family.ts";
+import type { LoraModuleName } from "./modules.ts";
+
+/** Path of a module, as PEFT's patterns see it: "model.layers.3.self_attn.q_proj". */
+export function modulePath({ tensors }: Family, layer: number, module: LoraModuleName): string {
+  return `${tensors.layer.hf}${layer}.${tensors.modules[module].hf}`;
+}
+
+/** Hugging Face's name of a module's weight. */
+export function moduleTensor(family: Family, layer: number, module: LoraModuleName): string {
+  return `${modulePath(family, layer, module)}.weight`;
+}
+
+/** Hugging Face's name of a layer's norm. */
+export function normTensor({ tensors }: Family, layer: number, norm: keyof FamilyTensors["norms"]): string {
+  return `${tensors.layer.hf}${layer}.${tensors.norms[norm].hf}`;
+}
+
+/** "blk.3.attn_q.weight" → "model.layers.3.self_attn.q_proj.weight"; undefined for a name of no tensor of the family. */
+export function hfName(family: Family, ggufName: string): string | undefined {
+  return renamed(family, ggufName, "gguf", "hf");
+}
+
+/** The inverse of `hfName`. */
+export function ggufName(family: Family, hfName: string): string | undefined {
+  return renamed(family, hfName, "hf", "gguf");
+}
+
+function renamed({ tensors }: Family, name: string, from: keyof NamePair, to: keyof NamePair): string | undefined {
+  const find = (pairs: readonly NamePair[], part: string) => pairs.find((pair) => pair[from] === part)?.[to];
+  const prefix = tensors.layer[from];
+  const number = name.startsWith(prefix) ? /^\d+(?=\.)/.exec(name.slice(prefix.length))?.[0] : undefined;
+  if (number === undefined) return find([tensors.embedding, tensors.finalNorm, tensors.head], name);
+  const found = find(inLayer(tensors), name.slice(prefix.length + number.length + 1));
+  return found && `${tensors.layer[to]}${number}.${found}`;
+}
+
+function inLayer({ norms, modules }: FamilyTensors): NamePair[] {
+  const weights = Object.values(modules).map(({ hf, gguf }) => ({ hf: `${hf}.weight`, gguf: `${gguf}.weight` }));
+  return [...Object.values(norms), ...weights];
+}
