@@ -11,20 +11,15 @@ import type {
   MixtureReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { rotations } from "../shaders/rope_kv.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
-import { Buffers } from "./gpu/buffers.ts";
-import { Gpu } from "./gpu/gpu.ts";
+import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
-import { DevicePool } from "./memory/device_pool.ts";
-import { PagePool } from "./memory/page_pool.ts";
-import { Residency } from "./memory/residency.ts";
+import type { PagePool } from "./memory/page_pool.ts";
+import type { Residency } from "./memory/residency.ts";
+import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
-import { layOutInputs } from "./model/inputs.ts";
-import { uploadWeights } from "./model/weights.ts";
-import { allocateWorkspace } from "./model/workspace.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
@@ -45,8 +40,7 @@ interface EngineParts {
   residency: Residency;
   shares: RoutingShares;
   grammars: Grammars;
-  buffers: Buffers;
-  close(): void;
+  device: Device;
 }
 
 export class Engine {
@@ -59,17 +53,14 @@ export class Engine {
 
   /** Opens the device, reads the base model, then adapters and mixtures. Frees everything when any of it fails. */
   static async load(host: Host, options: EngineOptions): Promise<Engine> {
-    const opened = await host.openGpu();
-    const gpu = new Gpu(opened);
-    const buffers = new Buffers(gpu);
+    const device = await host.openDevice(options);
     try {
-      const engine = new Engine(await assemble(host, gpu, buffers, opened, options));
+      const engine = new Engine(await assemble(host, device, options));
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
       for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
       return engine;
     } catch (error) {
-      buffers.destroy();
-      opened.close();
+      await device.close();
       throw error;
     }
   }
@@ -94,7 +85,7 @@ export class Engine {
 
   /** Bytes of device memory held. */
   get deviceBytes(): number {
-    return this.#parts.buffers.bytes;
+    return this.#parts.device.bytes;
   }
 
   get counters(): Readonly<LoopCounters> {
@@ -190,61 +181,35 @@ export class Engine {
 
   /** Ends every request with `engine_closed` and frees the device. */
   async close(): Promise<void> {
-    const { loop, buffers, close } = this.#parts;
+    const { loop, device } = this.#parts;
     await loop.close(new MoloraError("engine_closed", "the engine was closed"));
-    buffers.destroy();
-    close();
+    await device.close();
   }
 }
 
-async function assemble(
-  host: Host,
-  gpu: Gpu,
-  buffers: Buffers,
-  opened: { close(): void },
-  options: EngineOptions,
-): Promise<EngineParts> {
+async function assemble(host: Host, device: Device, options: EngineOptions): Promise<EngineParts> {
   const files = await openModelFiles(await host.open(options.model));
   const { config } = files;
   const tokenizer = loadTokenizer(files.tokenizerFiles);
-  const { capacity, contextLength, pages: pageCount, scheduler: schedulerOptions } = settleSizes(options, config, gpu);
-  const dtype = options.dtype ?? "auto";
+  const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
+  const { capacity, contextLength } = sizes;
   const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
-  const weights = await uploadWeights(gpu, buffers, config, files.tensors, { dtype, ...progress });
+  const model = await buildBase(device, files, sizes, { dtype: options.dtype ?? "auto", ...progress });
+  const { views, inputs, pages, residency } = model;
 
-  const pages = new PagePool(pageCount);
-  const residency = new Residency(pages);
-  const pool = new DevicePool(gpu, buffers, config, pageCount);
-  const bank = new Bank(pool, residency);
+  const bank = new Bank(model.pool, residency);
   const registry = new Registry((generation) => bank.remove(generation.key));
   const scheduler = new Scheduler<Job>(schedulerOptions, pages, residency);
-
-  const workspace = allocateWorkspace(buffers, config, capacity);
-  const inputs = layOutInputs(buffers, capacity);
-  const turns = buffers.from("rotations", rotations(config, contextLength));
-  const forwardParts = {
-    config,
-    capacity,
-    weights,
-    workspace,
-    inputs: inputs.views,
-    pool: pool.layers,
-    rotations: turns,
-  };
-  const forward = new Forward(gpu, forwardParts, activationForm(gpu, config, options.activations ?? "f32"));
-  const runner = new Runner(gpu, { config, capacity, inputs, workspace, forward, bank });
+  const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const runner = new Runner(device, { views, inputs, forward, bank });
 
   const shares = new RoutingShares();
   const loop = new Loop(scheduler, runner, schedulerOptions.runAhead ?? 0, (ticket, row) => shares.count(ticket, row));
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const library = new Library({ host, config, capacity, pages: pageCount, registry, bank });
-  const close = () => {
-    runner.destroy();
-    opened.close();
-  };
+  const library = new Library({ host, config, capacity, registry, bank });
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, pages, residency, shares, grammars, buffers, close };
+  return { admission, library, loop, pages, residency, shares, grammars, device };
 }

@@ -1,16 +1,25 @@
-// What the engine is given from above: a device and files. Node and browsers each provide one.
-// It knows nothing of either.
+// What the engine is given from above: devices and files. Node and browsers each provide them.
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
-import type { GpuOptions } from "./gpu/gpu.ts";
+import type { Device } from "./device/device.ts";
 import type { GrammarInstance } from "./sampling/grammar.ts";
 
+/** auto: a hardware GPU where there is one, else the CPU. */
+export type DeviceChoice = "auto" | "gpu" | "cpu";
+
+export interface DeviceOptions {
+  /** Default auto. */
+  device?: DeviceChoice;
+  /** Threads of the CPU device. Default: the cores this process may use. */
+  threads?: number;
+}
+
 export interface Host {
-  /** Opens the device; `close` frees all that was made on it. */
-  openGpu(): Promise<GpuOptions & { close(): void }>;
+  /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
+  openDevice(options: DeviceOptions): Promise<Device>;
   /** A fresh instance of the grammar library, for constrained decoding; absent where there is none. */
   openGrammars?(): Promise<GrammarInstance>;
-  /** Opens a file or folder by a path or URL of the host's kind. Rejects with `file_not_found`. */
+  /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */
   open(path: string): Promise<ByteSource | SourceFolder>;
   /** `path` as meant by something that lies in folder `from`. */
   resolve(from: string, path: string): string;

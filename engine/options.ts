@@ -3,14 +3,15 @@
 
 import type { ModelConfig } from "../files/families/config.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { MAX_SORT } from "../shaders/segments.ts";
-import type { Gpu } from "./gpu/gpu.ts";
+import { MAX_SORT } from "../shaders/lora/segments.ts";
+import type { Device } from "./device/device.ts";
+import type { DeviceOptions } from "./host.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
-import type { Capacity } from "./model/inputs.ts";
+import type { Capacity } from "./model/capacity.ts";
 import type { WeightDtype } from "./model/linear_weights.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
-export interface EngineOptions {
+export interface EngineOptions extends DeviceOptions {
   /** Folder or GGUF file of the base model. */
   model: string;
   /** PEFT folders by the names requests will use. */
@@ -20,13 +21,13 @@ export interface EngineOptions {
   /** What dense weights are held in on the device. Default `auto`: as stored, bf16 as f16. */
   dtype?: WeightDtype;
   /**
-   * What activations are held in between linear layers. Default f32: exact. q8 rounds them to int8 in blocks of 32 and
-   * speeds up 4-bit weights at one token a step, at a cost in accuracy.
+   * What activations are held in between linear layers: f32, exact, or q8, which rounds them to int8 in blocks of 32 where
+   * they meet quantised weights. Default: f32 on a GPU; on the CPU q8 where the model's sizes allow it, as llama.cpp does.
    */
   activations?: "f32" | "q8";
   /** Longest sequence, in tokens. Default: the model's own, at most 8192. */
   contextLength?: number;
-  /** Device bytes for KV and adapters together. Default: 256 MiB on a software adapter, else 2 GiB. */
+  /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
   poolBytes?: number;
   /** Most requests that run at once. Default 32. */
   maxSequences?: number;
@@ -56,7 +57,11 @@ const EXPERTS = 64;
 const GATE_WIDTH = 512;
 
 /** Throws `bad_arguments` for options out of range, `unsupported_architecture` for a head size no kernel is written for. */
-export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gpu): Sizes {
+export function settleSizes(
+  options: EngineOptions,
+  config: ModelConfig,
+  device: Pick<Device, "limits" | "wishes">,
+): Sizes {
   if (config.headDim % 8 !== 0) {
     throw new MoloraError("unsupported_architecture", `a head size of ${config.headDim} is not supported`, {
       remedy: "Use a model whose head size is a multiple of 8, as nearly all of the Llama family have.",
@@ -72,9 +77,9 @@ export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gp
   if (tokens > most) {
     throw new MoloraError("bad_arguments", `maxSequences is ${maxSequences}`, { remedy: `Give at most ${most}.` });
   }
-  const poolBytes = positive("poolBytes", options.poolBytes ?? (gpu.isSoftware ? 256 : 2048) * 2 ** 20);
+  const poolBytes = positive("poolBytes", options.poolBytes ?? device.wishes.poolBytes);
   const wanted = Math.floor(poolBytes / (pageBytes(config) * config.numLayers));
-  const pages = Math.min(mostPages(config, gpu), Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
+  const pages = Math.min(mostPages(config, device), Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
   const logitRows = Math.max(64, maxSequences);
   return {
     contextLength,
@@ -100,8 +105,7 @@ export function settleSizes(options: EngineOptions, config: ModelConfig, gpu: Gp
       pageTokens: PAGE_TOKENS,
       maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
       prefixCache: options.prefixCache ?? true,
-      // On a software adapter host and device share the cores: running ahead gains nothing and wastes a step at each end.
-      runAhead: gpu.isSoftware ? 0 : 1,
+      runAhead: device.wishes.stepsAhead,
     },
   };
 }

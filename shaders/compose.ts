@@ -1,39 +1,60 @@
-// Builds a kernel out of its own text and fragments that several kernels share (a LoRA form, an activation form).
-// It knows nothing of what the fragments compute.
+// Joins a kernel's WGSL body: constants and bindings of all its parts, and the URLs of the texts in their order.
 
-import type { BindingType, Constants, Kernel } from "../engine/gpu/kernel.ts";
-import { shader } from "./step.ts";
+import type { Bindings, Constants, Kernel, WgslBody } from "./kernel.ts";
+import { STRUCTS } from "./step.ts";
 
-/** WGSL that joins a kernel: its bindings follow the kernel's own, the first of them at constant `at`. */
-export interface Fragment {
-  readonly parts: readonly string[];
-  readonly bindings: Readonly<Record<string, BindingType>>;
+/** What a pipeline is compiled from. Equal keys, equal pipelines. */
+export interface Composed {
+  readonly key: string;
+  readonly bindings: Bindings;
   readonly constants: Constants;
-  readonly at?: string;
+  readonly enables: readonly string[];
+  /** WGSL of the structs that stand ahead of the texts. */
+  readonly structs: string;
+  /** URLs. */
+  readonly texts: readonly string[];
 }
 
-/** A kernel and the constants it is compiled under. */
-export interface Build {
-  readonly kernel: Kernel;
-  readonly constants: Constants;
-}
-
-/** `own`: bindings that the kernel's text declares, in order. Fragments come ahead of the text, after parts/step. */
-export function compose(
-  name: string,
-  own: Readonly<Record<string, BindingType>>,
-  constants: Constants,
-  fragments: readonly Fragment[] = [],
-): Build {
-  const bindings: Record<string, BindingType> = { ...own };
-  const all: Record<string, number | boolean> = { ...constants };
-  const parts = [shader("parts/step")];
+/** Every kernel starts with the structs of a step. */
+export function compose<Facts, Shape>(
+  kernel: Kernel<Facts, Shape>,
+  facts: Facts,
+  { text, bindings, fragments = [], structs = [], constants, enables = [] }: WgslBody<Shape>,
+): Composed {
+  const bound: Record<string, Bindings[string]> = { ...bindings };
+  const all: Record<string, number | boolean> = { ...kernel.constants(facts), ...constants };
+  const texts = ["step"];
   for (const fragment of fragments) {
-    if (fragment.at !== undefined) all[fragment.at] = Object.keys(bindings).length;
-    Object.assign(bindings, fragment.bindings);
+    if (fragment.at !== undefined) all[fragment.at] = Object.keys(bound).length;
+    Object.assign(bound, fragment.bindings);
     Object.assign(all, fragment.constants);
-    parts.push(...fragment.parts);
+    texts.push(...fragment.texts);
   }
-  parts.push(shader(name));
-  return { kernel: { name, parts, bindings }, constants: all };
+  texts.push(text);
+  const key = JSON.stringify([texts, bound, all, enables]);
+  return {
+    key,
+    bindings: bound,
+    constants: all,
+    enables,
+    structs: STRUCTS + structs.map(({ wgsl }) => wgsl).join(""),
+    texts: texts.map(shader),
+  };
+}
+
+/** WGSL text of the constants. Integers become abstract-int, so they fit u32 and i32 alike; others abstract-float. */
+export function constantsText(constants: Constants): string {
+  return Object.entries(constants)
+    .map(([name, value]) => `const ${name} = ${literal(name, value)};\n`)
+    .join("");
+}
+
+function literal(name: string, value: number | boolean): string {
+  if (typeof value === "boolean") return String(value);
+  if (!Number.isFinite(value)) throw new RangeError(`constant ${name} is ${value}`);
+  return String(value);
+}
+
+function shader(name: string): string {
+  return import.meta.resolve(`#shaders/${name}.wgsl`);
 }

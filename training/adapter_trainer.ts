@@ -1,8 +1,7 @@
 // Trains one LoRA on a frozen base.
 // It knows nothing of files, data or when to stop.
 
-import type { Buffers } from "../engine/gpu/buffers.ts";
-import type { Gpu } from "../engine/gpu/gpu.ts";
+import type { Device } from "../engine/device/device.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
 import { LoraStack } from "./backward/lora_stack.ts";
 import type { TrainingParts } from "./backward/model.ts";
@@ -25,11 +24,11 @@ export class AdapterTrainer {
   }
 
   /** Throws what TrainingModel.create does. */
-  static async create(gpu: Gpu, buffers: Buffers, options: AdapterTrainerOptions): Promise<AdapterTrainer> {
+  static async create(device: Device, options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { config, weights, capacity, adapter, optimizer } = options;
-    const stack = new LoraStack(buffers, config, [adapter], true);
+    const stack = new LoraStack(device, config, [adapter], true);
     const parts = { config, weights, stack, capacity };
-    return new AdapterTrainer(await Trainer.create(gpu, buffers, parts, stack.parameters, optimizer), stack);
+    return new AdapterTrainer(await Trainer.create(device, parts, stack.parameters, optimizer), stack);
   }
 
   /** The adapter as it is on the device now. */

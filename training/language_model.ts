@@ -2,8 +2,7 @@
 // It knows nothing of files, data or when to stop. Starts from gates that know their experts (objective domain or
 // distill): from random ones, a straight-through gradient finds little.
 
-import type { Buffers } from "../engine/gpu/buffers.ts";
-import type { Gpu } from "../engine/gpu/gpu.ts";
+import type { Device } from "../engine/device/device.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
 import type { MlpGate, Router } from "../router/mixture.ts";
 import { LoraStack } from "./backward/lora_stack.ts";
@@ -34,12 +33,12 @@ export class LanguageModelTrainer {
   }
 
   /** Throws RangeError for a router without gates, and what TrainingModel.create throws. */
-  static async create(gpu: Gpu, buffers: Buffers, options: LanguageModelOptions): Promise<LanguageModelTrainer> {
+  static async create(device: Device, options: LanguageModelOptions): Promise<LanguageModelTrainer> {
     const { config, weights, capacity, experts, auxiliary, optimizer } = options;
-    const stack = new LoraStack(buffers, config, experts, false);
-    const router = new RouterStack(buffers, config, options.router, experts.length);
+    const stack = new LoraStack(device, config, experts, false);
+    const router = new RouterStack(device, config, options.router, experts.length);
     const parts = { config, weights, stack, router, auxiliary, capacity };
-    const trainer = await Trainer.create(gpu, buffers, parts, router.parameters, optimizer);
+    const trainer = await Trainer.create(device, parts, router.parameters, optimizer);
     return new LanguageModelTrainer(trainer, router, config.numLayers);
   }
 

@@ -1,8 +1,7 @@
 // Trains parameters on the language-model loss of texts: a batch in, a step of AdamW out.
 // It knows nothing of what the parameters are, of files, of data, or of when to stop.
 
-import type { Buffers } from "../engine/gpu/buffers.ts";
-import type { Gpu } from "../engine/gpu/gpu.ts";
+import type { Device } from "../engine/device/device.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { TrainingModel, type TrainingParts, type TrainingResult } from "./backward/model.ts";
 import type { TrainingState } from "./checkpoint.ts";
@@ -22,20 +21,17 @@ export interface TrainedStep {
 }
 
 export class Trainer {
-  readonly #gpu: Gpu;
   readonly #model: TrainingModel;
   readonly #parameters: Parameters;
   readonly #optimizer: AdamW;
   readonly #capacity: TrainingParts["capacity"];
 
   private constructor(
-    gpu: Gpu,
     model: TrainingModel,
     parameters: Parameters,
     optimizer: AdamW,
     capacity: TrainingParts["capacity"],
   ) {
-    this.#gpu = gpu;
     this.#model = model;
     this.#parameters = parameters;
     this.#optimizer = optimizer;
@@ -44,15 +40,14 @@ export class Trainer {
 
   /** A batch beyond the parts' capacity is done piece by piece. Throws what TrainingModel.create does. */
   static async create(
-    gpu: Gpu,
-    buffers: Buffers,
+    device: Device,
     parts: TrainingParts,
     parameters: Parameters,
     options: AdamWOptions,
   ): Promise<Trainer> {
-    const model = await TrainingModel.create(gpu, buffers, parts);
-    const optimizer = await AdamW.create(gpu, buffers, parameters, options);
-    return new Trainer(gpu, model, parameters, optimizer, parts.capacity);
+    const model = await TrainingModel.create(device, parts);
+    const optimizer = await AdamW.create(device, parameters, options);
+    return new Trainer(model, parameters, optimizer, parts.capacity);
   }
 
   /** Steps taken. */
@@ -80,7 +75,7 @@ export class Trainer {
 
   /** The parameters as they are on the device now. */
   values(): Promise<Map<string, Float32Array>> {
-    return this.#parameters.read(this.#gpu);
+    return this.#parameters.read();
   }
 
   async state(): Promise<TrainingState> {
@@ -89,7 +84,7 @@ export class Trainer {
 
   /** Goes on from a state of parameters of the same names and sizes. */
   restore(state: TrainingState): void {
-    this.#parameters.write(this.#gpu, state.values);
+    this.#parameters.write(state.values);
     this.#optimizer.restore(state);
   }
 

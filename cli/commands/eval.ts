@@ -127,7 +127,7 @@ export async function evaluateMixture(
     });
   } finally {
     scoring.finish();
-    model.close();
+    await model.close();
   }
 }
 

@@ -1,8 +1,6 @@
 // `molora train-adapter`: trains a LoRA on a frozen base and writes it as a PEFT folder.
 // It knows nothing of how gradients come about (training/).
 
-import { Buffers } from "../../engine/gpu/buffers.ts";
-import { Gpu } from "../../engine/gpu/gpu.ts";
 import { uploadWeights } from "../../engine/model/weights.ts";
 import { loadTokenizer, type Tokenizer } from "../../engine/text/tokenizer.ts";
 import { nodeHost } from "../../node/host.ts";
@@ -93,17 +91,15 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
 
     const steps = flags.steps ?? Math.ceil(texts.length / flags.batch);
     const settings = { ...settingsOf(flags, files.hash), steps, texts: texts.length };
-    const opened = await nodeHost().openGpu();
-    const gpu = new Gpu(opened);
-    const buffers = new Buffers(gpu);
+    const device = await nodeHost().openDevice({});
     const progress = new Progress("training", stepsText, output.streams.stderr);
     try {
       const loading = new Progress(`loading ${model}`, formatBytes, output.streams.stderr);
-      const weights = await uploadWeights(gpu, buffers, config, files.tensors, {
+      const weights = await uploadWeights(device, config, files.tensors, {
         dtype: flags.dtype,
         onProgress: (done, total) => loading.update(done, total),
       }).finally(() => loading.finish());
-      const training = await AdapterTrainer.create(gpu, buffers, {
+      const training = await AdapterTrainer.create(device, {
         config,
         weights,
         adapter: freshAdapter(config, shape, flags.seed),
@@ -144,8 +140,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
       output.result({ out, ...log });
     } finally {
       progress.finish();
-      buffers.destroy();
-      opened.close();
+      await device.close();
     }
   },
 });

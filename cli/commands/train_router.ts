@@ -158,7 +158,7 @@ async function train(
   }).finally(() => loading.finish());
   const bar = new Progress("training", (steps) => `${Number(steps.toFixed(2))} steps`, output.streams.stderr);
   try {
-    const parameters = new GateParameters(model.buffers, shape, gates);
+    const parameters = new GateParameters(model.device, shape, gates);
     const { decay, clip } = flags;
     const rows = plan.rows === undefined ? {} : { rows: plan.rows };
     const trainer = await RouterTrainer.create(model, model.mixtures[0]!, parameters, { decay, clip, ...rows });
@@ -166,7 +166,7 @@ async function train(
     let state: RunState = { step: 0, tokens: 0, curve: { steps: [], valid: [] }, settings };
     if (flags.resume) {
       const found = await findCheckpoint(checkpoints, settings);
-      await restoreTensors(trainer, model, found.tensors, found.state.step);
+      await restoreTensors(trainer, found.tensors, found.state.step);
       state = found.state;
     }
     const objective = makeObjective(plan, plan.sources, model, flags, flags.seed);
@@ -177,7 +177,7 @@ async function train(
     const rate = rateOf(flags);
     const run = { objective, from: state.step, steps, batch, rate, warmup, valid, validEvery };
     const { from } = run;
-    const save = async () => checkpoints.write(state, await saveTensors(trainer, model));
+    const save = async () => checkpoints.write(state, await saveTensors(trainer));
     for await (const { step, report, valid: fit } of runTraining(trainer, { ...run, signal })) {
       state.step = step;
       state.tokens += report.tokens;
@@ -190,13 +190,12 @@ async function train(
       await save();
       return undefined;
     }
-    await writeMixtureFolder(out, files.config, experts, { ...described, layers: await parameters.read(model) });
+    await writeMixtureFolder(out, files.config, experts, { ...described, layers: await parameters.read() });
     await checkpoints.remove();
-    trainer.destroy();
     return state.curve;
   } finally {
     bar.finish();
-    model.close();
+    await model.close();
   }
 }
 

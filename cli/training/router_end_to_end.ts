@@ -1,8 +1,6 @@
 // `train-router --objective lm`: a trained router refined by the language-model loss, through base and adapters.
 // It knows nothing of how gradients come about (training/).
 
-import { Buffers } from "../../engine/gpu/buffers.ts";
-import { Gpu } from "../../engine/gpu/gpu.ts";
 import { uploadWeights } from "../../engine/model/weights.ts";
 import { MemorySource } from "../../files/source.ts";
 import { nodeHost } from "../../node/host.ts";
@@ -35,18 +33,16 @@ export async function trainEndToEnd(
   const { files, experts, gates, shape, rule } = plan;
   const { config } = files;
   const described = { type: "mlp", hiddenSize: shape.hidden, belief: shape.belief, ...rule } as const;
-  const opened = await nodeHost().openGpu();
-  const gpu = new Gpu(opened);
-  const buffers = new Buffers(gpu);
+  const device = await nodeHost().openDevice({});
   const bar = new Progress("training", (steps) => `${Number(steps.toFixed(2))} steps`, output.streams.stderr);
   try {
     const loading = new Progress("loading", formatBytes, output.streams.stderr);
-    const weights = await uploadWeights(gpu, buffers, config, files.tensors, {
+    const weights = await uploadWeights(device, config, files.tensors, {
       dtype: flags.dtype,
       onProgress: (done, total) => loading.update(done, total),
     }).finally(() => loading.finish());
     const sequences = Math.min(flags.batch, flags.atOnce);
-    const training = await LanguageModelTrainer.create(gpu, buffers, {
+    const training = await LanguageModelTrainer.create(device, {
       config,
       weights,
       experts: experts.map(({ name }) => plan.adapters.find((adapter) => adapter.name === name)?.layers),
@@ -90,8 +86,7 @@ export async function trainEndToEnd(
     return state.curve;
   } finally {
     bar.finish();
-    buffers.destroy();
-    opened.close();
+    await device.close();
   }
 }
 

@@ -11,7 +11,7 @@ import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { Host } from "../host.ts";
-import type { Capacity } from "../model/inputs.ts";
+import type { Capacity } from "../model/capacity.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
 import type { LoadedGeneration, Registry } from "./registry.ts";
@@ -20,8 +20,6 @@ export interface LibraryParts {
   host: Host;
   config: ModelConfig;
   capacity: Capacity;
-  /** Pages an adapter or a whole mixture may take. */
-  pages: number;
   registry: Registry;
   bank: Bank;
 }
@@ -124,15 +122,19 @@ export class Library {
 
   /** Refuses what could never be resident. */
   #keep(generation: LoadedGeneration): void {
-    const { bank, registry, pages } = this.#parts;
+    const { bank, registry, capacity } = this.#parts;
     bank.add(generation);
     const needed = bank.needs(generation).reduce((sum, need) => sum + need.pages, 0);
-    if (needed < pages) return;
+    if (needed < capacity.pages) return;
     if (generation.kind === "adapter") registry.removeAdapter(generation.name);
     else registry.removeMixture(generation.name);
-    throw new MoloraError("out_of_pages", `${generation.kind} "${generation.name}" takes ${needed} of ${pages} pages`, {
-      remedy: "Start the engine with more poolBytes.",
-    });
+    throw new MoloraError(
+      "out_of_pages",
+      `${generation.kind} "${generation.name}" takes ${needed} of ${capacity.pages} pages`,
+      {
+        remedy: "Start the engine with more poolBytes.",
+      },
+    );
   }
 
   async #folder(path: string): Promise<SourceFolder> {

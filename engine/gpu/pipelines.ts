@@ -1,14 +1,15 @@
-// Compiles kernels once: same kernel and constants, same pipeline; callers that arrive meanwhile join the compile.
-// It knows nothing of what the kernels compute.
+// Compiles kernels once: same texts and constants, same pipeline; callers that arrive meanwhile join the compile.
 
 import { MoloraError } from "../../proto/errors.ts";
-import { type BindingType, type Constants, constantsText, type Kernel } from "./kernel.ts";
+import { type Composed, compose, constantsText } from "../../shaders/compose.ts";
+import type { Kernel, WgslBody } from "../../shaders/kernel.ts";
 
 /** A compiled kernel: everything a launch needs but its buffers. */
-export interface Pipeline<Name extends string = string> {
-  readonly kernel: Kernel<Name>;
+export interface Pipeline {
   readonly pipeline: GPUComputePipeline;
   readonly layout: GPUBindGroupLayout;
+  /** Of its bindings, in order. */
+  readonly names: readonly string[];
 }
 
 const BUFFER_TYPES = { uniform: "uniform", read: "read-only-storage", read_write: "storage" } as const;
@@ -24,51 +25,47 @@ export class PipelineCache {
     this.#readText = readText;
   }
 
-  /** The pipeline of `kernel` under `constants`. Rejects with `shader_failed`, quoting line, column and source. */
-  get<Name extends string>(kernel: Kernel<Name>, constants: Constants = {}): Promise<Pipeline<Name>> {
-    const key = `${kernel.name} ${kernel.parts.join(" ")} ${JSON.stringify(constants)}`;
-    let pipeline = this.#pipelines.get(key);
-    if (pipeline === undefined) {
-      pipeline = this.#compile(kernel, constants);
-      this.#pipelines.set(key, pipeline);
-    }
-    return pipeline as Promise<Pipeline<Name>>;
+  /** @throws MoloraError `shader_failed`, quoting line, column and source */
+  get<Facts, Shape>(kernel: Kernel<Facts, Shape>, facts: Facts, body: WgslBody<Shape>): Promise<Pipeline> {
+    const composed = compose(kernel, facts, body);
+    return remember(this.#pipelines, composed.key, () => this.#compile(kernel.name, composed));
   }
 
-  async #compile<Name extends string>(kernel: Kernel<Name>, constants: Constants): Promise<Pipeline<Name>> {
-    const parts = await Promise.all(kernel.parts.map((url) => this.#text(url)));
-    const enables = (kernel.enables ?? []).map((name) => `enable ${name};\n`).join("");
-    const code = enables + constantsText(constants) + parts.join("\n");
-    const module = this.#device.createShaderModule({ label: kernel.name, code });
-    const types: BindingType[] = Object.values(kernel.bindings);
+  async #compile(name: string, { bindings, constants, enables, structs, texts }: Composed): Promise<Pipeline> {
+    const parts = await Promise.all(texts.map((url) => remember(this.#texts, url, () => this.#readText(url))));
+    const head = enables.map((extension) => `enable ${extension};\n`).join("");
+    const code = head + constantsText(constants) + structs + parts.join("\n");
+    const module = this.#device.createShaderModule({ label: name, code });
     const layout = this.#device.createBindGroupLayout({
-      label: kernel.name,
-      entries: types.map((type, binding) => ({
+      label: name,
+      entries: Object.values(bindings).map((access, binding) => ({
         binding,
         visibility: GPUShaderStage.COMPUTE,
-        buffer: { type: BUFFER_TYPES[type] },
+        buffer: { type: BUFFER_TYPES[access] },
       })),
     });
     try {
       const pipeline = await this.#device.createComputePipelineAsync({
-        label: kernel.name,
+        label: name,
         layout: this.#device.createPipelineLayout({ bindGroupLayouts: [layout] }),
         compute: { module, entryPoint: "main" },
       });
-      return { kernel, pipeline, layout };
+      return { pipeline, layout, names: Object.keys(bindings) };
     } catch (cause) {
-      throw new MoloraError("shader_failed", await describeFailure(kernel.name, module, code, cause), { cause });
+      throw new MoloraError("shader_failed", await describeFailure(name, module, code, cause), { cause });
     }
   }
+}
 
-  #text(url: string): Promise<string> {
-    let text = this.#texts.get(url);
-    if (text === undefined) {
-      text = this.#readText(url);
-      this.#texts.set(url, text);
-    }
-    return text;
+/** What is being made under `key`, begun now where it is not. A failure is forgotten, so that the next caller tries again. */
+function remember<T>(known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  let made = known.get(key);
+  if (made === undefined) {
+    made = make();
+    known.set(key, made);
+    made.catch(() => known.delete(key));
   }
+  return made;
 }
 
 async function describeFailure(name: string, module: GPUShaderModule, code: string, cause: unknown): Promise<string> {

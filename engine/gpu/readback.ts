@@ -1,105 +1,85 @@
-// Brings device bytes to the host through a ring of mappable buffers, so that several steps can be in flight.
-// It knows nothing of what the bytes mean.
+// Brings device bytes to the host through mappable buffers that are used again, so that several steps can be in flight.
 
 import { MoloraError } from "../../proto/errors.ts";
-import type { View } from "./buffers.ts";
-import type { Gpu } from "./gpu.ts";
+import type { View } from "../device/memory.ts";
 
-/** Reads fixed-size blocks. `copy` is encoded with the step; `take` resolves when that step is done. */
+/** Mappable buffers that wait for their next use. `copy` is encoded with the work; `take` resolves when that is done. */
 export class ReadbackRing {
-  readonly #gpu: Gpu;
-  readonly #free: GPUBuffer[];
+  readonly #device: GPUDevice;
+  readonly #naps: boolean;
+  readonly #free: GPUBuffer[] = [];
 
-  constructor(gpu: Gpu, bytes: number, slots: number) {
-    this.#gpu = gpu;
-    this.#free = Array.from({ length: slots }, (_, i) =>
-      gpu.device.createBuffer({
-        label: `readback ${i}`,
-        size: Math.max(16, bytes),
-        usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
-      }),
-    );
+  /** `naps`: the device computes on the host's cores, so waiting must not take one of them. */
+  constructor(device: GPUDevice, naps: boolean) {
+    this.#device = device;
+    this.#naps = naps;
   }
 
-  /** Encodes copies of `parts`, one after another, into a free slot. Throws `internal` when none is free. */
-  copy(encoder: GPUCommandEncoder, parts: readonly View[]): Readback {
-    const buffer = this.#free.pop();
-    if (buffer === undefined)
-      throw new MoloraError("internal", "more steps are in flight than the readback ring holds");
+  /** Encodes copies of `parts`, one after another. */
+  copy(encoder: GPUCommandEncoder, parts: readonly View[]): { take(): Promise<ArrayBuffer> } {
+    const bytes = parts.reduce((sum, { size }) => sum + size, 0);
+    const buffer = this.#bufferOf(bytes);
     let at = 0;
     for (const part of parts) {
-      encoder.copyBufferToBuffer(part.buffer, part.offset, buffer, at, part.size);
+      encoder.copyBufferToBuffer(part.buffer as GPUBuffer, part.offset, buffer, at, part.size);
       at += part.size;
     }
-    return new Readback(this.#gpu, buffer, at, this.#free);
+    return { take: () => this.#take(buffer, bytes) };
   }
 
-  destroy(): void {
-    for (const buffer of this.#free) buffer.destroy();
-  }
-}
-
-/** One pending block. */
-export class Readback {
-  readonly #gpu: Gpu;
-  readonly #buffer: GPUBuffer;
-  readonly #bytes: number;
-  readonly #free: GPUBuffer[];
-
-  constructor(gpu: Gpu, buffer: GPUBuffer, bytes: number, free: GPUBuffer[]) {
-    this.#gpu = gpu;
-    this.#buffer = buffer;
-    this.#bytes = bytes;
-    this.#free = free;
-  }
-
-  /** The bytes, in a fresh array. Call after the submit that carries the copy. */
-  async take(): Promise<ArrayBuffer> {
+  /** @throws MoloraError `gpu_lost` */
+  async settled(work: Promise<undefined>): Promise<void> {
     try {
-      await waitFor(this.#gpu, this.#buffer.mapAsync(GPUMapMode.READ, 0, this.#bytes));
+      await (this.#naps ? nappingWait(work) : work);
     } catch (cause) {
       throw new MoloraError("gpu_lost", `the device was lost: ${cause instanceof Error ? cause.message : cause}`, {
         remedy: "Start the engine again; run `molora doctor` if it happens again.",
         cause,
       });
     }
-    const bytes = this.#buffer.getMappedRange(0, this.#bytes).slice(0);
-    this.#buffer.unmap();
-    this.#free.push(this.#buffer);
-    return bytes;
+  }
+
+  destroy(): void {
+    for (const buffer of this.#free) buffer.destroy();
+  }
+
+  async #take(buffer: GPUBuffer, bytes: number): Promise<ArrayBuffer> {
+    await this.settled(buffer.mapAsync(GPUMapMode.READ, 0, bytes));
+    const copy = buffer.getMappedRange(0, bytes).slice(0);
+    buffer.unmap();
+    this.#free.push(buffer);
+    return copy;
+  }
+
+  /** The smallest free buffer that is large enough, or a new one of a power of two bytes. */
+  #bufferOf(bytes: number): GPUBuffer {
+    const fit = this.#free.filter(({ size }) => size >= bytes).sort((a, b) => a.size - b.size)[0];
+    if (fit !== undefined) {
+      this.#free.splice(this.#free.indexOf(fit), 1);
+      return fit;
+    }
+    const size = Math.max(256, 2 ** Math.ceil(Math.log2(bytes)));
+    return this.#device.createBuffer({
+      label: "readback",
+      size,
+      usage: GPUBufferUsage.MAP_READ | GPUBufferUsage.COPY_DST,
+    });
   }
 }
 
-/** One-off read of a view, for loading, tests and tools. */
-export async function readView(gpu: Gpu, view: View): Promise<ArrayBuffer> {
-  const ring = new ReadbackRing(gpu, view.size, 1);
-  const encoder = gpu.device.createCommandEncoder();
-  const readback = ring.copy(encoder, [view]);
-  gpu.queue.submit([encoder.finish()]);
-  const bytes = await readback.take();
-  ring.destroy();
-  return bytes;
-}
-
 /**
- * Waits for device work. While a promise of the Dawn binding is pending it polls in a busy loop and takes a core
- * from a software adapter, which needs it to compute; short sleeps between polls give the core back.
+ * While a promise of the Dawn binding is pending it polls in a busy loop and takes a core from a software adapter, which
+ * needs it to compute; short sleeps between polls give the core back.
  */
-async function waitFor(gpu: Gpu, work: Promise<undefined>): Promise<void> {
-  if (!gpu.isSoftware || typeof setImmediate !== "function") {
+async function nappingWait(work: Promise<undefined>): Promise<void> {
+  if (typeof setImmediate !== "function") {
     await work;
     return;
   }
   let done = false;
-  const settled = work.then(
-    () => {
-      done = true;
-    },
-    (error: unknown) => {
-      done = true;
-      throw error;
-    },
-  );
+  const settled = work.finally(() => {
+    done = true;
+  });
   while (!done) {
     nap();
     await new Promise<void>((resolve) => setImmediate(resolve));

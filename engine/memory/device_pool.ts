@@ -2,8 +2,9 @@
 // It knows nothing of who owns a page (page_pool.ts) nor of what is written into it.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import { type Buffers, VIEW_ALIGNMENT, type View } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { VIEW_ALIGNMENT } from "../../shaders/alignment.ts";
+import type { Device } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
 
 /** Positions of KV a page holds. */
 export const PAGE_TOKENS = 16;
@@ -14,21 +15,21 @@ export function pageBytes(config: ModelConfig): number {
 }
 
 /** Most pages a pool of this model can have: a layer's buffer must stay bindable, its addresses exact as f32. */
-export function mostPages(config: ModelConfig, gpu: Gpu): number {
-  const bytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize, 16 * 2 ** 24);
+export function mostPages(config: ModelConfig, { limits }: Pick<Device, "limits">): number {
+  const bytes = Math.min(limits.viewBytes, 16 * 2 ** 24);
   return Math.floor(bytes / pageBytes(config));
 }
 
 export class DevicePool {
   readonly layers: readonly View[];
   readonly pageBytes: number;
-  readonly #gpu: Gpu;
+  readonly #device: Device;
 
-  constructor(gpu: Gpu, buffers: Buffers, config: ModelConfig, pages: number) {
-    this.#gpu = gpu;
+  constructor(device: Device, config: ModelConfig, pages: number) {
+    this.#device = device;
     this.pageBytes = pageBytes(config);
     this.layers = Array.from({ length: config.numLayers }, (_, i) =>
-      buffers.storage(`pool ${i}`, Math.max(VIEW_ALIGNMENT, pages * this.pageBytes)),
+      device.allocate(`pool ${i}`, Math.max(VIEW_ALIGNMENT, pages * this.pageBytes)),
     );
   }
 
@@ -44,6 +45,6 @@ export class DevicePool {
 
   /** Writes into a layer from a page on, `offset` bytes in. Lands before anything submitted later. */
   write(layer: number, page: number, data: Float32Array<ArrayBuffer>, offset = 0): void {
-    this.#gpu.queue.writeBuffer(this.layers[layer]!.buffer, page * this.pageBytes + offset, data);
+    this.#device.write(this.layers[layer], data, page * this.pageBytes + offset);
   }
 }

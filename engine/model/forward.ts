@@ -1,56 +1,64 @@
-// The forward pass as launches: one list for each kind of step, built when first needed and re-encoded ever after.
-// It knows nothing of sequences or requests; grids come from the shape of the step.
+// The forward pass: one program for each kind of step, prepared when first needed and run ever after.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { ActivationForm } from "../../shaders/activation_form.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { embedLaunches, headLaunches } from "./ends.ts";
-import { layerLaunches } from "./layer.ts";
-import { fixedLaunches } from "./routing.ts";
-import { type ForwardParts, type Launches, Stage } from "./stage.ts";
-import type { StepKind } from "./step_kind.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
+import type { Device, Launch, Program } from "../device/device.ts";
+import { layer } from "./layer.ts";
+import { type ForwardViews, Stage } from "./stage.ts";
+import { kindName, type StepKind } from "./step_kind.ts";
+
+/** From ids to sampled tokens. `fixed`: how the table of a step without routers comes about. */
+export function forward(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
+  return [
+    ...s.embed(),
+    ...(s.kind.routed ? [] : fixed),
+    ...s.views.weights.layers.flatMap((_, i) => layer(s, i)),
+    ...s.head(),
+  ];
+}
 
 /**
- * The form activations have between linear layers. int8 (with f32 sums, as llama.cpp computes on CPUs) needs rows that
- * divide into blocks of 32, and the body for software adapters. Throws `bad_arguments` where that does not hold.
+ * The form activations have between linear layers. int8 needs rows that divide into blocks of 32; that is the default
+ * where the device takes it and a linear layer is quantised.
+ * @throws MoloraError `bad_arguments` where int8 is asked for and cannot be had
  */
-export function activationForm(gpu: Gpu, config: ModelConfig, wanted: ActivationForm): ActivationForm {
+export function activationForm(
+  device: Device,
+  config: ModelConfig,
+  wanted: ActivationForm | undefined,
+): ActivationForm {
   const whole = [config.hiddenSize, config.intermediateSize, config.headDim].every((size) => size % 32 === 0);
-  if (wanted === "f32" || (whole && gpu.body === "rowPerThread")) return wanted;
-  throw new MoloraError("bad_arguments", "this model on this device has no int8 activations", {
-    remedy: "Start the engine with f32 activations, the default.",
-  });
+  const possible = whole && device.wishes.int8Activations;
+  if (wanted === "q8" && !possible) {
+    throw new MoloraError("bad_arguments", "this model on this device has no int8 activations", {
+      remedy: "Start the engine with f32 activations.",
+    });
+  }
+  return wanted ?? (possible ? "q8" : "f32");
 }
 
 export class Forward {
-  readonly #gpu: Gpu;
-  readonly #parts: ForwardParts;
+  readonly #device: Device;
+  readonly #views: ForwardViews;
   readonly #activations: ActivationForm;
-  readonly #programs = new Map<string, Promise<Launches>>();
+  readonly #programs = new Map<string, Promise<Program>>();
 
-  constructor(gpu: Gpu, parts: ForwardParts, activations: ActivationForm) {
-    this.#gpu = gpu;
-    this.#parts = parts;
+  constructor(device: Device, views: ForwardViews, activations: ActivationForm) {
+    this.#device = device;
+    this.#views = views;
     this.#activations = activations;
   }
 
-  /** Launches of one kind of step, from ids to sampled tokens. */
-  program(kind: StepKind): Promise<Launches> {
-    const key = `${kind.lora} ${kind.routed} ${kind.tokens} ${kind.rows}`;
-    let program = this.#programs.get(key);
+  /** The program of one kind of step. One that failed to compile is tried again. */
+  program(kind: StepKind): Promise<Program> {
+    const name = kindName(kind);
+    let program = this.#programs.get(name);
     if (program === undefined) {
-      program = this.#build(kind);
-      this.#programs.set(key, program);
+      program = this.#device.prepare(forward(new Stage(this.#views, this.#activations, kind)));
+      this.#programs.set(name, program);
+      program.catch(() => this.#programs.delete(name));
     }
     return program;
-  }
-
-  async #build(kind: StepKind): Promise<Launches> {
-    const stage = new Stage(this.#gpu, this.#parts, this.#activations, kind);
-    const launches = await embedLaunches(stage);
-    if (kind.lora !== "none" && !kind.routed) launches.push(...(await fixedLaunches(stage)));
-    for (let i = 0; i < this.#parts.config.numLayers; i++) launches.push(...(await layerLaunches(stage, i)));
-    return [...launches, ...(await headLaunches(stage))];
   }
 }

@@ -5,9 +5,9 @@ import { checkFinite } from "../../files/weights/stored/finite.ts";
 import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/linear_repack.ts";
 import { STORED, type StoredTensor } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/linear.ts";
-import type { Buffers, View } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/formats/device_format.ts";
+import type { Device } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
 
 /** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
 export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";
@@ -49,23 +49,22 @@ const MOST_SHARD_ROWS = 1 << 17;
  * @throws MoloraError `tensor_not_finite`, `tensor_shape` (unequal columns, or not a multiple of 4), `gpu_limit`
  */
 export async function uploadLinear(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   parts: readonly StoredTensor[],
   dtype: WeightDtype,
   onBytes?: (bytes: number) => void,
 ): Promise<LinearWeights> {
   const cols = commonColumns(parts);
   const format = commonFormat(parts, cols, dtype);
-  const weights = await upload(gpu, buffers, parts, cols, format, onBytes);
-  return weights ?? (await upload(gpu, buffers, parts, cols, "f32", onBytes))!;
+  const weights = await upload(device, parts, cols, format, onBytes);
+  return weights ?? (await upload(device, parts, cols, "f32", onBytes))!;
 }
 
 /** Frees the buffers of `weights`. */
-export function freeLinear(buffers: Buffers, weights: LinearWeights): void {
+export function freeLinear(device: Device, weights: LinearWeights): void {
   for (const { quants, scales } of weights.shards) {
-    buffers.free(quants);
-    buffers.free(scales);
+    device.free(quants);
+    device.free(scales);
   }
 }
 
@@ -122,8 +121,7 @@ function formatOf(type: StoredTensor["type"], dtype: WeightDtype): DeviceFormat 
 
 /** Undefined, with nothing left on the device, when a value lies beyond half precision. */
 async function upload(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   parts: readonly StoredTensor[],
   cols: number,
   format: DeviceFormat,
@@ -132,7 +130,7 @@ async function upload(
   const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
   const label = parts.map(({ name }) => name).join(" + ");
   const rowBytes = PLANE_BYTES[format](cols);
-  const shards = allocate(gpu, buffers, label, rows, rowBytes);
+  const shards = allocate(device, label, rows, rowBytes);
   const weights = { format, rows, cols, shards };
   let pending = 0;
   try {
@@ -141,40 +139,38 @@ async function upload(
       checkFinite(part.name, part.type, bytes);
       const planes = repack(part.type, bytes, format);
       if (planes === BEYOND_HALF) {
-        freeLinear(buffers, weights);
+        freeLinear(device, weights);
         return undefined;
       }
-      writeRows(gpu, shards, "quants", firstRow, rowBytes.quants, planes.quants);
-      if (planes.scales !== undefined) writeRows(gpu, shards, "scales", firstRow, rowBytes.scales, planes.scales);
-      gpu.queue.submit([]);
+      writeRows(device, shards, "quants", firstRow, rowBytes.quants, planes.quants);
+      if (planes.scales !== undefined) writeRows(device, shards, "scales", firstRow, rowBytes.scales, planes.scales);
       pending += bytes.length;
       if (pending >= FLUSH_BYTES) {
-        await gpu.queue.onSubmittedWorkDone();
+        await device.idle();
         pending = 0;
       }
     }
   } catch (error) {
-    freeLinear(buffers, weights);
+    freeLinear(device, weights);
     throw error;
   }
   return weights;
 }
 
 function allocate(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   label: string,
   rows: number,
   rowBytes: { quants: number; scales: number },
 ): LinearShard[] {
-  const most = Math.min(MOST_SHARD_ROWS, Math.floor(gpu.limits.maxStorageBufferBindingSize / rowBytes.quants));
+  const most = Math.min(MOST_SHARD_ROWS, Math.floor(device.limits.viewBytes / rowBytes.quants));
   const perShard = most >= rows ? rows : Math.max(1, most - (most % SHARD_ROWS));
   const shards: LinearShard[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += perShard) {
     const count = Math.min(perShard, rows - firstRow);
     shards.push({
-      quants: buffers.storage(label, count * rowBytes.quants),
-      scales: buffers.storage(`${label} scales`, count * rowBytes.scales),
+      quants: device.allocate(label, count * rowBytes.quants),
+      scales: device.allocate(`${label} scales`, count * rowBytes.scales),
       firstRow,
       rows: count,
     });
@@ -202,7 +198,7 @@ async function* readRows(
 
 /** Writes rows that begin at `firstRow` of the matrix to the shards they fall into. */
 function writeRows(
-  gpu: Gpu,
+  device: Device,
   shards: readonly LinearShard[],
   plane: "quants" | "scales",
   firstRow: number,
@@ -214,13 +210,7 @@ function writeRows(
     const from = Math.max(firstRow, shard.firstRow);
     const to = Math.min(end, shard.firstRow + shard.rows);
     if (from >= to) continue;
-    const { buffer, offset } = shard[plane];
-    gpu.queue.writeBuffer(
-      buffer,
-      offset + (from - shard.firstRow) * rowBytes,
-      data.buffer,
-      data.byteOffset + (from - firstRow) * rowBytes,
-      (to - from) * rowBytes,
-    );
+    const part = new Uint8Array(data.buffer, data.byteOffset + (from - firstRow) * rowBytes, (to - from) * rowBytes);
+    device.write(shard[plane], part, (from - shard.firstRow) * rowBytes);
   }
 }

@@ -1,125 +1,239 @@
-// One kind of step while its launches are put together: what all of them need, and how a linear layer is launched.
-// It knows nothing of the order of layers (layer.ts, ends.ts).
+// The launches of a forward pass, one kernel at a time, for one kind of step: which views each works on.
+// Their order stands in layer.ts and forward.ts.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { firstModule, groupRows, type LoraGroup } from "../../files/families/modules.ts";
-import type { ActivationForm } from "../../shaders/activation_form.ts";
-import type { Build } from "../../shaders/compose.ts";
-import { expandSegmented, expandSegmentedGrid } from "../../shaders/expand_segmented.ts";
-import { linearGrid, linearPipeline, linearTile } from "../../shaders/linear.ts";
-import type { LoraShape } from "../../shaders/lora_form.ts";
-import { shrinkSegmented, shrinkSegmentedGrid } from "../../shaders/shrink_segmented.ts";
-import type { StepShape } from "../../shaders/step.ts";
-import type { View } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { type Grid, type Launch, launch } from "../gpu/program.ts";
-import type { Capacity, InputViews } from "./inputs.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
+import { launch, type Views } from "../../shaders/kernel.ts";
+import { activation } from "../../shaders/layer/activation.ts";
+import { attention } from "../../shaders/layer/attention.ts";
+import { embed } from "../../shaders/layer/embed.ts";
+import { finalNorm } from "../../shaders/layer/final_norm.ts";
+import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
+import { norm } from "../../shaders/layer/norm.ts";
+import { ropeKv } from "../../shaders/layer/rope_kv.ts";
+import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
+import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
+import { segments } from "../../shaders/lora/segments.ts";
+import { shrinkSegmented } from "../../shaders/lora/shrink_segmented.ts";
+import { gate } from "../../shaders/routing/gate.ts";
+import { route } from "../../shaders/routing/route.ts";
+import { trace } from "../../shaders/routing/trace.ts";
+import { sample } from "../../shaders/sampling/sample.ts";
+import { INT8_FORMATS, type Launch } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
+import type { Capacity } from "./capacity.ts";
+import type { InputViews } from "./inputs.ts";
 import type { LinearWeights } from "./linear_weights.ts";
 import type { StepKind } from "./step_kind.ts";
-import type { ModelWeights } from "./weights.ts";
+import type { LayerWeights, ModelWeights } from "./weights.ts";
 import type { Activations, Workspace } from "./workspace.ts";
 
-export interface ForwardParts {
+/** All that launches of a forward pass are bound to. */
+export interface ForwardViews {
   config: ModelConfig;
   capacity: Capacity;
   weights: ModelWeights;
   workspace: Workspace;
   inputs: InputViews;
-  /** One buffer a layer: KV pages, adapters, routers. */
+  /** One view a layer: KV pages, adapters, routers. */
   pool: readonly View[];
   /** (cos, sin) by position. */
   rotations: View;
 }
 
-export type Launches = Launch<StepShape>[];
-
 export class Stage {
-  readonly gpu: Gpu;
-  readonly parts: ForwardParts;
+  readonly views: ForwardViews;
   readonly activations: ActivationForm;
   readonly kind: StepKind;
 
-  constructor(gpu: Gpu, parts: ForwardParts, activations: ActivationForm, kind: StepKind) {
-    this.gpu = gpu;
-    this.parts = parts;
+  constructor(views: ForwardViews, activations: ActivationForm, kind: StepKind) {
+    this.views = views;
     this.activations = activations;
     this.kind = kind;
   }
 
-  async launch(
-    build: Build,
-    grid: (shape: StepShape) => Grid,
-    views: Readonly<Record<string, View>>,
-  ): Promise<Launch<StepShape>> {
-    const pipeline = await this.gpu.pipelines.get(build.kernel, build.constants);
-    return launch(this.gpu, pipeline, views, grid);
+  /** residual = the embedding of each token; ids as the device resolves them. */
+  embed(): Launch[] {
+    const { weights, inputs, workspace } = this.views;
+    const { format, cols, shards } = weights.embedding;
+    const { step, tokens, sequences } = inputs;
+    const { sampled, residual, ids } = workspace;
+    return shards.map(({ quants, scales, firstRow, rows }) =>
+      launch(
+        embed,
+        { format, cols, firstRow, rows },
+        { step, quants, scales, tokens, sequences, sampled, residual, ids },
+      ),
+    );
   }
 
-  /** A linear layer with the A side of its adapters: riding along (gather) or behind it, with the B side (segmented). */
-  async linear(
-    i: number,
-    group: LoraGroup,
-    weights: LinearWeights,
-    inputs: number,
-    { x, xq, xs }: Activations,
-    y: View,
-  ): Promise<Launches> {
-    const { workspace, pool } = this.parts;
-    const shape = this.loraShape(group);
-    const table = this.table(i);
-    const { format, rows, cols, shards } = weights;
-    const form = this.formFor(weights);
-    const tile = linearTile(this.gpu.body, format, this.kind.tokens);
-    const launches: Launches = [];
-    for (const [n, { quants, scales, ...shard }] of shards.entries()) {
-      const shrink = this.kind.lora === "gather" && n === 0 ? { shrink: shape } : {};
-      const facts = { format, rows, cols, shard, activations: form, tile, ...shrink };
-      const pipeline = await linearPipeline(this.gpu, facts);
-      const views = { step: this.parts.inputs.step, quants, scales, x: form === "q8" ? xq : x, xs, y };
-      const lora = { table, adapters: pool[i]!, shrunk: workspace.shrunk, xf: x };
-      launches.push(launch(this.gpu, pipeline, { ...views, ...lora }, linearGrid(this.gpu, facts)));
-    }
+  /** residual += output of `group` of layer `before` with its deltas, where there is one; x = RMSNorm(residual) · weight. */
+  norm(weight: View, before?: { layer: number; group: LoraGroup }): Launch {
+    const { config, inputs, workspace } = this.views;
+    const { residual, output } = workspace;
+    const lora = this.lora(before?.group ?? "o", before === undefined ? "none" : this.kind.lora);
+    const facts = { hidden: config.hiddenSize, eps: config.normEps, add: before !== undefined, lora };
+    const views = { step: inputs.step, residual, output, weight, ...this.#left(workspace.input) };
+    return launch(norm, facts, { ...views, ...this.#deltas(before?.layer ?? 0) });
+  }
+
+  /** Fills layer i's table by its routers: gate, choice, and where it is wanted the sort into segments. */
+  route(i: number): Launch[] {
+    const { config, capacity, inputs, workspace, pool } = this.views;
+    const { step, tokens, sequences } = inputs;
+    const facts = { hidden: config.hiddenSize, gateWidth: capacity.gateWidth, tokens: this.kind.tokens };
+    const views = { step, tokens, sequences, x: workspace.input.x, pool: pool[i], gate: workspace.gate };
+    return [launch(gate, facts, views), this.#choose(i), ...this.segment(i)];
+  }
+
+  /** One table for all layers, of fixed entries alone. */
+  fix(): Launch[] {
+    return [this.#choose(0), ...this.segment(0)];
+  }
+
+  /** Sorts a table that is filled already, where the step's form wants it sorted. */
+  segment(i: number): Launch[] {
+    if (this.kind.lora !== "segmented") return [];
+    const { capacity, inputs, workspace } = this.views;
+    const facts = { entries: capacity.entries, sort: capacity.tokens * capacity.entries };
+    const { order, tiles, tileCount } = workspace;
+    const table = workspace.tables.layers[i];
+    return [launch(segments, facts, { step: inputs.step, table, order, tiles, tile_count: tileCount })];
+  }
+
+  /** output = W · x for a group's modules, and A · x of its adapters; where they are sorted into segments, B · A · x too. */
+  linear(group: LoraGroup, i: number): Launch[] {
+    const { inputs, workspace, pool, weights } = this.views;
+    const matrix = weights.layers[i][group];
+    const shape = this.#shape(group);
+    const y = this.#output(group);
+    const { input, shrunk, planes } = workspace;
+    const table = this.#table(i);
+    const lora = { table, adapters: pool[i], shrunk, xf: input.x };
+    const along = this.kind.lora === "gather" ? { shrink: shape } : {};
+    const launches = matrix.shards.map((shard, n) =>
+      launch(
+        linear,
+        { ...this.#facts(matrix, shard, this.kind.tokens), ...(n === 0 ? along : {}) },
+        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...input, y, ...lora },
+      ),
+    );
     if (this.kind.lora !== "segmented") return launches;
-    const sorted = { order: workspace.order, tiles: workspace.tiles, tile_count: workspace.tileCount, pool: pool[i]! };
-    const { shrunk, planes } = workspace;
-    const shrink = { table, x, shrunk, ...sorted };
+    const { order, tiles, tileCount } = workspace;
+    const sorted = { order, tiles, tile_count: tileCount, pool: pool[i] };
     return [
       ...launches,
-      await this.launch(shrinkSegmented(inputs, shape), shrinkSegmentedGrid(shape.rows.length), shrink),
-      await this.launch(expandSegmented(shape), expandSegmentedGrid(rows), { shrunk, planes, ...sorted }),
+      launch(shrinkSegmented, { inputs: matrix.cols, shape }, { table, x: input.x, shrunk, ...sorted }),
+      launch(expandSegmented, shape, { shrunk, planes, ...sorted }),
     ];
   }
 
-  /** int8 activations serve quantised weights; weights left as floats read f32. */
-  formFor({ format }: LinearWeights): ActivationForm {
-    return format === "q8_0" || format === "q4" ? this.activations : "f32";
+  /** q and k, with their deltas, turned by position; k and v into their pages. */
+  rotate(i: number): Launch {
+    const { config, inputs, workspace, pool, rotations } = this.views;
+    const views = { step: inputs.step, tokens: inputs.tokens, qkv: workspace.qkv, rotations, q: workspace.q };
+    const { numHeads, numKvHeads, headDim } = config;
+    const facts = { numHeads, numKvHeads, headDim, lora: this.lora("qkv") };
+    return launch(ropeKv, facts, { ...views, ...this.#deltas(i), pool: pool[i] });
+  }
+
+  /** x = softmax(q · K) V over each token's pages. */
+  attend(i: number): Launch {
+    const { config, inputs, workspace, pool } = this.views;
+    const { step, tokens, sequences, blocks } = inputs;
+    const { numHeads, numKvHeads, headDim } = config;
+    const facts = { numHeads, numKvHeads, headDim, tokens: this.kind.tokens };
+    const views = { step, tokens, sequences, blocks, q: workspace.q, pool: pool[i] };
+    return launch(attention, facts, { ...views, ...this.#left(workspace.input) });
+  }
+
+  /** x = silu(gate) · up, with the deltas of both. */
+  activate(i: number): Launch {
+    const { config, inputs, workspace } = this.views;
+    const views = { step: inputs.step, gate_up: workspace.gateUp, ...this.#left(workspace.input) };
+    const facts = { ffn: config.intermediateSize, lora: this.lora("gateUp") };
+    return launch(activation, facts, { ...views, ...this.#deltas(i) });
+  }
+
+  /** From the last layer's output to a token for every wanted row, and the routing of those rows. */
+  head(): Launch[] {
+    const { config, capacity, weights, inputs, workspace } = this.views;
+    const { hiddenSize, normEps, numLayers, vocabSize } = config;
+    const { residual, output, head, logits, counts, masks, sampled, results, tables } = workspace;
+    const rows = { step: inputs.step, logit_rows: inputs.logitRows, residual, output, weight: weights.finalNorm };
+    const normed = { ...rows, ...this.#left(head), ...this.#deltas(numLayers - 1) };
+    const projections = weights.head.shards.map((shard) =>
+      launch(
+        linear,
+        { ...this.#facts(weights.head, shard, this.kind.rows), per: "rows" },
+        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...head, y: logits },
+      ),
+    );
+    const picked = { rows: inputs.logitRows, logits, counts, masks, sampled, results };
+    const traced = { layers: numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
+    const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
+    return [
+      launch(finalNorm, { hidden: hiddenSize, eps: normEps, lora: this.lora("down") }, normed),
+      ...projections,
+      launch(sample, { vocab: vocabSize }, picked),
+      ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
+    ];
+  }
+
+  lora(group: LoraGroup, form = this.kind.lora): LoraUse {
+    return { form, shape: this.#shape(group) };
+  }
+
+  #choose(i: number): Launch {
+    const { capacity, inputs, workspace, pool } = this.views;
+    const { ids, gate: width, evidence, belief, tables } = workspace;
+    return launch(route, capacity, {
+      sequences: inputs.sequences,
+      fixed_entries: inputs.fixed,
+      ids,
+      gate: width,
+      pool: pool[i],
+      evidence: evidence.layers[i],
+      belief: belief.layers[i],
+      blocks: inputs.blocks,
+      table: tables.layers[i],
+    });
+  }
+
+  #facts(weights: LinearWeights, shard: { firstRow: number; rows: number }, tokens: number): LinearFacts {
+    const { format, rows, cols } = weights;
+    const activations = INT8_FORMATS.has(format) ? this.activations : "f32";
+    return { format, rows, cols, shard: { firstRow: shard.firstRow, rows: shard.rows }, activations, tokens };
+  }
+
+  /** Where a group's output goes. */
+  #output(group: Exclude<keyof LayerWeights, "attentionNorm" | "mlpNorm">): View {
+    const { qkv, output, gateUp } = this.views.workspace;
+    return { qkv, o: output, gateUp, down: output }[group];
+  }
+
+  /** What a kernel leaves for the next linear layer. */
+  #left({ x, xq, xs }: Activations): Views<View> {
+    return this.activations === "q8" ? { x, xq, xs } : { x };
   }
 
   /** The table layer i reads: its own where something is routed, else the one of all layers. */
-  table(i: number): View {
-    return this.parts.workspace.tables.layers[this.kind.routed ? i : 0]!;
+  #table(i: number): View {
+    return this.views.workspace.tables.layers[this.kind.routed ? i : 0];
   }
 
-  /** What loraFragment binds. A kernel takes those its form names. */
-  loraViews(i: number): Record<string, View> {
-    const { workspace, pool } = this.parts;
-    return {
-      table: this.table(i),
-      shrunk: workspace.shrunk,
-      adapters: pool[i]!,
-      planes: workspace.planes,
-    };
+  /** What lora_delta4 may read for layer i. */
+  #deltas(i: number): Views<View> {
+    if (this.kind.lora === "none") return {};
+    const { shrunk, planes } = this.views.workspace;
+    return { table: this.#table(i), shrunk, planes, adapters: this.views.pool[i] };
   }
 
-  loraShape(group: LoraGroup): LoraShape {
-    const { config, capacity } = this.parts;
+  #shape(group: LoraGroup): LoraShape {
+    const { config, capacity } = this.views;
+    const { entries, rank4, tokens } = capacity;
     const rows = groupRows(config, group);
-    return {
-      firstModule: firstModule(group),
-      rows,
-      entries: capacity.entries,
-      rank4: capacity.rank4,
-      maxTokens: capacity.tokens,
-    };
+    return { firstModule: firstModule(group), rows, entries, rank4, maxTokens: tokens };
   }
 }

@@ -1,10 +1,9 @@
 // Which launches a step needs: its LoRA form, whether anything is routed, and the class of its sizes.
-// It knows nothing of the launches themselves.
 
-import type { LoraForm } from "../../shaders/lora_form.ts";
+import type { LoraForm } from "../../shaders/lora/lora_form.ts";
 import type { StepShape } from "../../shaders/step.ts";
 
-/** What a step needs of the forward pass. Steps of one kind share their launches. */
+/** What a step needs of the forward pass. Steps of one kind share their program. */
 export interface StepKind {
   lora: LoraForm;
   /** A router chooses for some token: every layer has its own table. */
@@ -15,12 +14,21 @@ export interface StepKind {
   rows: number;
 }
 
-/** Below this many tokens, LoRA rows ride along with the linear layers; from here on, sorting by adapter pays. */
+/** Below this many tokens, LoRA rows ride along with the linear layers; from here on, sorting by adapter pays on GPUs. */
 const GATHER_TOKENS = 16;
 
-export function stepKind(shape: StepShape): StepKind {
-  const lora = shape.entries === 0 ? "none" : shape.tokens < GATHER_TOKENS ? "gather" : "segmented";
+/** `segments`: whether the device sorts many tokens' adapters (DeviceWishes). */
+export function stepKind(
+  shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed">,
+  segments: boolean,
+): StepKind {
+  const many = segments && shape.tokens >= GATHER_TOKENS;
+  const lora = shape.entries === 0 ? "none" : many ? "segmented" : "gather";
   return { lora, routed: shape.routed, tokens: tileClass(shape.tokens), rows: tileClass(shape.rows) };
+}
+
+export function kindName({ lora, routed, tokens, rows }: StepKind): string {
+  return `${lora} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
 }
 
 function tileClass(count: number): number {

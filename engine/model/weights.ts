@@ -8,8 +8,8 @@ import { moduleTensor, normTensor } from "../../files/families/tensor_names.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { Buffers, View } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { allocateFrom, type Device } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "./linear_weights.ts";
 
 export interface LayerWeights {
@@ -39,8 +39,7 @@ export interface UploadOptions {
 
 /** Reads every tensor once, in positioned chunks, straight into device buffers. */
 export async function uploadWeights(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   config: ModelConfig,
   source: TensorSource,
   { dtype, onProgress }: UploadOptions,
@@ -56,13 +55,13 @@ export async function uploadWeights(
     if (found === undefined) throw new MoloraError("tensor_missing", `${source.name} has no tensor ${name}`);
     return found;
   };
-  const linear = (...names: string[]) => uploadLinear(gpu, buffers, names.map(tensor), dtype, onBytes);
+  const linear = (...names: string[]) => uploadLinear(device, names.map(tensor), dtype, onBytes);
   const vector = async (name: string) => {
     const stored = tensor(name);
     const values = new Float32Array(stored.shape[0]!);
     dequantizeRows(stored.type, await stored.readRows(0, 1), values);
     onBytes(stored.bytes);
-    return buffers.from(name, values);
+    return allocateFrom(device, name, values);
   };
 
   const family = familyOf(config);

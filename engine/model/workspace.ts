@@ -2,17 +2,25 @@
 // It knows nothing of the order in which they are used (forward.ts does).
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import { RESULT_WORDS } from "../../shaders/sample.ts";
-import { MAX_SORT, TILE_ENTRIES } from "../../shaders/segments.ts";
-import { ENTRY_BYTES, tableStride } from "../../shaders/step.ts";
-import { alignUp, type Buffers, subView, type View } from "../gpu/buffers.ts";
-import type { Capacity } from "./inputs.ts";
+import { alignUp, VIEW_ALIGNMENT } from "../../shaders/alignment.ts";
+import { MAX_SORT, TILE_ENTRIES } from "../../shaders/lora/segments.ts";
+import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
+import { ENTRY, tableStride } from "../../shaders/step.ts";
+import type { Device } from "../device/device.ts";
+import { subView, type View } from "../device/memory.ts";
+import type { Capacity } from "./capacity.ts";
 
 /** A linear layer's input: f32, and where int8 activations are used, their quants and scales. */
 export interface Activations {
   x: View;
   xq: View;
   xs: View;
+}
+
+/** One view a layer, side by side in one buffer. */
+export interface Layered {
+  whole: View;
+  layers: View[];
 }
 
 export interface Workspace {
@@ -32,12 +40,12 @@ export interface Workspace {
   ids: View;
   /** [T, gate width] */
   gate: View;
-  /** [T, experts + 1] */
-  evidence: View;
-  /** Per layer [sequences + pages, experts]: log beliefs of sequences, then those at the ends of full pages. */
-  belief: View[];
+  /** Whole: [layers, T, experts + 1]; per layer its part. */
+  evidence: Layered;
+  /** Whole: [layers, sequences + pages, experts]; per layer its part: log beliefs of sequences, then those at the ends of full pages. */
+  belief: Layered;
   /** Whole: [layers, T, entries]; per layer its part. */
-  tables: { whole: View; layers: View[] };
+  tables: Layered;
   /** [T, entries, 3 modules, 4 · rank4] */
   shrunk: View;
   /** [entries, T, widest group] */
@@ -61,22 +69,22 @@ export interface Workspace {
   trace: View;
 }
 
-export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacity: Capacity): Workspace {
+export function allocateWorkspace(device: Device, config: ModelConfig, capacity: Capacity): Workspace {
   const { tokens, sequences, pages, logitRows, entries, experts, gateWidth, rank4, masks } = capacity;
   const { hiddenSize, intermediateSize, vocabSize, numLayers, headDim } = config;
   const qRows = config.numHeads * headDim;
   const qkvRows = qRows + 2 * config.numKvHeads * headDim;
-  const floats = (label: string, count: number) => buffers.storage(label, count * 4);
+  const floats = (label: string, count: number) => device.allocate(label, count * 4);
   const activations = (label: string, values: number): Activations => ({
     x: floats(label, values),
-    xq: buffers.storage(`${label} quants`, values),
-    xs: buffers.storage(`${label} scales`, values / 4),
+    xq: device.allocate(`${label} quants`, values),
+    xs: device.allocate(`${label} scales`, values / 4),
   });
-  const tableBytes = tableStride(tokens, entries) * ENTRY_BYTES;
-  const table = buffers.storage("tables", numLayers * tableBytes);
-  const beliefBytes = alignUp((sequences + pages) * experts * 4, 256);
-  const belief = buffers.storage("beliefs", numLayers * beliefBytes);
-  const layers = Array.from({ length: numLayers }, (_, i) => i);
+  const layered = (label: string, bytes: number): Layered => {
+    const stride = alignUp(bytes, VIEW_ALIGNMENT);
+    const whole = device.allocate(label, numLayers * stride);
+    return { whole, layers: Array.from({ length: numLayers }, (_, i) => subView(whole, i * stride, stride)) };
+  };
   const widest = Math.max(qkvRows, 2 * intermediateSize);
   return {
     residual: floats("residual", tokens * hiddenSize),
@@ -87,13 +95,13 @@ export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacit
     gateUp: floats("gate and up", tokens * 2 * intermediateSize),
     ids: floats("ids", tokens),
     gate: floats("gate", tokens * gateWidth),
-    evidence: floats("evidence", tokens * (experts + 1)),
-    belief: layers.map((i) => subView(belief, i * beliefBytes, beliefBytes)),
-    tables: { whole: table, layers: layers.map((i) => subView(table, i * tableBytes, tableBytes)) },
+    evidence: layered("evidence", tokens * (experts + 1) * 4),
+    belief: layered("beliefs", (sequences + pages) * experts * 4),
+    tables: layered("tables", tableStride(tokens, entries) * ENTRY.bytes),
     shrunk: floats("shrunk", tokens * entries * 3 * 4 * rank4),
     planes: floats("planes", entries * tokens * widest),
     order: floats("order", MAX_SORT),
-    tiles: buffers.storage("tiles", 16 * (MAX_SORT / TILE_ENTRIES + MAX_SORT)),
+    tiles: device.allocate("tiles", 16 * (MAX_SORT / TILE_ENTRIES + MAX_SORT)),
     tileCount: floats("tile count", 1),
     head: activations("head input", logitRows * hiddenSize),
     logits: floats("logits", logitRows * vocabSize),
@@ -101,6 +109,6 @@ export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacit
     masks: floats("masks", masks * Math.ceil(vocabSize / 32)),
     sampled: floats("sampled", sequences),
     results: floats("results", logitRows * RESULT_WORDS),
-    trace: buffers.storage("trace", logitRows * numLayers * entries * 8),
+    trace: device.allocate("trace", logitRows * numLayers * entries * 8),
   };
 }

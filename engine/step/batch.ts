@@ -1,10 +1,11 @@
 // Turns a step plan into the flat arrays kernels read, and says the step's shape.
-// It knows nothing of GPU objects: it fills one array of words.
 
-import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, SAMPLE } from "../../shaders/sample.ts";
-import { ENTRY_BYTES, NO_EXPERT, ON_DEVICE, SEQUENCE_BYTES, type StepShape, TOKEN_BYTES } from "../../shaders/step.ts";
+import { IN_PROMPT, NO_MASK, SAMPLE } from "../../shaders/sampling/sample.ts";
+import { ENTRY, LOGIT_ROW, NO_EXPERT, ON_DEVICE, SEQUENCE, STEP, type StepShape, TOKEN } from "../../shaders/step.ts";
+import { type WordBuffer, wordBuffer } from "../../shaders/struct.ts";
 import { PAGE_TOKENS } from "../memory/device_pool.ts";
-import type { Capacity, InputLayout } from "../model/inputs.ts";
+import type { Capacity } from "../model/capacity.ts";
+import type { InputLayout, Region } from "../model/inputs.ts";
 import { countsTokens } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
@@ -48,8 +49,8 @@ export function buildBatch(
   route: (sequence: Sequence<Job>) => PlacedRoute,
   staging: ArrayBuffer,
 ): Batch {
-  const words = new Uint32Array(staging);
-  const floats = new Float32Array(staging);
+  const target = wordBuffer(staging);
+  const wordOf = (region: Region) => layout.offsets[region] / 4;
   const shape = { tokens: 0, sequences: 0, rows: 0, entries: 0, adapters: 0, maxRank4: 0, routed: false, gateWidth: 0 };
   const rows: LogitRow[] = [];
   const masks: Uint32Array<ArrayBuffer>[] = [];
@@ -58,26 +59,27 @@ export function buildBatch(
     const { sequence, start, count } = slice;
     const placed = route(sequence);
     const first = shape.tokens;
-    const at = layout.offsets.sequences / 4 + (shape.sequences * SEQUENCE_BYTES) / 4;
     const fixed = shape.sequences * capacity.entries;
-    words.set([first, count, start, blocks, sequence.row, placed.router, fixed, 0], at);
-    writeEntries(words, floats, layout.offsets.fixed / 4 + (fixed * ENTRY_BYTES) / 4, placed.entries, capacity.entries);
+    const { row: slot } = sequence;
+    const described = { first, count, start, blocks, slot, router: placed.router, fixed };
+    SEQUENCE.write(target, wordOf("sequences") + shape.sequences * SEQUENCE.words, described);
+    writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed.entries, capacity.entries);
     for (let i = 0; i < count; i++) {
       const position = start + i;
       const id = sequence.tokens[position] ?? ON_DEVICE;
-      const page = sequence.pages[Math.floor(position / PAGE_TOKENS)]!;
+      const page = sequence.pages[Math.floor(position / PAGE_TOKENS)];
       const cell = page * PAGE_TOKENS + (position % PAGE_TOKENS);
-      words.set([id, position, shape.sequences, cell], layout.offsets.tokens / 4 + ((first + i) * TOKEN_BYTES) / 4);
+      const token = { id, position, sequence: shape.sequences, cell };
+      TOKEN.write(target, wordOf("tokens") + (first + i) * TOKEN.words, token);
     }
     const pages = Math.ceil((start + count) / PAGE_TOKENS);
-    words.set(sequence.pages.slice(0, pages), layout.offsets.blocks / 4 + blocks);
+    target.words.set(sequence.pages.slice(0, pages), wordOf("blocks") + blocks);
     blocks += pages;
     for (let n = slice.logitRows; n > 0; n--) {
-      const token = first + count - n;
       const position = start + count - n + 1;
       const given = position < sequence.promptLength ? sequence.tokens[position] : undefined;
       const row = { slice, position, given };
-      writeRow(words, floats, layout.offsets.logitRows / 4 + rows.length * LOGIT_ROW_WORDS, row, token, masks);
+      writeRow(target, wordOf("logitRows") + rows.length * LOGIT_ROW.words, row, first + count - n, masks);
       rows.push(row);
     }
     shape.tokens += count;
@@ -89,45 +91,51 @@ export function buildBatch(
     shape.gateWidth = Math.max(shape.gateWidth, placed.gateWidth);
   }
   shape.rows = rows.length;
-  words.set([shape.tokens, shape.sequences, shape.rows, shape.entries], layout.offsets.step / 4);
-  return { shape, rows, masks, words: words.subarray(0, layout.offsets.blocks / 4 + blocks) };
+  STEP.write(target, wordOf("step"), shape);
+  return { shape, rows, masks, words: target.words.subarray(0, wordOf("blocks") + blocks) };
 }
 
-function writeEntries(
-  words: Uint32Array,
-  floats: Float32Array,
+/** A list of at most `most` entries; a shorter one is ended by a mark. */
+export function writeEntries(
+  target: WordBuffer,
   at: number,
-  entries: PlacedRoute["entries"],
-  capacity: number,
+  entries: readonly { address: number; weight: number }[],
+  most: number,
 ): void {
   for (const [j, { address, weight }] of entries.entries()) {
-    words.set([address, 0, j, 0], at + 4 * j);
-    floats[at + 4 * j + 1] = weight;
+    ENTRY.write(target, at + j * ENTRY.words, { address, gate: weight, expert: j });
   }
-  if (entries.length < capacity) words.set([0, 0, NO_EXPERT, 0], at + 4 * entries.length);
+  if (entries.length < most) ENTRY.write(target, at + entries.length * ENTRY.words, { expert: NO_EXPERT });
 }
 
 function writeRow(
-  words: Uint32Array,
-  floats: Float32Array,
+  target: WordBuffer,
   at: number,
   { slice, position, given }: LogitRow,
   token: number,
   masks: Uint32Array<ArrayBuffer>[],
 ): void {
-  const { request: job, row } = slice.sequence;
+  const { request: job, row: slot } = slice.sequence;
   const { sampling } = job;
   const alternatives = given === undefined ? job.logprobs : job.promptLogprobs;
   const allowed = given === undefined ? job.allowed?.() : undefined;
-  words.set([token, row, given ?? SAMPLE, position], at);
-  floats.set([sampling.temperature], at + 4);
-  words[at + 5] = sampling.topK;
-  floats.set([sampling.topP, sampling.minP, sampling.repetitionPenalty], at + 6);
-  floats.set([sampling.presencePenalty, sampling.frequencyPenalty], at + 9);
-  words[at + 11] = sampling.seed;
-  words[at + 12] = alternatives === undefined ? 0 : 1 + alternatives;
-  words[at + 13] = allowed === undefined ? NO_MASK : masks.push(allowed) - 1;
-  words[at + 14] = countsTokens(sampling) ? 1 : 0;
+  LOGIT_ROW.write(target, at, {
+    token,
+    slot,
+    given: given ?? SAMPLE,
+    position,
+    temperature: sampling.temperature,
+    top_k: sampling.topK,
+    top_p: sampling.topP,
+    min_p: sampling.minP,
+    repetition: sampling.repetitionPenalty,
+    presence: sampling.presencePenalty,
+    frequency: sampling.frequencyPenalty,
+    seed: sampling.seed,
+    report: alternatives === undefined ? 0 : 1 + alternatives,
+    mask: allowed === undefined ? NO_MASK : masks.push(allowed) - 1,
+    counted: countsTokens(sampling) ? 1 : 0,
+  });
 }
 
 /** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */

@@ -2,7 +2,7 @@
 // It knows nothing of requests or of experts' names.
 
 import type { TokenLogprob } from "../../proto/api.ts";
-import { RESULT_WORDS } from "../../shaders/sample.ts";
+import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import type { LogitRow } from "./batch.ts";
 

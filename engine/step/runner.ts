@@ -1,18 +1,14 @@
-// Runs a step: uploads its arrays, encodes its launches into one pass, submits once, and brings the results back.
-// It knows nothing of text or of which step comes next.
+// Runs a step: writes its arrays, runs its program, and brings the results back.
 
-import type { ModelConfig } from "../../files/families/config.ts";
-import { RESULT_WORDS } from "../../shaders/sample.ts";
+import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import type { Bank } from "../adapters/placement.ts";
-import { subView } from "../gpu/buffers.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { encode } from "../gpu/program.ts";
-import { ReadbackRing } from "../gpu/readback.ts";
+import type { Device } from "../device/device.ts";
+import { subView, type View } from "../device/memory.ts";
 import type { Forward } from "../model/forward.ts";
-import type { Capacity, InputLayout } from "../model/inputs.ts";
+import type { InputLayout } from "../model/inputs.ts";
+import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
-import type { Workspace } from "../model/workspace.ts";
 import { countsTokens } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
@@ -21,10 +17,8 @@ import { buildBatch, countTokens, type LogitRow } from "./batch.ts";
 import { type RowResult, readRows } from "./results.ts";
 
 export interface RunnerParts {
-  config: ModelConfig;
-  capacity: Capacity;
+  views: ForwardViews;
   inputs: InputLayout;
-  workspace: Workspace;
   forward: Forward;
   bank: Bank;
 }
@@ -39,61 +33,43 @@ export interface SubmittedStep {
   results: Promise<RowResult[]>;
 }
 
-/** Steps that may be under way at once. */
-export const STEPS_IN_FLIGHT = 3;
-
 export class Runner {
-  readonly #gpu: Gpu;
+  readonly #device: Device;
   readonly #parts: RunnerParts;
-  readonly #ring: ReadbackRing;
   readonly #staging: ArrayBuffer;
 
-  constructor(gpu: Gpu, parts: RunnerParts) {
-    const { workspace, inputs } = parts;
-    this.#gpu = gpu;
+  constructor(device: Device, parts: RunnerParts) {
+    this.#device = device;
     this.#parts = parts;
-    this.#ring = new ReadbackRing(gpu, workspace.results.size + workspace.trace.size, STEPS_IN_FLIGHT);
-    this.#staging = new ArrayBuffer(inputs.bytes);
+    this.#staging = new ArrayBuffer(parts.inputs.bytes);
   }
 
-  /** Encodes and submits a plan. Resolves once it is submitted; `results` once the device is done with it. */
+  /** Queues a plan on the device. Resolves once it is queued; `results` once the device is done with it. */
   async submit(plan: StepPlan<Sequence<Job>>): Promise<SubmittedStep> {
-    const { inputs, capacity, bank, forward } = this.#parts;
+    const { inputs, bank, forward, views } = this.#parts;
     bank.upload(plan.uploads);
     this.#beginSequences(plan);
     const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
-    const batch = buildBatch(plan, inputs, capacity, place, this.#staging);
-    const { shape, rows } = batch;
-    const launches = await forward.program(stepKind(shape));
+    const { shape, rows, words, masks } = buildBatch(plan, inputs, views.capacity, place, this.#staging);
+    const program = await forward.program(stepKind(shape, this.#device.wishes.segments));
 
     const begun = performance.now();
-    this.#gpu.queue.writeBuffer(inputs.views.step.buffer, 0, batch.words);
-    this.#writeMasks(batch.masks);
-    const encoder = this.#gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    const count = encode(pass, launches, shape);
-    pass.end();
-    const readback = this.#ring.copy(encoder, this.#resultViews(shape));
-    this.#gpu.queue.submit([encoder.finish()]);
+    this.#device.write(inputs.whole, words);
+    this.#writeMasks(masks);
+    const bytes = this.#device.run([program], shape, this.#resultViews(shape));
     const encodeMs = performance.now() - begun;
-
-    const results = readback.take().then((bytes) => this.#read(bytes, rows, shape));
-    return { shape, launches: count, encodeMs, results };
-  }
-
-  destroy(): void {
-    this.#ring.destroy();
+    return { shape, launches: program.count(shape), encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
   }
 
   #read(bytes: ArrayBuffer, rows: readonly LogitRow[], shape: StepShape): RowResult[] {
-    const { config, capacity } = this.#parts;
+    const { config, capacity } = this.#parts.views;
     const traceAt = shape.rows * RESULT_WORDS * 4;
     const trace = shape.routed ? bytes.slice(traceAt) : undefined;
     return readRows(rows, bytes, trace, config.numLayers, capacity.entries);
   }
 
-  #resultViews(shape: StepShape) {
-    const { config, capacity, workspace } = this.#parts;
+  #resultViews(shape: StepShape): View[] {
+    const { config, capacity, workspace } = this.#parts.views;
     const results = subView(workspace.results, 0, shape.rows * RESULT_WORDS * 4);
     if (!shape.routed) return [results];
     return [results, subView(workspace.trace, 0, shape.rows * config.numLayers * capacity.entries * 8)];
@@ -101,20 +77,20 @@ export class Runner {
 
   /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
   #beginSequences({ slices }: StepPlan<Sequence<Job>>): void {
-    const { config, workspace } = this.#parts;
+    const { config, workspace } = this.#parts.views;
     for (const { sequence, start } of slices) {
       if (start !== sequence.adopted || !countsTokens(sequence.request.sampling)) continue;
-      const { buffer, offset } = workspace.counts;
-      const at = offset + sequence.row * config.vocabSize * 4;
-      this.#gpu.queue.writeBuffer(buffer, at, countTokens(sequence, config.vocabSize));
+      this.#device.write(
+        workspace.counts,
+        countTokens(sequence, config.vocabSize),
+        sequence.row * config.vocabSize * 4,
+      );
     }
   }
 
   #writeMasks(masks: readonly Uint32Array<ArrayBuffer>[]): void {
-    const { config, workspace } = this.#parts;
+    const { config, workspace } = this.#parts.views;
     const stride = Math.ceil(config.vocabSize / 32) * 4;
-    for (const [slot, mask] of masks.entries()) {
-      this.#gpu.queue.writeBuffer(workspace.masks.buffer, workspace.masks.offset + slot * stride, mask);
-    }
+    for (const [slot, mask] of masks.entries()) this.#device.write(workspace.masks, mask, slot * stride);
   }
 }

@@ -2,16 +2,6 @@
 //   p ← p − rate · decay · p;  m ← β1 m + (1 − β1) g;  v ← β2 v + (1 − β2) g²
 //   p ← p − rate · (m / c1) / (√(v / c2) + ε)   with c = 1 − β^step
 // Shapes: all [COUNT] f32, COUNT a multiple of 4. Source: Loshchilov & Hutter 2019, algorithm 2, as PyTorch computes it.
-struct Rule {
-  rate: f32,
-  beta1: f32,
-  beta2: f32,
-  epsilon: f32,
-  decay: f32,
-  correction1: f32,
-  correction2: f32,
-  scale: f32,
-}
 @group(0) @binding(0) var<uniform> rule: Rule;
 @group(0) @binding(1) var<storage, read> gradients: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> values: array<vec4f>;

@@ -1,14 +1,17 @@
 // The residual stream behind a layer. See add.wgsl.
-// It knows nothing of layers.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Grid, Kernel } from "../kernel.ts";
 import type { StepShape } from "../step.ts";
 
-export function add(width: number): Build {
-  const own = { step: "uniform", left: "read", right: "read", sum: "read_write" } as const;
-  return compose("training/add", own, { WIDTH: width });
-}
+export const add: Kernel<{ width: number }> = {
+  name: "training/add",
+  constants: ({ width }) => ({ WIDTH: width }),
+  wgsl: ({ width }) => ({
+    text: "training/add",
+    bindings: { step: "uniform", left: "read", right: "read", sum: "read_write" },
+    grid: elementGrid(width),
+  }),
+};
 
 /** One thread for every four values of every token. */
 export function elementGrid(width: number): (shape: StepShape) => Grid {

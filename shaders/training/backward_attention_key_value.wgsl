@@ -2,7 +2,7 @@
 // backward_attention_query.wgsl:  dv[s, g] = Σ p do[t, h];  dk[s, g] = Σ p (do · v_s − delta) q[t, h] / √HEAD_DIM
 // Shapes: as there; of dqkv the k and v parts are written. Thread: one (s, g), so that nothing is added up by two.
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4u>;
+@group(0) @binding(1) var<storage, read> tokens: array<Token>;
 @group(0) @binding(2) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(4) var<storage, read> lse: array<f32>;
@@ -27,7 +27,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
   var dk: array<vec4f, DIM4>;
   var dv: array<vec4f, DIM4>;
-  let sequence = sequences[tokens[token].z];
+  let sequence = sequences[tokens[token].sequence];
   for (var t = token; t < sequence.first + sequence.count; t++) {
     for (var h = group * SHARED_HEADS; h < (group + 1u) * SHARED_HEADS; h++) {
       let q = t * ROW4 + h * DIM4;

@@ -1,23 +1,25 @@
 // Gradient of causal attention for its queries. See backward_attention_query.wgsl.
-// It knows nothing of the rotation, which is undone afterwards.
 
-import { type Build, compose } from "../compose.ts";
-import type { HeadFacts } from "../rope_kv.ts";
-import { headConstants } from "./causal_attention.ts";
+import type { Kernel } from "../kernel.ts";
+import type { HeadFacts } from "../layer/rope_kv.ts";
+import { headConstants, headGrid } from "./causal_attention.ts";
 
-const OWN = {
-  step: "uniform",
-  tokens: "read",
-  sequences: "read",
-  qkv: "read",
-  attended: "read",
-  lse: "read",
-  d_attended: "read",
-  delta: "read_write",
-  dqkv: "read_write",
-} as const;
-
-/** Launched with causalAttentionGrid. */
-export function backwardAttentionQuery(heads: HeadFacts): Build {
-  return compose("training/backward_attention_query", OWN, headConstants(heads));
-}
+export const backwardAttentionQuery: Kernel<HeadFacts> = {
+  name: "training/backward_attention_query",
+  constants: headConstants,
+  wgsl: ({ numHeads }) => ({
+    text: "training/backward_attention_query",
+    bindings: {
+      step: "uniform",
+      tokens: "read",
+      sequences: "read",
+      qkv: "read",
+      attended: "read",
+      lse: "read",
+      d_attended: "read",
+      delta: "read_write",
+      dqkv: "read_write",
+    },
+    grid: headGrid(numHeads),
+  }),
+};

@@ -3,7 +3,7 @@
 // Shapes: qkv, dqkv [T, ROW4] vec4, of dqkv the q part is written; attended, d_attended [T, HEADS·HEAD_DIM]; delta, lse
 // [T, HEADS]. Thread: one (t, h). Source: FlashAttention-2, Dao 2023, algorithm 2, by rows.
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4u>;
+@group(0) @binding(1) var<storage, read> tokens: array<Token>;
 @group(0) @binding(2) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(4) var<storage, read> attended: array<vec4f>;
@@ -29,7 +29,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   }
   delta[id.x] = own;
   var sum: array<vec4f, DIM4>;
-  for (var s = sequences[tokens[token].z].first; s <= token; s++) {
+  for (var s = sequences[tokens[token].sequence].first; s <= token; s++) {
     let key = s * ROW4 + (HEADS + group) * DIM4;
     let value = key + KV_HEADS * DIM4;
     var score = vec4f(0.0);

@@ -1,13 +1,13 @@
 // Gradient of a router's bias, added up over tokens. See backward_bias.wgsl.
-// It knows nothing of the matrix beside it.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
 
-export function backwardBias(facts: { rows: number }): Build {
-  return compose("training/backward_bias", { step: "uniform", dy: "read", db: "read_write" }, { ROWS: facts.rows });
-}
-
-export function backwardBiasGrid(rows: number): () => Grid {
-  return () => [Math.ceil(rows / 64), 1, 1];
-}
+export const backwardBias: Kernel<{ rows: number }> = {
+  name: "training/backward_bias",
+  constants: ({ rows }) => ({ ROWS: rows }),
+  wgsl: ({ rows }) => ({
+    text: "training/backward_bias",
+    bindings: { step: "uniform", dy: "read", db: "read_write" },
+    grid: () => [Math.ceil(rows / 64), 1, 1],
+  }),
+};

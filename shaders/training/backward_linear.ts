@@ -1,10 +1,7 @@
 // Gradient of a linear layer for its input, for every weight format. See backward_linear.wgsl.
-// It knows nothing of models.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
-import type { DeviceFormat } from "../linear.ts";
-import { type StepShape, shader } from "../step.ts";
+import type { DeviceFormat } from "../formats/device_format.ts";
+import type { Kernel } from "../kernel.ts";
 
 /** Columns [offset, …) of rows that are `stride` values long. */
 export interface Strip {
@@ -24,11 +21,9 @@ export interface BackwardLinearFacts {
   add: boolean;
 }
 
-const OWN = { step: "uniform", quants: "read", scales: "read", dy: "read", dx: "read_write" } as const;
-
-export function backwardLinear({ format, rows, cols, dy, dx, add }: BackwardLinearFacts): Build {
-  if (dx.stride % 4 !== 0 || dx.offset % 4 !== 0) throw new RangeError("backward_linear: dx is not in whole vec4s");
-  const constants = {
+export const backwardLinear: Kernel<BackwardLinearFacts> = {
+  name: "training/backward_linear",
+  constants: ({ rows, cols, dy, dx, add }) => ({
     ROWS: rows,
     COLS: cols,
     DY_STRIDE: dy.stride,
@@ -36,16 +31,19 @@ export function backwardLinear({ format, rows, cols, dy, dx, add }: BackwardLine
     DX_STRIDE: dx.stride,
     DX_OFFSET: dx.offset,
     ADD: add,
-  };
-  const packed = format === "q8_0" || format === "q4" ? ["parts/linear_packed"] : [];
-  const parts = [...packed, `parts/format_${format}`].map(shader);
-  const build = compose("training/backward_linear", OWN, constants, [{ parts, bindings: {}, constants: {} }]);
-  return { ...build, kernel: { ...build.kernel, name: `backward_linear ${format}` } };
-}
+  }),
+  check: ({ dx }) => {
+    if (dx.stride % 4 !== 0 || dx.offset % 4 !== 0) throw new RangeError("backward_linear: dx is not in whole vec4s");
+  },
+  wgsl: ({ format, cols }) => {
+    const groups = Math.ceil(cols / CHUNK_COLUMNS[format] / 32);
+    return {
+      text: "training/backward_linear",
+      bindings: { step: "uniform", quants: "read", scales: "read", dy: "read", dx: "read_write" },
+      fragments: [{ texts: [`formats/${format}`] }],
+      grid: ({ tokens }) => [groups, Math.ceil(tokens / 4), 1],
+    };
+  },
+};
 
 const CHUNK_COLUMNS: Record<DeviceFormat, number> = { f32: 4, f16: 8, q8_0: 16, q4: 32 };
-
-export function backwardLinearGrid(facts: { format: DeviceFormat; cols: number }): (shape: StepShape) => Grid {
-  const groups = Math.ceil(facts.cols / CHUNK_COLUMNS[facts.format] / 32);
-  return ({ tokens }) => [groups, Math.ceil(tokens / 4), 1];
-}

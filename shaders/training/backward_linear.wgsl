@@ -1,5 +1,5 @@
 // Semantics: dx[t, DX_OFFSET + c] (+)= Σ_r W[r, c] · dy[t, DY_OFFSET + r]   (Wᵀ dy: the gradient of y = W x for its input)
-// Shapes: W [ROWS, COLS] in a device format (parts/format_*), dy [T, DY_STRIDE], dx [T, DX_STRIDE] f32; offsets and strides
+// Shapes: W [ROWS, COLS] in a device format (formats/), dy [T, DY_STRIDE], dx [T, DX_STRIDE] f32; offsets and strides
 // of dx in whole vec4s. ADD: adds to what is there, as further shards of the rows of W do.
 // Thread: one chunk of columns (what one load of the weights holds) for TILE tokens; nothing is shared.
 @group(0) @binding(0) var<uniform> step: Step;

@@ -1,12 +1,23 @@
 // Gradient of RMSNorm for its input, added to the residual stream's. See backward_norm.wgsl.
-// It knows nothing of where in the model it stands.
 
-import { type Build, compose } from "../compose.ts";
-import type { NormFacts } from "./residual_norm.ts";
+import type { Kernel } from "../kernel.ts";
+import { LOSS_ROW } from "./cross_entropy.ts";
+import { normGrid } from "./residual_norm.ts";
 
-const OWN = { rows: "read", residual: "read", weight: "read", dx: "read", d_residual: "read_write" } as const;
-
-/** Launched with normGrid. */
-export function backwardNorm({ hidden, eps }: NormFacts, gather: boolean): Build {
-  return compose("training/backward_norm", OWN, { HIDDEN: hidden, EPS: eps, GATHER: gather });
+export interface BackwardNormFacts {
+  hidden: number;
+  eps: number;
+  /** dx has only the wanted rows. */
+  gather: boolean;
 }
+
+export const backwardNorm: Kernel<BackwardNormFacts> = {
+  name: "training/backward_norm",
+  constants: ({ hidden, eps, gather }) => ({ HIDDEN: hidden, EPS: eps, GATHER: gather }),
+  wgsl: ({ gather }) => ({
+    text: "training/backward_norm",
+    structs: [LOSS_ROW],
+    bindings: { rows: "read", residual: "read", weight: "read", dx: "read", d_residual: "read_write" },
+    grid: normGrid(gather),
+  }),
+};

@@ -2,7 +2,7 @@
 //   d_residual[n(t)] += s · (weight ⊙ dx[t]) − r · s³ / HIDDEN · Σ r ⊙ weight ⊙ dx[t]
 // GATHER: rows that pad the last chunk have weight 0 and are left out, since they name no token of their own.
 // Shapes as in residual_norm.wgsl; dx [T, HIDDEN], d_residual [tokens, HIDDEN]. One workgroup a row.
-@group(0) @binding(0) var<storage, read> rows: array<vec4u>;
+@group(0) @binding(0) var<storage, read> rows: array<LossRow>;
 @group(0) @binding(1) var<storage, read> residual: array<vec4f>;
 @group(0) @binding(2) var<storage, read> weight: array<vec4f>;
 @group(0) @binding(3) var<storage, read> dx: array<vec4f>;
@@ -16,8 +16,8 @@ var<workgroup> partial: array<vec2f, WORKGROUP>;
 fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
   var token = group.x;
   if (GATHER) {
-    if (rows[group.x].z == 0u) { return; }
-    token = rows[group.x].x;
+    if (rows[group.x].weight == 0.0) { return; }
+    token = rows[group.x].token;
   }
   let at = token * HIDDEN4;
   let source = group.x * HIDDEN4;

@@ -1,9 +1,14 @@
 // Gradient of a router's activation, in place. See backward_silu.wgsl.
-// It knows nothing of routers.
 
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
+import { elementGrid } from "./add.ts";
 
-/** Launched with elementGrid(width). */
-export function backwardSilu(width: number): Build {
-  return compose("training/backward_silu", { step: "uniform", x: "read", dy: "read_write" }, { WIDTH: width });
-}
+export const backwardSilu: Kernel<{ width: number }> = {
+  name: "training/backward_silu",
+  constants: ({ width }) => ({ WIDTH: width }),
+  wgsl: ({ width }) => ({
+    text: "training/backward_silu",
+    bindings: { step: "uniform", x: "read", dy: "read_write" },
+    grid: elementGrid(width),
+  }),
+};

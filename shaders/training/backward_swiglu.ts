@@ -1,9 +1,14 @@
 // Gradient of SwiGLU for gate and up, in their place. See backward_swiglu.wgsl.
-// It knows nothing of the layers around it.
 
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
+import { elementGrid } from "./add.ts";
 
-/** Launched with elementGrid(ffn). */
-export function backwardSwiglu(ffn: number): Build {
-  return compose("training/backward_swiglu", { step: "uniform", dy: "read", gate_up: "read_write" }, { FFN: ffn });
-}
+export const backwardSwiglu: Kernel<{ ffn: number }> = {
+  name: "training/backward_swiglu",
+  constants: ({ ffn }) => ({ FFN: ffn }),
+  wgsl: ({ ffn }) => ({
+    text: "training/backward_swiglu",
+    bindings: { step: "uniform", dy: "read", gate_up: "read_write" },
+    grid: elementGrid(ffn),
+  }),
+};

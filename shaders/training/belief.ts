@@ -1,11 +1,7 @@
 // The belief router's filter over whole sequences. See belief.wgsl.
-// It knows nothing of the gate whose outputs it reads.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Constants, Grid, Kernel } from "../kernel.ts";
 import type { StepShape } from "../step.ts";
-
-const OWN = { step: "uniform", sequences: "read", z: "read", logits: "read_write" } as const;
 
 export interface BeliefFacts {
   experts: number;
@@ -13,10 +9,21 @@ export interface BeliefFacts {
   stride: number;
 }
 
-export function belief({ experts, stride }: BeliefFacts): Build {
-  return compose("training/belief", OWN, { EXPERTS: experts, STRIDE: stride });
+export const belief: Kernel<BeliefFacts> = {
+  name: "training/belief",
+  constants: beliefConstants,
+  wgsl: () => ({
+    text: "training/belief",
+    bindings: { step: "uniform", sequences: "read", z: "read", logits: "read_write" },
+    grid: sequenceGrid,
+  }),
+};
+
+export function beliefConstants({ experts, stride }: BeliefFacts): Constants {
+  return { EXPERTS: experts, STRIDE: stride };
 }
 
+/** One thread a sequence. */
 export function sequenceGrid({ sequences }: StepShape): Grid {
   return [Math.ceil(sequences / 64), 1, 1];
 }

@@ -3,7 +3,7 @@
 // Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, turned; out [T, HEADS·HEAD_DIM]; lse [T, HEADS]. Thread: one (t, h).
 // Source: online softmax, Milakov & Gimelshein 2018.
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4u>;
+@group(0) @binding(1) var<storage, read> tokens: array<Token>;
 @group(0) @binding(2) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(3) var<storage, read> qkv: array<vec4f>;
 @group(0) @binding(4) var<storage, read_write> attended: array<vec4f>;
@@ -20,7 +20,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   var sum: array<vec4f, DIM4>;
   var weight = 0.0;
   var top = -3.0e38;
-  for (var s = sequences[tokens[token].z].first; s <= token; s++) {
+  for (var s = sequences[tokens[token].sequence].first; s <= token; s++) {
     let key = s * ROW4 + (HEADS + group) * DIM4;
     let value = key + KV_HEADS * DIM4;
     var product = vec4f(0.0);

@@ -1,23 +1,31 @@
 // From a router's logits to the gate of every expert, over whole sequences. See choose.wgsl.
-// It knows nothing of what the experts are.
 
-import type { Constants } from "../../engine/gpu/kernel.ts";
-import type { GateRule } from "../../router/mixture.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Constants, Kernel } from "../kernel.ts";
+import { tokenGrid } from "./backward_lora_gate.ts";
 
-const OWN = { step: "uniform", logits: "read", p: "read_write", gates: "read_write" } as const;
+/** How p becomes gates: the k best kept, at 1 / k each or by their p renormalised. */
+export interface ChoiceRule {
+  topK: number;
+  gate: "unit" | "softmax";
+  temperature: number;
+}
 
 export interface ChooseFacts {
   experts: number;
   /** Values of the logits a token; at least experts. */
   stride: number;
-  rule: GateRule;
+  rule: ChoiceRule;
 }
 
-/** Launched with tokenGrid. */
-export function choose(facts: ChooseFacts): Build {
-  return compose("training/choose", OWN, chooseConstants(facts));
-}
+export const choose: Kernel<ChooseFacts> = {
+  name: "training/choose",
+  constants: chooseConstants,
+  wgsl: () => ({
+    text: "training/choose",
+    bindings: { step: "uniform", logits: "read", p: "read_write", gates: "read_write" },
+    grid: tokenGrid,
+  }),
+};
 
 export function chooseConstants({ experts, stride, rule }: ChooseFacts): Constants {
   return {

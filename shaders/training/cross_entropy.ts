@@ -1,18 +1,24 @@
 // The language-model loss of rows of logits, and its gradient in their place. See cross_entropy.wgsl.
-// It knows nothing of which tokens the rows belong to.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
+import { struct } from "../struct.ts";
 
-/** Bytes of a row: token, target, weight, unused. */
-export const LOSS_ROW_BYTES = 16;
+/** One row of logits whose label's loss is wanted. */
+export const LOSS_ROW = struct("LossRow", { token: "u32", label: "u32", weight: "f32" });
 
-export function crossEntropy(vocab: number): Build {
-  const own = { rows: "read", logits: "read_write", losses: "read_write" } as const;
-  return compose("training/cross_entropy", own, { VOCAB: vocab });
+export interface CrossEntropyFacts {
+  vocab: number;
+  /** Rows of a chunk: a workgroup for each of them. */
+  rows: number;
 }
 
-/** A workgroup for each of a chunk's rows. */
-export function crossEntropyGrid(rows: number): () => Grid {
-  return () => [rows, 1, 1];
-}
+export const crossEntropy: Kernel<CrossEntropyFacts> = {
+  name: "training/cross_entropy",
+  constants: ({ vocab }) => ({ VOCAB: vocab }),
+  wgsl: ({ rows }) => ({
+    text: "training/cross_entropy",
+    structs: [LOSS_ROW],
+    bindings: { rows: "read", logits: "read_write", losses: "read_write" },
+    grid: () => [rows, 1, 1],
+  }),
+};

@@ -1,7 +1,7 @@
-// Semantics: losses[r] = logsumexp(logits[r]) − logits[r, target];  logits[r] ← weight · (softmax(logits[r]) − onehot)
-// Shapes: rows [R] = (token, target, weight as f32 bits, -); logits [R, VOCAB] f32 becomes its own gradient; losses [R].
+// Semantics: losses[r] = logsumexp(logits[r]) − logits[r, label];  logits[r] ← weight · (softmax(logits[r]) − onehot)
+// Shapes: rows [R]; logits [R, VOCAB] f32 becomes its own gradient; losses [R].
 // One workgroup a row. A row of weight 0 leaves zeros.
-@group(0) @binding(0) var<storage, read> rows: array<vec4u>;
+@group(0) @binding(0) var<storage, read> rows: array<LossRow>;
 @group(0) @binding(1) var<storage, read_write> logits: array<f32>;
 @group(0) @binding(2) var<storage, read_write> losses: array<f32>;
 
@@ -24,11 +24,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   workgroupBarrier();
   sum = 0.0;
   for (var i = 0u; i < WORKGROUP; i++) { sum += partial[i]; }
-  if (lane == 0u) { losses[group.x] = top + log(sum) - logits[at + row.y]; }
+  if (lane == 0u) { losses[group.x] = top + log(sum) - logits[at + row.label]; }
   storageBarrier();
-  let weight = bitcast<f32>(row.z);
   for (var i = lane; i < VOCAB; i += WORKGROUP) {
     let p = exp(logits[at + i] - top) / sum;
-    logits[at + i] = weight * (p - select(0.0, 1.0, i == row.y));
+    logits[at + i] = row.weight * (p - select(0.0, 1.0, i == row.label));
   }
 }

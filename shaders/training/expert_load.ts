@@ -1,15 +1,18 @@
 // How often each expert was chosen in a step, and how likely it was. See expert_load.wgsl.
-// It knows nothing of what the experts are.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
 
-const OWN = { step: "uniform", gates: "read", p: "read", load: "read_write" } as const;
-
-export function expertLoad(facts: { experts: number; topK: number }): Build {
-  return compose("training/expert_load", OWN, { EXPERTS: facts.experts, TOP_K: facts.topK });
+export interface ExpertLoadFacts {
+  experts: number;
+  topK: number;
 }
 
-export function expertLoadGrid(experts: number): () => Grid {
-  return () => [Math.ceil(experts / 64), 1, 1];
-}
+export const expertLoad: Kernel<ExpertLoadFacts> = {
+  name: "training/expert_load",
+  constants: ({ experts, topK }) => ({ EXPERTS: experts, TOP_K: topK }),
+  wgsl: ({ experts }) => ({
+    text: "training/expert_load",
+    bindings: { step: "uniform", gates: "read", p: "read", load: "read_write" },
+    grid: () => [Math.ceil(experts / 64), 1, 1],
+  }),
+};

@@ -1,18 +1,6 @@
 // Cross-entropy of a router's choices to given targets, and its gradient for the gate's outputs. See label_loss.wgsl.
-// It knows nothing of where targets come from.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { type Build, compose } from "../compose.ts";
-import type { StepShape } from "../step.ts";
-
-const OWN = {
-  step: "uniform",
-  sequences: "read",
-  targets: "read",
-  evidence: "read",
-  dz: "read_write",
-  report: "read_write",
-} as const;
+import type { Kernel } from "../kernel.ts";
 
 export interface LabelLossFacts {
   experts: number;
@@ -24,10 +12,19 @@ export interface LabelLossFacts {
 /** Bytes of a sequence's report. */
 export const REPORT_BYTES = 16;
 
-export function labelLoss({ experts, stride, belief }: LabelLossFacts): Build {
-  return compose("training/label_loss", OWN, { EXPERTS: experts, STRIDE: stride, BELIEF: belief });
-}
-
-export function labelLossGrid({ sequences }: StepShape): Grid {
-  return [sequences, 1, 1];
-}
+export const labelLoss: Kernel<LabelLossFacts> = {
+  name: "training/label_loss",
+  constants: ({ experts, stride, belief }) => ({ EXPERTS: experts, STRIDE: stride, BELIEF: belief }),
+  wgsl: () => ({
+    text: "training/label_loss",
+    bindings: {
+      step: "uniform",
+      sequences: "read",
+      targets: "read",
+      evidence: "read",
+      dz: "read_write",
+      report: "read_write",
+    },
+    grid: ({ sequences }) => [sequences, 1, 1],
+  }),
+};

@@ -1,13 +1,7 @@
 // A small f32 matrix times a strip of every token's values: LoRA's A x and Bᵀ dy, a router's layers. See project.wgsl.
-// It knows nothing of adapters.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { compose } from "../compose.ts";
-import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
-import { inVec4s, type SizedBuild } from "./sizes.ts";
-
-const OWN = { step: "uniform", sizes: "uniform", weight: "read", bias: "read", x: "read", y: "read_write" } as const;
+import { inVec4s, type SizedKernel } from "./sizes.ts";
 
 export interface ProjectFacts {
   rows: number;
@@ -19,11 +13,16 @@ export interface ProjectFacts {
   bias: boolean;
 }
 
-export function project({ rows, cols, x, bias }: ProjectFacts): SizedBuild {
-  const sizes = [rows, ...inVec4s("project", cols, x.stride, x.offset)];
-  return { ...compose("training/project", OWN, { BIAS: bias }), sizes };
-}
-
-export function projectGrid(rows: number): (shape: StepShape) => Grid {
-  return ({ tokens }) => [Math.ceil((rows * Math.ceil(tokens / 4)) / 64), 1, 1];
-}
+export const project: SizedKernel<ProjectFacts> = {
+  name: "training/project",
+  sizes: ({ rows, cols, x }) => ({
+    ROWS: rows,
+    ...inVec4s("project", { COLS4: cols, X_STRIDE4: x.stride, X_OFFSET4: x.offset }),
+  }),
+  constants: ({ bias }) => ({ BIAS: bias }),
+  wgsl: ({ rows }) => ({
+    text: "training/project",
+    bindings: { step: "uniform", sizes: "uniform", weight: "read", bias: "read", x: "read", y: "read_write" },
+    grid: ({ tokens }) => [Math.ceil((rows * Math.ceil(tokens / 4)) / 64), 1, 1],
+  }),
+};

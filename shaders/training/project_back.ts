@@ -1,13 +1,7 @@
 // The transpose of a small f32 matrix times every token's values, into a strip. See project_back.wgsl.
-// It knows nothing of adapters.
 
-import type { Grid } from "../../engine/gpu/program.ts";
-import { compose } from "../compose.ts";
-import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
-import { inVec4s, type SizedBuild } from "./sizes.ts";
-
-const OWN = { step: "uniform", sizes: "uniform", weight: "read", dy: "read", dx: "read_write" } as const;
+import { inVec4s, type SizedKernel } from "./sizes.ts";
 
 export interface ProjectBackFacts {
   rows: number;
@@ -19,11 +13,16 @@ export interface ProjectBackFacts {
   add: boolean;
 }
 
-export function projectBack({ rows, cols, dx, add }: ProjectBackFacts): SizedBuild {
-  const sizes = [rows, ...inVec4s("project_back", cols, dx.stride, dx.offset)];
-  return { ...compose("training/project_back", OWN, { ADD: add }), sizes };
-}
-
-export function projectBackGrid(cols: number): (shape: StepShape) => Grid {
-  return ({ tokens }) => [Math.ceil(cols / 4 / 32), Math.ceil(tokens / 4), 1];
-}
+export const projectBack: SizedKernel<ProjectBackFacts> = {
+  name: "training/project_back",
+  sizes: ({ rows, cols, dx }) => ({
+    ROWS: rows,
+    ...inVec4s("project_back", { COLS4: cols, DX_STRIDE4: dx.stride, DX_OFFSET4: dx.offset }),
+  }),
+  constants: ({ add }) => ({ ADD: add }),
+  wgsl: ({ cols }) => ({
+    text: "training/project_back",
+    bindings: { step: "uniform", sizes: "uniform", weight: "read", dy: "read", dx: "read_write" },
+    grid: ({ tokens }) => [Math.ceil(cols / 4 / 32), Math.ceil(tokens / 4), 1],
+  }),
+};

@@ -2,7 +2,7 @@
 // Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, rotations [positions, HEAD_DIM/2] (cos, sin). Thread: four pairs
 // (i, i + HEAD_DIM/2). Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
 @group(0) @binding(0) var<uniform> step: Step;
-@group(0) @binding(1) var<storage, read> tokens: array<vec4u>;
+@group(0) @binding(1) var<storage, read> tokens: array<Token>;
 @group(0) @binding(2) var<storage, read> rotations: array<vec4f>;
 @group(0) @binding(3) var<storage, read_write> qkv: array<vec4f>;
 
@@ -16,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= TURNED * HALF4) { return; }
   let i = id.x % HALF4;
   let at = token * ROW4 + id.x / HALF4 * 2u * HALF4 + i;
-  let turn = (tokens[token].y * HALF4 + i) * 2u;
+  let turn = (tokens[token].position * HALF4 + i) * 2u;
   let a01 = rotations[turn];
   let a23 = rotations[turn + 1u];
   let c = vec4f(a01.x, a01.z, a23.x, a23.z);

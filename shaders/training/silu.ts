@@ -1,9 +1,14 @@
 // The activation of a router's hidden layer. See silu.wgsl.
-// It knows nothing of routers.
 
-import { type Build, compose } from "../compose.ts";
+import type { Kernel } from "../kernel.ts";
+import { elementGrid } from "./add.ts";
 
-/** Launched with elementGrid(width). */
-export function silu(width: number): Build {
-  return compose("training/silu", { step: "uniform", x: "read", y: "read_write" }, { WIDTH: width });
-}
+export const silu: Kernel<{ width: number }> = {
+  name: "training/silu",
+  constants: ({ width }) => ({ WIDTH: width }),
+  wgsl: ({ width }) => ({
+    text: "training/silu",
+    bindings: { step: "uniform", x: "read", y: "read_write" },
+    grid: elementGrid(width),
+  }),
+};

@@ -1,34 +1,61 @@
-// What every shader test starts from: the machine's device with validation on, guarded outputs, error bounds.
-// It knows nothing of any kernel.
+// What every kernel test starts from: one test for each device of this machine, guarded outputs, error bounds.
 
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
-import { after } from "node:test";
-import { fileURLToPath } from "node:url";
-import { Buffers, type View } from "../../engine/gpu/buffers.ts";
-import { type Body, Gpu } from "../../engine/gpu/gpu.ts";
-import { encode, type Launch } from "../../engine/gpu/program.ts";
-import { readView } from "../../engine/gpu/readback.ts";
+import { after, test } from "node:test";
+import { allocateFrom, type Device, type Launch, readView } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
+import { GpuDevice, type GpuOptions } from "../../engine/gpu/gpu_device.ts";
+import { readText } from "../../node/device.ts";
 import { type OpenedGpu, openGpuDevice } from "../../node/gpu.ts";
+import { MoloraError } from "../../proto/errors.ts";
+
+export type DeviceName = "gpu" | "cpu";
+export const DEVICE_NAMES: readonly DeviceName[] = ["gpu"];
+
+/**
+ * Declares a test once for every device, or those named. `body` gets a device that is closed behind it. A machine without
+ * a GPU or a software driver skips the GPU's, and says so.
+ */
+export function onEachDevice(
+  name: string,
+  body: (device: Device) => Promise<void>,
+  devices: readonly DeviceName[] = DEVICE_NAMES,
+): void {
+  for (const kind of devices) {
+    test(`${kind}: ${name}`, async (t) => {
+      const device = await openTestDevice(kind);
+      if (device === undefined) return t.skip("no WebGPU adapter on this machine");
+      try {
+        await body(device);
+      } finally {
+        await device.close();
+      }
+    });
+  }
+}
 
 let opened: Promise<OpenedGpu> | undefined;
 after(async () => (await opened)?.close());
 
-/** A Gpu over the test file's one device, and buffers on it. Any error the device reports fails the process. */
-export async function openTestGpu(body?: Body): Promise<{ gpu: Gpu; buffers: Buffers }> {
-  opened ??= open();
-  const { device, isSoftware } = await opened;
-  const readText = (url: string) => readFile(fileURLToPath(url), "utf8");
-  const gpu = new Gpu({ device, isSoftware, readText, ...(body === undefined ? {} : { body }) });
-  return { gpu, buffers: new Buffers(gpu) };
+/** A device of its own; undefined where the machine has no GPU and no driver. */
+export async function openTestDevice(kind: DeviceName): Promise<Device | undefined> {
+  if (kind !== "gpu") throw new RangeError(`no device ${kind}`);
+  try {
+    return await openTestGpu();
+  } catch (error) {
+    if (error instanceof MoloraError && error.code === "no_gpu_adapter") return undefined;
+    throw error;
+  }
 }
 
-/** The same Gpu as kernels see one whose adapter has no subgroups. For choosing kernels only. */
-export function withoutSubgroups(gpu: Gpu): Gpu {
-  return Object.create(gpu, { device: { value: { features: new Set() } } }) as Gpu;
+/** Over the test file's one GPUDevice. Any error it reports fails the process. */
+export async function openTestGpu(options: Pick<GpuOptions, "subgroups"> = {}): Promise<GpuDevice> {
+  opened ??= openChecked();
+  const { device, adapter, isSoftware } = await opened;
+  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, ...options });
 }
 
-async function open(): Promise<OpenedGpu> {
+async function openChecked(): Promise<OpenedGpu> {
   const gpu = await openGpuDevice({ validate: true });
   gpu.device.addEventListener("uncapturederror", ({ error }) => {
     throw new Error(`the device reports: ${error.message}`);
@@ -54,19 +81,19 @@ const GUARD_BYTES = 256;
 /** An output of `floats` elements with sentinels in it and on both sides. */
 export class GuardedOutput {
   readonly view: View;
-  readonly #gpu: Gpu;
+  readonly #device: Device;
   readonly #whole: View;
 
-  constructor(gpu: Gpu, buffers: Buffers, floats: number) {
+  constructor(device: Device, floats: number) {
     const bytes = floats * 4;
-    this.#gpu = gpu;
-    this.#whole = buffers.from("guarded", new Uint32Array(floats + (2 * GUARD_BYTES) / 4).fill(SENTINEL));
+    this.#device = device;
+    this.#whole = allocateFrom(device, "guarded", new Uint32Array(floats + (2 * GUARD_BYTES) / 4).fill(SENTINEL));
     this.view = { buffer: this.#whole.buffer, offset: GUARD_BYTES, size: bytes };
   }
 
   /** The elements; asserts that the sentinels around them stand. */
   async read(): Promise<Float32Array<ArrayBuffer>> {
-    const bytes = await readView(this.#gpu, this.#whole);
+    const bytes = await readView(this.#device, this.#whole);
     const words = new Uint32Array(bytes);
     const first = GUARD_BYTES / 4;
     const count = this.view.size / 4;
@@ -87,13 +114,9 @@ export function isUnwritten(floats: Float32Array, index: number): boolean {
   return new Uint32Array(floats.buffer, floats.byteOffset + index * 4, 1)[0] === SENTINEL;
 }
 
-/** Runs launches in one pass. */
-export function run<Shape>(gpu: Gpu, launches: readonly Launch<Shape>[], shape: Shape): void {
-  const encoder = gpu.device.createCommandEncoder();
-  const pass = encoder.beginComputePass();
-  encode(pass, launches, shape);
-  pass.end();
-  gpu.queue.submit([encoder.finish()]);
+/** Runs launches once. */
+export async function run<Shape>(device: Device, launches: readonly Launch<Shape>[], shape: Shape): Promise<void> {
+  await device.run([await device.prepare(launches)], shape);
 }
 
 /**

@@ -2,8 +2,8 @@
 // It knows nothing of any kernel.
 
 import assert from "node:assert/strict";
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
+import type { Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import { GuardedOutput, SENTINEL } from "./device.ts";
 
 /** Elements beyond the end that nothing may write. */
@@ -15,11 +15,11 @@ export class Output {
   readonly #guarded: GuardedOutput;
   readonly #count: number;
 
-  constructor(gpu: Gpu, buffers: Buffers, count: number, initial?: Float32Array<ArrayBuffer>) {
-    this.#guarded = new GuardedOutput(gpu, buffers, count + TAIL);
+  constructor(device: Device, count: number, initial?: Float32Array<ArrayBuffer>) {
+    this.#guarded = new GuardedOutput(device, count + TAIL);
     this.#count = count;
     this.view = this.#guarded.view;
-    if (initial !== undefined) gpu.queue.writeBuffer(this.view.buffer, this.view.offset, initial);
+    if (initial !== undefined) device.write(this.view, initial);
   }
 
   /** The elements; asserts that nothing around them was written. */

@@ -2,12 +2,12 @@
 // It knows nothing of any kernel.
 
 import assert from "node:assert/strict";
-import type { View } from "../../engine/gpu/buffers.ts";
-import { type Grid, launch } from "../../engine/gpu/program.ts";
-import type { Build } from "../../shaders/compose.ts";
+import type { Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
+import { type Kernel, launch } from "../../shaders/kernel.ts";
 import type { StepShape } from "../../shaders/step.ts";
-import type { SizedBuild } from "../../shaders/training/sizes.ts";
-import { openTestGpu, run } from "../shaders/device.ts";
+import type { SizedKernel } from "../../shaders/training/sizes.ts";
+import { run } from "../shaders/device.ts";
 import { Output } from "../shaders/outputs.ts";
 
 export type Plain = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
@@ -47,34 +47,31 @@ export function caseBatch(lengths: readonly number[], rows = 0): CaseBatch {
   };
 }
 
-/** Runs `build` once. `arrays`: what each binding holds before; those it writes come back, guarded on both sides. */
-export async function runKernel(
-  build: Build | SizedBuild,
-  grid: (shape: StepShape) => Grid,
+/** Runs a kernel once. `arrays`: what each binding holds before; those it writes come back, guarded on both sides. */
+export async function runKernel<Facts>(
+  device: Device,
+  kernel: Kernel<Facts> | SizedKernel<Facts>,
+  facts: Facts,
   shape: StepShape,
   arrays: Readonly<Record<string, Plain>>,
 ): Promise<Record<string, Float32Array<ArrayBuffer>>> {
-  const { gpu, buffers } = await openTestGpu();
   const views: Record<string, View> = {};
   const outputs: Record<string, Output> = {};
-  for (const [name, type] of Object.entries(build.kernel.bindings)) {
-    const sizes = name === "sizes" && "sizes" in build ? Uint32Array.from(build.sizes) : undefined;
+  for (const [name, access] of Object.entries(kernel.wgsl(facts, { subgroups: true }).bindings)) {
+    const sizes =
+      name === "sizes" && "sizes" in kernel ? Uint32Array.from(Object.values(kernel.sizes(facts))) : undefined;
     const array = sizes ?? arrays[name] ?? new Float32Array(4);
-    if (type === "uniform") {
-      views[name] = buffers.uniform(name, array.byteLength);
-      gpu.queue.writeBuffer(views[name].buffer, 0, array);
-    } else if (type === "read") {
-      views[name] = buffers.from(name, array);
-    } else {
-      outputs[name] = new Output(gpu, buffers, array.length, array as Float32Array<ArrayBuffer>);
+    if (access === "read_write") {
+      outputs[name] = new Output(device, array.length, array as Float32Array<ArrayBuffer>);
       views[name] = outputs[name].view;
+    } else {
+      views[name] = device.allocate(name, array.byteLength, access === "uniform" ? "uniform" : "storage");
+      device.write(views[name], array);
     }
   }
-  const pipeline = await gpu.pipelines.get(build.kernel, build.constants);
-  run(gpu, [launch(gpu, pipeline, views, grid)], shape);
+  await run(device, [launch(kernel, facts, views)], shape);
   const results: Record<string, Float32Array<ArrayBuffer>> = {};
   for (const [name, output] of Object.entries(outputs)) results[name] = await output.read();
-  buffers.destroy();
   return results;
 }
 

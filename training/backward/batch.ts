@@ -1,11 +1,13 @@
 // A batch of whole sequences as the training kernels read it, and the device buffers it is written to.
 // It knows nothing of texts: ids and the weight of every token's loss are given.
 
-import { alignUp, type Buffers, type View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
+import type { Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { SEQUENCE_BYTES, STEP_BYTES, type StepShape, TOKEN_BYTES } from "../../shaders/step.ts";
-import { LOSS_ROW_BYTES } from "../../shaders/training/cross_entropy.ts";
+import { alignUp } from "../../shaders/alignment.ts";
+import { SEQUENCE, STEP, type StepShape, TOKEN } from "../../shaders/step.ts";
+import { wordBuffer } from "../../shaders/struct.ts";
+import { LOSS_ROW } from "../../shaders/training/cross_entropy.ts";
 
 /** One text. */
 export interface TrainingSequence {
@@ -38,16 +40,16 @@ export function rowCapacity({ tokens, chunkRows }: BatchCapacity): number {
   return alignUp(tokens, chunkRows);
 }
 
-export function allocateBatch(gpu: Gpu, buffers: Buffers, capacity: BatchCapacity): BatchViews {
+export function allocateBatch(device: Device, capacity: BatchCapacity): BatchViews {
   const views = {
-    step: buffers.uniform("training step", STEP_BYTES),
-    whole: buffers.uniform("training batch", STEP_BYTES),
-    chunkStep: buffers.uniform("training chunk", STEP_BYTES),
-    tokens: buffers.storage("training tokens", capacity.tokens * TOKEN_BYTES),
-    sequences: buffers.storage("training sequences", capacity.sequences * SEQUENCE_BYTES),
-    rows: buffers.storage("loss rows", rowCapacity(capacity) * LOSS_ROW_BYTES),
+    step: device.allocate("training step", STEP.bytes, "uniform"),
+    whole: device.allocate("training batch", STEP.bytes, "uniform"),
+    chunkStep: device.allocate("training chunk", STEP.bytes, "uniform"),
+    tokens: device.allocate("training tokens", capacity.tokens * TOKEN.bytes),
+    sequences: device.allocate("training sequences", capacity.sequences * SEQUENCE.bytes),
+    rows: device.allocate("loss rows", rowCapacity(capacity) * LOSS_ROW.bytes),
   };
-  gpu.queue.writeBuffer(views.chunkStep.buffer, 0, Uint32Array.of(capacity.chunkRows, 0, 0, 0));
+  writeStep(device, views.chunkStep, { tokens: capacity.chunkRows });
   return views;
 }
 
@@ -66,7 +68,7 @@ export interface WrittenBatch {
 
 /** Writes `sequences` one behind another; `batchTokens`: of the batch they are a part of. Throws `data_invalid` where they exceed the capacity. */
 export function writeBatch(
-  gpu: Gpu,
+  device: Device,
   views: BatchViews,
   capacity: BatchCapacity,
   sequences: readonly TrainingSequence[],
@@ -80,30 +82,29 @@ export function writeBatch(
       { remedy: "Use a smaller batch or a shorter length." },
     );
   }
-  const tokens = new Uint32Array(count * (TOKEN_BYTES / 4));
-  const table = new Uint32Array(sequences.length * (SEQUENCE_BYTES / 4));
-  const words: number[] = [];
+  const tokens = wordBuffer(count * TOKEN.bytes);
+  const table = wordBuffer(sequences.length * SEQUENCE.bytes);
+  const losses = wordBuffer(alignUp(count, capacity.chunkRows) * LOSS_ROW.bytes);
   const rows: BatchRow[] = [];
   let first = 0;
   for (const [s, { ids, weights }] of sequences.entries()) {
-    table.set([first, ids.length, 0, 0, s], s * (SEQUENCE_BYTES / 4));
+    SEQUENCE.write(table, s * SEQUENCE.words, { first, count: ids.length, slot: s });
     for (const [position, id] of ids.entries()) {
       const token = first + position;
-      tokens.set([id, position, s], token * (TOKEN_BYTES / 4));
+      TOKEN.write(tokens, token * TOKEN.words, { id, position, sequence: s });
       const weight = weights[position] ?? 0;
       if (weight === 0 || position + 1 >= ids.length) continue;
-      words.push(token, ids[position + 1]!, bitsOf(weight), 0);
+      LOSS_ROW.write(losses, rows.length * LOSS_ROW.words, { token, label: ids[position + 1], weight });
       rows.push({ sequence: s, position, weight });
     }
     first += ids.length;
   }
-  const padded = new Uint32Array((alignUp(rows.length, capacity.chunkRows) * LOSS_ROW_BYTES) / 4);
-  padded.set(words);
-  gpu.queue.writeBuffer(views.step.buffer, 0, Uint32Array.of(count, sequences.length, rows.length, 0));
-  gpu.queue.writeBuffer(views.whole.buffer, 0, Uint32Array.of(batchTokens ?? count, 0, 0, 0));
-  gpu.queue.writeBuffer(views.tokens.buffer, 0, tokens);
-  gpu.queue.writeBuffer(views.sequences.buffer, 0, table);
-  gpu.queue.writeBuffer(views.rows.buffer, 0, padded);
+  writeStep(device, views.step, { tokens: count, sequences: sequences.length, rows: rows.length });
+  writeStep(device, views.whole, { tokens: batchTokens ?? count });
+  device.write(views.tokens, tokens.words);
+  device.write(views.sequences, table.words);
+  // Rows that pad the last chunk have weight 0.
+  device.write(views.rows, losses.words.subarray(0, alignUp(rows.length, capacity.chunkRows) * LOSS_ROW.words));
   return { shape: shapeOf(count, sequences.length, rows.length), rows };
 }
 
@@ -112,6 +113,8 @@ export function shapeOf(tokens: number, sequences: number, rows: number): StepSh
   return { tokens, sequences, rows, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };
 }
 
-function bitsOf(value: number): number {
-  return new Uint32Array(Float32Array.of(value).buffer)[0]!;
+function writeStep(device: Device, view: View, counts: { tokens: number; sequences?: number; rows?: number }): void {
+  const step = wordBuffer(STEP.bytes);
+  STEP.write(step, 0, counts);
+  device.write(view, step.words);
 }

@@ -1,13 +1,14 @@
 // The launches behind the last layer: norm of the wanted rows, then logits, losses and gradients, a chunk of rows at a
 // time, since a vocabulary wide by a batch long fits no binding. It knows nothing of the layers.
 
+import type { Launch } from "../../engine/device/device.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { backwardNorm } from "../../shaders/training/backward_norm.ts";
-import { crossEntropy, crossEntropyGrid } from "../../shaders/training/cross_entropy.ts";
-import { normGrid, residualNorm } from "../../shaders/training/residual_norm.ts";
+import { crossEntropy } from "../../shaders/training/cross_entropy.ts";
+import { residualNorm } from "../../shaders/training/residual_norm.ts";
 import { type BatchCapacity, type BatchViews, rowCapacity } from "./batch.ts";
-import type { Launcher, Launches } from "./launcher.ts";
+import type { Launcher } from "./launcher.ts";
 import { rowsOf, type TrainingWorkspace } from "./workspace.ts";
 
 export interface HeadParts {
@@ -24,16 +25,16 @@ export interface HeadParts {
 
 export interface HeadPasses {
   /** The last residual's wanted rows, normed. */
-  norm: Launches;
+  norm: Launch[];
   /** Losses of each chunk of rows. */
-  losses: Launches[];
+  losses: Launch[][];
   /** Their gradients for the normed rows, run right behind the losses of the same chunk. */
-  backward: Launches[];
+  backward: Launch[][];
   /** From the rows' gradients to d_residual, which must be zero before. */
-  leave: Launches;
+  leave: Launch[];
 }
 
-export async function headPasses(parts: HeadParts): Promise<HeadPasses> {
+export function headPasses(parts: HeadParts): HeadPasses {
   const { launcher, chunkLauncher, config, weights, capacity, batch, workspace } = parts;
   const { hiddenSize, vocabSize } = config;
   const { chunkRows } = capacity;
@@ -45,41 +46,43 @@ export async function headPasses(parts: HeadParts): Promise<HeadPasses> {
   const weight = weights.finalNorm;
   return {
     norm: [
-      await launcher.launch(residualNorm(facts, "gather"), normGrid(true), {
-        rows: batch.rows,
-        residual,
-        output: spare,
-        weight,
-        sum: sink,
-        x: headInput,
-      }),
+      launcher.launch(
+        residualNorm,
+        { ...facts, form: "gather" },
+        {
+          rows: batch.rows,
+          residual,
+          output: spare,
+          weight,
+          sum: sink,
+          x: headInput,
+        },
+      ),
     ],
-    losses: await Promise.all(
-      chunks.map(async (first) => {
-        const x = rowsOf(headInput, first, chunkRows, hiddenSize);
-        return [
-          ...(await chunkLauncher.linear(weights.head, x, logits, chunkRows)),
-          await chunkLauncher.launch(crossEntropy(vocabSize), crossEntropyGrid(chunkRows), {
+    losses: chunks.map((first) => {
+      const x = rowsOf(headInput, first, chunkRows, hiddenSize);
+      return [
+        ...chunkLauncher.linear(weights.head, x, logits, chunkRows),
+        chunkLauncher.launch(
+          crossEntropy,
+          { vocab: vocabSize, rows: chunkRows },
+          {
             rows: rowsOf(batch.rows, first, chunkRows, 4),
             logits,
             losses: rowsOf(losses, first, chunkRows, 1),
-          }),
-        ];
-      }),
-    ),
-    backward: await Promise.all(
-      chunks.map((first) =>
-        chunkLauncher.backwardLinear(weights.head, logits, rowsOf(dHeadInput, first, chunkRows, hiddenSize)),
-      ),
+          },
+        ),
+      ];
+    }),
+    backward: chunks.map((first) =>
+      chunkLauncher.backwardLinear(weights.head, logits, rowsOf(dHeadInput, first, chunkRows, hiddenSize)),
     ),
     leave: [
-      await launcher.launch(backwardNorm(facts, true), normGrid(true), {
-        rows: batch.rows,
-        residual,
-        weight,
-        dx: dHeadInput,
-        d_residual: dResidual,
-      }),
+      launcher.launch(
+        backwardNorm,
+        { ...facts, gather: true },
+        { rows: batch.rows, residual, weight, dx: dHeadInput, d_residual: dResidual },
+      ),
     ],
   };
 }

@@ -1,18 +1,13 @@
-// Builds launches of training kernels over one step's uniform.
-// It knows nothing of what they compute.
+// Puts launches of training kernels together over one step's uniform.
 
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { type Grid, type Launch, launch } from "../../engine/gpu/program.ts";
+import type { Device, Launch } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import type { LinearWeights } from "../../engine/model/linear_weights.ts";
-import type { Build } from "../../shaders/compose.ts";
-import { linearGrid, linearPipeline, linearTile } from "../../shaders/linear.ts";
-import type { StepShape } from "../../shaders/step.ts";
-import { backwardLinear, backwardLinearGrid, type Strip } from "../../shaders/training/backward_linear.ts";
-import { projectBack, projectBackGrid } from "../../shaders/training/project_back.ts";
-import { SIZES_BYTES, type SizedBuild } from "../../shaders/training/sizes.ts";
-
-export type Launches = Launch<StepShape>[];
+import { type Kernel, launch, type Views } from "../../shaders/kernel.ts";
+import { linear } from "../../shaders/layer/linear.ts";
+import { backwardLinear, type Strip } from "../../shaders/training/backward_linear.ts";
+import { projectBack } from "../../shaders/training/project_back.ts";
+import { SIZES_BYTES, type SizedKernel } from "../../shaders/training/sizes.ts";
 
 /** What stands in where a kernel is built not to use a binding: `spare` for reading, `sink` for writing. */
 export interface Fillers {
@@ -21,57 +16,40 @@ export interface Fillers {
 }
 
 export class Launcher {
-  readonly #gpu: Gpu;
-  readonly #buffers: Buffers;
+  readonly #device: Device;
   readonly #step: View;
   readonly fillers: Fillers;
   /** By their words: launches of equal sizes share one. */
   readonly #sizes = new Map<string, View>();
 
-  constructor(gpu: Gpu, buffers: Buffers, step: View, fillers: Fillers) {
-    this.#gpu = gpu;
-    this.#buffers = buffers;
+  constructor(device: Device, step: View, fillers: Fillers) {
+    this.#device = device;
     this.#step = step;
     this.fillers = fillers;
   }
 
-  async launch(
-    build: Build | SizedBuild,
-    grid: (shape: StepShape) => Grid,
-    views: Readonly<Record<string, View>>,
-  ): Promise<Launch<StepShape>> {
-    const sizes = "sizes" in build ? { sizes: this.#uniform(build.sizes) } : {};
-    const pipeline = await this.#gpu.pipelines.get(build.kernel, build.constants);
-    return launch(this.#gpu, pipeline, { step: this.#step, ...sizes, ...views }, grid);
+  launch<Facts>(kernel: Kernel<Facts> | SizedKernel<Facts>, facts: Facts, views: Views<View>): Launch {
+    const sizes = "sizes" in kernel ? { sizes: this.#uniform(Object.values(kernel.sizes(facts))) } : {};
+    return launch(kernel, facts, { step: this.#step, ...sizes, ...views });
   }
 
   /** y = W x in f32 activations, for steps of about `tokens` tokens. x: [T, cols], y: [T, rows]. */
-  linear({ format, rows, cols, shards }: LinearWeights, x: View, y: View, tokens: number): Promise<Launches> {
-    const tile = linearTile(this.#gpu.body, format, tokens);
-    return Promise.all(
-      shards.map(async ({ quants, scales, ...shard }) => {
-        const facts = { format, rows, cols, shard, activations: "f32", tile } as const;
-        const views = { step: this.#step, quants, scales, x, xs: this.fillers.spare, y };
-        return launch(this.#gpu, await linearPipeline(this.#gpu, facts), views, linearGrid(this.#gpu, facts));
-      }),
+  linear({ format, rows, cols, shards }: LinearWeights, x: View, y: View, tokens: number): Launch[] {
+    return shards.map(({ quants, scales, ...shard }) =>
+      this.launch(linear, { format, rows, cols, shard, activations: "f32", tokens }, { quants, scales, x, y }),
     );
   }
 
   /** dx = Wᵀ dy. dy: [T, rows], dx: [T, cols]. */
-  backwardLinear({ format, rows, cols, shards }: LinearWeights, dy: View, dx: View): Promise<Launches> {
-    return Promise.all(
-      shards.map(({ quants, scales, firstRow, rows: count }, n) => {
-        const facts = {
-          format,
-          rows: count,
-          cols,
-          dy: { stride: rows, offset: firstRow },
-          dx: { stride: cols, offset: 0 },
-          add: n > 0,
-        };
-        return this.launch(backwardLinear(facts), backwardLinearGrid(facts), { quants, scales, dy, dx });
-      }),
-    );
+  backwardLinear({ format, rows, cols, shards }: LinearWeights, dy: View, dx: View): Launch[] {
+    return shards.map(({ quants, scales, firstRow, rows: count }, n) => {
+      const strips = { dy: { stride: rows, offset: firstRow }, dx: { stride: cols, offset: 0 } };
+      return this.launch(
+        backwardLinear,
+        { format, rows: count, cols, ...strips, add: n > 0 },
+        { quants, scales, dy, dx },
+      );
+    });
   }
 
   /** dx (+)= Wᵀ dy for an f32 matrix [rows, cols]. Default: dx is [T, cols] and added to. */
@@ -79,16 +57,16 @@ export class Launcher {
     { rows, cols }: { rows: number; cols: number },
     views: { weight: View; dy: View; dx: View },
     { strip = { stride: cols, offset: 0 }, add = true }: { strip?: Strip; add?: boolean } = {},
-  ): Promise<Launch<StepShape>> {
-    return this.launch(projectBack({ rows, cols, dx: strip, add }), projectBackGrid(cols), views);
+  ): Launch {
+    return this.launch(projectBack, { rows, cols, dx: strip, add }, views);
   }
 
   #uniform(words: readonly number[]): View {
     const key = words.join();
     let view = this.#sizes.get(key);
     if (view === undefined) {
-      view = this.#buffers.uniform("sizes", SIZES_BYTES);
-      this.#gpu.queue.writeBuffer(view.buffer, view.offset, Uint32Array.from(words));
+      view = this.#device.allocate("sizes", SIZES_BYTES, "uniform");
+      this.#device.write(view, Uint32Array.from(words));
       this.#sizes.set(key, view);
     }
     return view;

@@ -1,13 +1,14 @@
 // The launches of one module's stacked LoRA: forward, and backward to inputs, gates, A and B.
 // It knows nothing of the base layer beside it.
 
-import type { View } from "../../engine/gpu/buffers.ts";
+import type { Launch } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import type { Strip } from "../../shaders/training/backward_linear.ts";
-import { backwardLoraGate, tokenGrid } from "../../shaders/training/backward_lora_gate.ts";
-import { backwardWeight, backwardWeightGrid } from "../../shaders/training/backward_weight.ts";
-import { loraGate, loraGateGrid } from "../../shaders/training/lora_gate.ts";
-import { project, projectGrid } from "../../shaders/training/project.ts";
-import type { Launcher, Launches } from "./launcher.ts";
+import { backwardLoraGate } from "../../shaders/training/backward_lora_gate.ts";
+import { backwardWeight } from "../../shaders/training/backward_weight.ts";
+import { loraGate } from "../../shaders/training/lora_gate.ts";
+import { type ProjectFacts, project } from "../../shaders/training/project.ts";
+import type { Launcher } from "./launcher.ts";
 import type { StackedModule } from "./lora_stack.ts";
 import type { LoraViews } from "./workspace.ts";
 
@@ -29,61 +30,65 @@ export interface LoraSite {
 }
 
 /** hidden and gated of a site: what `expandLora` and `backwardLora` read. */
-export async function shrinkLora(launcher: Launcher, { stacked, x, views, gate }: LoraSite): Promise<Launches> {
+export function shrinkLora(launcher: Launcher, { stacked, x, views, gate }: LoraSite): Launch[] {
   const { ranks, inputs } = stacked;
-  const shrink = project({ rows: ranks, cols: inputs, x: { stride: inputs, offset: 0 }, bias: false });
+  const shrink = { rows: ranks, cols: inputs, x: { stride: inputs, offset: 0 }, bias: false };
   const { spare } = launcher.fillers;
   return [
-    await launcher.launch(shrink, projectGrid(ranks), { weight: stacked.a, bias: spare, x, y: views.hidden }),
-    await launcher.launch(loraGate({ ranks, experts: gate.experts }), loraGateGrid(ranks), {
-      owners: stacked.owners,
-      gates: gate.gates,
-      ...views,
-    }),
+    launcher.launch(project, shrink, { weight: stacked.a, bias: spare, x, y: views.hidden }),
+    launcher.launch(
+      loraGate,
+      { ranks, experts: gate.experts },
+      {
+        owners: stacked.owners,
+        gates: gate.gates,
+        ...views,
+      },
+    ),
   ];
 }
 
 /** Adds the delta to y. */
-export async function expandLora(launcher: Launcher, { stacked, strip, views }: LoraSite, y: View): Promise<Launches> {
+export function expandLora(launcher: Launcher, { stacked, strip, views }: LoraSite, y: View): Launch[] {
   const matrix = { rows: stacked.ranks, cols: stacked.outputs };
-  return [await launcher.transposed(matrix, { weight: stacked.b, dy: views.gated, dx: y }, { strip })];
+  return [launcher.transposed(matrix, { weight: stacked.b, dy: views.gated, dx: y }, { strip })];
 }
 
 /** `dy` holds the gradient of y at the site's strip; `d` is scratch. Adds to `dx` where it is wanted. */
-export async function backwardLora(
-  launcher: Launcher,
-  site: LoraSite,
-  dy: View,
-  d: View,
-  dx: View | undefined,
-): Promise<Launches> {
+export function backwardLora(launcher: Launcher, site: LoraSite, dy: View, d: View, dx: View | undefined): Launch[] {
   const { stacked, x, strip, views, gate } = site;
   const { ranks, inputs, outputs, gradients } = stacked;
-  const expand = project({ rows: ranks, cols: outputs, x: strip, bias: false });
+  const expand: ProjectFacts = { rows: ranks, cols: outputs, x: strip, bias: false };
   const { spare } = launcher.fillers;
   const weightGradient = (cols: number, from: Strip, u: View, value: View, dw: View) =>
-    launcher.launch(backwardWeight({ rows: ranks, cols, x: from }), backwardWeightGrid({ rows: ranks, cols }), {
-      u,
-      x: value,
-      dw,
-    });
+    launcher.launch(
+      backwardWeight,
+      { rows: ranks, cols, x: from },
+      {
+        u,
+        x: value,
+        dw,
+      },
+    );
   return [
-    await launcher.launch(expand, projectGrid(ranks), { weight: stacked.b, bias: spare, x: dy, y: d }),
-    await launcher.launch(backwardLoraGate({ ranks, experts: gate.experts }), tokenGrid, {
-      owners: stacked.owners,
-      gates: gate.gates,
-      hidden: views.hidden,
-      d,
-      d_gates: gate.dGates,
-    }),
+    launcher.launch(project, expand, { weight: stacked.b, bias: spare, x: dy, y: d }),
+    launcher.launch(
+      backwardLoraGate,
+      { ranks, experts: gate.experts },
+      {
+        owners: stacked.owners,
+        gates: gate.gates,
+        hidden: views.hidden,
+        d,
+        d_gates: gate.dGates,
+      },
+    ),
     ...(gradients === undefined
       ? []
       : [
-          await weightGradient(outputs, strip, views.gated, dy, gradients.b),
-          await weightGradient(inputs, { stride: inputs, offset: 0 }, d, x, gradients.a),
+          weightGradient(outputs, strip, views.gated, dy, gradients.b),
+          weightGradient(inputs, { stride: inputs, offset: 0 }, d, x, gradients.a),
         ]),
-    ...(dx === undefined
-      ? []
-      : [await launcher.transposed({ rows: ranks, cols: inputs }, { weight: stacked.a, dy: d, dx })]),
+    ...(dx === undefined ? [] : [launcher.transposed({ rows: ranks, cols: inputs }, { weight: stacked.a, dy: d, dx })]),
   ];
 }

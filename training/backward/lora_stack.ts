@@ -1,11 +1,12 @@
 // Adapters of all experts side by side: for each module the ranks of every expert joined to one A and one Bᵀ, so that a
 // token's gates are weights on ranks. It knows nothing of how gates come about, nor of files.
 
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import { alignUp } from "../../engine/gpu/buffers.ts";
+import { allocateFrom, type Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
+import { alignUp } from "../../shaders/alignment.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 
 export type AdapterLayers = Adapter["layers"];
@@ -41,12 +42,7 @@ export class LoraStack {
   readonly #slots: Partial<Record<LoraModuleName, Slot[]>>[];
 
   /** `experts`: undefined adds nothing (the base). `trained`: whether A and B have gradients. */
-  constructor(
-    buffers: Buffers,
-    config: ModelConfig,
-    experts: readonly (AdapterLayers | undefined)[],
-    trained: boolean,
-  ) {
+  constructor(device: Device, config: ModelConfig, experts: readonly (AdapterLayers | undefined)[], trained: boolean) {
     this.experts = experts.length;
     this.#slots = Array.from({ length: config.numLayers }, (_, i) => slotsOf(experts, i));
     const tensors = new Map<string, Float32Array>();
@@ -67,13 +63,13 @@ export class LoraStack {
         tensors.set(tensorName(i, module, "b"), b);
       }
     }
-    this.parameters = new Parameters(buffers, "adapters", tensors, trained);
+    this.parameters = new Parameters(device, "adapters", tensors, trained);
     this.layers = this.#slots.map((slots, i) =>
       Object.fromEntries(
         Object.entries(slots).map(([name, here]) => {
           const module = name as LoraModuleName;
           const [outputs, inputs] = moduleShape(config, module);
-          return [module, this.#place(buffers, i, module, here, inputs, outputs)];
+          return [module, this.#place(device, i, module, here, inputs, outputs)];
         }),
       ),
     );
@@ -110,7 +106,7 @@ export class LoraStack {
   }
 
   #place(
-    buffers: Buffers,
+    device: Device,
     layer: number,
     module: LoraModuleName,
     slots: readonly Slot[],
@@ -130,7 +126,7 @@ export class LoraStack {
       outputs,
       a: this.parameters.value(a),
       b: this.parameters.value(b),
-      owners: buffers.from(`${module} owners`, owners),
+      owners: allocateFrom(device, `${module} owners`, owners),
       gradients: gradient && { a: gradient, b: this.parameters.gradient(b)! },
     };
   }

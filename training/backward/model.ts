@@ -1,16 +1,13 @@
 // A frozen base with trainable adapters or routers: losses of a batch, and their gradients added up on the device.
 // It knows nothing of data, nor of optimizers. Only each layer's input is kept; going back, a layer is computed again.
 
-import { type Buffers, subView, type View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { encode } from "../../engine/gpu/program.ts";
-import { readView } from "../../engine/gpu/readback.ts";
+import { allocateFrom, type Device, type Launch, type Program, readView } from "../../engine/device/device.ts";
+import { subView, type View } from "../../engine/device/memory.ts";
+import { rotations } from "../../engine/model/rotations.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { embed, embedGrid } from "../../shaders/embed.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
-import type { StepShape } from "../../shaders/step.ts";
+import { embed } from "../../shaders/layer/embed.ts";
 import {
   allocateBatch,
   type BatchCapacity,
@@ -20,9 +17,9 @@ import {
   type TrainingSequence,
   writeBatch,
 } from "./batch.ts";
-import { type HeadPasses, headPasses } from "./head.ts";
-import { Launcher, type Launches } from "./launcher.ts";
-import { type LayerPasses, layerPasses } from "./layer.ts";
+import { headPasses } from "./head.ts";
+import { Launcher } from "./launcher.ts";
+import { layerPasses } from "./layer.ts";
 import type { GateViews } from "./lora.ts";
 import type { LoraStack } from "./lora_stack.ts";
 import {
@@ -63,164 +60,160 @@ export interface RunOptions {
   batchTokens?: number;
 }
 
-interface RoutedLayer {
-  forward: Launches;
-  backward: Launches;
+/** What is run for a step, prepared once. Layers by their index. */
+interface Programs {
+  /** From ids to the wanted rows behind the last layer, normed. */
+  forward: Program;
+  /** Each chunk of rows: losses, and their gradients for the normed rows. */
+  losses: Program[];
+  lossGradients: Program[];
+  /** From the rows' gradients to d_residual, which must be zero before. */
+  leaveHead: Program;
+  /** A layer computed again from its input, then its backward pass. */
+  backward: Program[];
 }
 
 export class TrainingModel {
-  readonly #gpu: Gpu;
-  readonly #parts: TrainingParts;
+  readonly #device: Device;
+  readonly #model: TrainingParts;
   readonly #capacity: BatchCapacity;
   readonly #batch: BatchViews;
   readonly #workspace: TrainingWorkspace;
   readonly #routerWorkspace: RouterWorkspace | undefined;
   readonly #dGates: View;
   readonly #lowest: number;
-  #embed: Launches = [];
-  #layers: LayerPasses[] = [];
-  #routers: RoutedLayer[] = [];
-  #head: HeadPasses = { norm: [], losses: [], backward: [], leave: [] };
+  #programs: Programs | undefined;
 
-  private constructor(gpu: Gpu, buffers: Buffers, parts: TrainingParts) {
-    const { config, stack, router, capacity } = parts;
-    this.#gpu = gpu;
-    this.#parts = parts;
-    this.#capacity = { ...capacity, chunkRows: chunkRows(gpu, config) };
-    this.#batch = allocateBatch(gpu, buffers, this.#capacity);
-    this.#workspace = allocateTraining(buffers, config, this.#capacity, stack.mostRanks);
-    this.#routerWorkspace = router && allocateRouter(buffers, router, capacity.tokens, config.numLayers);
-    this.#dGates = buffers.storage("gate gradients", capacity.tokens * stack.experts * 4);
+  private constructor(device: Device, model: TrainingParts) {
+    const { config, stack, router, capacity } = model;
+    this.#device = device;
+    this.#model = model;
+    this.#capacity = { ...capacity, chunkRows: chunkRows(device, config) };
+    this.#batch = allocateBatch(device, this.#capacity);
+    this.#workspace = allocateTraining(device, config, this.#capacity, stack.mostRanks);
+    this.#routerWorkspace = router && allocateRouter(device, router, capacity.tokens, config.numLayers);
+    this.#dGates = device.allocate("gate gradients", capacity.tokens * stack.experts * 4);
     // A router stands in every layer; adapters may begin higher up.
     this.#lowest = router === undefined ? stack.lowestLayer : 0;
   }
 
-  /** Compiles every kernel. Throws `config_invalid` where heads are not whole vec4s, `gpu_limit` where it does not fit. */
-  static async create(gpu: Gpu, buffers: Buffers, parts: TrainingParts): Promise<TrainingModel> {
+  /**
+   * Compiles every kernel.
+   * @throws MoloraError `config_invalid` where heads are not whole vec4s, `gpu_limit` where it does not fit
+   */
+  static async create(device: Device, parts: TrainingParts): Promise<TrainingModel> {
     if (parts.config.headDim % 8 !== 0) {
       throw new MoloraError("config_invalid", `heads of ${parts.config.headDim} values; training needs multiples of 8`);
     }
-    const model = new TrainingModel(gpu, buffers, parts);
-    await model.#build(buffers);
+    const model = new TrainingModel(device, parts);
+    model.#programs = await model.#build();
     return model;
   }
 
   /**
    * Losses of `sequences`; with `backward`, the gradients of Σ weight · loss are added to the parameters'. `batchTokens`:
    * of the whole batch where this is a part of it; auxiliary losses are means over it.
-   * Throws `data_invalid` where the batch exceeds the capacity.
+   * @throws MoloraError `data_invalid` where the batch exceeds the capacity
    */
   async run(sequences: readonly TrainingSequence[], { backward, batchTokens }: RunOptions): Promise<TrainingResult> {
-    const { shape, rows } = writeBatch(this.#gpu, this.#batch, this.#capacity, sequences, batchTokens);
-    this.#forward(shape);
-    const chunks = Math.ceil(rows.length / this.#capacity.chunkRows);
-    this.#losses(shape, chunks, backward);
-    if (backward && rows.length > 0) this.#backward(shape);
+    const { shape, rows } = writeBatch(this.#device, this.#batch, this.#capacity, sequences, batchTokens);
+    const { forward, losses, lossGradients, leaveHead, backward: layers } = this.#programs!;
+    const device = this.#device;
+    device.run([forward], shape);
+    const chunk = shapeOf(this.#capacity.chunkRows, 0, 0);
+    for (let i = 0; i < Math.ceil(rows.length / this.#capacity.chunkRows); i++) {
+      device.run(backward ? [losses[i], lossGradients[i]] : [losses[i]], chunk);
+    }
+    if (backward && rows.length > 0) {
+      device.zero(this.#workspace.dResidual);
+      device.run([leaveHead], shape);
+      for (let i = layers.length - 1; i >= this.#lowest; i--) {
+        device.zero(this.#dGates);
+        device.run([layers[i]], shape);
+      }
+    }
     return this.#result(rows);
   }
 
-  async #build(buffers: Buffers): Promise<void> {
-    const gpu = this.#gpu;
-    const { config, weights, stack, router, auxiliary } = this.#parts;
-    const [batch, workspace] = [this.#batch, this.#workspace];
-    const fillers = { spare: buffers.storage("spare", 16), sink: buffers.storage("sink", 16) };
-    const launcher = new Launcher(gpu, buffers, batch.step, fillers);
-    const chunkLauncher = new Launcher(gpu, buffers, batch.chunkStep, fillers);
-    const turns = buffers.from(
-      "training rotations",
-      rotations(config, Math.min(this.#capacity.tokens, config.contextLength)),
-    );
-    const gate = this.#gates(buffers);
-    this.#embed = await this.#embedding(launcher);
-    const common = { launcher, config, gate, batch, workspace, rotations: turns, tokens: this.#capacity.tokens };
-    for (const [index, layer] of weights.layers.entries()) {
-      const parts = { ...common, weights: layer, stack: stack.layers[index]!, index };
-      this.#layers.push(await layerPasses(parts, index <= this.#lowest));
-      if (router === undefined || this.#routerWorkspace === undefined) continue;
+  async #build(): Promise<Programs> {
+    const device = this.#device;
+    const { config, weights, stack, router, auxiliary } = this.#model;
+    const [batch, workspace, capacity] = [this.#batch, this.#workspace, this.#capacity];
+    const fillers = { spare: device.allocate("spare", 16), sink: device.allocate("sink", 16) };
+    const launcher = new Launcher(device, batch.step, fillers);
+    const chunkLauncher = new Launcher(device, batch.chunkStep, fillers);
+    const turns = rotations(config, Math.min(capacity.tokens, config.contextLength));
+    const gate = this.#gates();
+    const common = {
+      launcher,
+      config,
+      gate,
+      batch,
+      workspace,
+      rotations: allocateFrom(device, "training rotations", turns),
+      tokens: capacity.tokens,
+    };
+    const passes = weights.layers.map((layer, index) => {
+      const lowest = index <= this.#lowest;
+      const passes = layerPasses({ ...common, weights: layer, stack: stack.layers[index], index }, lowest);
+      if (router === undefined || this.#routerWorkspace === undefined) return { ...passes, routed: [], unrouted: [] };
       const routed = {
         launcher,
         stack: router,
         batch,
         workspace: this.#routerWorkspace,
         x: workspace.attentionInput,
-        dx: index <= this.#lowest ? undefined : workspace.dInput,
+        dx: lowest ? undefined : workspace.dInput,
         gate,
         auxiliary: auxiliary ?? { balance: 0, z: 0 },
         index,
       };
-      this.#routers.push({ forward: await forwardRouter(routed), backward: await backwardRouter(routed) });
-    }
-    const capacity = this.#capacity;
-    this.#head = await headPasses({ launcher, chunkLauncher, config, weights, capacity, batch, workspace });
+      return { ...passes, routed: forwardRouter(routed), unrouted: backwardRouter(routed) };
+    });
+    const head = headPasses({ launcher, chunkLauncher, config, weights, capacity, batch, workspace });
+    const again = ({ norm, routed, forward }: (typeof passes)[number]) => [...norm, ...routed, ...forward];
+    const prepareAll = (lists: Launch[][]) => Promise.all(lists.map((launches) => device.prepare(launches)));
+    const layers = passes.flatMap((layer) => [...again(layer), ...layer.finish]);
+    return {
+      forward: await device.prepare([...this.#embedding(launcher), ...layers, ...head.norm]),
+      losses: await prepareAll(head.losses),
+      lossGradients: await prepareAll(head.backward),
+      leaveHead: await device.prepare(head.leave),
+      backward: await prepareAll(
+        passes.map((layer) => [...again(layer), ...layer.backward, ...layer.unrouted, ...layer.leave]),
+      ),
+    };
   }
 
-  #gates(buffers: Buffers): GateViews {
-    const { stack, gates = [] } = this.#parts;
+  #gates(): GateViews {
+    const { stack, gates = [] } = this.#model;
     const { experts } = stack;
     const all = Float32Array.from({ length: this.#capacity.tokens * experts }, (_, i) => gates[i % experts] ?? 1);
-    return { experts, gates: buffers.from("gates", all), dGates: this.#dGates };
+    return { experts, gates: allocateFrom(this.#device, "gates", all), dGates: this.#dGates };
   }
 
-  #embedding(launcher: Launcher): Promise<Launches> {
-    const { format, cols, shards } = this.#parts.weights.embedding;
+  #embedding(launcher: Launcher): Launch[] {
+    const { format, cols, shards } = this.#model.weights.embedding;
     const { ids, residuals } = this.#workspace;
     const { tokens, sequences } = this.#batch;
-    const given = { tokens, sequences, sampled: launcher.fillers.spare, residual: residuals[0]!, ids };
-    return Promise.all(
-      shards.map(({ quants, scales, firstRow, rows }) =>
-        launcher.launch(embed({ format, cols, firstRow, rows }), embedGrid, { quants, scales, ...given }),
-      ),
+    const given = { tokens, sequences, sampled: launcher.fillers.spare, residual: residuals[0], ids };
+    return shards.map(({ quants, scales, firstRow, rows }) =>
+      launcher.launch(embed, { format, cols, firstRow, rows }, { quants, scales, ...given }),
     );
-  }
-
-  #forward(shape: StepShape): void {
-    const layers = this.#layers.map((layer, i) => [...this.#again(layer, i), ...layer.finish]);
-    this.#submit([...this.#embed, ...layers.flat(), ...this.#head.norm], shape);
-  }
-
-  #losses(shape: StepShape, chunks: number, backward: boolean): void {
-    const chunk = shapeOf(this.#capacity.chunkRows, 0, 0);
-    for (let i = 0; i < chunks; i++) {
-      this.#submit([...this.#head.losses[i]!, ...(backward ? this.#head.backward[i]! : [])], chunk);
-    }
-    if (backward) this.#submit(this.#head.leave, shape, this.#workspace.dResidual);
-  }
-
-  #backward(shape: StepShape): void {
-    for (let i = this.#layers.length - 1; i >= this.#lowest; i--) {
-      const layer = this.#layers[i]!;
-      const router = this.#routers[i]?.backward ?? [];
-      this.#submit([...this.#again(layer, i), ...layer.backward, ...router, ...layer.leave], shape, this.#dGates);
-    }
-  }
-
-  /** A layer's forward pass from its input residual, router included. */
-  #again(layer: LayerPasses, index: number): Launches {
-    return [...layer.norm, ...(this.#routers[index]?.forward ?? []), ...layer.forward];
-  }
-
-  /** One submit of one pass; `zeroed` is set to zero before it. */
-  #submit(launches: Launches, shape: StepShape, zeroed?: View): void {
-    const encoder = this.#gpu.device.createCommandEncoder();
-    if (zeroed !== undefined) encoder.clearBuffer(zeroed.buffer, zeroed.offset, zeroed.size);
-    const pass = encoder.beginComputePass();
-    encode(pass, launches, shape);
-    pass.end();
-    this.#gpu.queue.submit([encoder.finish()]);
   }
 
   async #result(rows: BatchRow[]): Promise<TrainingResult> {
     const view = subView(this.#workspace.losses, 0, Math.max(16, Math.ceil(rows.length / 4) * 16));
-    const losses = new Float32Array(await readView(this.#gpu, view)).slice(0, rows.length);
+    const losses = new Float32Array(await readView(this.#device, view)).slice(0, rows.length);
     const loss = rows.reduce((sum, { weight }, r) => sum + weight * losses[r]!, 0);
     return { rows, losses, loss, loads: await this.#loads() };
   }
 
   async #loads(): Promise<TrainingResult["loads"]> {
     if (this.#routerWorkspace === undefined) return [];
-    const all = new Float32Array(await readView(this.#gpu, this.#routerWorkspace.loads));
-    return this.#layers.map((_, i) =>
-      Array.from({ length: this.#parts.stack.experts }, (_, e): [number, number] => {
+    const all = new Float32Array(await readView(this.#device, this.#routerWorkspace.loads));
+    return this.#model.weights.layers.map((_, i) =>
+      Array.from({ length: this.#model.stack.experts }, (_, e): [number, number] => {
         const at = (i * LOAD_BYTES) / 4 + 2 * e;
         return [all[at]!, all[at + 1]!];
       }),
@@ -229,7 +222,7 @@ export class TrainingModel {
 }
 
 /** Rows of logits at a time: as many as fit 64 MiB and one binding, at least 64. */
-function chunkRows(gpu: Gpu, { vocabSize }: ModelConfig): number {
-  const bytes = Math.min(64 * 2 ** 20, gpu.limits.maxStorageBufferBindingSize);
+function chunkRows({ limits }: Device, { vocabSize }: ModelConfig): number {
+  const bytes = Math.min(64 * 2 ** 20, limits.viewBytes);
   return Math.max(64, Math.min(512, Math.floor(bytes / (4 * vocabSize) / 64) * 64));
 }

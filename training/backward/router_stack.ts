@@ -1,9 +1,11 @@
 // The gates of a mixture's mlp router as parameters, one a layer, with sizes padded to whole vec4s.
 // It knows nothing of how they are used (router.ts) nor of files.
 
-import { alignUp, type Buffers, type View } from "../../engine/gpu/buffers.ts";
+import type { Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { GateRule, MlpGate, Router } from "../../router/mixture.ts";
+import { alignUp } from "../../shaders/alignment.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 
 const PARTS = ["fc1.weight", "fc1.bias", "fc2.weight", "fc2.bias"] as const;
@@ -25,7 +27,7 @@ export class RouterStack {
   readonly #width: number;
 
   /** Throws RangeError for a router without gates. */
-  constructor(buffers: Buffers, config: ModelConfig, router: Router, experts: number) {
+  constructor(device: Device, config: ModelConfig, router: Router, experts: number) {
     if (router.type !== "mlp") throw new RangeError(`a router of type ${router.type} has nothing to train`);
     const { topK, gate, temperature, belief, hiddenSize, layers } = router;
     this.experts = experts;
@@ -38,7 +40,7 @@ export class RouterStack {
     const tensors = new Map(
       layers.flatMap((one, i) => PARTS.map((part) => [`layers.${i}.${part}`, this.#padded(one, part)] as const)),
     );
-    this.parameters = new Parameters(buffers, "router", tensors, true);
+    this.parameters = new Parameters(device, "router", tensors, true);
   }
 
   values(layer: number): GateTensors {

@@ -1,7 +1,8 @@
 // The buffers of training: every layer's input, and one layer's inner values and gradients, shared by all layers.
 // It knows nothing of the order in which they are used.
 
-import { type Buffers, subView, type View } from "../../engine/gpu/buffers.ts";
+import type { Device } from "../../engine/device/device.ts";
+import { subView, type View } from "../../engine/device/memory.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import { type BatchCapacity, rowCapacity } from "./batch.ts";
@@ -61,7 +62,7 @@ export interface TrainingWorkspace {
 
 /** `ranks`: the most a module has over all layers, experts together. */
 export function allocateTraining(
-  buffers: Buffers,
+  device: Device,
   config: ModelConfig,
   capacity: BatchCapacity,
   ranks: Readonly<Record<LoraModuleName, number>>,
@@ -71,7 +72,7 @@ export function allocateTraining(
   const { hiddenSize, intermediateSize, numHeads, numKvHeads, headDim, numLayers, vocabSize } = config;
   const qRows = numHeads * headDim;
   const qkvRows = qRows + 2 * numKvHeads * headDim;
-  const perToken = (label: string, width: number) => buffers.storage(`training ${label}`, tokens * width * 4);
+  const perToken = (label: string, width: number) => device.allocate(`training ${label}`, tokens * width * 4);
   const lora = Object.fromEntries(
     LORA_MODULES.map((module) => {
       const width = Math.max(4, ranks[module]);
@@ -97,10 +98,10 @@ export function allocateTraining(
     delta: perToken("delta", numHeads),
     lora,
     dHidden: perToken("hidden gradient", Math.max(4, ...Object.values(ranks))),
-    headInput: buffers.storage("training head input", rows * hiddenSize * 4),
-    dHeadInput: buffers.storage("training head gradient", rows * hiddenSize * 4),
-    logits: buffers.storage("training logits", chunkRows * vocabSize * 4),
-    losses: buffers.storage("losses", rows * 4),
+    headInput: device.allocate("training head input", rows * hiddenSize * 4),
+    dHeadInput: device.allocate("training head gradient", rows * hiddenSize * 4),
+    logits: device.allocate("training logits", chunkRows * vocabSize * 4),
+    losses: device.allocate("losses", rows * 4),
   };
 }
 

@@ -60,7 +60,6 @@ export async function compare(model: FrozenModel, options: CompareOptions): Prom
   const routed = await run({ kind: "plan", plan: planOf(mixtures.router) });
   const others = new Map<string, Losses>();
   for (const name of chosen) others.set(name, await lossesUnder(planOf(mixtures[name]!)));
-  scorer.destroy();
 
   const singles = [base, ...alone.values()];
   const figures: Figures = [

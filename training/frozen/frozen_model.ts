@@ -5,26 +5,21 @@ import { adapterRank4, adapterRunBytes } from "../../engine/adapters/pack_adapte
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
 import { Bank } from "../../engine/adapters/placement.ts";
 import { type LoadedAdapter, type LoadedMixture, Registry } from "../../engine/adapters/registry.ts";
-import { Buffers } from "../../engine/gpu/buffers.ts";
-import { Gpu } from "../../engine/gpu/gpu.ts";
-import type { Host } from "../../engine/host.ts";
-import { DevicePool, PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
-import { PagePool } from "../../engine/memory/page_pool.ts";
-import { Residency } from "../../engine/memory/residency.ts";
-import { type Capacity, type InputLayout, layOutInputs } from "../../engine/model/inputs.ts";
+import type { Device } from "../../engine/device/device.ts";
+import type { DeviceOptions, Host } from "../../engine/host.ts";
+import { PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
+import { type Base, buildBase } from "../../engine/model/base.ts";
+import type { Capacity } from "../../engine/model/capacity.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
-import { type ForwardParts, Stage } from "../../engine/model/stage.ts";
+import { Stage } from "../../engine/model/stage.ts";
 import type { StepKind } from "../../engine/model/step_kind.ts";
-import { uploadWeights } from "../../engine/model/weights.ts";
-import { allocateWorkspace } from "../../engine/model/workspace.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { Mixture } from "../../router/mixture.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
-import { MAX_SORT } from "../../shaders/segments.ts";
+import { MAX_SORT } from "../../shaders/lora/segments.ts";
 
-export interface FrozenOptions {
+export interface FrozenOptions extends DeviceOptions {
   files: ModelFiles;
   dtype: WeightDtype;
   adapters: readonly Adapter[];
@@ -42,71 +37,36 @@ export interface FrozenOptions {
 }
 
 export class FrozenModel {
-  readonly gpu: Gpu;
-  readonly buffers: Buffers;
+  readonly device: Device;
+  readonly base: Base;
   readonly config: ModelConfig;
   readonly capacity: Capacity;
-  readonly parts: ForwardParts;
-  readonly inputs: InputLayout;
-  readonly pool: DevicePool;
   readonly bank: Bank;
   readonly adapters: readonly LoadedAdapter[];
   readonly mixtures: readonly LoadedMixture[];
-  readonly #residency: Residency;
-  readonly #close: () => void;
   readonly #textPages: number[][];
 
   /** Opens the device and puts everything on it. Frees all when any of it fails. */
   static async open(host: Host, options: FrozenOptions): Promise<FrozenModel> {
-    const opened = await host.openGpu();
-    const gpu = new Gpu(opened);
-    const buffers = new Buffers(gpu);
-    const close = () => {
-      buffers.destroy();
-      opened.close();
-    };
+    const device = await host.openDevice(options);
     try {
-      const { files, dtype, onProgress } = options;
+      const { files, dtype, length: contextLength, onProgress } = options;
       const progress = onProgress === undefined ? {} : { onProgress };
-      const weights = await uploadWeights(gpu, buffers, files.config, files.tensors, { dtype, ...progress });
-      return new FrozenModel(gpu, buffers, options, weights, close);
+      const capacity = sizes(device, options);
+      const base = await buildBase(device, files, { capacity, contextLength }, { dtype, ...progress });
+      return new FrozenModel(base, options);
     } catch (error) {
-      close();
+      await device.close();
       throw error;
     }
   }
 
-  private constructor(
-    gpu: Gpu,
-    buffers: Buffers,
-    options: FrozenOptions,
-    weights: ForwardParts["weights"],
-    close: () => void,
-  ) {
-    const { config } = options.files;
-    const page = pageBytes(config);
-    const perText = Math.ceil(options.length / PAGE_TOKENS);
-    const runs = [...options.adapters.map(adapterRunBytes), ...options.mixtures.map(routerRunBytes)];
-    const pages = 1 + options.texts * perText + runs.reduce((sum, bytes) => sum + Math.ceil(bytes / page), 0);
-    this.gpu = gpu;
-    this.buffers = buffers;
-    this.config = config;
-    this.capacity = sizes(gpu, options, pages);
-    this.pool = new DevicePool(gpu, buffers, config, pages);
-    this.inputs = layOutInputs(buffers, this.capacity);
-    this.parts = {
-      config,
-      capacity: this.capacity,
-      weights,
-      workspace: allocateWorkspace(buffers, config, this.capacity),
-      inputs: this.inputs.views,
-      pool: this.pool.layers,
-      rotations: buffers.from("rotations", rotations(config, options.length)),
-    };
-    const free = new PagePool(pages);
-    this.#residency = new Residency(free);
-    this.#close = close;
-    this.bank = new Bank(this.pool, this.#residency);
+  private constructor(base: Base, options: FrozenOptions) {
+    this.device = base.device;
+    this.base = base;
+    this.config = base.views.config;
+    this.capacity = base.views.capacity;
+    this.bank = new Bank(base.pool, base.residency);
     const registry = new Registry();
     this.adapters = options.adapters.map((adapter) => registry.addAdapter(adapter));
     this.mixtures = options.mixtures.map((mixture) => {
@@ -115,9 +75,9 @@ export class FrozenModel {
     });
     for (const generation of [...this.adapters, ...this.mixtures]) this.bank.add(generation);
     const needs = [...this.adapters, ...this.mixtures].flatMap((generation) => this.bank.needs(generation));
-    this.bank.upload(this.#residency.acquire(needs)!.placed);
+    this.bank.upload(base.residency.acquire(needs)!.placed);
     this.#textPages = Array.from({ length: options.texts }, () =>
-      Array.from({ length: perText }, () => free.takePage()!),
+      Array.from({ length: pagesPerText(options) }, () => base.pages.takePage()!),
     );
   }
 
@@ -128,29 +88,36 @@ export class FrozenModel {
 
   /** First page of an adapter's or a router's run, the same in every layer. */
   firstPage(key: string): number {
-    return this.#residency.firstPage(key)!;
+    return this.base.residency.firstPage(key)!;
   }
 
   /** Where launches of one kind of step are put together. */
   stage(kind: StepKind): Stage {
-    return new Stage(this.gpu, this.parts, "f32", kind);
+    return new Stage(this.base.views, "f32", kind);
   }
 
   /** Bytes of device memory held. */
   get deviceBytes(): number {
-    return this.buffers.bytes;
+    return this.device.bytes;
   }
 
-  close(): void {
-    this.#close();
+  close(): Promise<void> {
+    return this.device.close();
   }
 }
 
+function pagesPerText({ length }: FrozenOptions): number {
+  return Math.ceil(length / PAGE_TOKENS);
+}
+
 /** What a step's scratch is sized by: as many tokens as its texts have, or as the kernels take. */
-function sizes(gpu: Gpu, options: FrozenOptions, pages: number): Capacity {
+function sizes({ limits }: Device, options: FrozenOptions): Capacity {
   const { files, adapters, mixtures, length, texts, scored } = options;
+  const page = pageBytes(files.config);
+  const runs = [...adapters.map(adapterRunBytes), ...mixtures.map(routerRunBytes)];
+  const pages = 1 + texts * pagesPerText(options) + runs.reduce((sum, bytes) => sum + Math.ceil(bytes / page), 0);
   const entries = Math.max(options.stacked ?? 1, ...mixtures.map(({ router }) => routedEntries(router)));
-  const rows = Math.floor(gpu.limits.maxStorageBufferBindingSize / (4 * files.config.vocabSize));
+  const rows = Math.floor(limits.viewBytes / (4 * files.config.vocabSize));
   const tokens = Math.min(texts * length, Math.floor(MAX_SORT / entries), scored ? rows : Number.POSITIVE_INFINITY);
   return {
     tokens: Math.max(tokens, 64),

@@ -1,18 +1,15 @@
 // Log-probabilities of whole texts under a choice of adapters, and where a router chose, what it chose and believed.
 // It knows nothing of what the figures are compared with.
 
-import { subView } from "../../engine/gpu/buffers.ts";
-import { encode } from "../../engine/gpu/program.ts";
-import { ReadbackRing } from "../../engine/gpu/readback.ts";
-import { embedLaunches, headLaunches } from "../../engine/model/ends.ts";
-import { enterLayer, layerBody } from "../../engine/model/layer.ts";
-import { fixedLaunches, routingLaunches, segmentLaunches } from "../../engine/model/routing.ts";
-import type { Launches } from "../../engine/model/stage.ts";
+import type { Program } from "../../engine/device/device.ts";
+import { subView } from "../../engine/device/memory.ts";
+import { forward } from "../../engine/model/forward.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
 import type { RoutePlan } from "../../engine/scheduler/step.ts";
-import type { Batch } from "../../engine/step/batch.ts";
-import { RESULT_WORDS } from "../../shaders/sample.ts";
-import { ENTRY_BYTES, NO_EXPERT, type StepShape, tableStride } from "../../shaders/step.ts";
+import { type Batch, writeEntries } from "../../engine/step/batch.ts";
+import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
+import { ENTRY, STEP, type StepShape, tableStride } from "../../shaders/step.ts";
+import { wordBuffer } from "../../shaders/struct.ts";
 import type { FrozenModel } from "./frozen_model.ts";
 import { intoSteps, uploadTexts } from "./texts.ts";
 
@@ -39,29 +36,13 @@ export interface ScoredText {
 
 type Mode = "plain" | "fixed" | "given" | "routed";
 
-/** A stretch of launches, and the layer whose evidence is kept behind it. */
-interface Section {
-  launches: Launches;
-  keep: number | undefined;
-}
-
 export class TextScorer {
   readonly #model: FrozenModel;
-  readonly #programs = new Map<Mode, Promise<Section[]>>();
-  readonly #evidence: GPUBuffer;
-  readonly #ring: ReadbackRing;
+  readonly #programs = new Map<Mode, Promise<Program>>();
 
   /** The model must have been opened for scoring. */
   constructor(model: FrozenModel) {
-    const { capacity, config, parts } = model;
     this.#model = model;
-    const { buffer } = model.buffers.storage(
-      "evidence of all layers",
-      config.numLayers * parts.workspace.evidence.size,
-    );
-    this.#evidence = buffer;
-    const bytes = capacity.logitRows * RESULT_WORDS * 4 + parts.workspace.tables.whole.size + buffer.size;
-    this.#ring = new ReadbackRing(model.gpu, bytes, 1);
   }
 
   /** One result a text, in their order. `onStep` is told of tokens as they are done. */
@@ -79,16 +60,12 @@ export class TextScorer {
     return results;
   }
 
-  destroy(): void {
-    this.#ring.destroy();
-  }
-
   async #scoreStep(
     texts: readonly (readonly number[])[],
     choice: Choice,
     given: readonly (readonly (string | undefined)[])[],
   ): Promise<ScoredText[]> {
-    const { gpu } = this.#model;
+    const { device, base } = this.#model;
     const plan: RoutePlan = choice.kind === "plan" ? choice.plan : { kind: "none" };
     const batch = uploadTexts(
       this.#model,
@@ -97,22 +74,10 @@ export class TextScorer {
     );
     const mode = choice.kind === "given" ? "given" : MODES[plan.kind];
     const shape = mode === "given" ? this.#writeTable(batch, given) : batch.shape;
-    const sections = await this.#program(mode);
-    const encoder = gpu.device.createCommandEncoder();
-    const { evidence } = this.#model.parts.workspace;
-    for (const { launches, keep } of sections) {
-      const pass = encoder.beginComputePass();
-      encode(pass, launches, shape);
-      pass.end();
-      if (keep === undefined) continue;
-      encoder.copyBufferToBuffer(evidence.buffer, evidence.offset, this.#evidence, keep * evidence.size, evidence.size);
-    }
-    const { results, tables } = this.#model.parts.workspace;
+    const { results, tables, evidence } = base.views.workspace;
     const views = [subView(results, 0, shape.rows * RESULT_WORDS * 4)];
-    if (mode === "routed") views.push(tables.whole, { buffer: this.#evidence, offset: 0, size: this.#evidence.size });
-    const readback = this.#ring.copy(encoder, views);
-    gpu.queue.submit([encoder.finish()]);
-    const bytes = await readback.take();
+    if (mode === "routed") views.push(tables.whole, evidence.whole);
+    const bytes = await device.run([await this.#program(mode)], shape, views);
 
     const found = new Float32Array(bytes, 0, shape.rows * RESULT_WORDS);
     let first = 0;
@@ -128,40 +93,39 @@ export class TextScorer {
 
   /** One entry for every token, the same in all layers. */
   #writeTable({ shape }: Batch, given: readonly (readonly (string | undefined)[])[]): StepShape {
-    const { gpu, capacity, parts, pool, adapters } = this.#model;
-    const words = new Uint32Array((shape.tokens * capacity.entries * ENTRY_BYTES) / 4);
-    const floats = new Float32Array(words.buffer);
-    let at = 0;
+    const { device, base, capacity, adapters } = this.#model;
+    const table = wordBuffer(shape.tokens * capacity.entries * ENTRY.bytes);
+    let token = 0;
     for (const keys of given) {
       for (const key of keys.slice(0, -1)) {
-        if (key !== undefined) {
-          words[at] = pool.address(this.#model.firstPage(key));
-          floats[at + 1] = 1;
-        }
-        if (capacity.entries > 1) words[at + ENTRY_BYTES / 4 + 2] = NO_EXPERT;
-        at += (capacity.entries * ENTRY_BYTES) / 4;
+        const address = key === undefined ? 0 : base.pool.address(this.#model.firstPage(key));
+        const entry = { address, weight: key === undefined ? 0 : 1 };
+        writeEntries(table, token++ * capacity.entries * ENTRY.words, [entry], capacity.entries);
       }
     }
-    const { buffer, offset } = parts.workspace.tables.layers[0]!;
-    gpu.queue.writeBuffer(buffer, offset, words);
-    const { step } = this.#model.inputs.views;
-    gpu.queue.writeBuffer(step.buffer, step.offset, Uint32Array.of(shape.tokens, shape.sequences, shape.rows, 1));
+    device.write(base.views.workspace.tables.layers[0], table.words);
+    const step = wordBuffer(STEP.bytes);
+    STEP.write(step, 0, { ...shape, entries: 1 });
+    device.write(base.inputs.views.step, step.words);
     return { ...shape, entries: 1, adapters: adapters.length, maxRank4: capacity.rank4 };
   }
 
   #readRouting(bytes: ArrayBuffer, at: number, first: number, count: number): TextRouting {
-    const { capacity, config, parts } = this.#model;
-    const stride = tableStride(capacity.tokens, capacity.entries) * (ENTRY_BYTES / 4);
+    const { capacity, config, base } = this.#model;
+    const { workspace } = base.views;
+    const stride = tableStride(capacity.tokens, capacity.entries) * ENTRY.words;
     const table = new Uint32Array(bytes, at);
-    const evidence = new Float32Array(bytes, at + parts.workspace.tables.whole.size);
+    const evidence = new Float32Array(bytes, at + workspace.tables.whole.size);
     const width = capacity.experts + 1;
     const layers = Array.from({ length: config.numLayers }, (_, layer) => layer);
     const tokens = Array.from({ length: count }, (_, t) => first + t);
-    const entry = (ENTRY_BYTES / 4) * capacity.entries;
+    const entry = ENTRY.words * capacity.entries;
     return {
-      experts: layers.map((layer) => Uint8Array.from(tokens, (t) => table[layer * stride + t * entry + 2]!)),
+      experts: layers.map((layer) =>
+        Uint8Array.from(tokens, (t) => table[layer * stride + t * entry + ENTRY.at.expert]),
+      ),
       entropies: layers.map((layer) => {
-        const base = (layer * parts.workspace.evidence.size) / 4;
+        const base = (layer * workspace.evidence.layers[layer].size) / 4;
         return Float32Array.from(tokens, (t) =>
           entropy(evidence.subarray(base + t * width, base + t * width + capacity.experts)),
         );
@@ -169,36 +133,18 @@ export class TextScorer {
     };
   }
 
-  #program(mode: Mode): Promise<Section[]> {
+  #program(mode: Mode): Promise<Program> {
     let program = this.#programs.get(mode);
     if (program === undefined) {
-      program = this.#build(mode);
+      const { device, capacity } = this.#model;
+      const { tokens, logitRows, entries } = capacity;
+      const shape = { tokens, rows: logitRows, entries: mode === "plain" ? 0 : entries, routed: mode === "routed" };
+      const stage = this.#model.stage(stepKind(shape, device.wishes.segments));
+      // A given table is not chosen anew, but it is sorted as one that was.
+      program = device.prepare(forward(stage, mode === "given" ? stage.segment(0) : undefined));
       this.#programs.set(mode, program);
     }
     return program;
-  }
-
-  async #build(mode: Mode): Promise<Section[]> {
-    const { capacity, config } = this.#model;
-    const { tokens, logitRows, entries } = capacity;
-    const sizes = { tokens, sequences: 1, rows: logitRows, maxRank4: 0, adapters: 0, gateWidth: 0 };
-    const kind = stepKind({ ...sizes, entries: mode === "plain" ? 0 : entries, routed: mode === "routed" });
-    const stage = this.#model.stage(kind);
-    let launches = await embedLaunches(stage);
-    if (mode === "fixed") launches.push(...(await fixedLaunches(stage)));
-    if (mode === "given") launches.push(...(await segmentLaunches(stage, 0)));
-    const sections: Section[] = [];
-    for (let i = 0; i < config.numLayers; i++) {
-      launches.push(await enterLayer(stage, i));
-      if (mode === "routed") {
-        launches.push(...(await routingLaunches(stage, i)));
-        sections.push({ launches, keep: i });
-        launches = [];
-      }
-      launches.push(...(await layerBody(stage, i)));
-    }
-    launches.push(...(await headLaunches(stage)));
-    return [...sections, { launches, keep: undefined }];
   }
 }
 

@@ -47,7 +47,8 @@ export function intoSteps<T>(
  * and the last, which predicts nothing known, is left out; else all tokens run and there are no rows.
  */
 export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], scored: boolean): Batch {
-  const { gpu, inputs, capacity, bank } = model;
+  const { device, base, capacity, bank } = model;
+  const { inputs } = base;
   const slices = texts.map(({ ids, plan }, slot): Slice<Sequence<Job>> => {
     const sequence = new Sequence<Job>({
       id: `text ${slot}`,
@@ -66,6 +67,6 @@ export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], s
   const plan = { slices, tokens: 0, logitRows: 0, uploads: [] };
   const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
   const batch = buildBatch(plan, inputs, capacity, place, new ArrayBuffer(inputs.bytes));
-  gpu.queue.writeBuffer(inputs.views.step.buffer, 0, batch.words);
+  device.write(inputs.whole, batch.words);
   return batch;
 }

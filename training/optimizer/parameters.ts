@@ -1,9 +1,9 @@
 // Named tensors in one flat device buffer, with their gradients in a second one where they are trained.
 // It knows nothing of what the tensors mean, nor of how they are updated (adamw.ts).
 
-import { alignUp, type Buffers, subView, VIEW_ALIGNMENT, type View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { readView } from "../../engine/gpu/readback.ts";
+import { allocateFrom, type Device, readView } from "../../engine/device/device.ts";
+import { subView, type View } from "../../engine/device/memory.ts";
+import { alignUp, VIEW_ALIGNMENT } from "../../shaders/alignment.ts";
 
 /** Tensors begin at multiples of this many floats, so that each can be bound by itself. */
 const ALIGN_FLOATS = VIEW_ALIGNMENT / 4;
@@ -21,10 +21,11 @@ export class Parameters {
   readonly gradients: View | undefined;
   /** Floats, gaps included. */
   readonly count: number;
+  readonly #device: Device;
   readonly #places = new Map<string, Place>();
 
   /** Uploads `tensors`. Throws `gpu_limit` where one binding cannot hold them all. */
-  constructor(buffers: Buffers, label: string, tensors: ReadonlyMap<string, Float32Array>, trained: boolean) {
+  constructor(device: Device, label: string, tensors: ReadonlyMap<string, Float32Array>, trained: boolean) {
     let count = 0;
     for (const [name, { length }] of tensors) {
       this.#places.set(name, { offset: count, length });
@@ -33,8 +34,9 @@ export class Parameters {
     this.count = Math.max(ALIGN_FLOATS, count);
     const flat = new Float32Array(this.count);
     for (const [name, tensor] of tensors) flat.set(tensor, this.#places.get(name)!.offset);
-    this.values = buffers.from(label, flat);
-    this.gradients = trained ? buffers.storage(`${label} gradients`, this.count * 4) : undefined;
+    this.#device = device;
+    this.values = allocateFrom(device, label, flat);
+    this.gradients = trained ? device.allocate(`${label} gradients`, this.count * 4) : undefined;
   }
 
   get names(): string[] {
@@ -51,16 +53,15 @@ export class Parameters {
   }
 
   /** The tensors of `view` (values, gradients, or an optimizer's state of the same layout) on the host. */
-  async read(gpu: Gpu, view: View = this.values): Promise<Map<string, Float32Array>> {
-    const flat = new Float32Array(await readView(gpu, view));
+  async read(view: View = this.values): Promise<Map<string, Float32Array>> {
+    const flat = new Float32Array(await readView(this.#device, view));
     return new Map([...this.#places].map(([name, { offset, length }]) => [name, flat.slice(offset, offset + length)]));
   }
 
   /** Puts host tensors back into `view`; those not named keep what they have. */
-  write(gpu: Gpu, tensors: ReadonlyMap<string, Float32Array>, view: View = this.values): void {
+  write(tensors: ReadonlyMap<string, Float32Array>, view: View = this.values): void {
     for (const [name, tensor] of tensors) {
-      const { buffer, offset } = this.#view(view, name);
-      gpu.queue.writeBuffer(buffer, offset, Float32Array.from(tensor));
+      this.#device.write(this.#view(view, name), Float32Array.from(tensor));
     }
   }
 

@@ -6,15 +6,14 @@ import { readFloats } from "../../files/weights/floats.ts";
 import { readSafetensors } from "../../files/weights/safetensors/safetensors.ts";
 import { writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { FrozenModel } from "../frozen/frozen_model.ts";
 import type { RouterTrainer } from "./trainer.ts";
 
 const STATES = ["values", "means", "squares"] as const;
 
 /** Tensors of the trainer as they are now, as a safetensors file. */
-export async function saveTensors(trainer: RouterTrainer, model: FrozenModel): Promise<Uint8Array> {
+export async function saveTensors(trainer: RouterTrainer): Promise<Uint8Array> {
   const { means, squares } = await trainer.optimizer.state();
-  const values = await trainer.gates.parameters.read(model.gpu);
+  const values = await trainer.gates.parameters.read();
   const states = { values, means, squares };
   return writeSafetensors(
     STATES.flatMap((state) =>
@@ -26,12 +25,11 @@ export async function saveTensors(trainer: RouterTrainer, model: FrozenModel): P
 /** Puts them back. Raises what reading a safetensors file raises, `tensor_missing`, `tensor_shape`. */
 export async function restoreTensors(
   trainer: RouterTrainer,
-  model: FrozenModel,
   bytes: Uint8Array,
   step: number,
 ): Promise<void> {
   const source = await readSafetensors(new MemorySource("checkpoint", bytes));
-  const current = await trainer.gates.parameters.read(model.gpu);
+  const current = await trainer.gates.parameters.read();
   const read = async (state: (typeof STATES)[number]) => {
     const tensors = new Map<string, Float32Array>();
     for (const [name, { length }] of current) {
@@ -44,7 +42,7 @@ export async function restoreTensors(
     }
     return tensors;
   };
-  trainer.gates.parameters.write(model.gpu, await read("values"));
+  trainer.gates.parameters.write(await read("values"));
   trainer.optimizer.restore({ step, means: await read("means"), squares: await read("squares") });
   trainer.publish();
 }

@@ -2,17 +2,16 @@
 // that layer's loss and gradients. Hidden states are taken as given, so nothing is kept from layer to layer.
 // It knows nothing of texts, targets or the optimizer.
 
-import { subView, type View } from "../../engine/gpu/buffers.ts";
-import { embedLaunches } from "../../engine/model/ends.ts";
-import { enterLayer, layerBody } from "../../engine/model/layer.ts";
-import { routingLaunches } from "../../engine/model/routing.ts";
-import type { Launches, Stage } from "../../engine/model/stage.ts";
-import { elementGrid } from "../../shaders/training/add.ts";
-import { backwardBias, backwardBiasGrid } from "../../shaders/training/backward_bias.ts";
+import type { Launch } from "../../engine/device/device.ts";
+import { subView, type View } from "../../engine/device/memory.ts";
+import { enter, layer } from "../../engine/model/layer.ts";
+import type { Stage } from "../../engine/model/stage.ts";
+import { launch } from "../../shaders/kernel.ts";
+import { backwardBias } from "../../shaders/training/backward_bias.ts";
 import { backwardSilu } from "../../shaders/training/backward_silu.ts";
-import { backwardWeight, backwardWeightGrid } from "../../shaders/training/backward_weight.ts";
-import { labelLoss, labelLossGrid, REPORT_BYTES } from "../../shaders/training/label_loss.ts";
-import { project, projectGrid } from "../../shaders/training/project.ts";
+import { backwardWeight } from "../../shaders/training/backward_weight.ts";
+import { labelLoss, REPORT_BYTES } from "../../shaders/training/label_loss.ts";
+import { project } from "../../shaders/training/project.ts";
 import { Launcher } from "../backward/launcher.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { type GateParameters, paddedOutputs } from "./parameters.ts";
@@ -23,12 +22,12 @@ export interface RouterWorkspace {
   targets: View;
   /** [T, outputs in whole vec4s] */
   dz: View;
-  /** [T, hidden]: fc1 x + b1, */
+  /** [T, hidden]: fc1 · x + b1 */
   hidden: View;
-  /** and its gradient. */
+  /** [T, hidden]: the gradient of `hidden` */
   dHidden: View;
   /** Per layer [sequences] reports. */
-  reports: View[];
+  reports: { whole: View; layers: View[] };
 }
 
 /** From one layer's reports to the next, so that each begins where a binding may. */
@@ -37,62 +36,62 @@ export function reportStride(sequences: number): number {
 }
 
 export function allocateRouterWorkspace(model: FrozenModel, gates: GateParameters): RouterWorkspace {
-  const { gpu, buffers, capacity, config, inputs } = model;
+  const { device, base, capacity, config } = model;
   const { hidden, experts } = gates.shape;
-  const floats = (label: string, width: number) => buffers.storage(label, 4 * capacity.tokens * width);
+  const floats = (label: string, width: number) => device.allocate(label, 4 * capacity.tokens * width);
   const stride = reportStride(capacity.sequences);
-  const reports = buffers.storage("router reports", config.numLayers * stride);
-  const fillers = { spare: buffers.storage("spare", 16), sink: buffers.storage("sink", 16) };
+  const reports = device.allocate("router reports", config.numLayers * stride);
+  const fillers = { spare: device.allocate("spare", 16), sink: device.allocate("sink", 16) };
   return {
-    launcher: new Launcher(gpu, buffers, inputs.views.step, fillers),
+    launcher: new Launcher(device, base.inputs.views.step, fillers),
     targets: floats("targets", experts),
     dz: floats("router dz", paddedOutputs(gates.shape)),
     hidden: floats("router hidden", hidden),
     dHidden: floats("router d hidden", hidden),
-    reports: Array.from({ length: config.numLayers }, (_, i) => subView(reports, i * stride, stride)),
+    reports: {
+      whole: reports,
+      layers: Array.from({ length: config.numLayers }, (_, i) => subView(reports, i * stride, stride)),
+    },
   };
 }
 
 /** `learns`: gradients are added up; else the loss is only reported. */
-export async function routerLaunches(
+export function routerLaunches(
   stage: Stage,
   gates: GateParameters,
   workspace: RouterWorkspace,
   learns: boolean,
-): Promise<Launches> {
-  const launches = await embedLaunches(stage);
-  const last = stage.parts.config.numLayers - 1;
-  for (let i = 0; i <= last; i++) {
-    launches.push(await enterLayer(stage, i), ...(await routingLaunches(stage, i)));
-    launches.push(...(await lossLaunches(stage, i, gates, workspace)));
-    if (learns) launches.push(...(await gradientLaunches(stage, i, gates, workspace)));
-    // What follows the last router changes no loss
-    if (i < last) launches.push(...(await layerBody(stage, i)));
-  }
-  return launches;
+): Launch[] {
+  const last = stage.views.config.numLayers - 1;
+  const taught = (i: number) => [
+    lossLaunch(stage, i, gates, workspace),
+    ...(learns ? gradientLaunches(stage, i, gates, workspace) : []),
+  ];
+  const below = Array.from({ length: last }, (_, i) => layer(stage, i, taught(i)));
+  // What follows the last router changes no loss.
+  return [...stage.embed(), ...below.flat(), ...enter(stage, last), ...taught(last)];
 }
 
-async function lossLaunches(
-  stage: Stage,
+function lossLaunch(
+  { views }: Stage,
   i: number,
   { shape }: GateParameters,
   { targets, dz, reports }: RouterWorkspace,
-): Promise<Launches> {
-  const { inputs, workspace } = stage.parts;
-  const { step, sequences } = inputs;
-  const build = labelLoss({ experts: shape.experts, stride: paddedOutputs(shape), belief: shape.belief });
-  const views = { step, sequences, targets, evidence: workspace.evidence, dz, report: reports[i]! };
-  return [await stage.launch(build, labelLossGrid, views)];
+): Launch {
+  const { step, sequences } = views.inputs;
+  const facts = { experts: shape.experts, stride: paddedOutputs(shape), belief: shape.belief };
+  const evidence = views.workspace.evidence.layers[i];
+  return launch(labelLoss, facts, { step, sequences, targets, evidence, dz, report: reports.layers[i] });
 }
 
 /** From dz back through fc2, silu and fc1. */
-async function gradientLaunches(
-  stage: Stage,
+function gradientLaunches(
+  { views }: Stage,
   i: number,
   gates: GateParameters,
   { launcher, dz, hidden, dHidden }: RouterWorkspace,
-): Promise<Launches> {
-  const { workspace, capacity } = stage.parts;
+): Launch[] {
+  const { workspace, capacity } = views;
   const { x } = workspace.input;
   const width = gates.shape.hidden;
   const cols = gates.shape.inputs;
@@ -101,24 +100,12 @@ async function gradientLaunches(
   const fc1 = { rows: width, cols, x: { stride: cols, offset: 0 } };
   const { values, gradients } = gates.layer(i);
   return [
-    await launcher.launch(backwardWeight(fc2), backwardWeightGrid(fc2), {
-      u: dz,
-      x: workspace.gate,
-      dw: gradients.fc2Weight,
-    }),
-    await launcher.launch(backwardBias({ rows }), backwardBiasGrid(rows), { dy: dz, db: gradients.fc2Bias }),
-    await launcher.launch(project({ ...fc1, bias: true }), projectGrid(width), {
-      weight: values.fc1Weight,
-      bias: values.fc1Bias,
-      x,
-      y: hidden,
-    }),
-    await launcher.transposed(fc2, { weight: values.fc2Weight, dy: dz, dx: dHidden }, { add: false }),
-    await launcher.launch(backwardSilu(width), elementGrid(width), { x: hidden, dy: dHidden }),
-    await launcher.launch(backwardWeight(fc1), backwardWeightGrid(fc1), { u: dHidden, x, dw: gradients.fc1Weight }),
-    await launcher.launch(backwardBias({ rows: width }), backwardBiasGrid(width), {
-      dy: dHidden,
-      db: gradients.fc1Bias,
-    }),
+    launcher.launch(backwardWeight, fc2, { u: dz, x: workspace.gate, dw: gradients.fc2Weight }),
+    launcher.launch(backwardBias, { rows }, { dy: dz, db: gradients.fc2Bias }),
+    launcher.launch(project, { ...fc1, bias: true }, { weight: values.fc1Weight, bias: values.fc1Bias, x, y: hidden }),
+    launcher.transposed(fc2, { weight: values.fc2Weight, dy: dz, dx: dHidden }, { add: false }),
+    launcher.launch(backwardSilu, { width }, { x: hidden, dy: dHidden }),
+    launcher.launch(backwardWeight, fc1, { u: dHidden, x, dw: gradients.fc1Weight }),
+    launcher.launch(backwardBias, { rows: width }, { dy: dHidden, db: gradients.fc1Bias }),
   ];
 }

@@ -3,7 +3,8 @@
 
 import { gateOffsets } from "../../engine/adapters/pack_router.ts";
 import type { LoadedMixture } from "../../engine/adapters/registry.ts";
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
+import type { Device } from "../../engine/device/device.ts";
+import { subView, type View } from "../../engine/device/memory.ts";
 import type { MlpGate } from "../../router/mixture.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { Parameters } from "../optimizer/parameters.ts";
@@ -59,7 +60,7 @@ export class GateParameters {
   readonly parameters: Parameters;
   readonly shape: GateShape;
 
-  constructor(buffers: Buffers, shape: GateShape, gates: readonly MlpGate[]) {
+  constructor(device: Device, shape: GateShape, gates: readonly MlpGate[]) {
     const tensors = gates.flatMap((gate, layer) => PARTS.map((part) => [nameOf(layer, part), gate[part]] as const));
     const padded = paddedOutputs(shape);
     const sized = tensors.map(([name, tensor]): [string, Float32Array] => {
@@ -67,7 +68,7 @@ export class GateParameters {
       return [name, name.endsWith("fc2Bias") ? lengthened(tensor, padded) : tensor];
     });
     this.shape = shape;
-    this.parameters = new Parameters(buffers, "router", new Map(sized), true);
+    this.parameters = new Parameters(device, "router", new Map(sized), true);
   }
 
   /** One layer's tensors and where their gradients are added up. */
@@ -78,16 +79,16 @@ export class GateParameters {
     };
   }
 
-  /** Encodes that nothing but rows [first, end) of every fc2 has a gradient, so that a step of AdamW changes only those. */
-  keepRows(encoder: GPUCommandEncoder, first: number, end: number): void {
+  /** Leaves nothing but rows [first, end) of every fc2 a gradient, so that a step of AdamW changes only those. */
+  keepRows(device: Device, first: number, end: number): void {
     const padded = paddedOutputs(this.shape);
-    const clear = ({ buffer, offset }: View, from: number, to: number) => {
-      if (to > from) encoder.clearBuffer(buffer, offset + 4 * from, 4 * (to - from));
+    const clear = (view: View, from: number, to: number) => {
+      if (to > from) device.zero(subView(view, 4 * from, 4 * (to - from)));
     };
     for (let i = 0; i < this.shape.layers; i++) {
       const { fc1Weight, fc1Bias, fc2Weight, fc2Bias } = this.layer(i).gradients;
-      encoder.clearBuffer(fc1Weight.buffer, fc1Weight.offset, fc1Weight.size);
-      encoder.clearBuffer(fc1Bias.buffer, fc1Bias.offset, fc1Bias.size);
+      device.zero(fc1Weight);
+      device.zero(fc1Bias);
       for (const [view, width] of [
         [fc2Weight, this.shape.hidden],
         [fc2Bias, 1],
@@ -99,8 +100,8 @@ export class GateParameters {
   }
 
   /** The gates as they are on the device now. */
-  async read(model: FrozenModel): Promise<MlpGate[]> {
-    const tensors = await this.parameters.read(model.gpu);
+  async read(): Promise<MlpGate[]> {
+    const tensors = await this.parameters.read();
     const { layers, hidden } = this.shape;
     const outputs = outputsOf(this.shape);
     return Array.from({ length: layers }, (_, layer) => {
@@ -114,23 +115,22 @@ export class GateParameters {
     });
   }
 
-  /** Encodes the copies that make a router on the device the one trained here, for all that is submitted later. */
-  publish(encoder: GPUCommandEncoder, model: FrozenModel, mixture: LoadedMixture): void {
+  /** Makes a router on the device the one trained here, for all that is asked for later. */
+  publish(model: FrozenModel, mixture: LoadedMixture): void {
     const { hidden, inputs } = this.shape;
     const outputs = outputsOf(this.shape);
     const at = gateOffsets(mixture.mixture);
-    const run = model.firstPage(mixture.key) * model.pool.pageBytes;
+    const run = model.firstPage(mixture.key) * model.base.pool.pageBytes;
     const parts: [Part, number, number][] = [
       ["fc1Weight", at.fc1, hidden * inputs],
       ["fc1Bias", at.bias1, hidden],
       ["fc2Weight", at.fc2, outputs * hidden],
       ["fc2Bias", at.bias2, outputs],
     ];
-    for (const [layer, pool] of model.pool.layers.entries()) {
+    for (const [layer, pool] of model.base.pool.layers.entries()) {
       const { values } = this.layer(layer);
       for (const [part, offset, floats] of parts) {
-        const { buffer, offset: from } = values[part];
-        encoder.copyBufferToBuffer(buffer, from, pool.buffer, pool.offset + run + 16 * offset, 4 * floats);
+        model.device.copy(subView(values[part], 0, 4 * floats), subView(pool, run + 16 * offset, 4 * floats));
       }
     }
   }

@@ -2,9 +2,7 @@
 // It knows nothing of files, data or when to stop.
 
 import type { LoadedMixture } from "../../engine/adapters/registry.ts";
-import { encode } from "../../engine/gpu/program.ts";
-import { ReadbackRing } from "../../engine/gpu/readback.ts";
-import type { Launches } from "../../engine/model/stage.ts";
+import type { Program } from "../../engine/device/device.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
 import { REPORT_BYTES } from "../../shaders/training/label_loss.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
@@ -51,8 +49,7 @@ export class RouterTrainer {
   readonly #mixture: LoadedMixture;
   readonly #rows: TrainerOptions["rows"];
   readonly #workspace: RouterWorkspace;
-  readonly #ring: ReadbackRing;
-  readonly #programs = new Map<string, Promise<Launches>>();
+  readonly #programs = new Map<boolean, Promise<Program>>();
 
   private constructor(
     model: FrozenModel,
@@ -67,7 +64,6 @@ export class RouterTrainer {
     this.gates = gates;
     this.optimizer = optimizer;
     this.#workspace = allocateRouterWorkspace(model, gates);
-    this.#ring = new ReadbackRing(model.gpu, model.config.numLayers * reportStride(model.capacity.sequences), 1);
   }
 
   /** `mixture` is one of the model's; its router's weights on the device follow `gates` from now on. */
@@ -77,7 +73,7 @@ export class RouterTrainer {
     gates: GateParameters,
     { rows, ...options }: TrainerOptions,
   ): Promise<RouterTrainer> {
-    const optimizer = await AdamW.create(model.gpu, model.buffers, gates.parameters, options);
+    const optimizer = await AdamW.create(model.device, gates.parameters, options);
     const trainer = new RouterTrainer(model, mixture, gates, optimizer, rows);
     trainer.publish();
     return trainer;
@@ -86,7 +82,7 @@ export class RouterTrainer {
   /** Learns from a batch, in as many sub-steps as the capacity asks for. A gradient that is not finite changes nothing. */
   async step(texts: readonly LabelledText[], rate: number): Promise<StepReport> {
     const report = await this.#run(texts, true);
-    this.#keepRows();
+    if (this.#rows !== undefined) this.gates.keepRows(this.#model.device, ...this.#rows);
     report.gradientNorm = await this.optimizer.step(rate);
     this.publish();
     return report;
@@ -99,20 +95,7 @@ export class RouterTrainer {
 
   /** Puts the trained values where the forward pass reads them. */
   publish(): void {
-    const encoder = this.#model.gpu.device.createCommandEncoder();
-    this.gates.publish(encoder, this.#model, this.#mixture);
-    this.#model.gpu.queue.submit([encoder.finish()]);
-  }
-
-  destroy(): void {
-    this.#ring.destroy();
-  }
-
-  #keepRows(): void {
-    if (this.#rows === undefined) return;
-    const encoder = this.#model.gpu.device.createCommandEncoder();
-    this.gates.keepRows(encoder, ...this.#rows);
-    this.#model.gpu.queue.submit([encoder.finish()]);
+    this.gates.publish(this.#model, this.#mixture);
   }
 
   async #run(texts: readonly LabelledText[], learns: boolean): Promise<StepReport> {
@@ -142,23 +125,17 @@ export class RouterTrainer {
     learns: boolean,
     sums: { loss: number; agreed: number; weight: number }[],
   ): Promise<void> {
-    const { gpu, capacity } = this.#model;
+    const { device, capacity } = this.#model;
     const plan = { kind: "router", key: this.#mixture.key } as const;
     const { shape } = uploadTexts(
       this.#model,
       texts.map(({ ids }) => ({ ids, plan })),
       false,
     );
-    const { targets } = this.#workspace;
-    gpu.queue.writeBuffer(targets.buffer, targets.offset, concat(texts, scale));
-    const launches = await this.#program(learns);
-    const encoder = gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    encode(pass, launches, shape);
-    pass.end();
-    const readback = this.#ring.copy(encoder, this.#workspace.reports);
-    gpu.queue.submit([encoder.finish()]);
-    const floats = new Float32Array(await readback.take());
+    const { targets, reports } = this.#workspace;
+    device.write(targets, concat(texts, scale));
+    const bytes = await device.run([await this.#program(learns)], shape, [reports.whole]);
+    const floats = new Float32Array(bytes);
     const stride = reportStride(capacity.sequences) / 4;
     for (const [layer, sum] of sums.entries()) {
       for (let s = 0; s < texts.length; s++) {
@@ -170,22 +147,17 @@ export class RouterTrainer {
     }
   }
 
-  #program(learns: boolean): Promise<Launches> {
-    const key = String(learns);
-    let program = this.#programs.get(key);
+  #program(learns: boolean): Promise<Program> {
+    let program = this.#programs.get(learns);
     if (program === undefined) {
-      const { capacity } = this.#model;
-      // One kind for every step: texts are long enough to be sorted by adapter
-      const kind = { ...stepKind(this.#shape(capacity.tokens)), routed: true };
-      program = routerLaunches(this.#model.stage(kind), this.gates, this.#workspace, learns);
-      this.#programs.set(key, program);
+      const { device, capacity } = this.#model;
+      const { tokens, entries } = capacity;
+      // One kind for every step: texts are long enough to be sorted by adapter.
+      const kind = stepKind({ tokens, rows: 0, entries, routed: true }, device.wishes.segments);
+      program = device.prepare(routerLaunches(this.#model.stage(kind), this.gates, this.#workspace, learns));
+      this.#programs.set(learns, program);
     }
     return program;
-  }
-
-  #shape(tokens: number) {
-    const { sequences, entries, rank4, gateWidth } = this.#model.capacity;
-    return { tokens, sequences, rows: 0, entries, maxRank4: rank4, adapters: entries, routed: true, gateWidth };
   }
 }
 

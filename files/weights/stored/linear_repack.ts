@@ -1,7 +1,7 @@
 // Stored rows to the planes of a device format: quants and scales as parts/format_*.wgsl read them.
 // It knows nothing of buffers or of where rows come from.
 
-import type { DeviceFormat } from "../../../shaders/linear.ts";
+import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { STORED, type StoredType } from "../tensor.ts";
 import { dequantizeRows } from "./dequantize.ts";
 import { encodeFloat16, float16Table } from "./float16.ts";

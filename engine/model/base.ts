@@ -1,0 +1,48 @@
+// A base model on a device, as serving, scoring and training all need it: weights, the pool of pages, the views that
+// launches are bound to.
+
+import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import { allocateFrom, type Device } from "../device/device.ts";
+import { DevicePool } from "../memory/device_pool.ts";
+import { PagePool } from "../memory/page_pool.ts";
+import { Residency } from "../memory/residency.ts";
+import type { Capacity } from "./capacity.ts";
+import { type InputLayout, layOutInputs } from "./inputs.ts";
+import { rotations } from "./rotations.ts";
+import type { ForwardViews } from "./stage.ts";
+import { type UploadOptions, uploadWeights } from "./weights.ts";
+import { allocateWorkspace } from "./workspace.ts";
+
+export interface Base {
+  device: Device;
+  views: ForwardViews;
+  inputs: InputLayout;
+  pool: DevicePool;
+  /** Who has which of the pool's pages. */
+  pages: PagePool;
+  residency: Residency;
+}
+
+/** `contextLength`: longest sequence, in tokens. @throws what reading the weights or allocating throws */
+export async function buildBase(
+  device: Device,
+  { config, tensors }: ModelFiles,
+  sizes: { capacity: Capacity; contextLength: number },
+  upload: UploadOptions,
+): Promise<Base> {
+  const { capacity, contextLength } = sizes;
+  const weights = await uploadWeights(device, config, tensors, upload);
+  const pool = new DevicePool(device, config, capacity.pages);
+  const pages = new PagePool(capacity.pages);
+  const inputs = layOutInputs(device, capacity);
+  const views: ForwardViews = {
+    config,
+    capacity,
+    weights,
+    workspace: allocateWorkspace(device, config, capacity),
+    inputs: inputs.views,
+    pool: pool.layers,
+    rotations: allocateFrom(device, "rotations", rotations(config, contextLength)),
+  };
+  return { device, views, inputs, pool, pages, residency: new Residency(pages) };
+}

@@ -1,0 +1,10 @@
+// How weights lie on a device. On a GPU as formats/*.wgsl say, row by row; on the CPU in panels of rows (formats/*.cpu.ts).
+
+/** q4 holds GGUF's q4_0 and q4_1. */
+export type DeviceFormat = "f32" | "f16" | "q8_0" | "q4";
+
+/** Columns must be a multiple of this. */
+export const FORMAT_COLUMNS: Record<DeviceFormat, number> = { f32: 4, f16: 8, q8_0: 32, q4: 32 };
+
+/** The form of a linear layer's input: f32, or beside it int8 in blocks of 32 with a scale (CPU only). */
+export type ActivationForm = "f32" | "q8";

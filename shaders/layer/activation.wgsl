@@ -1,0 +1,19 @@
+// Semantics: y[t, i] = silu(g) · u, where g = gateUp[t, i] + lora(t, gate, i) and u = gateUp[t, FFN + i] + lora(t, up, i)
+// Shapes: gateUp [T, 2·FFN] f32, y [T, FFN] f32. A workgroup has 256 consecutive outputs of one token.
+@group(0) @binding(0) var<uniform> step: Step;
+@group(0) @binding(1) var<storage, read> gate_up: array<vec4f>;
+@group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
+
+const FFN4 = u32(FFN / 4);
+const WORKGROUP = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+  let token = group.y;
+  let i = group.x * WORKGROUP + lane;
+  if (i < FFN4) {
+    let g = gate_up[token * 2u * FFN4 + i] + lora_delta4(token, 0u, i * 4u);
+    let u = gate_up[token * 2u * FFN4 + FFN4 + i] + lora_delta4(token, 1u, i * 4u);
+    x[token * FFN4 + i] = g / (1.0 + exp(-g)) * u;
+  }
+}

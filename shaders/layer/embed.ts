@@ -1,0 +1,33 @@
+// Looks tokens up in the embedding table. See embed.wgsl.
+
+import type { DeviceFormat } from "../formats/device_format.ts";
+import type { Kernel } from "../kernel.ts";
+
+export interface EmbedFacts {
+  format: DeviceFormat;
+  cols: number;
+  /** `rows` from `firstRow` on are the shard's. */
+  firstRow: number;
+  rows: number;
+}
+
+export const embed: Kernel<EmbedFacts> = {
+  name: "embed",
+  constants: ({ cols, firstRow, rows }) => ({ COLS: cols, FIRST_ROW: firstRow, ROWS: rows }),
+  wgsl: ({ format }) => ({
+    text: "layer/embed",
+    bindings: {
+      step: "uniform",
+      quants: "read",
+      scales: "read",
+      tokens: "read",
+      sequences: "read",
+      sampled: "read",
+      residual: "read_write",
+      ids: "read_write",
+    },
+    fragments: [{ texts: [`formats/${format}`] }],
+    grid: ({ tokens }) => [tokens, 1, 1],
+  }),
+  cpu: ({ format }) => [{ body: `embed_${format}`, items: ({ tokens }) => tokens }],
+};

@@ -1,0 +1,74 @@
+// How a kernel that consumes a linear layer's output adds the LoRA delta to it, as a fragment it is composed with.
+
+import type { Constants, Fragment } from "../kernel.ts";
+
+/**
+ * none: no adapter in this step. gather: each output row reads its own B row (BGMV, Punica §4): few tokens, and any number
+ * on the CPU. segmented: many tokens on a GPU; the expand kernel has written one plane of deltas an entry (SGMV).
+ */
+export type LoraForm = "none" | "gather" | "segmented";
+
+/** Sizes that LoRA kernels are built for. */
+export interface LoraFacts {
+  /** Entries a token can have: the table's stride. */
+  entries: number;
+  /** ceil(highest rank / 4) that shrunk vectors have room for. */
+  rank4: number;
+  /** Tokens a plane has room for. */
+  maxTokens: number;
+}
+
+/** Modules whose outputs one launch produces together. */
+export interface LoraShape extends LoraFacts {
+  /** Index of the first of them among the headers of an adapter's run. */
+  firstModule: number;
+  /** Output rows of each, in the order their rows are joined; at most three. */
+  rows: readonly number[];
+}
+
+/** What a consumer is built for. */
+export interface LoraUse {
+  form: LoraForm;
+  shape: LoraShape;
+}
+
+export const NO_LORA: LoraUse = {
+  form: "none",
+  shape: { firstModule: 0, rows: [], entries: 0, rank4: 0, maxTokens: 0 },
+};
+
+/** Constants of a consumer: none where no adapter is in the step. */
+export function loraConstants({ form, shape }: LoraUse): Constants {
+  return form === "none" ? {} : shapeConstants(shape);
+}
+
+export function shapeConstants({ firstModule, rows, entries, rank4, maxTokens }: LoraShape): Constants {
+  const [first = 0, second = 0] = rows;
+  return {
+    ENTRIES: entries,
+    RANK4: rank4,
+    MAX_TOKENS: maxTokens,
+    GROUP: rows.length,
+    MODULE0: firstModule,
+    ROW_1: first,
+    ROW_2: first + second,
+    GROUP_ROWS: rows.reduce((sum, count) => sum + count, 0),
+  };
+}
+
+/** Gives the kernel `lora_delta4(token, module of the group, first of 4 rows)`. `inPool`: it has the pool bound read_write itself. */
+export function loraFragment({ form }: LoraUse, inPool = false): Fragment {
+  const at = "LORA_BINDING";
+  switch (form) {
+    case "none":
+      return { texts: ["lora/lora_none"] };
+    case "gather":
+      return {
+        texts: [inPool ? "lora/adapters_in_pool" : "lora/adapters_read", "lora/add_rows", "lora/lora_gather"],
+        bindings: { table: "read", shrunk: "read", ...(inPool ? {} : { adapters: "read" as const }) },
+        at,
+      };
+    case "segmented":
+      return { texts: ["lora/lora_planes"], bindings: { table: "read", planes: "read" }, at };
+  }
+}
