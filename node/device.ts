@@ -5,14 +5,39 @@ import { fileURLToPath } from "node:url";
 import type { Device } from "../engine/device/device.ts";
 import { GpuDevice } from "../engine/gpu/gpu_device.ts";
 import type { DeviceOptions } from "../engine/host.ts";
+import { MoloraError } from "../proto/errors.ts";
+import { openCpuDevice } from "./cpu.ts";
 import { openGpuDevice } from "./gpu.ts";
 
-/** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
-export async function openNodeDevice(_options: DeviceOptions = {}): Promise<Device> {
-  const { device, adapter, isSoftware, close } = await openGpuDevice();
-  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
+/** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
+export async function openNodeDevice({ device = "auto", threads }: DeviceOptions = {}): Promise<Device> {
+  if (device === "gpu") return openGpu();
+  if (device === "auto") {
+    const gpu = await hardwareGpu();
+    if (gpu !== undefined) return gpu;
+  }
+  return openCpuDevice(threads === undefined ? {} : { threads });
 }
 
 export function readText(url: string): Promise<string> {
   return readFile(fileURLToPath(url), "utf8");
+}
+
+async function openGpu(): Promise<Device> {
+  const { device, adapter, isSoftware, close } = await openGpuDevice();
+  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
+}
+
+/** Undefined where there is no GPU, or only a CPU posing as one. */
+async function hardwareGpu(): Promise<Device | undefined> {
+  try {
+    const { device, adapter, isSoftware, close } = await openGpuDevice();
+    if (!isSoftware)
+      return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
+    close();
+    return undefined;
+  } catch (error) {
+    if (error instanceof MoloraError && error.code === "no_gpu_adapter") return undefined;
+    throw error;
+  }
 }

@@ -116,7 +116,7 @@ export class Stage {
       launch(
         linear,
         { ...this.#facts(matrix, shard, this.kind.tokens), ...(n === 0 ? along : {}) },
-        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...input, y, ...lora },
+        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...this.#taken(matrix, input), y, ...lora },
       ),
     );
     if (this.kind.lora !== "segmented") return launches;
@@ -167,7 +167,13 @@ export class Stage {
       launch(
         linear,
         { ...this.#facts(weights.head, shard, this.kind.rows), per: "rows" },
-        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...head, y: logits },
+        {
+          step: inputs.step,
+          quants: shard.quants,
+          scales: shard.scales,
+          ...this.#taken(weights.head, head),
+          y: logits,
+        },
       ),
     );
     const picked = { rows: inputs.logitRows, logits, counts, masks, sampled, results };
@@ -203,8 +209,18 @@ export class Stage {
 
   #facts(weights: LinearWeights, shard: { firstRow: number; rows: number }, tokens: number): LinearFacts {
     const { format, rows, cols } = weights;
-    const activations = INT8_FORMATS.has(format) ? this.activations : "f32";
+    const activations = this.#formFor(weights);
     return { format, rows, cols, shard: { firstRow: shard.firstRow, rows: shard.rows }, activations, tokens };
+  }
+
+  /** int8 activations serve quantised weights; weights left as floats read f32. */
+  #formFor({ format }: LinearWeights): ActivationForm {
+    return INT8_FORMATS.has(format) ? this.activations : "f32";
+  }
+
+  /** What a linear layer reads of its input. */
+  #taken(weights: LinearWeights, { x, xq, xs }: Activations): Views<View> {
+    return this.#formFor(weights) === "q8" ? { x, xq, xs } : { x };
   }
 
   /** Where a group's output goes. */

@@ -8,3 +8,6 @@ export const FORMAT_COLUMNS: Record<DeviceFormat, number> = { f32: 4, f16: 8, q8
 
 /** The form of a linear layer's input: f32, or beside it int8 in blocks of 32 with a scale (CPU only). */
 export type ActivationForm = "f32" | "q8";
+
+/** Values of a CPU body's FORMAT, as formats/format.cpu.ts numbers them. */
+export const CPU_FORMATS: Record<DeviceFormat, number> = { f32: 0, f16: 1, q8_0: 2, q4: 3 };

@@ -1,6 +1,6 @@
 // Looks tokens up in the embedding table. See embed.wgsl.
 
-import type { DeviceFormat } from "../formats/device_format.ts";
+import { CPU_FORMATS, type DeviceFormat } from "../formats/device_format.ts";
 import type { Kernel } from "../kernel.ts";
 
 export interface EmbedFacts {
@@ -29,5 +29,5 @@ export const embed: Kernel<EmbedFacts> = {
     fragments: [{ texts: [`formats/${format}`] }],
     grid: ({ tokens }) => [tokens, 1, 1],
   }),
-  cpu: ({ format }) => [{ body: `embed_${format}`, items: ({ tokens }) => tokens }],
+  cpu: ({ format }) => [{ body: "embed", constants: { FORMAT: CPU_FORMATS[format] }, items: ({ tokens }) => tokens }],
 };

@@ -6,7 +6,7 @@
 //
 // engine/model/linear_weights.ts brings weights into the formats named here.
 
-import { type ActivationForm, type DeviceFormat, FORMAT_COLUMNS } from "../formats/device_format.ts";
+import { type ActivationForm, CPU_FORMATS, type DeviceFormat, FORMAT_COLUMNS } from "../formats/device_format.ts";
 import type { Constants, CpuBody, Fragment, GpuTraits, Kernel } from "../kernel.ts";
 import { type LoraShape, shapeConstants } from "../lora/lora_form.ts";
 import type { StepShape } from "../step.ts";
@@ -74,13 +74,13 @@ export const linear: Kernel<LinearFacts> = {
     };
   },
   cpu: (facts) => {
-    const { format, activations, shrink } = facts;
     const panels = Math.ceil(rowsHere(facts) / PANEL_ROWS);
     const base: CpuBody<StepShape> = {
-      body: `linear_${format}_${activations}`,
+      body: "linear",
+      constants: { FORMAT: CPU_FORMATS[facts.format] },
       items: (shape) => (countOf(facts, shape) === 0 ? 0 : panels),
     };
-    return shrink === undefined ? [base] : [base, shrinkBody];
+    return facts.shrink === undefined ? [base] : [shrinkBody, base];
   },
 };
 

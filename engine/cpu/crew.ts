@@ -1,0 +1,98 @@
+// The threads of the CPU device as one: a list of commands is handed out, all of them work on it, a promise says when.
+
+import { MoloraError } from "../../proto/errors.ts";
+import { COMMAND_WORDS, CONTROL } from "./control.ts";
+import type { SharedMemory } from "./module.ts";
+import type { Thread, ThreadSetup } from "./worker.ts";
+
+/** A thread as the host started it. */
+export interface StartedThread {
+  /** Whether it keeps the process alive. */
+  ref(): void;
+  unref(): void;
+  /** Ends it at once, whatever it does. */
+  terminate(): unknown;
+}
+
+/** Starts a thread that calls `runThread(setup)`. */
+export type StartThread = (setup: ThreadSetup) => StartedThread;
+
+/** What computes lists: other threads, or where there can be none this one. */
+export interface Crew {
+  readonly threads: number;
+  /** Resolves when the `commands` at address `list` are done. One list at a time. @throws MoloraError `internal` */
+  compute(list: number, commands: number): Promise<void>;
+  close(): void;
+}
+
+export class ThreadCrew implements Crew {
+  readonly threads: number;
+  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #started: StartedThread[];
+  readonly #bodies: readonly string[];
+
+  constructor(memory: SharedMemory, setups: readonly ThreadSetup[], start: StartThread) {
+    this.threads = setups.length;
+    this.#control = new Int32Array(memory.buffer);
+    this.#bodies = setups[0].bodies;
+    this.#started = setups.map(start);
+    for (const thread of this.#started) thread.unref();
+  }
+
+  async compute(list: number, commands: number): Promise<void> {
+    const control = this.#control;
+    const done = Atomics.load(control, CONTROL.done);
+    control[CONTROL.list] = list;
+    control[CONTROL.commands] = commands;
+    Atomics.add(control, CONTROL.turn, 1);
+    Atomics.notify(control, CONTROL.turn);
+    // A pending wait alone does not keep the process alive.
+    this.#started[0].ref();
+    try {
+      await Atomics.waitAsync(control, CONTROL.done, done).value;
+    } finally {
+      this.#started[0].unref();
+    }
+    reportFailure(control, this.#bodies);
+  }
+
+  close(): void {
+    Atomics.store(this.#control, CONTROL.quit, 1);
+    Atomics.add(this.#control, CONTROL.turn, 1);
+    Atomics.notify(this.#control, CONTROL.turn);
+    for (const thread of this.#started) thread.terminate();
+  }
+}
+
+/** One thread: the caller's. It blocks while it computes. */
+export class InlineCrew implements Crew {
+  readonly threads = 1;
+  readonly #control: Int32Array<SharedArrayBuffer>;
+  readonly #thread: Thread;
+  readonly #bodies: readonly string[];
+
+  constructor(memory: SharedMemory, thread: Thread, bodies: readonly string[]) {
+    this.#control = new Int32Array(memory.buffer);
+    this.#thread = thread;
+    this.#bodies = bodies;
+  }
+
+  async compute(list: number, commands: number): Promise<void> {
+    this.#control[CONTROL.list] = list;
+    this.#control[CONTROL.commands] = commands;
+    this.#thread.runList(0);
+    reportFailure(this.#control, this.#bodies);
+  }
+
+  close(): void {}
+}
+
+function reportFailure(control: Int32Array, bodies: readonly string[]): void {
+  const failed = Atomics.exchange(control, CONTROL.failed, 0);
+  if (failed !== 0) throw new MoloraError("internal", `the CPU kernel ${bodies[failed - 1]} failed`);
+}
+
+/** Bytes that `commands` commands take. */
+export function listBytes(commands: number): number {
+  return commands * COMMAND_WORDS * 4;
+}

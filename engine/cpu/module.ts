@@ -1,0 +1,59 @@
+// The compiled kernels: WebAssembly as far as the CPU device uses it (TypeScript knows its types only beside a page's DOM).
+
+import type { Body } from "./worker.ts";
+
+export interface SharedMemory {
+  readonly buffer: SharedArrayBuffer;
+  grow(pages: number): number;
+}
+
+/** Opaque; can be handed to other threads. */
+export type KernelModule = object;
+
+/** Kernel → its arguments in order, 4 bytes each: what its body declares (setup/build_kernels.mjs). */
+export type ArgumentTable = Readonly<Record<string, readonly (readonly [name: string, type: string])[]>>;
+
+interface WebAssemblyApi {
+  Memory: new (size: { initial: number; maximum: number; shared: true }) => SharedMemory;
+  Module: new (bytes: Uint8Array) => KernelModule;
+  Instance: new (
+    module: KernelModule,
+    imports: { env: { memory: SharedMemory } },
+  ) => { exports: Readonly<Record<string, Body>> };
+  validate(bytes: Uint8Array): boolean;
+}
+
+export const WASM_PAGE = 65536;
+/** WebAssembly's own end: 4 GiB. */
+const MOST_PAGES = 65536;
+
+function api(): WebAssemblyApi {
+  return (globalThis as unknown as { WebAssembly: WebAssemblyApi }).WebAssembly;
+}
+
+/** Whether this engine can compile the module: the one with relaxed SIMD is not for all. */
+export function canCompile(bytes: Uint8Array): boolean {
+  return api().validate(bytes);
+}
+
+export function compileModule(bytes: Uint8Array): KernelModule {
+  const { Module } = api();
+  return new Module(bytes);
+}
+
+export function createMemory(pages: number): SharedMemory {
+  const { Memory } = api();
+  return new Memory({ initial: pages, maximum: MOST_PAGES, shared: true });
+}
+
+/** The kernels over a memory, for one thread, whose scratch memory begins at `scratch`. */
+export function instantiate(
+  module: KernelModule,
+  memory: SharedMemory,
+  scratch: number,
+): Readonly<Record<string, Body>> {
+  const { Instance } = api();
+  const { exports } = new Instance(module, { env: { memory } });
+  (exports.setScratch as unknown as (address: number) => void)(scratch);
+  return exports;
+}

@@ -1,0 +1,85 @@
+// A CPU program: launches as commands for the threads, their arguments written once.
+
+import { MoloraError } from "../../proto/errors.ts";
+import type { Constants, CpuBody } from "../../shaders/kernel.ts";
+import type { Launch, Program } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
+import { COMMAND, COMMAND_WORDS } from "./control.ts";
+import type { CpuBuffer } from "./memory.ts";
+import type { ArgumentTable } from "./module.ts";
+
+/** One body of a launch, its arguments in place. */
+interface Bound<Shape> {
+  readonly body: number;
+  readonly args: number;
+  readonly items: (shape: Shape) => number;
+}
+
+export class CpuProgram<Shape> implements Program<Shape> {
+  /** Bodies of a launch run side by side; launches one after another. */
+  readonly launches: readonly (readonly Bound<Shape>[])[];
+
+  constructor(launches: readonly (readonly Bound<Shape>[])[]) {
+    this.launches = launches;
+  }
+
+  count(shape: Shape): number {
+    return this.launches.filter((bodies) => bodies.some(({ items }) => items(shape) > 0)).length;
+  }
+}
+
+/** What a launch's arguments come to: one list of bodies, each with the words of its arguments. */
+export function bindLaunch<Shape>(
+  { kernel, facts, views }: Launch<Shape>,
+  table: ArgumentTable,
+): { body: CpuBody<Shape>; words: Uint32Array<ArrayBuffer> }[] {
+  const bodies = kernel.cpu?.(facts);
+  if (bodies === undefined) throw new MoloraError("internal", `${kernel.name} has no CPU body`);
+  return bodies.map((body) => {
+    const fields = table[body.body];
+    if (fields === undefined) throw new MoloraError("internal", `${kernel.name}: the module has no ${body.body}`);
+    const constants = { ...kernel.constants(facts), ...body.constants };
+    const words = new Uint32Array(fields.length);
+    for (const [i, [name, type]] of fields.entries()) {
+      words[i] = type === "usize" ? addressOf(views[name]) : constantWord(kernel.name, name, type, constants);
+    }
+    return { body, words };
+  });
+}
+
+/** Absent views are null. */
+function addressOf(view: View | undefined): number {
+  return view === undefined ? 0 : (view.buffer as CpuBuffer).address + view.offset;
+}
+
+/** Constants that this variant of a kernel has no use for are 0. */
+function constantWord(kernel: string, name: string, type: string, constants: Constants): number {
+  const value = Number(constants[name] ?? 0);
+  if (!Number.isFinite(value)) throw new RangeError(`${kernel}: ${name} is ${value}`);
+  return type === "f32" ? new Uint32Array(Float32Array.of(value).buffer)[0] : value >>> 0;
+}
+
+/** Chunks that each thread takes of a launch, so that one that is held up is helped by the others. */
+const CHUNKS_A_THREAD = 4;
+
+/** Words of the commands that a step of this shape runs. */
+export function commandsOf<Shape>(
+  programs: readonly CpuProgram<Shape>[],
+  shape: Shape,
+  threads: number,
+): Uint32Array<ArrayBuffer> {
+  const words: number[] = [];
+  for (const { launches } of programs) {
+    for (const bodies of launches) {
+      const before = words.length;
+      for (const { body, args, items } of bodies) {
+        const count = items(shape);
+        if (count === 0) continue;
+        const chunk = Math.max(1, Math.ceil(count / (threads * CHUNKS_A_THREAD)));
+        words.push(body, args, count, chunk, 0, 0, 0, 0);
+      }
+      if (words.length > before) words[words.length - COMMAND_WORDS + COMMAND.barrier] = 1;
+    }
+  }
+  return Uint32Array.from(words);
+}

@@ -1,0 +1,47 @@
+// The CPU device in Node: the compiled kernels from the package, worker threads, the cores this process may use.
+
+import { readFile } from "node:fs/promises";
+import { availableParallelism, cpus } from "node:os";
+import { setFlagsFromString } from "node:v8";
+import { Worker } from "node:worker_threads";
+import { CpuDevice } from "../engine/cpu/cpu_device.ts";
+import type { StartThread } from "../engine/cpu/crew.ts";
+import { type ArgumentTable, canCompile, compileModule, type KernelModule } from "../engine/cpu/module.ts";
+
+const KERNELS = new URL("../engine/cpu/", import.meta.url);
+const THREAD = new URL("./cpu_thread.js", import.meta.url);
+
+let loaded: Promise<{ module: KernelModule; table: ArgumentTable }> | undefined;
+
+/** `threads`: default, the cores this process may use. @throws MoloraError `bad_arguments` */
+export async function openCpuDevice({ threads }: { threads?: number } = {}): Promise<CpuDevice> {
+  loaded ??= loadKernels();
+  const { module, table } = await loaded;
+  const cores = availableParallelism();
+  const count = threads ?? cores;
+  const description = `${cpus()[0]?.model.trim() ?? "CPU"}, ${count} thread${count === 1 ? "" : "s"}`;
+  return new CpuDevice({ description, module, table, threads: count, cores, start });
+}
+
+const start: StartThread = (setup) => new Worker(THREAD, { workerData: setup });
+
+async function loadKernels(): Promise<{ module: KernelModule; table: ArgumentTable }> {
+  const table = JSON.parse(await readFile(new URL("kernels.json", KERNELS), "utf8")) as ArgumentTable;
+  const relaxed = await readFile(new URL("kernels.wasm", KERNELS));
+  return { module: await compile(relaxed), table };
+}
+
+/**
+ * Node 20 has relaxed SIMD behind a flag that holds from the next compilation on, and its baseline compiler (V8 11.3) lets
+ * a temporary of the relaxed dot product overwrite the sum: there the module is compiled by the optimising one alone.
+ */
+async function compile(relaxed: Uint8Array): Promise<KernelModule> {
+  const flagged = Number.parseInt(process.versions.node, 10) < 22;
+  if (flagged) for (const flag of ["--experimental-wasm-relaxed-simd", "--no-liftoff"]) setFlagsFromString(flag);
+  try {
+    if (canCompile(relaxed)) return compileModule(relaxed);
+    return compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS)));
+  } finally {
+    if (flagged) setFlagsFromString("--liftoff");
+  }
+}
