@@ -36,6 +36,9 @@ const SCRATCH_BYTES = 256 << 10;
 /** Sentinels on each side of an array. */
 const GUARD = 64;
 
+/** Addresses and constants by the names of the kernel's fields. */
+export type CpuArguments = Readonly<Record<string, number | boolean | CpuOutput>>;
+
 /** Memory from which arrays are handed out one behind another, and the kernels over it. */
 export class CpuKernels {
   readonly memory: Memory;
@@ -79,8 +82,21 @@ export class CpuKernels {
     return this.place(new Uint32Array([tokens, 0, rows, entries]));
   }
 
-  /** Runs items [0, items), in `parts` ranges, the last first. Arguments that are absent: null pointers; constants must be given. */
-  run(name: string, args: Readonly<Record<string, number | boolean | CpuOutput>>, items: number, parts = 1): void {
+  /** Runs items [0, items), in `parts` ranges, the last first. */
+  run(name: string, args: CpuArguments, items: number, parts = 1): void {
+    const launch = this.prepare(name, args);
+    for (let part = parts - 1; part >= 0; part--) {
+      launch(Math.floor((items * part) / parts), Math.floor((items * (part + 1)) / parts));
+    }
+    const guard = new Uint32Array(this.memory.buffer, this.#scratch + SCRATCH_BYTES, GUARD / 4);
+    assert.ok(
+      guard.every((word) => word === SENTINEL),
+      `${name} wrote past its scratch`,
+    );
+  }
+
+  /** A kernel with its arguments, for ranges of items. Arguments that are absent: null pointers; constants must be given. */
+  prepare(name: string, args: CpuArguments): (first: number, end: number) => void {
     const fields = this.#schema[name];
     const address = this.#take(4 * fields.length);
     const view = new DataView(this.memory.buffer, address);
@@ -91,14 +107,8 @@ export class CpuKernels {
       if (type === "f32") view.setFloat32(4 * i, value, true);
       else view.setUint32(4 * i, value, true);
     }
-    for (let part = parts - 1; part >= 0; part--) {
-      this.#exports[name](address, Math.floor((items * part) / parts), Math.floor((items * (part + 1)) / parts));
-    }
-    const guard = new Uint32Array(this.memory.buffer, this.#scratch + SCRATCH_BYTES, GUARD / 4);
-    assert.ok(
-      guard.every((word) => word === SENTINEL),
-      `${name} wrote past its scratch`,
-    );
+    const kernel = this.#exports[name];
+    return (first, end) => kernel(address, first, end);
   }
 
   /** Begins at a multiple of 4 that is none of 16 unless `aligned`: nothing may count on more. */
