@@ -4,6 +4,7 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ensureKernels } from "./build_kernels.mjs";
 import { ROOT, runShown, SetupError, say, seconds } from "./say.mjs";
 
 const DIST = join(ROOT, "dist");
@@ -19,6 +20,7 @@ export function ensureBuild() {
   const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
   const code = runShown(process.execPath, [tsc, "-p", "tsconfig.json"]);
   if (code !== 0) throw new SetupError(`the build failed (tsc exit ${code}); its messages stand above.`);
+  ensureKernels();
   writeFileSync(STAMP, sources);
   say(`built in ${seconds(start)}`);
 }

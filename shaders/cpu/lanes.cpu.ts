@@ -1,0 +1,48 @@
+// Sums and extremes across the lanes of a vector, in one order, and halves widened to floats.
+
+/** ((0 + 1) + (2 + 3)) */
+@inline
+export function across(v: v128): f32 {
+  return (f32x4.extract_lane(v, 0) + f32x4.extract_lane(v, 1)) + (f32x4.extract_lane(v, 2) + f32x4.extract_lane(v, 3));
+}
+
+/** Largest lane; lanes must not be NaN. */
+@inline
+export function highest(v: v128): f32 {
+  const pairs = f32x4.pmax(v, v128.shuffle<f32>(v, v, 2, 3, 0, 1));
+  return max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
+}
+
+/** Lane i: the lanes of the i-th vector summed, (0 + 1) + (2 + 3). */
+@inline
+export function acrossFour(a: v128, b: v128, c: v128, d: v128): v128 {
+  const ab = f32x4.add(v128.shuffle<f32>(a, b, 0, 2, 4, 6), v128.shuffle<f32>(a, b, 1, 3, 5, 7));
+  const cd = f32x4.add(v128.shuffle<f32>(c, d, 0, 2, 4, 6), v128.shuffle<f32>(c, d, 1, 3, 5, 7));
+  return f32x4.add(v128.shuffle<f32>(ab, cd, 0, 2, 4, 6), v128.shuffle<f32>(ab, cd, 1, 3, 5, 7));
+}
+
+/** Four halves, sign-extended to words, as floats. Infinities and NaNs are not looked for: weights have none. */
+@inline
+function widened(halves: v128): v128 {
+  // Sign and the other bits to their places; the exponent's bias by a factor, which serves subnormal halves too.
+  const placed = v128.and(i32x4.shl(halves, 13), i32x4.splat(<i32>0x8fffffff));
+  return f32x4.mul(placed, f32x4.splat(5.192296858534828e33));
+}
+
+/** Of eight halves, the first four as floats. */
+@inline
+export function widenLow(halves: v128): v128 {
+  return widened(i32x4.extend_low_i16x8_s(halves));
+}
+
+/** Of eight halves, the last four as floats. */
+@inline
+export function widenHigh(halves: v128): v128 {
+  return widened(i32x4.extend_high_i16x8_s(halves));
+}
+
+/** One half in memory as a float, in every lane. */
+@inline
+export function widenSplat(at: usize): v128 {
+  return widenLow(v128.load16_splat(at));
+}

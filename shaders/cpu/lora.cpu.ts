@@ -1,0 +1,35 @@
+// LoRA's B side: y[i] += Σ_j B[table[t, j]][member][first + i, :] · shrunk[t, j, member, :]   for i < rows.
+// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices; B's rows are
+// zero-padded to rank4 vec4s. The twin of parts/lora_gather.wgsl; gates are in `shrunk`, scales in B.
+import { entryAt, NO_EXPERT, stepAt } from "../step.cpu";
+import { dotsOne } from "./dots.cpu";
+
+/** The header of a module in an adapter's run: four floats. */
+@inline
+export function headerAt(adapters: usize, address: i32, module: i32): usize {
+  return adapters + (<usize>(address + module) << 4);
+}
+
+/** `first` and `rows`: multiples of 4. A null `table`: a step without adapters. */
+export function addLora(
+  y: usize, token: i32, member: i32, first: i32, rows: i32,
+  step: usize, table: usize, shrunk: usize, adapters: usize, ENTRIES: i32, GROUP: i32, MODULE0: i32, RANK4: i32,
+): void {
+  if (!table) return;
+  const entries = stepAt(step).entries;
+  for (let j = 0; j < entries; j++) {
+    const entry = entryAt(table, token * ENTRIES + j);
+    if (entry.expert == NO_EXPERT) return;
+    if (entry.address == 0) continue;
+    const header = headerAt(adapters, entry.address, MODULE0 + member);
+    const bytes = <usize>load<f32>(header, 8) << 4;
+    if (bytes == 0) continue;
+    let b = adapters + (<usize>(entry.address + <i32>load<f32>(header, 4)) << 4) + <usize>first * bytes;
+    const h = shrunk + (<usize>(((token * ENTRIES + j) * GROUP + member) * RANK4) << 4);
+    for (let i: usize = 0; i < <usize>rows << 2; i += 16) {
+      const sum = dotsOne(h, b, b + bytes, b + 2 * bytes, b + 3 * bytes, bytes);
+      v128.store(y + i, f32x4.add(v128.load(y + i), sum));
+      b += bytes << 2;
+    }
+  }
+}

@@ -1,0 +1,17 @@
+// One row of RMSNorm (Zhang & Sennrich 2019, eq. 4).
+import { across } from "./lanes.cpu";
+import { madd } from "./simd.cpu";
+
+/** x = r · rsqrt(mean(r²) + eps) · weight. `x` may be `r`. */
+export function normRow(r: usize, weight: usize, x: usize, width: i32, eps: f32): void {
+  const bytes = <usize>width << 2;
+  let squares = f32x4.splat(0);
+  for (let i: usize = 0; i < bytes; i += 16) {
+    const v = v128.load(r + i);
+    squares = madd(v, v, squares);
+  }
+  const scale = f32x4.splat(1 / sqrt<f32>(across(squares) / <f32>width + eps));
+  for (let i: usize = 0; i < bytes; i += 16) {
+    v128.store(x + i, f32x4.mul(f32x4.mul(v128.load(r + i), scale), v128.load(weight + i)));
+  }
+}

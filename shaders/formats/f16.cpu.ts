@@ -1,0 +1,25 @@
+// Weights of half precision. A panel of 8 rows: 8 halves, a row each, for every column. 16 bits a weight.
+import { widenHigh, widenLow } from "../cpu/lanes.cpu";
+
+/** Bytes of a column of 8 rows. */
+export const F16_COLUMN: i32 = 16;
+
+/** Columns of 8 rows as floats: [columns][8 rows]. */
+export function floatsF16(w: usize, columns: i32, panel: usize): void {
+  for (let k = 0; k < columns; k++) {
+    const halves = v128.load(w);
+    v128.store(panel, widenLow(halves));
+    v128.store(panel, widenHigh(halves), 16);
+    w += F16_COLUMN;
+    panel += 32;
+  }
+}
+
+/** One row of a panel as floats. `lane`: which of its 8. */
+export function rowF16(w: usize, lane: usize, columns: i32, out: usize): void {
+  for (let k = 0; k < columns; k++) {
+    store<f32>(out, f32x4.extract_lane(widenLow(v128.load16_splat(w + 2 * lane)), 0));
+    w += F16_COLUMN;
+    out += 4;
+  }
+}
