@@ -1,9 +1,11 @@
 // Brings the weights of one linear layer from a file onto the device, in a format the linear kernel reads.
 // It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
 
+import { deviceFormat } from "../../files/weights/stored/device_format.ts";
 import { checkFinite } from "../../files/weights/stored/finite.ts";
+import { STORED } from "../../files/weights/stored/formats.ts";
 import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/linear_repack.ts";
-import { STORED, type StoredTensor } from "../../files/weights/tensor.ts";
+import type { StoredTensor } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/linear.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
@@ -41,9 +43,9 @@ const MOST_SHARD_ROWS = 1 << 17;
 /**
  * Uploads `parts`, matrices of equal column count, joined by rows.
  *
- * The format: `dtype` for dense weights; stored q8_0, q4_0 and q4_1 stay as they are unless `dtype` is f32. It becomes
- * f32, which holds every stored type without loss, when the parts' formats differ, when the columns do not fill the
- * format's blocks (FORMAT_COLUMNS), or when a value lies beyond half precision (±65504).
+ * The format is what files/weights/stored/device_format.ts says of type and `dtype`. It becomes f32, which holds every
+ * stored type but f64 without loss, when the parts' formats differ, when the columns do not fill the format's blocks
+ * (FORMAT_COLUMNS), or when a value lies beyond half precision (±65504).
  * `onBytes` gets stored bytes as they are read; a fall back to f32 part-way reads, and counts, again.
  *
  * @throws MoloraError `tensor_not_finite`, `tensor_shape` (unequal columns, or not a multiple of 4), `gpu_limit`
@@ -99,25 +101,9 @@ function columnsOf({ name, shape }: StoredTensor): number {
 }
 
 function commonFormat(parts: readonly StoredTensor[], cols: number, dtype: WeightDtype): DeviceFormat {
-  const formats = new Set(parts.map(({ type }) => formatOf(type, dtype)));
+  const formats = new Set(parts.map(({ type }) => deviceFormat(type, dtype)));
   const [format] = formats;
   return formats.size > 1 || cols % FORMAT_COLUMNS[format] !== 0 ? "f32" : format;
-}
-
-function formatOf(type: StoredTensor["type"], dtype: WeightDtype): DeviceFormat {
-  if (dtype === "f32") return "f32";
-  switch (type) {
-    case "q8_0":
-      return "q8_0";
-    case "q4_0":
-    case "q4_1":
-      return "q4";
-    case "f32":
-      return dtype === "auto" ? "f32" : dtype;
-    case "f16":
-    case "bf16":
-      return dtype === "auto" ? "f16" : dtype;
-  }
 }
 
 /** Undefined, with nothing left on the device, when a value lies beyond half precision. */

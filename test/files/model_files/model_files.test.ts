@@ -110,13 +110,13 @@ test("a tensor that is missing, has another shape, or a type that is not read", 
     open(f32Safetensors(turned)),
   );
   const typed = safetensorsBytes(
-    { [name]: { dtype: "F64", shape: [6, 8], data_offsets: [0, 384] } },
-    new Uint8Array(384),
+    { [name]: { dtype: "F8_E4M3", shape: [6, 8], data_offsets: [0, 48] } },
+    new Uint8Array(48),
   );
   const parts = { "1.st": f32Safetensors(without), "2.st": typed };
   const weight_map = { ...Object.fromEntries(Object.keys(without).map((key) => [key, "1.st"])), [name]: "2.st" };
   const index = { "model.safetensors.index.json": JSON.stringify({ weight_map }) };
-  await raises("unsupported_dtype", /up_proj.weight is stored as F64/, () =>
+  await raises("unsupported_dtype", /up_proj.weight is stored as F8_E4M3/, () =>
     openModelFiles(new MemoryFolder({ ...files, ...parts, ...index })),
   );
 });
