@@ -11,6 +11,8 @@ export interface ByteSource {
   readonly size: number;
   /** Exactly `length` bytes at `offset`. Rejects with `file_truncated` where they do not exist. */
   read(offset: number, length: number): Promise<Uint8Array>;
+  /** Another file of the folder this one lies in, where it lies in one; undefined where there is none of that name. */
+  readonly beside?: (name: string) => Promise<ByteSource | undefined>;
 }
 
 /** A folder: named sources beside each other. `open` gives undefined where there is no such file. */

@@ -2,7 +2,7 @@
 // It knows nothing of what is in them; nothing below engine.ts imports it.
 
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
-import { isAbsolute, join, normalize, sep } from "node:path";
+import { dirname, isAbsolute, join, normalize, sep } from "node:path";
 import { type ByteSource, checkRange, type SourceFolder } from "../files/source.ts";
 import { MoloraError } from "../proto/errors.ts";
 
@@ -51,6 +51,9 @@ export class FileSource implements ByteSource {
       if (this.#reading === 0) this.#idle = setTimeout(() => this.#close(), IDLE_MS).unref();
     }
   }
+
+  readonly beside = (name: string): Promise<ByteSource | undefined> =>
+    new DirectoryFolder(dirname(this.#path)).open(name);
 
   #close(): void {
     const handle = this.#handle;

@@ -1,9 +1,13 @@
 // Brings the weights of one linear layer from a file onto the device, in a format the linear kernel reads.
 // It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
 
+import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import { deviceFormat } from "../../files/weights/stored/device_format.ts";
 import { checkFinite } from "../../files/weights/stored/finite.ts";
-import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/linear_repack.ts";
-import { STORED, type StoredTensor } from "../../files/weights/tensor.ts";
+import { BEYOND_HALF } from "../../files/weights/stored/format.ts";
+import { STORED } from "../../files/weights/stored/formats.ts";
+import { layoutOf, type WeightLayout } from "../../files/weights/stored/layout.ts";
+import type { StoredTensor } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/formats/device_format.ts";
 import type { Device } from "../device/device.ts";
@@ -41,9 +45,9 @@ const MOST_SHARD_ROWS = 1 << 17;
 /**
  * Uploads `parts`, matrices of equal column count, joined by rows.
  *
- * The format: `dtype` for dense weights; stored q8_0, q4_0 and q4_1 stay as they are unless `dtype` is f32. It becomes
- * f32, which holds every stored type without loss, when the parts' formats differ, when the columns do not fill the
- * format's blocks (FORMAT_COLUMNS), or when a value lies beyond half precision (±65504).
+ * The format is what files/weights/stored/device_format.ts says of type and `dtype`. It becomes f32, which holds every
+ * stored type but f64 without loss, when the parts' formats differ, when the columns do not fill the format's blocks
+ * (FORMAT_COLUMNS), or when a value lies beyond half precision (±65504).
  * `onBytes` gets stored bytes as they are read; a fall back to f32 part-way reads, and counts, again.
  *
  * @throws MoloraError `tensor_not_finite`, `tensor_shape` (unequal columns, or not a multiple of 4), `gpu_limit`
@@ -56,8 +60,28 @@ export async function uploadLinear(
 ): Promise<LinearWeights> {
   const cols = commonColumns(parts);
   const format = commonFormat(parts, cols, dtype);
-  const weights = await upload(device, parts, cols, format, onBytes);
-  return weights ?? (await upload(device, parts, cols, "f32", onBytes))!;
+  const stored = sharesGroups(parts, device.wishes.panelRows) ? parts.map(asFloats) : parts;
+  const weights = await upload(device, stored, cols, format, onBytes);
+  return weights ?? (await upload(device, stored, cols, "f32", onBytes))!;
+}
+
+/** Whether rows of unlike types come into one group, which only floats can share. */
+function sharesGroups(parts: readonly StoredTensor[], together: number): boolean {
+  const unlike = new Set(parts.map(({ type }) => type)).size > 1;
+  return unlike && parts.slice(0, -1).some(({ shape }) => shape[0] % together !== 0);
+}
+
+/** The same values as float32. */
+function asFloats(part: StoredTensor): StoredTensor {
+  const count = part.shape[0] * part.shape[1];
+  const readRows = async (from: number, to: number) => {
+    const floats = new Float32Array((to - from) * part.shape[1]);
+    const bytes = await part.readRows(from, to);
+    checkFinite(part.name, part.type, bytes);
+    dequantizeRows(part.type, bytes, floats);
+    return new Uint8Array(floats.buffer);
+  };
+  return { name: part.name, type: "f32", shape: part.shape, bytes: 4 * count, readRows };
 }
 
 /** Frees the buffers of `weights`. */
@@ -98,25 +122,9 @@ function columnsOf({ name, shape }: StoredTensor): number {
 }
 
 function commonFormat(parts: readonly StoredTensor[], cols: number, dtype: WeightDtype): DeviceFormat {
-  const formats = new Set(parts.map(({ type }) => formatOf(type, dtype)));
+  const formats = new Set(parts.map(({ type }) => deviceFormat(type, dtype)));
   const [format] = formats;
   return formats.size > 1 || cols % FORMAT_COLUMNS[format] !== 0 ? "f32" : format;
-}
-
-function formatOf(type: StoredTensor["type"], dtype: WeightDtype): DeviceFormat {
-  if (dtype === "f32") return "f32";
-  switch (type) {
-    case "q8_0":
-      return "q8_0";
-    case "q4_0":
-    case "q4_1":
-      return "q4";
-    case "f32":
-      return dtype === "auto" ? "f32" : dtype;
-    case "f16":
-    case "bf16":
-      return dtype === "auto" ? "f16" : dtype;
-  }
 }
 
 /** Undefined, with nothing left on the device, when a value lies beyond half precision. */
@@ -129,21 +137,25 @@ async function upload(
 ): Promise<LinearWeights | undefined> {
   const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
   const label = parts.map(({ name }) => name).join(" + ");
-  const rowBytes = PLANE_BYTES[format](cols);
-  const shards = allocate(device, label, rows, rowBytes);
+  const layout = layoutOf(device.wishes.panelRows);
+  const groupBytes = layout.bytes(format, cols);
+  const shards = allocate(device, label, rows, layout, groupBytes);
   const weights = { format, rows, cols, shards };
   let pending = 0;
   try {
-    for await (const { part, bytes, firstRow } of readRows(parts, cols)) {
+    for await (const { part, bytes, firstRow } of readRows(parts, cols, layout)) {
       onBytes?.(bytes.length);
       checkFinite(part.name, part.type, bytes);
-      const planes = repack(part.type, bytes, format);
+      const planes = layout.pack(part.type, bytes, format, cols);
       if (planes === BEYOND_HALF) {
         freeLinear(device, weights);
         return undefined;
       }
-      writeRows(device, shards, "quants", firstRow, rowBytes.quants, planes.quants);
-      if (planes.scales !== undefined) writeRows(device, shards, "scales", firstRow, rowBytes.scales, planes.scales);
+      const group = firstRow / layout.rows;
+      for (const plane of ["quants", "scales"] as const) {
+        const data = planes[plane];
+        if (data !== undefined) writeGroups(device, shards, plane, group, { layout, bytes: groupBytes[plane], data });
+      }
       pending += bytes.length;
       if (pending >= FLUSH_BYTES) {
         await device.idle();
@@ -161,16 +173,18 @@ function allocate(
   device: Device,
   label: string,
   rows: number,
-  rowBytes: { quants: number; scales: number },
+  { rows: together }: WeightLayout,
+  bytes: { quants: number; scales: number },
 ): LinearShard[] {
-  const most = Math.min(MOST_SHARD_ROWS, Math.floor(device.limits.viewBytes / rowBytes.quants));
+  const most = Math.min(MOST_SHARD_ROWS, Math.floor(device.limits.viewBytes / bytes.quants) * together);
   const perShard = most >= rows ? rows : Math.max(1, most - (most % SHARD_ROWS));
   const shards: LinearShard[] = [];
   for (let firstRow = 0; firstRow < rows; firstRow += perShard) {
     const count = Math.min(perShard, rows - firstRow);
+    const groups = Math.ceil(count / together);
     shards.push({
-      quants: device.allocate(label, count * rowBytes.quants),
-      scales: device.allocate(`${label} scales`, count * rowBytes.scales),
+      quants: device.allocate(label, groups * bytes.quants),
+      scales: device.allocate(`${label} scales`, groups * bytes.scales),
       firstRow,
       rows: count,
     });
@@ -178,39 +192,58 @@ function allocate(
   return shards;
 }
 
-/** Stored rows of all parts in order, a chunk at a time. `firstRow` counts through the parts. */
+/**
+ * Stored rows of all parts in order, a chunk at a time, each but the last of whole groups. `firstRow` counts through the
+ * parts: where one ends within a group, its last rows come together with the next one's first, which are of its type then.
+ */
 async function* readRows(
   parts: readonly StoredTensor[],
   cols: number,
+  { rows: together }: WeightLayout,
 ): AsyncGenerator<{ part: StoredTensor; bytes: Uint8Array; firstRow: number }> {
-  let before = 0;
-  for (const part of parts) {
+  let firstRow = 0;
+  let rest = new Uint8Array(0);
+  for (const [n, part] of parts.entries()) {
     const rows = part.shape[0];
     const rowBytes = (cols / STORED[part.type].elements) * STORED[part.type].bytes;
-    const atOnce = Math.max(1, Math.floor(CHUNK_BYTES / rowBytes));
-    for (let from = 0; from < rows; from += atOnce) {
-      const bytes = await part.readRows(from, Math.min(rows, from + atOnce));
-      yield { part, bytes, firstRow: before + from };
+    const atOnce = Math.max(together, Math.floor(CHUNK_BYTES / rowBytes / together) * together);
+    for (let from = 0; from < rows; ) {
+      const to = Math.min(rows, from + atOnce - rest.length / rowBytes);
+      const bytes = joined(rest, await part.readRows(from, to));
+      const count = bytes.length / rowBytes;
+      const last = to === rows && n === parts.length - 1;
+      const whole = last ? count : count - (count % together);
+      if (whole > 0) yield { part, bytes: bytes.subarray(0, whole * rowBytes), firstRow };
+      rest = bytes.slice(whole * rowBytes);
+      firstRow += whole;
+      from = to;
     }
-    before += rows;
   }
 }
 
-/** Writes rows that begin at `firstRow` of the matrix to the shards they fall into. */
-function writeRows(
+function joined(before: Uint8Array<ArrayBuffer>, bytes: Uint8Array): Uint8Array {
+  if (before.length === 0) return bytes;
+  const all = new Uint8Array(before.length + bytes.length);
+  all.set(before);
+  all.set(bytes, before.length);
+  return all;
+}
+
+/** Writes groups of rows, from the matrix's `firstGroup` on, to the shards they fall into. */
+function writeGroups(
   device: Device,
   shards: readonly LinearShard[],
   plane: "quants" | "scales",
-  firstRow: number,
-  rowBytes: number,
-  data: ArrayBufferView<ArrayBuffer>,
+  firstGroup: number,
+  { layout, bytes, data }: { layout: WeightLayout; bytes: number; data: ArrayBufferView<ArrayBuffer> },
 ): void {
-  const end = firstRow + data.byteLength / rowBytes;
+  const end = firstGroup + data.byteLength / bytes;
   for (const shard of shards) {
-    const from = Math.max(firstRow, shard.firstRow);
-    const to = Math.min(end, shard.firstRow + shard.rows);
+    const begin = shard.firstRow / layout.rows;
+    const from = Math.max(firstGroup, begin);
+    const to = Math.min(end, begin + Math.ceil(shard.rows / layout.rows));
     if (from >= to) continue;
-    const part = new Uint8Array(data.buffer, data.byteOffset + (from - firstRow) * rowBytes, (to - from) * rowBytes);
-    device.write(shard[plane], part, (from - shard.firstRow) * rowBytes);
+    const part = new Uint8Array(data.buffer, data.byteOffset + (from - firstGroup) * bytes, (to - from) * bytes);
+    device.write(shard[plane], part, (from - begin) * bytes);
   }
 }

@@ -5,6 +5,7 @@ import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { type ByteSource, readText, type SourceFolder } from "../source.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
+import { partOf } from "../weights/gguf/split.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { checkTensors } from "./expected.ts";
@@ -38,7 +39,7 @@ export interface ModelFiles {
 
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
- * safetensors or, in their place, exactly one .gguf; what lies beside a .gguf goes before its metadata: config.json
+ * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its metadata: config.json
  * (with generation_config.json) gives the config, tokenizer.json the tokenizer.
  * Raises `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
@@ -73,7 +74,8 @@ async function openWeights(folder: SourceFolder): Promise<Weights> {
   if (names.includes(SINGLE_FILE) || names.includes(INDEX_FILE)) {
     return { tensors: await readShardedSafetensors(folder) };
   }
-  const ggufs = names.filter((name) => name.endsWith(".gguf")).sort();
+  // Of a GGUF in parts the first stands for all.
+  const ggufs = names.filter((name) => name.endsWith(".gguf") && (partOf(name)?.number ?? 1) === 1).sort();
   if (ggufs.length > 1) {
     throw new MoloraError("bad_arguments", `${folder.name} holds ${ggufs.length} GGUF files: ${ggufs.join(", ")}`, {
       remedy: "Name one of them.",
@@ -85,7 +87,7 @@ async function openWeights(folder: SourceFolder): Promise<Weights> {
       remedy: "Give a folder as Hugging Face's save_pretrained writes it, or a .gguf file.",
     });
   }
-  return readGguf(file);
+  return readGguf(file, (name) => folder.open(name));
 }
 
 async function readConfig(folder: SourceFolder, weights: Weights): Promise<ModelConfig> {

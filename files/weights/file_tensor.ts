@@ -3,7 +3,8 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ByteSource } from "../source.ts";
-import { rowCount, type StoredTensor, type StoredType } from "./tensor.ts";
+import type { StoredType } from "./stored/formats.ts";
+import { rowCount, type StoredTensor } from "./tensor.ts";
 
 export class FileTensor implements StoredTensor {
   readonly name: string;

@@ -31,6 +31,13 @@ test("reads at positions, many at once", async () => {
   await raises("file_truncated", /data\.bin/, () => source.read(-1, 2));
 });
 
+test("a file knows those beside it, and no others", async () => {
+  const source = (await FileSource.open(file)) ?? assert.fail();
+  assert.equal((await source.beside("data.bin"))?.size, 1000);
+  assert.equal(await source.beside("absent.bin"), undefined);
+  await raises("not_permitted", /leads out of/, () => source.beside("../outside.txt"));
+});
+
 test("a file that is idle is closed, and opens again for the next read", async (t) => {
   if (process.platform !== "linux") return t.skip("descriptors are counted in /proc");
   const path = join(root, "idle");

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "../../engine/gpu/program.ts";
 import { uploadLinear } from "../../engine/model/linear_weights.ts";
-import type { StoredType } from "../../files/weights/tensor.ts";
+import type { StoredType } from "../../files/weights/stored/formats.ts";
 import { embed, embedGrid } from "../../shaders/embed.ts";
 import { ON_DEVICE, STEP_BYTES } from "../../shaders/step.ts";
 import { checkClose, openTestGpu, run } from "./device.ts";

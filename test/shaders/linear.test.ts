@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { Body } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
 import { readView } from "../../engine/gpu/readback.ts";
-import type { StoredType } from "../../files/weights/tensor.ts";
+import type { StoredType } from "../../files/weights/stored/formats.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import { linearGrid, linearPipeline, linearTile, type Tile } from "../../shaders/linear.ts";
 import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";

@@ -6,7 +6,8 @@ import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "../../engine/model/linear_weights.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import { encodeFloat16 } from "../../files/weights/stored/float16.ts";
-import { STORED, type StoredTensor, type StoredType } from "../../files/weights/tensor.ts";
+import { STORED, type StoredType } from "../../files/weights/stored/formats.ts";
+import type { StoredTensor } from "../../files/weights/tensor.ts";
 import { STEP_BYTES } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";
 

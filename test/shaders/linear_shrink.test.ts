@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { launch } from "../../engine/gpu/program.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { firstModule, LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
-import type { StoredType } from "../../files/weights/tensor.ts";
+import type { StoredType } from "../../files/weights/stored/formats.ts";
 import type { ActivationForm } from "../../shaders/activation_form.ts";
 import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
 import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";

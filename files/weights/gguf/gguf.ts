@@ -9,8 +9,9 @@ import { shown } from "../../shown.ts";
 import type { ByteSource } from "../../source.ts";
 import { FileTensor } from "../file_tensor.ts";
 import type { StoredTensor, TensorSource } from "../tensor.ts";
-import { type GgufValue, readGgufHeader } from "./gguf_header.ts";
+import type { GgufValue } from "./gguf_header.ts";
 import { DeinterleavedTensor } from "./rope_rows.ts";
+import { type OpenBeside, openParts } from "./split.ts";
 
 export type { GgufValue } from "./gguf_header.ts";
 
@@ -20,22 +21,30 @@ export interface GgufFile {
 }
 
 /**
- * Opens a GGUF file; tensors' bytes are read when asked for. Tensors of the family that `general.architecture` names
+ * Opens a GGUF file and, where it is a part of one, the parts beside it; `open` finds them where `source` cannot itself.
+ * Tensors' bytes are read when asked for. Tensors of the family that `general.architecture` names
  * get their Hugging Face names, and q and k rows that the family stores interleaved are read in Hugging Face order;
  * others keep their GGUF names. Types that are not read are listed in `unsupported` by ggml's name.
  *
- * @throws MoloraError what `readGgufHeader` throws, and `header_invalid` where the head size that undoing the row order
+ * @throws MoloraError what `openParts` throws, and `header_invalid` where the head size that undoing the row order
  * needs is not there
  */
-export async function readGguf(source: ByteSource): Promise<GgufFile> {
-  const { metadata, tensors: infos } = await readGgufHeader(source);
+export async function readGguf(source: ByteSource, open: OpenBeside | undefined = source.beside): Promise<GgufFile> {
+  const parts = await openParts(source, open);
+  const [
+    {
+      header: { metadata },
+    },
+  ] = parts;
   const architecture = metadata.get("general.architecture");
   const known = typeof architecture === "string" ? familyOfGguf(architecture) : undefined;
   // gguf_config.ts refuses an unknown architecture by its name. Until then Llama's names serve, which most have.
   const family = known ?? LLAMA;
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();
-  for (const info of infos) {
+  for (const { source, info } of parts.flatMap(({ source, header }) =>
+    header.tensors.map((info) => ({ source, info })),
+  )) {
     const name = hfName(family, info.name) ?? info.name;
     if (tensors.has(name) || unsupported.has(name)) {
       throw invalid(source.name, `tensor ${info.name} and another both stand for ${name}`);

@@ -1,8 +1,8 @@
 // A GGUF file made from metadata and tensors in memory.
-// It knows nothing of models: names, row order and quantised bytes are the caller's.
+// Names, row order and quantised bytes are the caller's.
 
-import type { StoredType } from "../tensor.ts";
-import { GGML_TYPES, VALUE_TYPES, type ValueType } from "./gguf_types.ts";
+import { STORED, type StoredType } from "../stored/formats.ts";
+import { VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
 /** A metadata value with the type the file is to state for it. An array states its elements' type. */
 export type TypedValue =
@@ -40,7 +40,7 @@ export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: re
     header.string(tensor.name);
     header.number("u32", tensor.shape.length);
     for (const size of [...tensor.shape].reverse()) header.number("u64", size);
-    header.number("u32", ggmlNumber(tensor.type));
+    header.number("u32", STORED[tensor.type].ggml.number);
     header.number("u64", offset);
     offset += aligned(tensor.bytes.length);
   }
@@ -53,11 +53,6 @@ export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: re
 }
 
 const aligned = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
-
-function ggmlNumber(type: StoredType): number {
-  for (const [number, { stored }] of GGML_TYPES) if (stored === type) return number;
-  throw new TypeError(`ggml has no number for ${type}`);
-}
 
 /** Pieces of a file, joined at the end. */
 class GgufSink {

@@ -3,7 +3,8 @@
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { checkRows } from "../file_tensor.ts";
-import { rowCount, type StoredTensor, type StoredType } from "../tensor.ts";
+import type { StoredType } from "../stored/formats.ts";
+import { rowCount, type StoredTensor } from "../tensor.ts";
 
 /**
  * Hugging Face rotates row i of a head with row i + headDim/2; llama.cpp's Llama rotates rows 2i and 2i + 1, so its

@@ -5,17 +5,19 @@ import { MoloraError } from "../../../proto/errors.ts";
 import type { ByteSource } from "../../source.ts";
 import { FileTensor } from "../file_tensor.ts";
 import { checkPlacements, outOfRange } from "../placement.ts";
-import type { StoredTensor, StoredType, TensorSource } from "../tensor.ts";
+import { STORED, STORED_TYPES, typeOfDtype } from "../stored/formats.ts";
+import type { StoredTensor, TensorSource } from "../tensor.ts";
 import { checkDirectory, type DirectoryEntry, parseSafetensorsHeader } from "./safetensors_header.ts";
 
 /** Longest header read, in bytes: the limit of the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-const STORED_TYPES: Record<string, StoredType> = { F32: "f32", F16: "f16", BF16: "bf16" };
+const SAFETENSORS = STORED_TYPES.flatMap((type) => STORED[type].safetensors ?? []).join(", ");
+const GGUF = STORED_TYPES.map((type) => STORED[type].ggml.name).join(", ");
 
 export interface SafetensorsOptions {
   /**
-   * What to do with tensors that are not F32, F16 or BF16. "refuse" (default): `unsupported_dtype` names the first.
+   * What to do with tensors that are not F32, F16, BF16 or F64. "refuse" (default): `unsupported_dtype` names the first.
    * "list": they go to `unsupported`, for files where buffers nobody wants (I64 position ids) lie beside the weights.
    */
   otherTypes?: "refuse" | "list";
@@ -35,7 +37,7 @@ export async function readSafetensors(source: ByteSource, options: SafetensorsOp
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();
   for (const { name, dtype, shape, begin, end } of entries) {
-    const type = STORED_TYPES[dtype];
+    const type = typeOfDtype(dtype);
     if (type) {
       const place = { name, type, shape, offset: 8 + headerBytes + begin, bytes: end - begin };
       tensors.set(name, new FileTensor(source, place));
@@ -48,7 +50,7 @@ export async function readSafetensors(source: ByteSource, options: SafetensorsOp
 /** The error for a tensor whose stored type is not read, whatever the format. */
 export function unsupportedType(file: string, tensor: string, dtype: string): MoloraError {
   return new MoloraError("unsupported_dtype", `${file}: tensor ${tensor} is stored as ${dtype}`, {
-    remedy: "Convert it to F32, F16 or BF16 (safetensors), or to F32, F16, BF16, Q8_0, Q4_0 or Q4_1 (GGUF).",
+    remedy: `Convert it to ${SAFETENSORS} (safetensors), or to ${GGUF} (GGUF).`,
     details: { tensor, dtype },
   });
 }

@@ -1,11 +1,15 @@
-// Stored rows to the planes of a device format: quants and scales as parts/format_*.wgsl read them.
-// It knows nothing of buffers or of where rows come from.
+// Stored rows to the planes of a device format: quants and scales as shaders/formats/*.wgsl read them.
 
+import { MoloraError } from "../../../proto/errors.ts";
 import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
-import { STORED, type StoredType } from "../tensor.ts";
 import { dequantizeRows } from "./dequantize.ts";
-import { encodeFloat16, float16Table } from "./float16.ts";
+import { encodeFloat16 } from "./float16.ts";
+import { BEYOND_HALF, type Planes } from "./format.ts";
+import { STORED, type StoredType } from "./formats.ts";
+import { Q8_0 } from "./q8_0.ts";
 import { quantizeQ8_0 } from "./quantize.ts";
+
+export { BEYOND_HALF, type Planes } from "./format.ts";
 
 /** Bytes of one row in each plane. */
 export const PLANE_BYTES: Record<DeviceFormat, (cols: number) => { quants: number; scales: number }> = {
@@ -15,25 +19,25 @@ export const PLANE_BYTES: Record<DeviceFormat, (cols: number) => { quants: numbe
   q4: (cols) => ({ quants: cols / 2, scales: cols / 8 }),
 };
 
-export interface Planes {
-  quants: ArrayBufferView<ArrayBuffer>;
-  scales?: ArrayBufferView<ArrayBuffer>;
-}
-
-/** Says that a value has no half-precision counterpart: the format chosen cannot hold these rows. */
-export const BEYOND_HALF = Symbol("beyond half precision");
-
-/** Repacks whole rows (or blocks) of `type` to `format`. q8_0 rounds dense weights as llama.cpp does. */
+/**
+ * Repacks whole rows (or blocks) of `type` to `format`: bit for bit where the type's own file says how, else by way of
+ * float32, which f16 rounds and q8_0 quantises as llama.cpp does.
+ *
+ * @throws MoloraError `internal` for q4 from a type that it does not hold
+ */
 export function repack(type: StoredType, bytes: Uint8Array, format: DeviceFormat): Planes | typeof BEYOND_HALF {
+  const { held, repack: exact } = STORED[type];
+  if (exact !== undefined && held === format) return exact(bytes);
+  const floats = floatsOf(type, bytes);
   switch (format) {
     case "f32":
-      return { quants: floatsOf(type, bytes) };
+      return { quants: floats };
     case "f16":
-      return halvesOf(type, bytes);
+      return halvesOf(floats);
     case "q8_0":
-      return splitQ8(type === "q8_0" ? bytes : quantizeQ8_0(floatsOf(type, bytes)));
+      return Q8_0.repack(quantizeQ8_0(floats));
     case "q4":
-      return splitQ4(type === "q4_1" ? "q4_1" : "q4_0", bytes);
+      throw new MoloraError("internal", `${type} does not fit q4`);
   }
 }
 
@@ -44,9 +48,7 @@ function floatsOf(type: StoredType, bytes: Uint8Array): Float32Array<ArrayBuffer
   return out;
 }
 
-function halvesOf(type: StoredType, bytes: Uint8Array): Planes | typeof BEYOND_HALF {
-  if (type === "f16") return { quants: new Uint8Array(bytes) };
-  const floats = floatsOf(type, bytes);
+function halvesOf(floats: Float32Array): Planes | typeof BEYOND_HALF {
   const out = new Uint16Array(floats.length);
   for (let i = 0; i < out.length; i++) {
     const half = encodeFloat16(floats[i]);
@@ -54,34 +56,4 @@ function halvesOf(type: StoredType, bytes: Uint8Array): Planes | typeof BEYOND_H
     out[i] = half;
   }
   return { quants: out };
-}
-
-/** Blocks of (half d, 32 int8) to int8 and f32 d. */
-function splitQ8(bytes: Uint8Array): Planes {
-  const half = float16Table();
-  const size = STORED.q8_0.bytes;
-  const quants = new Uint8Array((bytes.length / size) * 32);
-  const scales = new Float32Array(bytes.length / size);
-  for (let b = 0, at = 0; b < scales.length; b++, at += size) {
-    scales[b] = half[bytes[at] | (bytes[at + 1] << 8)];
-    quants.set(bytes.subarray(at + 2, at + size), b * 32);
-  }
-  return { quants, scales };
-}
-
-/** Blocks of (half d[, half m], 16 bytes of nibbles) to nibbles and (d, m); q4_0 is d·(q − 8), so m = −8·d. */
-function splitQ4(type: "q4_0" | "q4_1", bytes: Uint8Array): Planes | typeof BEYOND_HALF {
-  const half = float16Table();
-  const size = STORED[type].bytes;
-  const quants = new Uint8Array((bytes.length / size) * 16);
-  const scales = new Uint16Array((bytes.length / size) * 2);
-  for (let b = 0, at = 0; at < bytes.length; b++, at += size) {
-    const d = bytes[at] | (bytes[at + 1] << 8);
-    const m = type === "q4_1" ? bytes[at + 2] | (bytes[at + 3] << 8) : encodeFloat16(-8 * half[d]);
-    if ((m & 0x7c00) === 0x7c00) return BEYOND_HALF;
-    scales[2 * b] = d;
-    scales[2 * b + 1] = m;
-    quants.set(bytes.subarray(at + size - 16, at + size), b * 16);
-  }
-  return { quants, scales };
 }

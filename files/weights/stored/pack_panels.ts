@@ -1,12 +1,9 @@
-// Stored rows to the panels that CPU kernels read: 8 rows side by side, so that a vector's lanes are rows. The layouts are
-// those of shaders/formats/*.cpu.ts. It is linear_repack.ts's counterpart, and takes what that takes.
+// Planes of a device format, row by row, to the panels that CPU kernels read: 8 rows side by side, so that a vector's lanes
+// are rows. The layouts are those of shaders/formats/*.cpu.ts.
 
-import type { DeviceFormat } from "../../../shaders/linear.ts";
-import { STORED, type StoredType } from "../tensor.ts";
-import { dequantizeRows } from "./dequantize.ts";
-import { encodeFloat16, float16Table } from "./float16.ts";
-import { BEYOND_HALF } from "./linear_repack.ts";
-import { quantizeQ8_0 } from "./quantize.ts";
+import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
+import { encodeFloat16 } from "./float16.ts";
+import type { Planes } from "./format.ts";
 
 /** Rows of a panel. The last panel of a matrix is padded with zeros. */
 export const PANEL_ROWS = 8;
@@ -19,43 +16,47 @@ export const PANEL_BYTES: Record<DeviceFormat, (cols: number) => number> = {
   q4: (cols) => (cols / 32) * 160,
 };
 
-/**
- * Whole rows of `type` as panels of `format`, the last filled up with zeros. q8_0 rounds dense weights as llama.cpp does.
- * q4 takes q4_0 and q4_1 alone.
- */
-export function packPanels(
-  type: StoredType,
-  bytes: Uint8Array,
-  format: DeviceFormat,
-  cols: number,
-): Uint8Array<ArrayBuffer> | typeof BEYOND_HALF {
+/** Whole rows as panels, the last filled up with zeros. */
+export function packPanels({ quants, scales }: Planes, format: DeviceFormat, cols: number): Uint8Array<ArrayBuffer> {
   switch (format) {
     case "f32":
-      return panelsOfWords(floatsOf(type, bytes), cols);
+      return interleaved(wordsOf(quants, Uint32Array), cols, Uint32Array);
     case "f16":
-      return panelsOfHalves(type, bytes, cols);
+      return interleaved(wordsOf(quants, Uint16Array), cols, Uint16Array);
     case "q8_0":
-      return panelsOfQ8(type === "q8_0" ? bytes : quantizeQ8_0(floatsOf(type, bytes)), cols);
+      return panelsOfQ8(wordsOf(quants, Uint32Array), wordsOf(scales!, Float32Array), cols);
     case "q4":
-      return panelsOfQ4(type === "q4_1" ? "q4_1" : "q4_0", bytes, cols);
+      return panelsOfQ4(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), cols);
   }
+}
+
+type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
+type WordArray<W extends Words> = {
+  new (length: number): W;
+  new (buffer: ArrayBuffer, offset: number, length: number): W;
+  readonly BYTES_PER_ELEMENT: number;
+};
+
+/** The bytes as words, copied where they begin at an odd address. */
+function wordsOf<W extends Words>(view: ArrayBufferView<ArrayBuffer>, Type: WordArray<W>): W {
+  const size = Type.BYTES_PER_ELEMENT;
+  const { buffer, byteOffset, byteLength } = view;
+  if (byteOffset % size === 0) return new Type(buffer, byteOffset, byteLength / size);
+  return new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, byteLength / size);
 }
 
 function panelCount(rows: number): number {
   return Math.ceil(rows / PANEL_ROWS);
 }
 
-function floatsOf(type: StoredType, bytes: Uint8Array): Float32Array<ArrayBuffer> {
-  const { bytes: size, elements } = STORED[type];
-  const out = new Float32Array((bytes.length / size) * elements);
-  dequantizeRows(type, bytes, out);
-  return out;
-}
-
 /** [rows][cols] to [panels][cols][8]. */
-function panelsOfWords(values: Float32Array, cols: number): Uint8Array<ArrayBuffer> {
+function interleaved<W extends Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer>>(
+  values: W,
+  cols: number,
+  Type: WordArray<W>,
+): Uint8Array<ArrayBuffer> {
   const rows = values.length / cols;
-  const out = new Float32Array(panelCount(rows) * cols * PANEL_ROWS);
+  const out = new Type(panelCount(rows) * cols * PANEL_ROWS);
   for (let row = 0; row < rows; row++) {
     const to = (row >> 3) * cols * PANEL_ROWS + (row & 7);
     for (let k = 0, from = row * cols; k < cols; k++) out[to + k * PANEL_ROWS] = values[from + k];
@@ -63,93 +64,40 @@ function panelsOfWords(values: Float32Array, cols: number): Uint8Array<ArrayBuff
   return new Uint8Array(out.buffer);
 }
 
-function panelsOfHalves(
-  type: StoredType,
-  bytes: Uint8Array,
-  cols: number,
-): Uint8Array<ArrayBuffer> | typeof BEYOND_HALF {
-  const halves = type === "f16" ? halfWords(bytes) : encodeHalves(floatsOf(type, bytes));
-  if (halves === BEYOND_HALF) return BEYOND_HALF;
-  const rows = halves.length / cols;
-  const out = new Uint16Array(panelCount(rows) * cols * PANEL_ROWS);
-  for (let row = 0; row < rows; row++) {
-    const to = (row >> 3) * cols * PANEL_ROWS + (row & 7);
-    for (let k = 0, from = row * cols; k < cols; k++) out[to + k * PANEL_ROWS] = halves[from + k];
-  }
-  return new Uint8Array(out.buffer);
-}
-
-function encodeHalves(values: Float32Array): Uint16Array | typeof BEYOND_HALF {
-  const out = new Uint16Array(values.length);
-  for (let i = 0; i < out.length; i++) {
-    const half = encodeFloat16(values[i]);
-    if ((half & 0x7c00) === 0x7c00) return BEYOND_HALF;
-    out[i] = half;
-  }
-  return out;
-}
-
-/** The bytes as words of 16 bits, copied where they begin at an odd address. */
-function halfWords(bytes: Uint8Array): Uint16Array {
-  const even = bytes.byteOffset % 2 === 0 ? bytes : bytes.slice();
-  return new Uint16Array(even.buffer, even.byteOffset, even.length / 2);
-}
-
-/** Blocks of (half d, 32 int8) to blocks of 8 rows: 8 halves d, then words [8][8 rows] of bytes, each 128 more than stored. */
-function panelsOfQ8(bytes: Uint8Array, cols: number): Uint8Array<ArrayBuffer> {
-  const words = halfWords(bytes);
-  const size = STORED.q8_0.bytes / 2;
+/** int8 and f32 scales to blocks of 8 rows: 8 halves d, then words [8][8 rows] of bytes, each 128 more than stored. */
+function panelsOfQ8(quants: Uint32Array, scales: Float32Array, cols: number): Uint8Array<ArrayBuffer> {
   const blocks = cols / 32;
-  const rows = words.length / (blocks * size);
-  const block = PANEL_BYTES.q8_0(32) / 2;
-  const out = new Uint16Array(panelCount(rows) * blocks * block);
+  const rows = scales.length / blocks;
+  const block = PANEL_BYTES.q8_0(32) / 4;
+  const out = new Uint32Array(panelCount(rows) * blocks * block);
+  const halves = new Uint16Array(out.buffer);
   let from = 0;
   for (let row = 0; row < rows; row++) {
     const lane = row & 7;
     let to = (row >> 3) * blocks * block;
-    for (let b = 0; b < blocks; b++, from += size, to += block) {
-      out[to + lane] = words[from];
-      for (let j = 0; j < 8; j++) {
-        const at = to + 8 + 16 * j + 2 * lane;
-        out[at] = words[from + 1 + 2 * j] ^ 0x8080;
-        out[at + 1] = words[from + 2 + 2 * j] ^ 0x8080;
-      }
+    for (let b = row * blocks; b < (row + 1) * blocks; b++, from += 8, to += block) {
+      halves[2 * to + lane] = encodeFloat16(scales[b]);
+      for (let j = 0; j < 8; j++) out[to + 4 + 8 * j + lane] = quants[from + j] ^ 0x80808080;
     }
   }
   return new Uint8Array(out.buffer);
 }
 
-/**
- * Blocks of (half d[, half m], 16 bytes of nibbles) to blocks of 8 rows: 8 halves d, 8 halves m, then words [4][8 rows] of
- * nibbles. q4_0 is d·(q − 8), so m = −8·d.
- */
-function panelsOfQ4(
-  type: "q4_0" | "q4_1",
-  bytes: Uint8Array,
-  cols: number,
-): Uint8Array<ArrayBuffer> | typeof BEYOND_HALF {
-  const half = float16Table();
-  const words = halfWords(bytes);
-  const size = STORED[type].bytes / 2;
+/** Nibbles and halves (d, m) to blocks of 8 rows: 8 halves d, 8 halves m, then words [4][8 rows] of nibbles. */
+function panelsOfQ4(quants: Uint32Array, scales: Uint16Array, cols: number): Uint8Array<ArrayBuffer> {
   const blocks = cols / 32;
-  const rows = words.length / (blocks * size);
-  const block = PANEL_BYTES.q4(32) / 2;
-  const out = new Uint16Array(panelCount(rows) * blocks * block);
+  const rows = quants.length / (4 * blocks);
+  const block = PANEL_BYTES.q4(32) / 4;
+  const out = new Uint32Array(panelCount(rows) * blocks * block);
+  const halves = new Uint16Array(out.buffer);
   let from = 0;
   for (let row = 0; row < rows; row++) {
     const lane = row & 7;
     let to = (row >> 3) * blocks * block;
-    for (let b = 0; b < blocks; b++, from += size, to += block) {
-      const m = type === "q4_1" ? words[from + 1] : encodeFloat16(-8 * half[words[from]]);
-      if ((m & 0x7c00) === 0x7c00) return BEYOND_HALF;
-      out[to + lane] = words[from];
-      out[to + 8 + lane] = m;
-      const nibbles = from + size - 8;
-      for (let j = 0; j < 4; j++) {
-        const at = to + 16 + 16 * j + 2 * lane;
-        out[at] = words[nibbles + 2 * j];
-        out[at + 1] = words[nibbles + 2 * j + 1];
-      }
+    for (let b = row * blocks; b < (row + 1) * blocks; b++, from += 4, to += block) {
+      halves[2 * to + lane] = scales[2 * b];
+      halves[2 * to + 8 + lane] = scales[2 * b + 1];
+      for (let j = 0; j < 4; j++) out[to + 8 + 8 * j + lane] = quants[from + j];
     }
   }
   return new Uint8Array(out.buffer);

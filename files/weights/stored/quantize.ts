@@ -2,8 +2,8 @@
 // It knows nothing of files; the narrower types are only ever read.
 
 import { MoloraError } from "../../../proto/errors.ts";
-import { STORED } from "../tensor.ts";
 import { encodeFloat16 } from "./float16.ts";
+import { Q8_0 } from "./q8_0.ts";
 
 /**
  * Q8_0: blocks of 32 along the last dimension, each a half d and 32 signed bytes, element ≈ d·q.
@@ -11,7 +11,7 @@ import { encodeFloat16 } from "./float16.ts";
  * computes it, so that the bytes equal llama.cpp's. `values.length` must be a multiple of 32.
  */
 export function quantizeQ8_0(values: Float32Array): Uint8Array {
-  const { bytes: size, elements } = STORED.q8_0;
+  const { bytes: size, elements } = Q8_0;
   if (values.length % elements !== 0) {
     throw new MoloraError("internal", `${values.length} elements do not fill Q8_0 blocks of ${elements}`);
   }

@@ -6,7 +6,8 @@ import type { Gpu } from "../../../engine/gpu/gpu.ts";
 import { readView } from "../../../engine/gpu/readback.ts";
 import { freeLinear, type LinearWeights, uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
-import type { StoredTensor, StoredType } from "../../../files/weights/tensor.ts";
+import type { StoredType } from "../../../files/weights/stored/formats.ts";
+import type { StoredTensor } from "../../../files/weights/tensor.ts";
 import { checkClose, openTestGpu } from "../../shaders/device.ts";
 import { randomTensor, valuesOf } from "../../shaders/linear_case.ts";
 

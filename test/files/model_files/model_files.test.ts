@@ -110,13 +110,13 @@ test("a tensor that is missing, has another shape, or a type that is not read", 
     open(f32Safetensors(turned)),
   );
   const typed = safetensorsBytes(
-    { [name]: { dtype: "F64", shape: [6, 8], data_offsets: [0, 384] } },
-    new Uint8Array(384),
+    { [name]: { dtype: "F8_E4M3", shape: [6, 8], data_offsets: [0, 48] } },
+    new Uint8Array(48),
   );
   const parts = { "1.st": f32Safetensors(without), "2.st": typed };
   const weight_map = { ...Object.fromEntries(Object.keys(without).map((key) => [key, "1.st"])), [name]: "2.st" };
   const index = { "model.safetensors.index.json": JSON.stringify({ weight_map }) };
-  await raises("unsupported_dtype", /up_proj.weight is stored as F64/, () =>
+  await raises("unsupported_dtype", /up_proj.weight is stored as F8_E4M3/, () =>
     openModelFiles(new MemoryFolder({ ...files, ...parts, ...index })),
   );
 });
@@ -141,6 +141,8 @@ test("files that are missing, no JSON, or too many", async () => {
   await raises("file_not_found", /no \.gguf/, () => openModelFiles(new MemoryFolder(files)));
   const two = new MemoryFolder({ "a.gguf": "", "b.gguf": "" });
   await raises("bad_arguments", /2 GGUF files: a\.gguf, b\.gguf/, () => openModelFiles(two));
+  const parts = new MemoryFolder({ "a-00001-of-00002.gguf": "", "a-00002-of-00002.gguf": "", "b.gguf": "" });
+  await raises("bad_arguments", /2 GGUF files: a-00001-of-00002\.gguf, b\.gguf/, () => openModelFiles(parts));
   const wrong = new MemorySource("model.safetensors", weights);
   await raises("header_invalid", /does not begin with GGUF/, () => openModelFiles(wrong));
   const foreign = new GgufPieces().start(0, 1).text("general.architecture").u32(8).text("mamba").source(0);

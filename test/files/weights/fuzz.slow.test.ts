@@ -7,7 +7,8 @@ import { type ByteSource, MemorySource } from "../../../files/source.ts";
 import { readGguf } from "../../../files/weights/gguf/gguf.ts";
 import { type TypedValue, writeGguf } from "../../../files/weights/gguf/gguf_write.ts";
 import { readSafetensors } from "../../../files/weights/safetensors/safetensors.ts";
-import { rowCount, STORED, type TensorSource } from "../../../files/weights/tensor.ts";
+import { STORED } from "../../../files/weights/stored/formats.ts";
+import { rowCount, type TensorSource } from "../../../files/weights/tensor.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import { CountingSource, safetensorsBytes } from "./build_files.ts";
 

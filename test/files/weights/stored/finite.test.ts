@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { checkFinite } from "../../../../files/weights/stored/finite.ts";
-import { STORED, type StoredType } from "../../../../files/weights/tensor.ts";
+import { STORED, type StoredType } from "../../../../files/weights/stored/formats.ts";
 import { raises } from "../../../raises.ts";
 
 const HALVES: [StoredType, number[]][] = [
@@ -11,6 +11,15 @@ const HALVES: [StoredType, number[]][] = [
   ["q8_0", [0]],
   ["q4_0", [0]],
   ["q4_1", [0, 2]],
+  ["q5_0", [0]],
+  ["q5_1", [0, 2]],
+  ["q2_k", [80, 82]],
+  ["q3_k", [108]],
+  ["q4_k", [0, 2]],
+  ["q5_k", [0, 2]],
+  ["q6_k", [208]],
+  ["iq4_nl", [0]],
+  ["iq4_xs", [0]],
 ];
 
 test("a NaN or an infinity in any float of any block is named", async () => {
@@ -29,6 +38,16 @@ test("a NaN or an infinity in any float of any block is named", async () => {
     const brain = new Uint8Array(floats.buffer).filter((_, i) => i % 4 >= 2);
     await raises("tensor_not_finite", /tensor w /, () => checkFinite("w", "bf16", brain));
   }
+});
+
+test("an MXFP4 exponent that makes no float32 is named", async () => {
+  const block = new Uint8Array(34);
+  for (const exponent of [255, 254, 253]) {
+    block[17] = exponent;
+    await raises("tensor_not_finite", /tensor w /, () => checkFinite("w", "mxfp4", block));
+  }
+  block[17] = 251;
+  checkFinite("w", "mxfp4", block);
 });
 
 test("the largest finite values pass, and quants of all ones are no NaN", () => {

@@ -1,0 +1,16 @@
+// Which device format a stored type is held in: the one place where this is decided.
+
+import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
+import { STORED, type StoredType } from "./formats.ts";
+
+/**
+ * Exactness goes first. `auto` gives the smallest device format that holds every value of the type (its file says
+ * which: q8_0 for bytes or fewer bits with one scale for 32 elements, q4 for Q4_0 and Q4_1, f16 for halves), f32 where
+ * only that does, as for the K quants, and f16 for bf16, whose small values it rounds. A `dtype` holds dense weights,
+ * and the types that would be f32, in that format; types that a quantised format holds exactly stay so, but for f32.
+ */
+export function deviceFormat(type: StoredType, dtype: DeviceFormat | "auto"): DeviceFormat {
+  const { held } = STORED[type];
+  if (dtype === "f32") return "f32";
+  return dtype === "auto" || held === "q8_0" || held === "q4" ? held : dtype;
+}

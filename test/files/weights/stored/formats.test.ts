@@ -1,0 +1,76 @@
+// Every ggml type that is read, to the last bit as the gguf package reads it (test/fixtures/scripts/stored_formats.py),
+// and what the device's planes hold of it.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+import { dequantizeRows } from "../../../../files/weights/stored/dequantize.ts";
+import { deviceFormat } from "../../../../files/weights/stored/device_format.ts";
+import { decodeFloat16 } from "../../../../files/weights/stored/float16.ts";
+import { STORED, STORED_TYPES, type StoredType } from "../../../../files/weights/stored/formats.ts";
+import { BEYOND_HALF, repack } from "../../../../files/weights/stored/linear_repack.ts";
+import { raises } from "../../../raises.ts";
+
+interface Case {
+  type: StoredType;
+  blocks: Uint8Array;
+  values: Float32Array;
+}
+
+const file = JSON.parse(readFileSync("test/fixtures/stored/formats.json", "utf8"));
+const CASES: Case[] = file.cases.map((entry: { type: string; blocks: string; values: string }) => ({
+  type: STORED_TYPES.find((type) => STORED[type].ggml.name === entry.type),
+  blocks: Uint8Array.from(Buffer.from(entry.blocks, "base64")),
+  values: new Float32Array(Uint8Array.from(Buffer.from(entry.values, "base64")).buffer),
+}));
+
+test("the fixture has every quantised type", () => {
+  const quantised = STORED_TYPES.filter((type) => STORED[type].elements > 1);
+  assert.deepEqual(CASES.map(({ type }) => type).sort(), quantised.sort());
+});
+
+for (const { type, blocks, values } of CASES) {
+  test(`${type}: the reference's float32, bit for bit`, () => {
+    const out = new Float32Array(values.length);
+    // An odd start: tensors in a file are not aligned for anybody.
+    const unaligned = new Uint8Array(blocks.length + 1).subarray(1);
+    unaligned.set(blocks);
+    dequantizeRows(type, unaligned, out);
+    assert.deepEqual(new Uint32Array(out.buffer), new Uint32Array(values.buffer));
+    assert.equal(STORED[type].findUnfit(blocks), -1);
+  });
+
+  test(`${type}: the device format it is held in has the same values`, () => {
+    const format = deviceFormat(type, "auto");
+    const planes = repack(type, blocks, format);
+    assert.ok(planes !== BEYOND_HALF);
+    const { quants, scales } = planes;
+    const held = Float32Array.from(values, (_, i) => {
+      if (format === "f32") return (quants as Float32Array)[i];
+      if (format === "q8_0") return (scales as Float32Array)[i >> 5] * new Int8Array(quants.buffer)[i];
+      const [d, m] = (scales as Uint16Array).subarray((i >> 5) * 2);
+      const byte = new Uint8Array(quants.buffer)[(i >> 5) * 16 + (i & 15)];
+      return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
+    });
+    for (const [i, value] of values.entries()) assert.ok(held[i] === value, `${format} ${i}: ${held[i]}, ${value}`);
+  });
+}
+
+test("a float64 is rounded once, and one beyond float32 is found", () => {
+  const bytes = (...values: number[]) => new Uint8Array(Float64Array.from(values).buffer);
+  const out = new Float32Array(3);
+  dequantizeRows("f64", bytes(0.1, -0, 3.4028234663852886e38), out);
+  assert.deepEqual(out, Float32Array.of(0.1, -0, 3.4028234663852886e38));
+  for (const unfit of [Number.NaN, -Infinity, 1e39]) assert.equal(STORED.f64.findUnfit(bytes(1, unfit)), 1);
+});
+
+test("a type that no quantised format holds exactly takes the dtype asked for, one that does stays", async () => {
+  const asked = (type: StoredType) =>
+    (["auto", "f32", "f16", "q8_0"] as const).map((dtype) => deviceFormat(type, dtype));
+  assert.deepEqual(asked("q4_k"), ["f32", "f32", "f16", "q8_0"]);
+  assert.deepEqual(asked("bf16"), ["f16", "f32", "f16", "q8_0"]);
+  assert.deepEqual(asked("f32"), ["f32", "f32", "f16", "q8_0"]);
+  assert.deepEqual(asked("iq4_xs"), ["q8_0", "f32", "q8_0", "q8_0"]);
+  assert.deepEqual(asked("q4_0"), ["q4", "f32", "q4", "q4"]);
+  await raises("internal", /q6_k does not fit q4/, () => repack("q6_k", new Uint8Array(210), "q4"));
+});
