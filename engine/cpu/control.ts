@@ -34,5 +34,7 @@ export const COMMAND = {
   next: 4,
   /** 1: nobody goes on before all threads have come this far. */
   barrier: 5,
+  /** 1: one item, which the last thread at the barrier before it computes while the others wait there. */
+  alone: 6,
 } as const;
 export const COMMAND_WORDS = 8;

@@ -48,20 +48,18 @@ export class Thread {
   }
 
   runList(turn: number): void {
-    const { memory, threads } = this.#setup;
+    const { memory } = this.#setup;
     if (this.#words.byteLength !== memory.buffer.byteLength) this.#words = new Int32Array(memory.buffer);
     const words = this.#words;
-    const list = words[CONTROL.list] / 4;
-    const count = words[CONTROL.commands];
-    for (let i = 0; i < count; i++) {
-      const at = list + i * COMMAND_WORDS;
+    const end = words[CONTROL.list] / 4 + words[CONTROL.commands] * COMMAND_WORDS;
+    let at = words[CONTROL.list] / 4;
+    while (at < end) {
       this.#takeItems(words, at);
-      if (i < count - 1 && words[at + COMMAND.barrier] === 1 && threads > 1) this.#meet(words);
+      const meets = words[at + COMMAND.barrier] === 1;
+      at += COMMAND_WORDS;
+      if (meets) at = this.#meet(words, at, end);
     }
     this.turnsDone = turn;
-    if (!this.#isLast(words)) return;
-    Atomics.add(words, CONTROL.done, 1);
-    Atomics.notify(words, CONTROL.done);
   }
 
   #takeItems(words: Int32Array, at: number): void {
@@ -81,23 +79,28 @@ export class Thread {
     }
   }
 
-  /** Counts this thread in; true for the last of all, with the count begun anew. */
-  #isLast(words: Int32Array): boolean {
-    if (Atomics.add(words, CONTROL.arrived, 1) < this.#setup.threads - 1) return false;
-    Atomics.store(words, CONTROL.arrived, 0);
-    return true;
-  }
-
-  /** Waits until every thread is here. */
-  #meet(words: Int32Array): void {
-    const { spins } = this.#setup;
+  /**
+   * Waits until every thread is here; the last one first computes what stands alone behind the barrier, and behind the last
+   * command it tells the device. Gives where to go on.
+   */
+  #meet(words: Int32Array, at: number, end: number): number {
+    const { threads, spins } = this.#setup;
     const opened = Atomics.load(words, CONTROL.opened);
-    if (this.#isLast(words)) {
-      Atomics.store(words, CONTROL.opened, opened + 1);
-      Atomics.notify(words, CONTROL.opened);
-      return;
+    const isLast = Atomics.add(words, CONTROL.arrived, 1) === threads - 1;
+    let next = at;
+    for (; next < end && words[next + COMMAND.alone] === 1; next += COMMAND_WORDS) {
+      if (isLast) this.#takeItems(words, next);
     }
-    for (let i = 0; i < spins; i++) if (Atomics.load(words, CONTROL.opened) !== opened) return;
+    if (isLast) {
+      Atomics.store(words, CONTROL.arrived, 0);
+      const counter = next < end ? CONTROL.opened : CONTROL.done;
+      Atomics.add(words, counter, 1);
+      Atomics.notify(words, counter);
+      return next;
+    }
+    if (next === end) return next;
+    for (let i = 0; i < spins; i++) if (Atomics.load(words, CONTROL.opened) !== opened) return next;
     while (Atomics.load(words, CONTROL.opened) === opened) Atomics.wait(words, CONTROL.opened, opened);
+    return next;
   }
 }
