@@ -117,7 +117,7 @@ function shortened(name: string): MoloraError {
 
 /** What the operating system refused, as a typed error. */
 function asFileError(path: string, error: unknown): MoloraError {
-  if (error instanceof MoloraError) return error;
+  if (MoloraError.is(error)) return error;
   const code = errorCode(error);
   if (code === "EACCES" || code === "EPERM") {
     return new MoloraError("not_permitted", `${path} may not be read`, {

@@ -21,7 +21,7 @@ export async function* readRows(path: string, onBadRow?: (error: MoloraError) =>
     number++;
     if (line.trim() === "") continue;
     const row = rowOrError(line, `${basename(path)} line ${number}`);
-    if (!(row instanceof MoloraError)) yield row;
+    if (!MoloraError.is(row)) yield row;
     else if (onBadRow === undefined) throw row;
     else onBadRow(row);
   }
