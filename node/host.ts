@@ -1,5 +1,4 @@
-// Node as the engine's host: Dawn for the device, the file system for models.
-// It knows nothing of what the engine does with them.
+// Node as the engine's host: Dawn gives the device, the file system the models.
 
 import { readFile } from "node:fs/promises";
 import { resolve } from "node:path";

@@ -1,5 +1,4 @@
-// A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model is the base's until it has learned.
-// It knows nothing of training.
+// A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model equals the base until training changes B.
 
 import { LORA_MODULES, type LoraModuleName, type ModelConfig, moduleShape } from "../files/families/config.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
@@ -7,7 +6,7 @@ import { Random } from "./random.ts";
 
 export interface AdapterShape {
   rank: number;
-  /** Scale is alpha / rank. */
+  /** The scale is alpha / rank. */
   alpha: number;
   modules: readonly LoraModuleName[];
   /** Default: all. */

@@ -1,5 +1,4 @@
 // Trains one LoRA on a frozen base.
-// It knows nothing of files, data or when to stop.
 
 import type { Buffers } from "../engine/gpu/buffers.ts";
 import type { Gpu } from "../engine/gpu/gpu.ts";
@@ -24,12 +23,12 @@ export class AdapterTrainer {
     this.#stack = stack;
   }
 
-  /** Throws what TrainingModel.create does. */
+  /** @throws MoloraError as TrainingModel.create. */
   static async create(gpu: Gpu, buffers: Buffers, options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { config, weights, capacity, adapter, optimizer } = options;
     const stack = new LoraStack(buffers, config, [adapter], true);
-    const parts = { config, weights, stack, capacity };
-    return new AdapterTrainer(await Trainer.create(gpu, buffers, parts, stack.parameters, optimizer), stack);
+    const described = { config, weights, stack, capacity };
+    return new AdapterTrainer(await Trainer.create(gpu, buffers, described, stack.parameters, optimizer), stack);
   }
 
   /** The adapter as it is on the device now. */

@@ -1,6 +1,6 @@
 // Trains a mixture's router end to end: the language-model loss of texts, through the frozen base and frozen adapters.
-// It knows nothing of files, data or when to stop. Starts from gates that know their experts (objective domain or
-// distill): from random ones, a straight-through gradient finds little.
+// Start it from gates that know their experts (objective domain or distill): from random ones, a straight-through
+// gradient finds little.
 
 import type { Buffers } from "../engine/gpu/buffers.ts";
 import type { Gpu } from "../engine/gpu/gpu.ts";
@@ -33,13 +33,13 @@ export class LanguageModelTrainer {
     this.#layers = layers;
   }
 
-  /** Throws RangeError for a router without gates, and what TrainingModel.create throws. */
+  /** @throws RangeError for a router without gates; MoloraError as TrainingModel.create. */
   static async create(gpu: Gpu, buffers: Buffers, options: LanguageModelOptions): Promise<LanguageModelTrainer> {
     const { config, weights, capacity, experts, auxiliary, optimizer } = options;
     const stack = new LoraStack(buffers, config, experts, false);
     const router = new RouterStack(buffers, config, options.router, experts.length);
-    const parts = { config, weights, stack, router, auxiliary, capacity };
-    const trainer = await Trainer.create(gpu, buffers, parts, router.parameters, optimizer);
+    const described = { config, weights, stack, router, auxiliary, capacity };
+    const trainer = await Trainer.create(gpu, buffers, described, router.parameters, optimizer);
     return new LanguageModelTrainer(trainer, router, config.numLayers);
   }
 

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { comments, sources } from "./sources.ts";
 
-/** "Throws `x`", "Raises x", "Rejects with x", "Errors: x", and the same behind a comma or a semicolon. */
+// "Throws `x`", "Raises x", "Rejects with x", "Errors: x", and the same behind a comma or a semicolon
 const NAMED_OTHERWISE = /(?<!@)\b(?:Throws|Raises|Rejects with|Errors:)|[;,]\s(?:throws|raises|rejects)\b/;
 
 function offences(path: string, text: string): string[] {

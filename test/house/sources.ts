@@ -51,3 +51,7 @@ const TOKENS = /\/\*[\s\S]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|
 export function comments(text: string): string[] {
   return [...text.matchAll(TOKENS)].map(([token]) => token).filter((token) => /^\/[/*]/.test(token));
 }
+
+export function withoutComments(text: string): string {
+  return text.replace(TOKENS, (token) => (/^\/[/*]/.test(token) ? "" : token));
+}

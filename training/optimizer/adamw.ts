@@ -1,5 +1,5 @@
 // AdamW on a Parameters' flat buffers, with clipping by the global norm of the gradient.
-// It knows nothing of where gradients come from, nor of schedules: the rate of a step is given.
+// The caller gives the rate of each step (schedule.ts).
 
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
@@ -22,7 +22,7 @@ export interface AdamWOptions {
   clip?: number;
 }
 
-/** What a checkpoint keeps beside the values. */
+/** The state that a checkpoint keeps beside the values. */
 export interface AdamWState {
   step: number;
   means: Map<string, Float32Array>;
@@ -62,7 +62,7 @@ export class AdamW {
     this.#norm = launches.norm;
   }
 
-  /** Throws RangeError for frozen parameters. */
+  /** @throws RangeError for frozen parameters. */
   static async create(gpu: Gpu, buffers: Buffers, parameters: Parameters, options: AdamWOptions = {}): Promise<AdamW> {
     const { count, values, gradients } = parameters;
     if (gradients === undefined) throw new RangeError("frozen parameters have no optimizer");
@@ -88,12 +88,12 @@ export class AdamW {
     return new AdamW(gpu, parameters, settled, { gradients, rule, means, squares: second, partials }, { update, norm });
   }
 
-  /** Updates the values by the gradients added up so far and sets those to zero. Returns their norm before clipping. */
+  /** Updates the values by the gradients added up so far, then zeroes these. Returns their norm before clipping. */
   async step(rate: number): Promise<number> {
     this.#run(this.#norm);
     const partials = new Float32Array(await readView(this.#gpu, this.#partials));
     const norm = Math.sqrt(partials.reduce((sum, value) => sum + value, 0));
-    // A step on a NaN would destroy every value; the caller sees the norm and decides.
+    // A step on a NaN would destroy every value: the caller sees the norm and decides
     if (!Number.isFinite(norm)) return norm;
     this.steps++;
     const { beta1, beta2, epsilon, decay, clip } = this.#options;

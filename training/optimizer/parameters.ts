@@ -1,5 +1,4 @@
-// Named tensors in one flat device buffer, with their gradients in a second one where they are trained.
-// It knows nothing of what the tensors mean, nor of how they are updated (adamw.ts).
+// Named tensors in one flat device buffer, and their gradients in a second one where they are trained.
 
 import { alignUp, type Buffers, subView, VIEW_ALIGNMENT, type View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
@@ -23,7 +22,11 @@ export class Parameters {
   readonly count: number;
   readonly #places = new Map<string, Place>();
 
-  /** Uploads `tensors`. Throws `gpu_limit` where one binding cannot hold them all. */
+  /**
+   * Uploads `tensors`.
+   *
+   * @throws MoloraError `gpu_limit` where one binding cannot hold them all.
+   */
   constructor(buffers: Buffers, label: string, tensors: ReadonlyMap<string, Float32Array>, trained: boolean) {
     let count = 0;
     for (const [name, { length }] of tensors) {
@@ -45,7 +48,7 @@ export class Parameters {
     return this.#view(this.values, name);
   }
 
-  /** Where a tensor's gradient is added up; undefined where it is frozen. */
+  /** The view in which a tensor's gradient is added up; undefined where the tensor is frozen. */
   gradient(name: string): View | undefined {
     return this.gradients && this.#view(this.gradients, name);
   }
@@ -56,7 +59,7 @@ export class Parameters {
     return new Map([...this.#places].map(([name, { offset, length }]) => [name, flat.slice(offset, offset + length)]));
   }
 
-  /** Puts host tensors back into `view`; those not named keep what they have. */
+  /** Writes host tensors back into `view`. Tensors that are not named keep their values. */
   write(gpu: Gpu, tensors: ReadonlyMap<string, Float32Array>, view: View = this.values): void {
     for (const [name, tensor] of tensors) {
       const { buffer, offset } = this.#view(view, name);

@@ -1,5 +1,5 @@
-// All that a router's training needs to go on as if it had not stopped: values, AdamW's moments, where it was.
-// It knows nothing of folders: bytes and plain objects go in and out.
+// Saves and restores what a router's training needs to go on as if it had not stopped: values and AdamW's moments.
+// Bytes and plain objects go in and out; cli/training/checkpoint_files.ts keeps them.
 
 import { MemorySource } from "../../files/source.ts";
 import { readFloats } from "../../files/weights/floats.ts";
@@ -23,7 +23,11 @@ export async function saveTensors(trainer: RouterTrainer, model: FrozenModel): P
   );
 }
 
-/** Puts them back. Raises what reading a safetensors file raises, `tensor_missing`, `tensor_shape`. */
+/**
+ * Writes saved tensors back into a trainer.
+ *
+ * @throws MoloraError `tensor_missing`, `tensor_shape`, and as reading a safetensors file.
+ */
 export async function restoreTensors(
   trainer: RouterTrainer,
   model: FrozenModel,

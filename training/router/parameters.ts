@@ -1,5 +1,4 @@
-// A router's gates as trained parameters, and back; fc2 has its rows in whole vec4s, the last of them zero for good.
-// It knows nothing of gradients.
+// A router's gates as trained parameters, and back. Rows of fc2 fill whole vec4s; the rows that fill up stay zero.
 
 import { gateOffsets } from "../../engine/adapters/pack_router.ts";
 import type { LoadedMixture } from "../../engine/adapters/registry.ts";
@@ -9,7 +8,7 @@ import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 import { Random } from "../random.ts";
 
-/** What a gate's sizes follow from. */
+/** The facts that decide a gate's sizes. */
 export interface GateShape {
   layers: number;
   /** d, the base's hidden size. */
@@ -70,7 +69,7 @@ export class GateParameters {
     this.parameters = new Parameters(buffers, "router", new Map(sized), true);
   }
 
-  /** One layer's tensors and where their gradients are added up. */
+  /** One layer's tensors, and the views in which their gradients are added up. */
   layer(layer: number): { values: GateViews; gradients: GateViews } {
     return {
       values: viewsOf((part) => this.parameters.value(nameOf(layer, part))),
@@ -120,7 +119,7 @@ export class GateParameters {
     const outputs = outputsOf(this.shape);
     const at = gateOffsets(mixture.mixture);
     const run = model.firstPage(mixture.key) * model.pool.pageBytes;
-    const parts: [Part, number, number][] = [
+    const copies: [Part, number, number][] = [
       ["fc1Weight", at.fc1, hidden * inputs],
       ["fc1Bias", at.bias1, hidden],
       ["fc2Weight", at.fc2, outputs * hidden],
@@ -128,7 +127,7 @@ export class GateParameters {
     ];
     for (const [layer, pool] of model.pool.layers.entries()) {
       const { values } = this.layer(layer);
-      for (const [part, offset, floats] of parts) {
+      for (const [part, offset, floats] of copies) {
         const { buffer, offset: from } = values[part];
         encoder.copyBufferToBuffer(buffer, from, pool.buffer, pool.offset + run + 16 * offset, 4 * floats);
       }
