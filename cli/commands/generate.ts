@@ -5,6 +5,7 @@ import { text as readStream } from "node:stream/consumers";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { Engine } from "../../node/index.ts";
 import type { DoneEvent, GenerateRequest, TokenEvent, TokenLogprob } from "../../proto/api.ts";
+import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { routingStatistics } from "../../router/statistics.ts";
 import { defineCommand } from "../command.ts";
@@ -50,7 +51,10 @@ const FLAGS = {
   ...SAMPLING_FLAGS,
   stop: list("TEXT", "End before this text would appear"),
   ignoreEos: toggle("Keep going at the end-of-sequence token"),
-  logprobs: integer("K", "Log-probability of each token and of its K likeliest alternatives", { min: 0, max: 20 }),
+  logprobs: integer("K", "Log-probability of each token and of its K likeliest alternatives", {
+    min: 0,
+    max: MAX_LOGPROBS,
+  }),
   trace: toggle("Which experts each token had in every layer; without --json: colour the text by them"),
 };
 

@@ -3,6 +3,7 @@
 
 import type { Engine } from "../../node/index.ts";
 import type { TokenLogprob } from "../../proto/api.ts";
+import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type RenderedRow, renderRow } from "../../training/data/render.ts";
 import type { Row } from "../../training/data/rows.ts";
@@ -69,7 +70,10 @@ Several --use are scored in one run:
     data: list("FILE.jsonl", "Rows to score, .gz too"),
     raw: toggle("Join a prompt and its completion as they are, without the chat template; a text always is as it is"),
     perToken: toggle("With --json: each row's token ids and their log-probabilities"),
-    top: integer("K", "With --per-token: the K likeliest tokens at each place, at most 20", { min: 1, max: 20 }),
+    top: integer("K", `With --per-token: the K likeliest tokens at each place, at most ${MAX_LOGPROBS}`, {
+      min: 1,
+      max: MAX_LOGPROBS,
+    }),
     truncate: toggle("Cut rows that are longer than the context, instead of refusing them"),
   },
   async run({ flags, output, signal }) {
