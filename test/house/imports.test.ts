@@ -7,7 +7,7 @@ import { sources, withoutComments } from "./sources.ts";
 
 /** What each folder may import beside itself. perf/ and test/ may import everything. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
-  cli: ["server", "training", "node", "engine", "router", "files", "proto"],
+  cli: ["server", "training", "node", "engine", "router", "files", "shaders", "proto"],
   server: ["engine", "files", "proto"],
   training: ["engine", "router", "files", "shaders", "proto"],
   node: ["engine", "files", "proto"],

@@ -12,10 +12,10 @@ const PATH = new RegExp(
   "g",
 );
 
-/** Named from the root, or from beside the file; a test may name what stands beside the file that it tests. */
+/** Named from the root, from its top folder, or from beside the file; a test may name a neighbour of what it tests. */
 function isThere(named: string, from: string): boolean {
-  const places = [named, join(dirname(from), named), join(dirname(from.replace(/^test\//, "")), named)];
-  return places.some((place) => existsSync(place));
+  const folders = ["", from.split("/")[0], dirname(from), dirname(from.replace(/^test\//, ""))];
+  return folders.some((folder) => existsSync(join(folder, named)));
 }
 
 function wrongPaths(path: string, text: string): string[] {
