@@ -1,10 +1,9 @@
-// What a command is: its flags, its words for --help, and what it does with what was typed.
-// It knows nothing of any command in particular.
+// The shape of a command: its flags, its text for --help, and what it runs.
 
 import { type FlagSpecs, type FlagValues, kebab } from "./flags/arguments.ts";
 import type { Output } from "./terminal/output.ts";
 
-/** What a command runs with. */
+/** What a command is given when it runs. */
 export interface CommandContext<S extends FlagSpecs> {
   flags: FlagValues<S>;
   positionals: string[];
@@ -13,7 +12,7 @@ export interface CommandContext<S extends FlagSpecs> {
   readonly signal: AbortSignal;
 }
 
-/** One command of the command line; a file each, exported as `command`. */
+/** One command of the command line. Each is a file that exports it as `command`. */
 export interface Command<S extends FlagSpecs = FlagSpecs> {
   name: string;
   /** One line, for the list of commands. */
@@ -21,9 +20,9 @@ export interface Command<S extends FlagSpecs = FlagSpecs> {
   /** Further lines for `--help`: examples, shapes. */
   details?: string;
   flags: S;
-  /** Arguments that are no flags. Without it there may be none. */
+  /** Arguments that are no flags. A command without this takes none. */
   positionals?: { placeholder: string; most: number };
-  /** Throws a MoloraError to fail (exit 1), `bad_arguments` for exit 2. */
+  /** @throws MoloraError to fail: `bad_arguments` makes the exit code 2, any other 1. */
   run(context: CommandContext<S>): Promise<void>;
 }
 
@@ -43,7 +42,7 @@ export function helpText(command: Command, flags: FlagSpecs): string {
   return `${command.summary}\n\nUsage: molora ${command.name}${positionals} [flags]\n\n${columns(rows)}\n${details}`;
 }
 
-/** Two aligned columns; a long left side has the right one on the next line. */
+/** Two aligned columns. Where the left side is long, the right one follows on the next line. */
 export function columns(rows: [string, string][]): string {
   const widest = Math.min(30, Math.max(...rows.map(([left]) => left.length)));
   return rows

@@ -1,5 +1,4 @@
-// An engine from the command line's flags, with bars for what takes time, and what a SPEC means to it.
-// It knows nothing of what the engine is loaded for.
+// Loads an engine as the flags say, with progress bars, and reads what a SPEC of --use means to it.
 
 import { Engine, type LoadOptions } from "../node/index.ts";
 import type { Routing } from "../proto/api.ts";
@@ -10,7 +9,7 @@ import { integer, type NamedPath } from "./flags/flags.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
 
-/** What to load and how much of the device to take for it. */
+/** The flags that say what to load and how much of the device to take for it. */
 export const LOAD_FLAGS = {
   ...MODEL_FLAGS,
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
@@ -58,7 +57,11 @@ function byName(pairs: readonly NamedPath[]): Record<string, string> {
   return Object.fromEntries(pairs.map(({ name, path }) => [name, path]));
 }
 
-/** What a SPEC means to this engine. Throws `bad_arguments` for a name that is not loaded. */
+/**
+ * What a SPEC means to this engine.
+ *
+ * @throws MoloraError `bad_arguments` for a name that is not loaded.
+ */
 export function routingOf(engine: Engine, spec: string): Routing {
   return parseUse(spec, {
     adapters: engine.listAdapters().map(({ name }) => name),
@@ -66,7 +69,11 @@ export function routingOf(engine: Engine, spec: string): Routing {
   });
 }
 
-/** The SPEC of a command that takes one; `base` where none was given. */
+/**
+ * The SPEC of a command that takes one; `base` where none was given.
+ *
+ * @throws MoloraError `bad_arguments` for more than one.
+ */
 export function singleUse(specs: readonly string[]): string {
   if (specs.length > 1) {
     throw new MoloraError("bad_arguments", `--use is given ${specs.length} times`, {

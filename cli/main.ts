@@ -1,5 +1,5 @@
-// The command line: finds the command, reads its flags, runs it and turns what it throws into an exit code.
-// It knows nothing of what the commands do; adding one is a file and a row.
+// The command line: finds the command, reads its flags, runs it and turns an error into an exit code.
+// A new command is a file in cli/commands/ and a row in COMMANDS.
 
 import { readFile } from "node:fs/promises";
 import { MoloraError } from "../proto/errors.ts";
@@ -10,7 +10,7 @@ import { nearest } from "./flags/nearest.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
 import { Output } from "./terminal/output.ts";
 
-/** In the order `molora --help` lists them. Loaded when called for: `doctor` needs no engine. */
+/** In the order of `molora --help`. A command is loaded when it is called, since `doctor` needs no engine. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   doctor: () => import("./commands/doctor.ts"),
   demo: () => import("./commands/demo.ts"),
@@ -24,12 +24,12 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   eval: () => import("./commands/eval.ts"),
 };
 
-/** 0: done. 1: failed. 2: what was typed makes no sense. */
+/** 0: done. 1: failed. 2: the arguments are wrong. */
 export type ExitCode = 0 | 1 | 2;
 
-/** Runs what follows `molora` on the command line. */
+/** Runs the command in `argv`, the arguments behind `molora`. */
 export async function main(argv: string[]): Promise<ExitCode> {
-  // Asked before parsing, so that an error in the arguments has the right form too
+  // Looked for before parsing, so that an error in the arguments is printed in the right form too
   const output = new Output(argv.includes("--json"));
   try {
     const [name, ...rest] = argv;

@@ -1,5 +1,4 @@
-// The base model behind `--model`, opened but not yet on a device, and what a short name brings along.
-// It knows nothing of adapters' files.
+// Opens the files of the base model behind `--model`, without a device.
 
 import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
@@ -9,7 +8,7 @@ import { formatBytes, Progress } from "./terminal/progress.ts";
 
 export interface OpenedBase {
   files: ModelFiles;
-  /** Where `--model` was a short name. */
+  /** The adapters and the mixture of a short name; undefined where `--model` was a path. */
   preset: Preset | undefined;
 }
 

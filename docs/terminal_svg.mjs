@@ -1,5 +1,5 @@
 // `molora demo --color always | node docs/terminal_svg.mjs > docs/demo.svg`: a terminal as a picture.
-// It knows nothing of what is shown. Block characters become rectangles, so that no font leaves seams between them.
+// Block characters become rectangles, so that no font leaves seams between them.
 
 import { text } from "node:stream/consumers";
 

@@ -1,10 +1,9 @@
-// What stands behind a framework's model: an embedded engine or a client of a server, and the names it knows.
-// It knows nothing of any framework.
+// The backend of a framework's model: an embedded engine or a client of a server, and the names it knows.
 
 import type { GenerateOptions, GenerateRequest, GenerationEvent, Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 
-/** Whatever has a name: an adapter or a mixture, as an engine or a server lists them. */
+/** An adapter or a mixture, as an engine or a server lists it. */
 export interface Named {
   name: string;
 }
@@ -18,7 +17,7 @@ export type Backend = {
 );
 
 /**
- * What a model's name says about routing: `base`, an adapter's or a mixture's name, or either after a base's name and a
+ * The routing that a model's name means: `base`, an adapter's or a mixture's name, or either after a base's name and a
  * colon, as the server lists them (`nano:math`).
  *
  * @throws MoloraError `unknown_model`.

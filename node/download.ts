@@ -1,5 +1,4 @@
-// Turns a stream of bytes into a file that is exactly the one wanted: whole, checked, put in place in one move.
-// It knows nothing of where the bytes come from.
+// Writes a stream of bytes as a file that is exactly the wanted one: whole, checked, and put in place in one move.
 
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
@@ -18,7 +17,7 @@ export interface PinnedFile {
 /** Bytes received so far, of all. */
 export type ReceiveProgress = (received: number, total: number) => void;
 
-/** What a download that was killed left behind is removed after this long; a shorter one may still be running. */
+/** The rest of a killed download is removed after this long. A younger one may belong to a download that runs. */
 const ABANDONED_AFTER_MS = 6 * 3600_000;
 
 /** Whether `path` is the wanted file, by size and then by checksum. */

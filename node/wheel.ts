@@ -1,5 +1,4 @@
 // Reads one file out of a Python wheel (a zip) while the wheel streams in.
-// It knows nothing of where the wheel comes from.
 
 import { Unzip, UnzipInflate } from "fflate";
 

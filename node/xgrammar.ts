@@ -1,5 +1,5 @@
 // XGrammar as a fresh instance: its package is a script of the CommonJS age that calls itself an ES module, so that
-// neither import nor require gets at its exports. It knows nothing of grammars.
+// neither import nor require gets at its exports.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -7,8 +7,8 @@ import { compileFunction } from "node:vm";
 import type { GrammarInstance, GrammarLibrary } from "../engine/sampling/grammar.ts";
 
 /**
- * Instances share nothing: one that aborted is dropped with all its memory. It is shown no `process`, or it would ask
- * for Node's modules (its WebAssembly lies within the script), and a console that keeps its words.
+ * Instances share nothing: one that aborted is dropped with all its memory. The script sees no `process`, or it would
+ * ask for Node's modules (its WebAssembly lies within the script); its console keeps what it logs in `said`.
  */
 export async function openXGrammar(): Promise<GrammarInstance> {
   const url = import.meta.resolve("@mlc-ai/web-xgrammar");

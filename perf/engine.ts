@@ -33,7 +33,7 @@ function show(name: string, figures: Record<string, number>): void {
 }
 
 function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 }
 
 /** Milliseconds of each event of one request, and what the host took to encode the step before it. */
@@ -48,7 +48,7 @@ async function times(engine: Engine, request: GenerateRequest, encoding: number[
   return at;
 }
 
-/** Ids of a prompt that no other call shares. */
+/** Ids of a prompt that shares no beginning with that of another call. */
 function ids(count: number, salt: number): number[] {
   return Array.from({ length: count }, (_, i) => 20 + ((i * 37 + salt * 101) % 4000));
 }
@@ -60,13 +60,13 @@ async function decodeTogether(engine: Engine, routings: readonly Routing[]): Pro
       times(engine, { ids: ids(8, i), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing }),
     ),
   );
-  const from = Math.max(...all.map((at) => at[0]!));
+  const from = Math.max(...all.map((at) => at[0]));
   const to = Math.min(...all.map((at) => at.at(-1)!));
   const tokens = all.reduce((sum, at) => sum + at.filter((time) => time > from && time <= to).length, 0);
   return (tokens / (to - from)) * 1000;
 }
 
-/** Adapters that differ in their scale by a hair, so that each is a generation of its own. */
+/** Adapters whose scales differ slightly, so that each is another generation. */
 async function variants(count: number, into: string): Promise<Record<string, string>> {
   const adapters: Record<string, string> = {};
   for (let i = 0; i < count; i++) {
@@ -107,8 +107,8 @@ for (let round = 0; round <= rounds; round++) {
     const { launches } = engine.counters;
     if (round === 1) show(`${name}: a decode step`, { launches, perLayer: launches / engine.config.numLayers });
     encode.set(name, [...(encode.get(name) ?? []), ...encoding.slice(1)]);
-    prefill.set(name, [...(prefill.get(name) ?? []), at[0]!]);
-    decode.set(name, [...(decode.get(name) ?? []), ...at.slice(1).map((time, i) => time - at[i]!)]);
+    prefill.set(name, [...(prefill.get(name) ?? []), at[0]]);
+    decode.set(name, [...(decode.get(name) ?? []), ...at.slice(1).map((time, i) => time - at[i])]);
   }
 }
 for (const [name] of uses) {

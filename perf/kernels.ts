@@ -1,5 +1,5 @@
 // Where a step's time goes, kernel by kernel: every launch in a pass of its own, between two timestamps.
-// It knows nothing of what the kernels compute; it stands between the engine and its device.
+// It stands between the engine and its device, so that no kernel is changed.
 // Usage: node dist/perf/kernels.js [--model smollm2|nano] [--routing base|adapter|routed] [--batch N] [--prompt N]
 
 import { parseArgs } from "node:util";
@@ -101,7 +101,7 @@ class Profiler {
     const times: StepTimes = new Map();
     for (const [i, label] of labels.entries()) {
       const { ms, launches } = times.get(label) ?? { ms: 0, launches: 0 };
-      times.set(label, { ms: ms + Number(stamps[2 * i + 1]! - stamps[2 * i]!) / 1e6, launches: launches + 1 });
+      times.set(label, { ms: ms + Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6, launches: launches + 1 });
     }
     mapped.destroy();
     resolved.destroy();
@@ -110,7 +110,7 @@ class Profiler {
 }
 
 function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1]!;
+  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
 }
 
 function show(title: string, steps: readonly StepTimes[]): void {

@@ -1,5 +1,5 @@
 // Speed of the linear kernel on SmolLM2-135M's shapes: GFLOP/s by format, activations and tokens of a step.
-// It knows nothing of the model around it. Usage: node dist/perf/linear.js [format:activations …] [--tiles] [--rounds N]
+// Usage: node dist/perf/linear.js [format:activations …] [--tiles] [--rounds N]
 
 import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";

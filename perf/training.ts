@@ -1,5 +1,5 @@
 // Speed and memory of router training against its floor, one routed forward pass a token without the head.
-// It knows nothing of data: ids and labels are drawn. Usage: node dist/perf/training.js [--model nano|smollm2] [--rounds N]
+// Token ids and labels are drawn at random. Usage: node dist/perf/training.js [--model nano|smollm2] [--rounds N]
 
 import { parseArgs } from "node:util";
 import { encode } from "../engine/gpu/program.ts";
@@ -55,7 +55,7 @@ async function main(name: string, rounds: number): Promise<void> {
     belief,
   };
   const gates = new GateParameters(model.buffers, shape, layers);
-  const trainer = await RouterTrainer.create(model, model.mixtures[0]!, gates, { clip: 1 });
+  const trainer = await RouterTrainer.create(model, model.mixtures[0], gates, { clip: 1 });
   const ways: [string, () => Promise<unknown>][] = [
     ["forward", floor],
     // Rate 0: every round passes over the same router
@@ -89,7 +89,7 @@ async function main(name: string, rounds: number): Promise<void> {
 
 /** All layers under the router's choices, and nothing else. */
 async function forwardOnly(model: FrozenModel, texts: readonly LabelledText[]): Promise<() => Promise<unknown>> {
-  const plan = { kind: "router", key: model.mixtures[0]!.key } as const;
+  const plan = { kind: "router", key: model.mixtures[0].key } as const;
   const planned = texts.map(({ ids }) => ({ ids, plan }));
   const stage = model.stage({ ...stepKind(uploadTexts(model, planned, false).shape), routed: true });
   const launches = await embedLaunches(stage);
@@ -116,5 +116,5 @@ function drawTexts(experts: number, vocabSize: number): LabelledText[] {
 }
 
 function median(values: readonly number[]): number {
-  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)];
 }

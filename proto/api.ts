@@ -1,5 +1,5 @@
-// The shapes an application meets: requests, the events they stream, and reports of what was loaded.
-// It knows nothing of GPUs, files or sockets; the wire protocol carries exactly these shapes.
+// The shapes an application meets: requests, the events that they stream, and reports of what is loaded.
+// The wire protocol carries exactly these shapes.
 
 import type { ErrorCode } from "./errors.ts";
 
@@ -12,7 +12,7 @@ export interface ChatMessage {
   name?: string;
   /** Tools the assistant called in this turn. */
   toolCalls?: ToolCall[];
-  /** Which call a turn of role "tool" answers. */
+  /** The id of the call that a turn of role "tool" answers. */
   toolCallId?: string;
 }
 
@@ -147,15 +147,17 @@ export interface TokenEvent {
   trace?: TokenTrace;
 }
 
+/** Why a generation ended: a stop token or string, the length, or a cancellation. */
 export type FinishReason = "stop" | "length" | "cancelled";
 
-/** Content hash of an adapter, router or base a request was pinned to. */
+/** The content of a base, adapter or mixture that a request was pinned to, by its hash. */
 export interface Generation {
   kind: "base" | "adapter" | "mixture";
   name: string;
   hash: string;
 }
 
+/** How many tokens a generation read and wrote. */
 export interface Usage {
   promptTokens: number;
   completionTokens: number;
@@ -170,7 +172,7 @@ export interface Timings {
   total: number;
 }
 
-/** The end of a generation. `text` is a remainder that was held back, released now. */
+/** The end of a generation. `text` is the rest that was held back while a stop string was possible. */
 export interface DoneEvent {
   type: "done";
   finishReason: FinishReason;
@@ -186,6 +188,7 @@ export interface DoneEvent {
   promptLogprobs?: TokenLogprob[];
 }
 
+/** What a generation streams: tokens, then one `done`. */
 export type GenerationEvent = TokenEvent | DoneEvent;
 
 /** What is known once a request is queued: its length, what it is pinned to, and the names its trace may hold. */
@@ -196,6 +199,7 @@ export interface Accepted {
   experts: string[];
 }
 
+/** What accompanies a request without being part of it. */
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
   signal?: AbortSignal;
@@ -203,7 +207,7 @@ export interface GenerateOptions {
   onAccepted?: (accepted: Accepted) => void;
 }
 
-/** What loading an adapter did. */
+/** An adapter that is loaded, and which modules of the base it extends. */
 export interface AdapterReport {
   name: string;
   hash: string;
@@ -219,6 +223,7 @@ export interface AdapterReport {
   bytes: number;
 }
 
+/** A mixture that is loaded. */
 export interface MixtureReport {
   name: string;
   hash: string;
@@ -252,7 +257,7 @@ export interface EngineStats {
   mixtures: { name: string; hash: string; experts: string[]; share: number[]; layers: LayerShare[] }[];
 }
 
-/** An error as it travels. */
+/** An error as the wire and `--json` carry it. */
 export interface ErrorMessage {
   code: ErrorCode;
   message: string;

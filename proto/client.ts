@@ -1,5 +1,5 @@
 // The client: one connection, many generations side by side, in Node and in browsers alike.
-// It knows nothing of bytes (the codecs) and imports nothing of Node; `molora/client` is this file.
+// `molora/client` is this file, so it imports nothing of Node.
 
 import type {
   AdapterReport,
@@ -22,6 +22,7 @@ export type { Encoding } from "./encodings.ts";
 export { MoloraError } from "./errors.ts";
 export type { Socket, SocketConstructor } from "./socket.ts";
 
+/** How to connect to a server. */
 export interface ConnectOptions {
   /** Default "proto", the most compact. */
   encoding?: Encoding;
@@ -34,13 +35,27 @@ export interface ConnectOptions {
 type Reply = Exclude<ServerMessage, ErrorReply>;
 type ReplyOf<T extends Reply["type"]> = Extract<Reply, { type: T }>;
 
+/**
+ * One connection to a molora server, in Node or in a page. Requests run side by side on it.
+ *
+ * @example
+ * ```ts
+ * import { MoloraClient } from "molora/client";
+ *
+ * const client = await MoloraClient.connect("ws://127.0.0.1:8080/v1/stream");
+ * for await (const event of client.generate({ prompt: "Add 2 and 3.", mixture: "default", maxTokens: 40 })) {
+ *   process.stdout.write(event.text);
+ * }
+ * await client.close();
+ * ```
+ */
 export class MoloraClient {
   readonly #socket: Socket;
   readonly #codec: Codec;
   /** Open requests by id. */
   readonly #inboxes = new Map<string, Inbox<Reply>>();
   readonly #closed: Promise<void>;
-  /** Why nothing more can be asked. */
+  /** Why the connection ended; undefined while it is open. */
   #ended: MoloraError | undefined;
   #nextId = 1;
 
@@ -56,7 +71,11 @@ export class MoloraClient {
     });
   }
 
-  /** @throws MoloraError `connection_lost` where nothing answers or the server refuses, `bad_arguments` for a bad URL. */
+  /**
+   * Connects to a server's WebSocket, `ws://HOST:PORT/v1/stream`.
+   *
+   * @throws MoloraError `connection_lost` where nothing answers or the server refuses, `bad_arguments` for a bad URL.
+   */
   static async connect(url: string, options: ConnectOptions = {}): Promise<MoloraClient> {
     const codec = CODECS[options.encoding ?? "proto"];
     const bearer = options.token === undefined ? [] : [`molora.bearer.${base64url(options.token)}`];
@@ -67,6 +86,7 @@ export class MoloraClient {
   /**
    * Streams a generation. Starts when first pulled; leaving the loop cancels it. Aborting `signal` cancels it too: the
    * stream then ends with `done`, finish reason "cancelled".
+   *
    * @throws MoloraError with the code the server sent, or that of the connection's end.
    */
   async *generate(
@@ -97,17 +117,22 @@ export class MoloraClient {
       }
     } finally {
       signal?.removeEventListener("abort", cancel);
-      // Still open: the consumer left early.
+      // The request is still open where the consumer left early.
       cancel();
       this.#inboxes.delete(id);
     }
   }
 
+  /** The adapters the server has loaded. */
   async adapters(): Promise<AdapterReport[]> {
     return (await this.#call({ type: "adapter_list", id: this.#newId() }, "adapters")).adapters;
   }
 
-  /** `path` is relative to the server's adapter folder; default: `name`. */
+  /**
+   * Makes the server load an adapter. `path` is relative to the server's adapter folder; default: `name`.
+   *
+   * @throws MoloraError `not_permitted` where the server loads nothing for this client, or what is wrong with the file.
+   */
   async loadAdapter(name: string, path?: string): Promise<AdapterReport> {
     const place = path === undefined ? {} : { path };
     const reply = await this.#call({ type: "adapter_load", id: this.#newId(), name, ...place }, "loaded");
@@ -115,15 +140,21 @@ export class MoloraClient {
     return reply.adapter;
   }
 
+  /** Requests that run keep the adapter. @throws MoloraError `unknown_adapter`, `not_permitted` */
   async unloadAdapter(name: string): Promise<void> {
     await this.#call({ type: "adapter_unload", id: this.#newId(), name }, "unloaded");
   }
 
+  /** The mixtures the server has loaded. */
   async mixtures(): Promise<MixtureReport[]> {
     return (await this.#call({ type: "mixture_list", id: this.#newId() }, "mixtures")).mixtures;
   }
 
-  /** `path` is relative to the server's mixture folder; default: `name`. */
+  /**
+   * Makes the server load a mixture. `path` is relative to the server's mixture folder; default: `name`.
+   *
+   * @throws MoloraError `not_permitted` where the server loads nothing for this client, or what is wrong with the file.
+   */
   async loadMixture(name: string, path?: string): Promise<MixtureReport> {
     const place = path === undefined ? {} : { path };
     const reply = await this.#call({ type: "mixture_load", id: this.#newId(), name, ...place }, "loaded");
@@ -131,15 +162,17 @@ export class MoloraClient {
     return reply.mixture;
   }
 
+  /** Requests that run keep the mixture. @throws MoloraError `unknown_mixture`, `not_permitted` */
   async unloadMixture(name: string): Promise<void> {
     await this.#call({ type: "mixture_unload", id: this.#newId(), name }, "unloaded");
   }
 
+  /** Counters and what is loaded, as of now. */
   async stats(): Promise<EngineStats> {
     return (await this.#call({ type: "stats", id: this.#newId() }, "stats")).stats;
   }
 
-  /** Ends the connection; the server cancels what is open on it, and so do the loops here (`cancelled`). */
+  /** Ends the connection. The server cancels what is open on it; loops over open requests throw `cancelled`. */
   async close(): Promise<void> {
     this.#end(new MoloraError("cancelled", "the client was closed"));
     this.#socket.close(1000);
@@ -166,7 +199,7 @@ export class MoloraClient {
     return reply as ReplyOf<T>;
   }
 
-  /** Nothing where the request has ended; its last message may still wait to be read. */
+  /** Does nothing where the request has ended, though its last message may still wait to be read. */
   #cancel(id: string): void {
     if (this.#ended === undefined && this.#inboxes.has(id)) {
       this.#socket.send(this.#codec.client.encode({ type: "cancel", id }));
@@ -195,7 +228,7 @@ export class MoloraClient {
     }
   }
 
-  /** An inbox whose last message arrives is closed by taking it off the list; late messages of cancelled ones go nowhere. */
+  /** The inbox of a request, removed with its last message, so that late messages of a cancelled request go nowhere. */
   #take(id: string, last: boolean): Inbox<Reply> | undefined {
     const inbox = this.#inboxes.get(id);
     if (last) this.#inboxes.delete(id);

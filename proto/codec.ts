@@ -1,16 +1,16 @@
-// What an encoding is, and how one is made of its two halves: bytes to plain values, and the one validator.
-// It knows nothing of any particular encoding; encodings.ts lists them.
+// An encoding of messages, made of two halves: a format that turns values into bytes, and the one validator.
+// encodings.ts lists the encodings there are.
 
 import { CLIENT_MESSAGES, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
 import { MoloraError } from "./errors.ts";
 import type { ClientMessage, Frame, ServerMessage } from "./messages.ts";
 import { validateClient, validateServer } from "./validate.ts";
 
-/** What one side of the connection says. */
+/** The messages that one side of the connection sends. */
 export interface Speech<M> {
   /** @throws MoloraError where the message breaks the contract: nothing malformed is ever sent. */
   encode(message: M): Frame;
-  /** @throws MoloraError `bad_frame` (not this encoding), else as the validator. Never anything else. */
+  /** @throws MoloraError `bad_frame` where the frame is not of this encoding, else as the validator. Nothing else. */
   decode(frame: Frame): M;
 }
 
@@ -21,7 +21,7 @@ export interface Codec {
   readonly server: Speech<ServerMessage>;
 }
 
-/** The half that differs: plain values to a frame and back. `table` says what may be on it. */
+/** The half in which encodings differ: plain values to a frame and back. `table` lists the messages there are. */
 export interface Format {
   write(message: Readonly<Record<string, unknown>> & { type: string }, table: MessageTable): Frame;
   /** May throw anything; what it returns is not trusted. */

@@ -1,5 +1,5 @@
 // The contract as a table: every message's fields, their ranges and their protobuf numbers, in one place.
-// It knows nothing of encodings; molora.proto states the same for other languages, and a test holds the two together.
+// proto/molora.proto states the same for other languages, and a test holds the two together.
 
 import type {
   AdapterReport,
@@ -37,7 +37,7 @@ import {
   uint53,
 } from "./schema.ts";
 
-/** Most alternatives a log-probability lists. */
+/** Most alternatives that a log-probability lists. The sampling kernel keeps as many (shaders/sample.ts). */
 export const MAX_LOGPROBS = 20;
 
 const id = string(1, 128);
@@ -106,7 +106,7 @@ const request = {
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
 const routes: ["adapter", "adapters", "mixture"] = ["adapter", "adapters", "mixture"];
 
-/** A request without its envelope: what HTTP and other front ends check. */
+/** A request without its envelope, as HTTP and other front ends check it. */
 export const GENERATE_REQUEST = object<GenerateRequest>("Generate", request, {
   exactlyOne: [inputs],
   atMostOne: [routes],

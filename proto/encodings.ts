@@ -1,5 +1,4 @@
-// The three encodings by name, and the choice among those a client offers.
-// It knows nothing of sockets.
+// The three encodings by name, and the one of a WebSocket subprotocol.
 
 import type { Codec } from "./codec.ts";
 import { jsonCodec } from "./json.ts";

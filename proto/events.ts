@@ -1,12 +1,11 @@
-// Between what the engine streams and what the wire carries: events to messages on the server, back in the client.
-// It knows nothing of sockets and encodings.
+// Turns the events that the engine streams into messages of the wire (on the server) and back (in the client).
 
 import type { DoneEvent, GenerationEvent, TokenEvent } from "./api.ts";
 import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
 import type { DoneMessage, ErrorReply, TokenMessage } from "./messages.ts";
 import { packTrace, unpackTrace } from "./trace.ts";
 
-/** `experts`: the names announced by `accepted`, which traces index. */
+/** An event as a message. `experts`: the names that `accepted` announced, which traces index. */
 export function eventMessage(
   id: string,
   event: GenerationEvent,
@@ -36,7 +35,7 @@ function doneMessage(id: string, { stopped, ...event }: DoneEvent): DoneMessage 
   };
 }
 
-/** One event a token; of a message of several, the last carries the text. */
+/** A message as one event a token; where it holds several tokens, the last event carries the text. */
 export function tokenEvents(message: TokenMessage, experts: readonly string[]): TokenEvent[] {
   return message.ids.map((id, i) => {
     const logprob = message.logprobs?.[i];
@@ -57,7 +56,7 @@ export function doneEvent({ id: _, stopString, stopId, ...event }: DoneMessage):
   return stopped === undefined ? event : { ...event, stopped };
 }
 
-/** An error as a message; `details` become plain JSON: what JSON has no word for is left out, big integers are text. */
+/** An error as a message. `details` become plain JSON: values that JSON lacks are left out, big integers become text. */
 export function errorReply(thrown: unknown, id?: string): ErrorReply {
   const { code, message, remedy, details } = MoloraError.from(thrown);
   return {
@@ -75,12 +74,12 @@ function plain(_key: string, value: unknown): unknown {
   return typeof value === "bigint" ? String(value) : value;
 }
 
-/** An error may quote broken text; it must still be sayable. */
+/** An error may quote text with half a surrogate pair, which no encoding could carry. */
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, "\ufffd");
 }
 
-/** The error a reply reports; a code this version does not know becomes `internal` and stays readable in `details`. */
+/** The error that a reply reports. A code of a newer server becomes `internal` and stays readable in `details`. */
 export function replyError({ code, message, remedy, details }: ErrorReply): MoloraError {
   const known = Object.hasOwn(ERROR_CODES, code);
   const facts = known ? details : { ...details, code };

@@ -1,5 +1,4 @@
-// Messages of one request on their way to whoever awaits them: a queue with an end.
-// It knows nothing of messages and sockets.
+// A queue of the messages of one request, which ends with an error or is simply left.
 
 export class Inbox<T> {
   readonly #items: T[] = [];
@@ -11,13 +10,13 @@ export class Inbox<T> {
     this.#wake?.();
   }
 
-  /** What was pushed before is still delivered; then `next` throws `error`. */
+  /** Items pushed before are still delivered; then `next` throws `error`. */
   fail(error: Error): void {
     this.#error ??= error;
     this.#wake?.();
   }
 
-  /** The next item, in order. One reader at a time. */
+  /** The next item, in order. Only one reader may wait at a time. */
   async next(): Promise<T> {
     while (this.#items.length === 0) {
       if (this.#error !== undefined) throw this.#error;

@@ -1,5 +1,5 @@
-// Messages as JSON text: the encoding to read by eye and to speak from a shell.
-// It knows nothing of what a message may hold; the validator does.
+// Messages as JSON text: the encoding that people can read and a shell can write.
+// What it decodes may be anything that JSON can hold: validate.ts checks it.
 
 import { codec } from "./codec.ts";
 

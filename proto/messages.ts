@@ -1,5 +1,5 @@
-// The messages of the wire, as TypeScript sees them: one discriminated union a side, `type` fixes the payload.
-// It knows nothing of bytes (the codecs) nor of limits (contract.ts); molora.proto says the same for other languages.
+// The messages of the wire as types: one discriminated union for each side, whose `type` fixes the payload.
+// contract.ts has their limits; proto/molora.proto says the same for other languages.
 
 import type {
   AdapterReport,
@@ -14,7 +14,7 @@ import type {
   Usage,
 } from "./api.ts";
 
-/** Names every message carries: the request it belongs to, chosen by the client, unique among its open requests. */
+/** `id` names the request that a message belongs to. The client chooses it; it is unique among its open requests. */
 interface Correlated {
   id: string;
 }
@@ -22,7 +22,7 @@ interface Correlated {
 export interface GenerateMessage extends Correlated, GenerateRequest {
   type: "generate";
 }
-/** `id` is that of the request to cancel; the cancelled request answers, with `done` or `error`. */
+/** `id` is that of the request to cancel. The cancelled request answers, with `done` or `error`. */
 export interface CancelMessage extends Correlated {
   type: "cancel";
 }
@@ -67,7 +67,7 @@ export type ClientMessage =
   | MixtureUnloadMessage
   | StatsMessage;
 
-/** The request is queued. `experts` is the table that traces of this request index. */
+/** The request is queued. Traces of this request index `experts`. */
 export interface AcceptedMessage extends Correlated {
   type: "accepted";
   promptTokens: number;
@@ -75,9 +75,9 @@ export interface AcceptedMessage extends Correlated {
   experts: string[];
 }
 
-/** One token's experts and gates in every layer, flattened; trace.ts packs and unpacks it. */
+/** One token's experts and gates in every layer as flat lists; trace.ts packs and unpacks them. */
 export interface PackedTrace {
-  /** Experts of each layer; one entry alone holds for every layer. */
+  /** How many experts each layer has; a single entry holds for every layer. */
   perLayer: number[];
   /** Indices into the `experts` of `accepted`, layer after layer. */
   experts: number[];
@@ -112,11 +112,11 @@ export interface DoneMessage extends Correlated {
   toolCalls?: ToolCall[];
 }
 
-/** Without `id`: about the frame or the connection, not about an open request. */
+/** Without `id`, the error is about the frame or the connection, not about an open request. */
 export interface ErrorReply {
   type: "error";
   id?: string;
-  /** A code of proto/errors.ts; a newer server may know more codes. */
+  /** A code of proto/error_codes.ts; a newer server may know more codes. */
   code: string;
   message: string;
   remedy?: string;
@@ -135,7 +135,7 @@ export interface StatsReply extends Correlated {
   type: "stats";
   stats: EngineStats;
 }
-/** Exactly one of the reports. */
+/** Exactly one of the two reports is there. */
 export interface LoadedMessage extends Correlated {
   type: "loaded";
   adapter?: AdapterReport;

@@ -1,5 +1,5 @@
 // Messages as MessagePack: JSON's shapes in fewer bytes.
-// It knows nothing of what a message may hold; the validator does.
+// What it decodes may be anything that MessagePack can hold: validate.ts checks it.
 
 import { Packr } from "msgpackr";
 import { codec } from "./codec.ts";

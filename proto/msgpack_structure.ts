@@ -1,5 +1,5 @@
 // A walk over MessagePack bytes before they are decoded: lengths that lie, deep nesting and extensions stop here.
-// It knows nothing of messages and builds no values, so a few bytes cannot make it allocate much.
+// It builds no values, so a few bytes cannot make it allocate much.
 
 /** Deeper than any message of the contract, error details included. */
 const MAX_DEPTH = 32;

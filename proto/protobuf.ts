@@ -1,5 +1,5 @@
 // Messages as protobuf, by walking contract.ts with protobufjs' reader and writer: nothing is generated or evaluated,
-// so it runs under a strict Content-Security-Policy. It knows no message by name; molora.proto describes these bytes.
+// so it runs under a strict Content-Security-Policy. proto/molora.proto describes these bytes.
 
 import protobuf from "protobufjs/minimal.js";
 import { codec } from "./codec.ts";
@@ -95,7 +95,7 @@ function writeScalar(writer: protobuf.Writer, spec: Scalar, value: unknown): voi
   }
 }
 
-/** What proto3 leaves out of the bytes; undefined where absence means absence. */
+/** The value that proto3 leaves out of the bytes; undefined for kinds where an absent field has no value. */
 function zero(spec: Spec): unknown {
   switch (spec.kind) {
     case "string":
@@ -110,7 +110,7 @@ function zero(spec: Spec): unknown {
   }
 }
 
-/** One message under its number; `type` is "#99" for a number the contract lacks, for the validator to refuse. */
+/** One message under its number. A number that the contract lacks gives the type "#99", which the validator refuses. */
 function readEnvelope(bytes: Uint8Array, table: MessageTable): unknown {
   const reader = new protobuf.Reader(bytes);
   const tag = reader.tag();
@@ -160,7 +160,7 @@ function fieldsByTag(spec: ObjectSpec): Map<number, [name: string, field: Field]
   return fields;
 }
 
-/** Required scalars at their zero: absent from the bytes, they have that value. */
+/** The required scalars at their zero values, which they have where the bytes lack them. */
 function defaults(spec: ObjectSpec): Record<string, unknown> {
   const value: Record<string, unknown> = {};
   for (const [name, field] of Object.entries(spec.fields)) {
@@ -187,7 +187,7 @@ function readSingle(reader: protobuf.Reader, wire: number, spec: Spec): unknown 
   return spec.kind === "object" ? readObject(spec, reader.bytes()) : readScalar(reader, spec);
 }
 
-// proto3 strings are UTF-8; protobufjs would replace what is not.
+// Fatal, because protobufjs would replace bytes that are no UTF-8.
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function readScalar(reader: protobuf.Reader, spec: Scalar): unknown {
@@ -205,7 +205,7 @@ function readScalar(reader: protobuf.Reader, spec: Scalar): unknown {
   }
 }
 
-/** As uint64 even where uint32 is declared: what is too large is refused by the validator, not cut to 32 bits. */
+/** Reads a uint64 even where uint32 is declared: the validator refuses a large value, whose low bits might pass. */
 function readInteger(reader: protobuf.Reader): number {
   const value: protobuf.Long | number = reader.uint64();
   return typeof value === "number" ? value : (value.high >>> 0) * 2 ** 32 + (value.low >>> 0);

@@ -1,5 +1,5 @@
-// The words contract.ts is written in: what a value may be, and where it stands in protobuf.
-// It knows nothing of any particular message; validate.ts and protobuf.ts walk what is built here.
+// The kinds of values that contract.ts is written with: what a value may be, and its number in protobuf.
+// validate.ts and protobuf.ts walk the tables that are built of them.
 
 /** What a value may be. `wire` is its protobuf type where that is not plain from `kind`. */
 export type Spec =
@@ -28,13 +28,13 @@ export interface Field {
 }
 
 declare const meaning: unique symbol;
-/** A spec whose accepted values have type T; the mark exists for the compiler alone. */
+/** A spec whose accepted values have type T. The property exists for the compiler alone. */
 export type Of<T, S extends Spec = Spec> = S & { readonly [meaning]?: T };
 
 type RequiredField<T> = { tag: number; spec: Of<T>; optional: false };
 type OptionalField<T> = { tag: number; spec: Of<T>; optional: true };
 
-/** One field for every property of T, optional where T's is: a table that misses one does not compile. */
+/** One field for every property of T, optional where T's is, so that a table that lacks one does not compile. */
 type FieldsOf<T> = {
   [K in keyof T]-?: Record<never, never> extends Pick<T, K>
     ? OptionalField<Exclude<T[K], undefined>>

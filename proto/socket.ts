@@ -1,9 +1,8 @@
-// Opens a WebSocket in a browser or in Node, as the few members both have in common.
-// It knows nothing of messages.
+// Opens a WebSocket in a browser or in Node.
 
 import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
 
-/** What browsers' WebSocket and that of the package `ws` share. */
+/** The members that browsers' WebSocket and that of the package `ws` share. */
 export interface Socket {
   binaryType: string;
   readonly protocol: string;
@@ -53,7 +52,7 @@ export async function openSocket(Constructor: SocketConstructor, url: string, pr
 
 const TOO_LARGE = 1009;
 
-/** Why a connection ended, for the requests that were open on it. The server's close reason is an error code. */
+/** The error of the requests that were open when a connection ended. The server's close reason is an error code. */
 export function closeError({ code, reason }: { code: number; reason: string }): MoloraError {
   const details = { closeCode: code, ...(reason === "" ? {} : { reason }) };
   if (code === TOO_LARGE)

@@ -1,5 +1,4 @@
-// A token's routing trace, packed for the wire and back: names become indices, layers become one flat list.
-// It knows nothing of messages and encodings.
+// Packs a token's routing trace for the wire and back: names become indices, layers become one flat list.
 
 import type { TokenTrace } from "./api.ts";
 import { MoloraError } from "./errors.ts";

@@ -1,5 +1,5 @@
-// The one check every message passes, whatever carried it: plain values in, a clean typed message out, or an error.
-// It knows nothing of encodings and of what a request means to the engine (whether an adapter exists, say).
+// Every message passes this one check, whatever carried it: plain values in, a clean typed message out, or an error.
+// It checks shapes and ranges; whether an adapter of that name exists, say, only the engine can tell.
 
 import type { GenerateRequest } from "./api.ts";
 import { CLIENT_MESSAGES, GENERATE_REQUEST, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
@@ -10,9 +10,9 @@ import type { ObjectSpec, Spec } from "./schema.ts";
 /** How deep a JSON object (an error's `details`) may nest. */
 export const MAX_JSON_DEPTH = 16;
 
-/** What holds for a whole message: who reads it, and what a refusal should name. */
+/** What holds for a whole message while it is checked. */
 interface Reading {
-  /** Unknown fields: refused from a client (a misspelt setting must not be ignored), skipped from a newer server. */
+  /** A client's are refused, since a misspelt setting must not be ignored; those of a newer server are skipped. */
   unknownFields: "refuse" | "skip";
   requestId: string | undefined;
 }
@@ -22,12 +22,20 @@ export function validateClient(raw: unknown): ClientMessage {
   return validateMessage(CLIENT_MESSAGES, raw, "refuse") as unknown as ClientMessage;
 }
 
-/** As validateClient, for what a server says; fields this version does not know are left out. */
+/**
+ * As validateClient, for a message of a server. Fields this version does not know are left out.
+ *
+ * @throws MoloraError `bad_request`, `unknown_message`
+ */
 export function validateServer(raw: unknown): ServerMessage {
   return validateMessage(SERVER_MESSAGES, raw, "skip") as unknown as ServerMessage;
 }
 
-/** A request without envelope, as HTTP and other front ends receive it. */
+/**
+ * A request without its envelope, as HTTP and other front ends receive it.
+ *
+ * @throws MoloraError `bad_request`, `unknown_field`
+ */
 export function validateRequest(raw: unknown): GenerateRequest {
   return checkObject(GENERATE_REQUEST, raw, "", { unknownFields: "refuse", requestId: undefined });
 }
@@ -170,7 +178,7 @@ function cloneJson(value: unknown, path: string, reading: Reading, depth: number
   return copy;
 }
 
-/** Half a surrogate pair has no UTF-8, so it could not travel in every encoding. */
+/** Refuses half a surrogate pair: it has no UTF-8, so not every encoding could carry it. */
 function wellFormed(text: string, path: string, reading: Reading): string {
   if (!isWellFormed(text)) throw mismatch("well-formed Unicode", text, path, reading);
   return text;
@@ -204,7 +212,7 @@ function refusal(
   return new MoloraError(code, message, { ...info, details });
 }
 
-/** A value as a message names it: short, and never the whole of a long input. */
+/** How an error message shows a value: short, and never the whole of a long input. */
 function show(value: unknown): string {
   if (typeof value === "string") return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value);
   if (Array.isArray(value)) return `a list of ${value.length}`;

@@ -1,5 +1,5 @@
-// Arrow prototypes: the direction an expert listens to in a layer, from its factors alone.
-// It knows nothing of routing; the kernel takes |x·v| for every prototype v.
+// Arrow prototypes: for each expert and layer, the input direction that its adapter changes most.
+// An expert's logit in a layer is |x·v|, with v its prototype; the routing kernel computes it.
 
 import type { Adapter, LoraModule } from "../files/lora/adapter.ts";
 import { topEigenvector } from "./lanczos.ts";
@@ -9,7 +9,7 @@ const STACKED = ["q_proj", "k_proj", "v_proj"] as const;
 /**
  * Top right singular vector of an expert's q, k, v deltas stacked by rows, [hidden size], unit norm; its largest
  * component is positive, since the sign of a singular vector means nothing. undefined where the expert extends none of
- * the three in this layer, or only with zeros: such an expert never wins.
+ * the three modules in this layer, or only with zeros: such an expert never wins.
  *
  * Source: Arrow (Ostapenko et al. 2024, arXiv 2405.11157). With Δ = s·B·A stacked, ΔᵀΔ = Σ Aᵀ(s²BᵀB)A is applied to
  * vectors through the factors; nothing of size out × in is formed.

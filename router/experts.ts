@@ -1,12 +1,17 @@
-// Whether an adapter is the one a mixture's expert means, and what a loaded mixture is reported as.
-// It knows nothing of paths: the adapter found under the expert's path is given.
+// Checks that an adapter is the one a mixture's expert means, and reports a loaded mixture.
+// The caller reads the adapter under the expert's path.
 
 import type { Adapter } from "../files/lora/adapter.ts";
 import type { MixtureReport } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { Mixture, MixtureExpert } from "./mixture.ts";
 
-/** Raises `mixture_invalid` where one is there without the other, `checksum_mismatch` for another generation. */
+/**
+ * Checks that `adapter` is the one that `expert` names.
+ *
+ * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse;
+ * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
+ */
 export function checkExpert(expert: MixtureExpert, adapter: Adapter | undefined): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
@@ -22,7 +27,7 @@ export function checkExpert(expert: MixtureExpert, adapter: Adapter | undefined)
   });
 }
 
-/** `bytes`: what the router takes on the device, its experts' adapters apart. */
+/** `bytes` is what the router takes on the device, without its experts' adapters. */
 export function reportMixture(mixture: Mixture): MixtureReport {
   const { name, hash, router, experts } = mixture;
   return {

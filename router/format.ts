@@ -1,5 +1,5 @@
-// mixture.json ("molora-mixture/1") and router.safetensors as a Mixture that fits a given base, or an error.
-// It knows nothing of where experts' adapters lie: their paths are handed on as they are written.
+// Reads mixture.json ("molora-mixture/1") and router.safetensors as a Mixture that fits a given base.
+// Paths of experts' adapters are handed on as they are written; nothing here opens them.
 
 import { sha256 } from "../files/digest.ts";
 import type { ModelConfig } from "../files/families/config.ts";
@@ -24,8 +24,8 @@ const MAX_HIDDEN = 65_536;
 /**
  * Reads a mixture for a base of shape `config`.
  *
- * Errors: `file_not_found`; `mixture_invalid` names the field; `mixture_mismatch` where it was made for another base;
- * `tensor_missing`, `tensor_shape`, `tensor_not_finite`, and those of safetensors files.
+ * @throws MoloraError `file_not_found`; `mixture_invalid`, naming the field; `mixture_mismatch` where it was made for
+ * another base; `tensor_missing`, `tensor_shape`, `tensor_not_finite`, and those of safetensors files.
  */
 export async function readMixture(name: string, folder: SourceFolder, config: ModelConfig): Promise<Mixture> {
   const json = await readWhole(await open(folder, MIXTURE_FILE), MAX_JSON_BYTES);
@@ -132,7 +132,7 @@ function readExpert(fields: Fields): MixtureExpert {
   checkName("an expert", name, "mixture_invalid");
   const adapter = fields.has("adapter") ? fields.string("adapter") : undefined;
   if (adapter === "") fields.fail("adapter", "the path of a PEFT folder");
-  // Traces say "base" where nothing was added.
+  // Traces say "base" where nothing was added, so an expert of that name must add nothing.
   if (name === BASE_NAME && adapter !== undefined) fields.fail("adapter", `absent from the expert "${BASE_NAME}"`);
   const digest = fields.has("sha256") ? fields.string("sha256").toLowerCase() : undefined;
   if (digest !== undefined && !/^[0-9a-f]{64}$/.test(digest)) fields.fail("sha256", "64 hexadecimal digits");

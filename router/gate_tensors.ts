@@ -1,5 +1,4 @@
-// The tensors of router.safetensors as the gates of an mlp router, one a layer, and back.
-// It knows nothing of mixture.json; the sizes it checks against are given.
+// Converts the tensors of router.safetensors into the gates of an mlp router, one for each layer, and back.
 
 import { readFloats } from "../files/weights/floats.ts";
 import type { WrittenTensor } from "../files/weights/safetensors/safetensors_write.ts";
@@ -20,7 +19,7 @@ export interface GateSizes {
 type Part = keyof MlpGate;
 
 /** Name and shape of each tensor of layer i. */
-function parts(layer: number, { inputs, hidden, outputs }: GateSizes): [Part, string, number[]][] {
+function tensorsOf(layer: number, { inputs, hidden, outputs }: GateSizes): [Part, string, number[]][] {
   return [
     ["fc1Weight", `layers.${layer}.fc1.weight`, [hidden, inputs]],
     ["fc1Bias", `layers.${layer}.fc1.bias`, [hidden]],
@@ -29,9 +28,13 @@ function parts(layer: number, { inputs, hidden, outputs }: GateSizes): [Part, st
   ];
 }
 
-/** Reads every layer's gate: `tensor_missing`, `tensor_shape`, `tensor_not_finite`, `mixture_invalid` for strangers. */
+/**
+ * Reads every layer's gate.
+ *
+ * @throws MoloraError `tensor_missing`, `tensor_shape`, `tensor_not_finite`; `mixture_invalid` for a tensor of no gate.
+ */
 export async function readGates(source: TensorSource, sizes: GateSizes): Promise<MlpGate[]> {
-  const layers = Array.from({ length: sizes.layers }, (_, layer) => parts(layer, sizes));
+  const layers = Array.from({ length: sizes.layers }, (_, layer) => tensorsOf(layer, sizes));
   const known = new Set(layers.flat().map(([, name]) => name));
   const unmatched = [...source.tensors.keys()].filter((name) => !known.has(name));
   if (unmatched.length > 0) {
@@ -64,6 +67,6 @@ async function readPart(source: TensorSource, name: string, shape: number[]): Pr
 /** Every layer's gate as named tensors. */
 export function gateTensors(gates: readonly MlpGate[], sizes: GateSizes): WrittenTensor[] {
   return gates.flatMap((gate, layer) =>
-    parts(layer, sizes).map(([part, name, shape]) => ({ name, shape, data: gate[part] })),
+    tensorsOf(layer, sizes).map(([part, name, shape]) => ({ name, shape, data: gate[part] })),
   );
 }

@@ -1,11 +1,10 @@
 // The top eigenvector of a symmetric positive semidefinite matrix that is only given as a product with vectors.
-// It knows nothing of what the matrix is.
 
 /** Steps beyond which even a matrix of higher rank has its top pair settled to float32. */
 const MAX_STEPS = 160;
 /** A remainder this small against the eigenvalue is rounding. */
 const SETTLED = 1e-13;
-/** Steps from one look at what has been reached to the next. */
+/** Steps between two checks of what has been reached. */
 const LOOK = 4;
 
 /**

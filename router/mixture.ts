@@ -1,5 +1,5 @@
-// A mixture: experts by name and the router that chooses among them, as host memory.
-// It knows nothing of files (format.ts reads and writes them) nor of the device (bank.ts packs them).
+// A mixture in host memory: experts by name, and the router that chooses among them.
+// format.ts reads it from files, write.ts makes them, engine/adapters/pack_router.ts packs the router for the device.
 
 /** Weights of the 2-layer gate of one layer; E' = E, or E + 1 with belief (last row: switch logit). */
 export interface MlpGate {
@@ -35,7 +35,7 @@ export interface MixtureExpert {
   sha256: string | undefined;
 }
 
-/** An immutable generation of a mixture. */
+/** A mixture as it was read; never changed, so that requests can be pinned to it. */
 export interface Mixture {
   name: string;
   /** SHA-256 (hex) over mixture.json and the router's tensors. */

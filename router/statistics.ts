@@ -1,5 +1,4 @@
-// What routing did, from the traces of generated tokens: who served how much, how often it changed, how mixed it was.
-// It knows nothing of requests and engines; a trace is names and gates.
+// Statistics of routing, from the traces of tokens: the share of each expert, how often it changed, how mixed it was.
 
 import type { TokenTrace } from "../proto/api.ts";
 
@@ -16,7 +15,7 @@ export interface RoutingStatistics {
   switchRate: number;
   /** The same within each layer, [layers]. */
   layerSwitchRate: number[];
-  /** Of `share`, in nats: 0 where one expert did everything, ln(experts) where all did the same. */
+  /** Entropy of `share`, in nats: 0 where one expert did everything, ln(experts) where all did the same. */
   entropy: number;
   /** The same within each layer, [layers]. */
   layerEntropy: number[];
@@ -89,7 +88,7 @@ export function normalise(mass: readonly number[]): number[] {
   return mass.map((x) => (sum === 0 ? 0 : x / sum));
 }
 
-/** Of shares that sum to 1, in nats. */
+/** Entropy of shares that sum to 1, in nats. */
 export function entropy(share: readonly number[]): number {
   return share.reduce((sum, p) => (p > 0 ? sum - p * Math.log(p) : sum), 0);
 }

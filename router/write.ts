@@ -1,5 +1,5 @@
 // A Mixture as the text of mixture.json and the bytes of router.safetensors; format.ts reads both back.
-// It knows nothing of folders: the caller puts them where they belong.
+// The caller puts them into a folder.
 
 import { writeSafetensors } from "../files/weights/safetensors/safetensors_write.ts";
 import { FORMAT } from "./format.ts";

@@ -1,5 +1,5 @@
 // Reads apt's source lists: which archive this machine takes its distribution from.
-// It knows nothing of packages, and changes nothing.
+// It changes nothing.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,4 @@
 // Compiles the TypeScript sources into dist/ when their text differs from what dist/ was made of.
-// It knows nothing of what the sources do.
 
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

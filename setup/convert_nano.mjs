@@ -1,5 +1,5 @@
 // Makes models/nano's weight file: a Hugging Face folder in, one GGUF out, matrices in Q8_0 and norms in F32.
-// It knows nothing of adapters, which are kept as they were. Run it after `npm run build`:
+// Adapters are kept as they were. Run it after `npm run build`:
 //   node setup/convert_nano.mjs PATH_OF_HF_FOLDER models/nano/nano.Q8_0.gguf
 import { writeFile } from "node:fs/promises";
 import { openModelFiles } from "../dist/engine/weights/model_files.js";

@@ -1,5 +1,4 @@
 // Installs the npm packages that package-lock.json names, when they are not there already.
-// It knows nothing of what they are for.
 
 import { readFileSync } from "node:fs";
 import { basename, join } from "node:path";

@@ -1,5 +1,5 @@
 // Makes sure a WebGPU adapter exists: a machine that has one is left alone, another gets Mesa's software driver.
-// It knows nothing of what will run on it. MOLORA_NO_INSTALL=1: say what is missing, install nothing.
+// With MOLORA_NO_INSTALL=1 it says what is missing and installs nothing.
 
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";

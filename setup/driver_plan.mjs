@@ -1,5 +1,5 @@
 // Decides what to install so that a machine without a WebGPU adapter gets a software one: Mesa's lavapipe.
-// It knows nothing of running commands; facts go in, a plan comes out.
+// Facts go in, a plan comes out; driver.mjs runs it.
 
 const PACKAGES = ["libvulkan1", "mesa-vulkan-drivers"];
 

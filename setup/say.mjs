@@ -1,5 +1,4 @@
 // How the setup speaks: one line a step, so that a log reads like a story.
-// It knows nothing of the steps.
 
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";

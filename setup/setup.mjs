@@ -1,5 +1,5 @@
 // Makes a fresh checkout ready to run: dependencies, build, a WebGPU adapter. A second run only looks.
-// It needs nothing but Node and npm, and knows nothing of the engine.
+// It needs nothing but Node and npm.
 
 import { ensureBuild } from "./build.mjs";
 import { ensureDependencies } from "./dependencies.mjs";

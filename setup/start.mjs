@@ -1,5 +1,4 @@
 // `node setup/start.mjs COMMAND …`: the setup, then `molora COMMAND …` in the same process, so that signals reach it.
-// It knows nothing of the commands.
 
 import "./setup.mjs";
 

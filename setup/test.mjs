@@ -1,5 +1,5 @@
 // The setup, then the tests: `npm test [-- PART OF A PATH …]`. Fails where a test fails or none ran.
-// It knows nothing of the tests. Node 20's own runner takes no `**`, so the files are listed here.
+// Node 20's own runner takes no `**`, so the files are listed here.
 
 import { readdirSync } from "node:fs";
 import { join, relative } from "node:path";

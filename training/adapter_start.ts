@@ -1,5 +1,4 @@
-// A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model is the base's until it has learned.
-// It knows nothing of training.
+// A fresh LoRA as PEFT starts one: A uniform, B zero, so that the model equals the base until training changes B.
 
 import type { ModelConfig } from "../files/families/config.ts";
 import { LORA_MODULES, type LoraModuleName, moduleShape } from "../files/families/modules.ts";
@@ -8,7 +7,7 @@ import { Random } from "./random.ts";
 
 export interface AdapterShape {
   rank: number;
-  /** Scale is alpha / rank. */
+  /** The scale is alpha / rank. */
   alpha: number;
   modules: readonly LoraModuleName[];
   /** Default: all. */

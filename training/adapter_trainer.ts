@@ -1,5 +1,4 @@
 // Trains one LoRA on a frozen base.
-// It knows nothing of files, data or when to stop.
 
 import type { Device } from "../engine/device/device.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
@@ -23,7 +22,7 @@ export class AdapterTrainer {
     this.#stack = stack;
   }
 
-  /** Throws what TrainingModel.create does. */
+  /** @throws MoloraError as TrainingModel.create. */
   static async create(device: Device, options: AdapterTrainerOptions): Promise<AdapterTrainer> {
     const { config, weights, capacity, adapter, optimizer } = options;
     const stack = new LoraStack(device, config, [adapter], true);

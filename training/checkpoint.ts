@@ -1,5 +1,5 @@
-// The state of a training as the bytes of one safetensors file, and back.
-// It knows nothing of folders, nor of the settings that it was trained under.
+// Writes the state of a training as the bytes of one safetensors file, and reads it back.
+// The settings of the training are not in it: whoever writes the file keeps them beside it.
 
 import type { ByteSource } from "../files/source.ts";
 import { readFloats } from "../files/weights/floats.ts";
@@ -25,6 +25,7 @@ export function writeCheckpoint(state: TrainingState): Uint8Array {
 
 /**
  * Reads a state whose tensors are those of `like`, by name and size.
+ *
  * @throws MoloraError `data_invalid` where it is of another training, and what reading safetensors throws.
  */
 export async function readCheckpoint(source: ByteSource, like: TrainingState): Promise<TrainingState> {
@@ -38,7 +39,7 @@ export async function readCheckpoint(source: ByteSource, like: TrainingState): P
     });
   };
   const state: TrainingState = {
-    step: (await read(STEP, 1))[0]!,
+    step: (await read(STEP, 1))[0],
     values: new Map(),
     means: new Map(),
     squares: new Map(),

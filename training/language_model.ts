@@ -1,6 +1,6 @@
 // Trains a mixture's router end to end: the language-model loss of texts, through the frozen base and frozen adapters.
-// It knows nothing of files, data or when to stop. Starts from gates that know their experts (objective domain or
-// distill): from random ones, a straight-through gradient finds little.
+// Start it from gates that know their experts (objective domain or distill): from random ones, a straight-through
+// gradient finds little.
 
 import type { Device } from "../engine/device/device.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
@@ -32,7 +32,7 @@ export class LanguageModelTrainer {
     this.#layers = layers;
   }
 
-  /** Throws RangeError for a router without gates, and what TrainingModel.create throws. */
+  /** @throws RangeError for a router without gates; MoloraError as TrainingModel.create. */
   static async create(device: Device, options: LanguageModelOptions): Promise<LanguageModelTrainer> {
     const { config, weights, capacity, experts, auxiliary, optimizer } = options;
     const stack = new LoraStack(device, config, experts, false);

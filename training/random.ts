@@ -1,13 +1,12 @@
-// Numbers from a seed and the names of what they are for: the same on every machine, whatever else was drawn.
-// It knows nothing of what is drawn.
+// Random numbers from a seed and numbers that say what they are for: the same on every machine, in any order of use.
 
 export class Random {
   #state: number;
 
-  /** Every combination of `parts` has a stream of its own. */
-  constructor(...parts: readonly number[]) {
+  /** Every combination of `keys` has a stream of its own. */
+  constructor(...keys: readonly number[]) {
     this.#state = 0x9e3779b9;
-    for (const part of parts) this.#state = mix((this.#state ^ part) >>> 0);
+    for (const key of keys) this.#state = mix((this.#state ^ key) >>> 0);
   }
 
   /** In [0, 1). mulberry32. */

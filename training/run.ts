@@ -1,5 +1,4 @@
-// A whole training on the language-model loss: batches by a seed, a schedule, validation now and then, an end by choice or interruption.
-// It knows nothing of files or terminals: what happens is told to a listener.
+// A whole training on the language-model loss: batches by a seed, a schedule, validations, an end or an interruption.
 
 import { learningRate, type Schedule } from "./optimizer/schedule.ts";
 import type { Trainer } from "./trainer.ts";
@@ -7,7 +6,7 @@ import { countedTokens, drawBatch, type TrainingText } from "./training_texts.ts
 
 export interface RunOptions {
   texts: readonly TrainingText[];
-  /** Never learned from; empty: no validation. */
+  /** Texts that are never learned from; empty for no validation. */
   valid: readonly TrainingText[];
   /** Texts a step. */
   batch: number;
@@ -15,7 +14,7 @@ export interface RunOptions {
   seed: number;
   /** Steps between validations. */
   validateEvery: number;
-  /** Ends the run behind the step at hand. */
+  /** Ends the run after the step that is running. */
   signal: AbortSignal;
   onStep: (step: LoggedStep) => void;
 }
@@ -67,7 +66,7 @@ export async function runTraining(trainer: Trainer, options: RunOptions): Promis
   return result;
 }
 
-/** Over the tokens of all texts that count, a batch at a time. */
+/** Mean loss over the counting tokens of all texts, computed a batch at a time. */
 async function meanLoss(trainer: Trainer, texts: readonly TrainingText[], batch: number): Promise<number> {
   let sum = 0;
   for (let at = 0; at < texts.length; at += batch) {

@@ -1,5 +1,4 @@
-// Trains parameters on the language-model loss of texts: a batch in, a step of AdamW out.
-// It knows nothing of what the parameters are, of files, of data, or of when to stop.
+// Trains parameters on the language-model loss of texts: each batch is one step of AdamW.
 
 import type { Device } from "../engine/device/device.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -7,12 +6,12 @@ import { TrainingModel, type TrainingParts, type TrainingResult } from "./backwa
 import type { TrainingState } from "./checkpoint.ts";
 import { AdamW, type AdamWOptions } from "./optimizer/adamw.ts";
 import type { Parameters } from "./optimizer/parameters.ts";
-import { countedTokens, parts, type TrainingText, weighted } from "./training_texts.ts";
+import { countedTokens, cutBatch, type TrainingText, weighted } from "./training_texts.ts";
 
 export interface TrainedStep {
   /** Mean over the tokens that count, in nats, before the step. */
   loss: number;
-  /** Before clipping. */
+  /** Norm of the gradient before clipping. */
   gradientNorm: number;
   /** All tokens of the texts. */
   tokens: number;
@@ -38,7 +37,11 @@ export class Trainer {
     this.#capacity = capacity;
   }
 
-  /** A batch beyond the parts' capacity is done piece by piece. Throws what TrainingModel.create does. */
+  /**
+   * A batch beyond the model's capacity is computed piece by piece.
+   *
+   * @throws MoloraError as TrainingModel.create.
+   */
   static async create(
     device: Device,
     parts: TrainingParts,
@@ -55,7 +58,11 @@ export class Trainer {
     return this.#optimizer.steps;
   }
 
-  /** Learns from a batch. Throws `tensor_not_finite` for a gradient that is not finite, having changed nothing. */
+  /**
+   * Learns from a batch.
+   *
+   * @throws MoloraError `tensor_not_finite` for a gradient that is not finite; nothing was changed then.
+   */
   async step(texts: readonly TrainingText[], rate: number): Promise<TrainedStep> {
     const { loss, loads } = await this.#run(texts, true);
     const gradientNorm = await this.#optimizer.step(rate);
@@ -68,7 +75,7 @@ export class Trainer {
     return { loss, gradientNorm, tokens: tokensOf(texts), loads };
   }
 
-  /** Mean loss over the tokens that count, in nats, learning nothing. */
+  /** Mean loss over the tokens that count, in nats. Nothing is learned. */
   async evaluate(texts: readonly TrainingText[]): Promise<number> {
     return (await this.#run(texts, false)).loss;
   }
@@ -93,9 +100,9 @@ export class Trainer {
     let loss = 0;
     let loads: TrainingResult["loads"] = [];
     const all = tokensOf(texts);
-    for (const part of parts(weighted(texts), this.#capacity)) {
-      const result = await this.#model.run(part, { backward, batchTokens: all });
-      const share = tokensOf(part) / all;
+    for (const piece of cutBatch(weighted(texts), this.#capacity)) {
+      const result = await this.#model.run(piece, { backward, batchTokens: all });
+      const share = tokensOf(piece) / all;
       loss += result.loss;
       loads = result.loads.map((layer, i) =>
         layer.map(([f, p], e) => [(loads[i]?.[e]?.[0] ?? 0) + share * f, (loads[i]?.[e]?.[1] ?? 0) + share * p]),

@@ -1,5 +1,4 @@
 // Rendered rows as texts to train on, and the batches that a seed draws from them.
-// It knows nothing of files, nor of what is trained.
 
 import type { TrainingSequence } from "./backward/batch.ts";
 import type { RenderedRow } from "./data/render.ts";
@@ -25,8 +24,8 @@ export function weighted(texts: readonly TrainingText[]): TrainingSequence[] {
   return texts.map(({ ids, counted }) => ({ ids, weights: counted.slice(1).map((counts) => (counts ? share : 0)) }));
 }
 
-/** Cuts a batch into parts that the capacity holds, in order. A text alone may not exceed it. */
-export function parts<T extends { ids: readonly number[] }>(
+/** Cuts a batch into pieces that the capacity holds, in order. A single text may not exceed it. */
+export function cutBatch<T extends { ids: readonly number[] }>(
   texts: readonly T[],
   { tokens, sequences }: { tokens: number; sequences: number },
 ): T[][] {
@@ -44,8 +43,8 @@ export function parts<T extends { ids: readonly number[] }>(
 }
 
 /**
- * Batch number `step` of epochs that are shuffled anew each time: it follows from the seed alone, so that a training
- * taken up again goes on with the batches it would have had. A batch may span two epochs.
+ * Batch number `step`, of epochs that are each shuffled anew. It depends on the seed alone, so that a resumed training
+ * goes on with the batches that it would have had. A batch may span two epochs.
  */
 export function drawBatch<T>(items: readonly T[], size: number, seed: number, step: number): T[] {
   const orders = new Map<number, number[]>();
@@ -54,7 +53,7 @@ export function drawBatch<T>(items: readonly T[], size: number, seed: number, st
     const epoch = Math.floor(at / items.length);
     const order = orders.get(epoch) ?? shuffled(items.length, seed, epoch);
     orders.set(epoch, order);
-    return items[order[at % items.length]!]!;
+    return items[order[at % items.length]];
   });
 }
 
@@ -64,7 +63,7 @@ function shuffled(count: number, seed: number, epoch: number): number[] {
   const order = Array.from({ length: count }, (_, i) => i);
   for (let i = count - 1; i > 0; i--) {
     const other = random.integer(0, i);
-    [order[i], order[other]] = [order[other]!, order[i]!];
+    [order[i], order[other]] = [order[other], order[i]];
   }
   return order;
 }

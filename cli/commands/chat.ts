@@ -1,5 +1,4 @@
 // `molora chat`: a conversation at the terminal, or line by line from a pipe.
-// It knows nothing of how answers are made.
 
 import { createInterface, type Interface } from "node:readline";
 import type { Engine } from "../../node/index.ts";
@@ -55,7 +54,7 @@ class Chat {
   readonly #lines: Interface;
   #use: string;
   #messages: ChatMessage[] = [];
-  /** Of the answer that is being written. */
+  /** Aborts the answer that is being written; undefined while there is none. */
   #answering: AbortController | undefined;
 
   constructor(engine: Engine, flags: FlagValues<typeof FLAGS>, output: Output, use: string) {
@@ -102,7 +101,7 @@ class Chat {
     this.#lines.prompt();
   }
 
-  /** A command or a message. What goes wrong is said, and the chat goes on as if the line had not been. */
+  /** Runs a command or answers a message. An error is printed, and the chat goes on as if the line had not been typed. */
   async #take(line: string): Promise<void> {
     try {
       if (line.startsWith("/")) this.#obey(line);
@@ -156,7 +155,7 @@ class Chat {
       else routed.end();
     }
     if (routed !== undefined) this.#output.print(sharesLine(routingStatistics([traces]), this.#palette));
-    // An answer that was cut short by hand is still what was said
+    // An answer that was interrupted stays part of the conversation
     this.#messages = [...asked, { role: "assistant", content: answer }];
   }
 

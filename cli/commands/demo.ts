@@ -1,5 +1,5 @@
-// `molora demo`: a real server, a real client, one conversation across four domains, and who served which token.
-// It knows nothing of how a turn is asked (demo_turn.ts) or drawn (routing_report.ts).
+// `molora demo`: one conversation across four domains over a real server and client, each token in its expert's colour.
+// demo_turn.ts asks one turn; cli/training/routing_report.ts draws what routing did.
 
 import type { Engine } from "../../node/index.ts";
 import type { ChatMessage } from "../../proto/api.ts";
@@ -16,7 +16,7 @@ import { Palette } from "../terminal/palette.ts";
 import { mapRuler, routingMap, shareHead, shareRows } from "../training/routing_report.ts";
 import { askTurn, type Turn } from "./demo_turn.ts";
 
-/** A word problem, a table to query, a question about health, a small function: a domain each. */
+/** One question of each domain: a word problem, a table to query, a question about health, a small function. */
 const QUESTIONS = [
   "Tom has 12 apples. He buys 5 more apples and then gives 3 apples to his friend. How many apples does Tom have now?",
   "Write a SQL query: What is the population of the city named Paris?\nTable columns: city, country, population, year",
@@ -74,7 +74,7 @@ with --model nano, the embedded nano. Your own: --model DIR|FILE.gguf --mixture 
   },
 });
 
-/** The model asked for; where none was, SmolLM2, or nano when that cannot be had. */
+/** Loads the model that was asked for; where none was, SmolLM2, or nano when SmolLM2 cannot be fetched. */
 async function loadModel(flags: FlagValues<typeof FLAGS>, output: Output): Promise<{ engine: Engine; model: string }> {
   const model = flags.model ?? "smollm2";
   if (model === "nano") sayHowSmallNanoIs(output);
@@ -102,12 +102,12 @@ function theMixture(engine: Engine): { name: string; experts: string[] } {
   });
 }
 
-/** Reads and writes a little, so that the shaders of both are compiled before anyone waits for an answer. */
+/** Generates a few tokens, so that the shaders of prefill and decode are compiled before anyone waits for an answer. */
 async function warmUp(engine: Engine, mixture: string, output: Output): Promise<void> {
   output.note("compiling shaders: the first time on a machine this takes a quarter of a minute, later a second or two");
   const ids = Array.from({ length: 32 }, (_, i) => i);
   for await (const _ of engine.generate({ ids, mixture, maxTokens: 2, ignoreEos: true })) {
-    // What it says means nothing
+    // The text does not matter
   }
 }
 

@@ -1,5 +1,4 @@
-// One turn of the demo: asks over the wire, shows the answer as it comes, and keeps what is known of it.
-// It knows nothing of the conversation around it.
+// One turn of the demo: asks over the wire, shows the answer as it comes, and keeps its trace and timings.
 
 import type { ChatMessage, GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import type { MoloraClient } from "../../proto/client.ts";
@@ -30,7 +29,11 @@ interface Screen {
   signal: AbortSignal;
 }
 
-/** Asks the last of `messages`. Throws `cancelled` when interrupted. */
+/**
+ * Asks the last of `messages` and shows the answer.
+ *
+ * @throws MoloraError `cancelled` when interrupted.
+ */
 export async function askTurn(
   client: MoloraClient,
   request: GenerateRequest & { messages: ChatMessage[] },
@@ -69,7 +72,7 @@ export async function askTurn(
   return turn;
 }
 
-/** A word on a terminal while nothing comes. */
+/** A word on the terminal while no token has come. */
 class Waiting {
   readonly #output: Output;
   readonly #palette: Palette;

@@ -1,5 +1,4 @@
 // `molora doctor`: what this machine offers to WebGPU, and what to install where it offers nothing.
-// It knows nothing of models.
 
 import { existsSync } from "node:fs";
 import { availableParallelism, freemem, totalmem } from "node:os";
@@ -9,7 +8,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import { columns, defineCommand } from "../command.ts";
 import { formatBytes } from "../terminal/progress.ts";
 
-/** What is known without an adapter. Sizes in bytes. A failing `doctor --json` has it in `error.details`. */
+/** What is known without an adapter; sizes are in bytes. When `doctor --json` fails, this is in `error.details`. */
 interface Machine {
   node: string;
   platform: string;

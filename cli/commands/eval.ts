@@ -1,5 +1,5 @@
 // `molora eval`: a mixture beside every simpler way to use its adapters.
-// It knows nothing of how policies are run (training/evaluation/).
+// training/evaluation/ runs the ways and compares them.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";

@@ -1,11 +1,11 @@
-// `molora generate`: one prompt, one answer, streamed; with --json, everything that is known of it.
-// It knows nothing of the engine's inside; a chat is chat.ts.
+// `molora generate`: one prompt, one streamed answer; with --json, ids, log-probabilities and trace too.
 
 import { readFile } from "node:fs/promises";
 import { text as readStream } from "node:stream/consumers";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { Engine } from "../../node/index.ts";
 import type { DoneEvent, GenerateRequest, TokenEvent, TokenLogprob } from "../../proto/api.ts";
+import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { routingStatistics } from "../../router/statistics.ts";
 import { defineCommand } from "../command.ts";
@@ -19,9 +19,9 @@ import { Palette } from "../terminal/palette.ts";
 import { dominantExpert, RoutedText } from "../terminal/routed_text.ts";
 import { sharesLine } from "../training/routing_report.ts";
 
-/** What `generate --json` prints. Null where it was not asked for. */
+/** What `generate --json` prints. A value that was not asked for is null. */
 export interface GenerateResult {
-  /** Generated ids, the end-of-sequence token included where it ended the text. */
+  /** Generated ids, with the end-of-sequence token where that ended the text. */
   ids: number[];
   /** The text of each by itself. */
   tokens: string[];
@@ -51,7 +51,10 @@ const FLAGS = {
   ...SAMPLING_FLAGS,
   stop: list("TEXT", "End before this text would appear"),
   ignoreEos: toggle("Keep going at the end-of-sequence token"),
-  logprobs: integer("K", "Log-probability of each token and of its K likeliest alternatives", { min: 0, max: 20 }),
+  logprobs: integer("K", "Log-probability of each token and of its K likeliest alternatives", {
+    min: 0,
+    max: MAX_LOGPROBS,
+  }),
   trace: toggle("Which experts each token had in every layer; without --json: colour the text by them"),
 };
 
@@ -139,7 +142,7 @@ async function answer(engine: Engine, request: GenerateRequest, output: Output, 
       if (event.type === "done") finish(engine.tokenizer, events, event, output);
     }
   } finally {
-    // What is said of an interruption stands below the text
+    // The note about an interruption belongs below the text
     if (routed === undefined) output.print();
     else routed.end();
   }
@@ -168,7 +171,7 @@ function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneE
   output.result(result);
 }
 
-/** What every event has; null where they have none. */
+/** What `pick` finds in every event; null where the events have none. */
 function collected<T>(events: readonly TokenEvent[], pick: (event: TokenEvent) => T | undefined): T[] | null {
   const values = events.map(pick).filter((value) => value !== undefined);
   return values.length === events.length ? values : null;

@@ -1,5 +1,5 @@
 // `molora make-router`: mixtures that need no training.
-// It knows nothing of devices.
+// It opens no device.
 
 import { BASE_NAME } from "../../files/lora/names.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -74,7 +74,7 @@ function routerOf(flags: RouterChoice, experts: readonly string[], vocabSize: nu
       return { type, topK, gate, temperature };
     case "vocabulary": {
       const ranges = flags.range.map((range) => readRange(range, experts, vocabSize)).sort((a, b) => a[0] - b[0]);
-      const overlap = ranges.find((range, i) => i > 0 && range[0] < ranges[i - 1]![1]);
+      const overlap = ranges.find((range, i) => i > 0 && range[0] < ranges[i - 1][1]);
       if (overlap !== undefined) {
         throw new MoloraError("bad_arguments", `two --range hold the token ${overlap[0]}`);
       }

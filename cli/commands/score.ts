@@ -1,8 +1,9 @@
-// `molora score`: what given text costs under each use, row by row and by domain.
-// It knows nothing of how rows are rendered or scored (training/data/, training/evaluation/).
+// `molora score`: the loss of given texts under each use, row by row and by domain.
+// training/data/ renders the rows, training/evaluation/ scores them.
 
 import type { Engine } from "../../node/index.ts";
 import type { TokenLogprob } from "../../proto/api.ts";
+import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type RenderedRow, renderRow } from "../../training/data/render.ts";
 import type { Row } from "../../training/data/rows.ts";
@@ -30,7 +31,7 @@ interface ScoredRow extends Loss {
   row: number;
   domain?: string;
   ids?: number[];
-  /** [t] is that of ids[t + 1]; natural logarithm. */
+  /** [t] is the natural log-probability of ids[t + 1]. */
   logprobs?: number[];
   /** [t] says whether ids[t + 1] counts in `tokens` and `nll`. */
   counted?: boolean[];
@@ -69,7 +70,10 @@ Several --use are scored in one run:
     data: list("FILE.jsonl", "Rows to score, .gz too"),
     raw: toggle("Join a prompt and its completion as they are, without the chat template; a text always is as it is"),
     perToken: toggle("With --json: each row's token ids and their log-probabilities"),
-    top: integer("K", "With --per-token: the K likeliest tokens at each place, at most 20", { min: 1, max: 20 }),
+    top: integer("K", `With --per-token: the K likeliest tokens at each place, at most ${MAX_LOGPROBS}`, {
+      min: 1,
+      max: MAX_LOGPROBS,
+    }),
     truncate: toggle("Cut rows that are longer than the context, instead of refusing them"),
   },
   async run({ flags, output, signal }) {
@@ -125,7 +129,7 @@ async function readAll(paths: readonly string[]): Promise<Row[]> {
   throw new MoloraError("data_invalid", `${paths.join(", ")}: there is no row`, { remedy: "Give at least one." });
 }
 
-/** A row that the context holds, cut to it where that is allowed. */
+/** The row, cut to the context where that is allowed. */
 function fitted(row: RenderedRow, { where }: Row, engine: Engine, truncate: boolean): RenderedRow {
   const { contextLength } = engine;
   if (row.ids.length <= contextLength) return row;
@@ -155,7 +159,7 @@ function perToken(row: RenderedRow, logprobs: readonly TokenLogprob[], top: numb
   };
 }
 
-/** One total a domain, in order of first appearance, then that of all. */
+/** One total for each domain, in order of first appearance, then the total of all rows. */
 function totalsOf(use: string, rows: readonly RenderedRow[], logprobs: readonly TokenLogprob[][]): ScoreTotal[] {
   const byDomain = new Map<string, Loss>();
   const all: Loss = { tokens: 0, nll: 0, bytes: 0 };

@@ -1,5 +1,5 @@
 // `molora train-adapter`: trains a LoRA on a frozen base and writes it as a PEFT folder.
-// It knows nothing of how gradients come about (training/).
+// training/ computes the gradients.
 
 import { uploadWeights } from "../../engine/model/weights.ts";
 import { loadTokenizer, type Tokenizer } from "../../engine/text/tokenizer.ts";
@@ -145,12 +145,12 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
   },
 });
 
-/** Steps, or steps a second. */
+/** The progress bar shows steps, which are whole, and steps a second, which are not. */
 function stepsText(steps: number): string {
   return Number.isInteger(steps) ? String(steps) : `${steps.toPrecision(2)} steps`;
 }
 
-/** What decides the result, so that a resumed training is the one that was begun. */
+/** The settings that decide the result: a resumed training must have the same. */
 function settingsOf(flags: Flags, base: string): Settings {
   const { rank, alpha, targetModules, layers, lr, schedule, warmup, batch, length, decay, clip, seed, raw, dtype } =
     flags;

@@ -1,5 +1,5 @@
-// `molora train-router`: from adapters and labelled texts to a mixture folder and a report of whether it pays.
-// It knows nothing of kernels; training/router/ trains, training/evaluation/ compares.
+// `molora train-router`: makes a mixture folder from adapters and labelled texts, and reports whether routing pays.
+// training/router/ trains, training/evaluation/ compares.
 
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import { BASE_NAME } from "../../files/lora/names.ts";
@@ -62,7 +62,7 @@ Ctrl-C writes a checkpoint; --resume goes on from it.
   },
 });
 
-/** Everything that can be wrong with what was typed or with the files comes to light here, before any work. */
+/** Reads and checks flags and files, so that whatever is wrong with them is found before any work. */
 async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   const { files, preset } = await openBase(flags.model ?? "nano", output);
   const { config } = files;
@@ -98,7 +98,7 @@ async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   return { files, tokenizer, experts, adapters: gathered.adapters, sources, valid, ...start };
 }
 
-/** A router is trained end to end from a mixture, and from nothing else. */
+/** Checks that training end to end starts from a mixture, and only that. */
 function checkStart({ objective, start, extend, adapter }: Flags): void {
   if (objective === "lm" && start === undefined) {
     throw new MoloraError("bad_arguments", "--objective lm needs --start", {
@@ -117,7 +117,7 @@ function hasDomain(sources: Sources, domain: string): boolean {
   return sources.byDomain.has(domain) || sources.whole.some((row) => domainsOf(row).has(domain));
 }
 
-/** Every expert needs texts of its own; when a mixture is extended, only the new ones do, and something beside them. */
+/** Checks that every expert has texts. When a mixture is extended, only the new experts need them. */
 function checkDomains(sources: Sources, experts: readonly string[], given: readonly string[], flags: Flags): void {
   const needed = flags.extend === undefined ? experts : given;
   const empty = needed.find((name) => !hasDomain(sources, name));
@@ -129,7 +129,7 @@ function checkDomains(sources: Sources, experts: readonly string[], given: reado
   }
 }
 
-/** Trains and writes the mixture. undefined: interrupted, with a checkpoint left behind. */
+/** Trains and writes the mixture. Returns undefined when it was interrupted; a checkpoint is left behind then. */
 async function train(
   plan: RouterPlan,
   flags: Flags,
@@ -161,7 +161,7 @@ async function train(
     const parameters = new GateParameters(model.device, shape, gates);
     const { decay, clip } = flags;
     const rows = plan.rows === undefined ? {} : { rows: plan.rows };
-    const trainer = await RouterTrainer.create(model, model.mixtures[0]!, parameters, { decay, clip, ...rows });
+    const trainer = await RouterTrainer.create(model, model.mixtures[0], parameters, { decay, clip, ...rows });
     const checkpoints = new CheckpointFiles<RunState>(out);
     let state: RunState = { step: 0, tokens: 0, curve: { steps: [], valid: [] }, settings };
     if (flags.resume) {
@@ -199,14 +199,14 @@ async function train(
   }
 }
 
-/** Of the last step, and of the held-out texts when they were last looked at. */
+/** The progress bar's remark: the last step, and the held-out texts when they were last evaluated. */
 function remark({ loss, agreement }: { loss: number; agreement: number }, { tokens, curve }: RunState): string {
   const valid = curve.valid.at(-1);
   const held = valid === undefined ? "" : `; held out ${valid.loss.toFixed(3)}, ${valid.agreement?.toFixed(3)}`;
   return `loss ${loss.toFixed(3)}, agreement ${agreement.toFixed(3)}${held}; ${tokens} tokens`;
 }
 
-/** Flags that a run which goes on may change: where it lies, how often it is looked at, what is said of it. */
+/** Flags that a resumed run may change: they do not decide the result. */
 const FREE = new Set([
   "resume",
   "checkpointEvery",
@@ -218,10 +218,10 @@ const FREE = new Set([
   "onBadRow",
   "json",
 ]);
-/** Flags whose files are told by their content. */
+/** Flags whose files are compared by their content. */
 const FILES = new Set(["model", "adapter", "data"]);
 
-/** What a run that goes on must have in common with the one before. */
+/** The settings that a resumed run must have in common with the one before. */
 function settingsOf({ files, adapters, experts, sources }: RouterPlan, flags: Flags): Record<string, unknown> {
   return {
     ...Object.fromEntries(Object.entries(flags).filter(([name]) => !FREE.has(name) && !FILES.has(name))),

@@ -1,17 +1,21 @@
-// Typed command-line flags: what a command declares, read from argv by node:util's parseArgs and checked.
-// It knows nothing of commands; a mistake becomes `bad_arguments` that names the nearest flag.
+// Typed command-line flags: reads argv with node:util's parseArgs and checks it against what a command declares.
+// A mistake becomes `bad_arguments`, whose remedy names the nearest flag.
 
 import { parseArgs } from "node:util";
 import { MoloraError } from "../../proto/errors.ts";
 import { nearest } from "./nearest.ts";
 
-/** One flag. `read` turns the texts given for it, in their order, into its value; none were given = empty. */
+/** One flag. */
 export interface Flag<T> {
   summary: string;
-  /** What stands for the value in `--help`; a flag without one takes no value. */
+  /** The value's name in `--help`. A flag without one takes no value. */
   placeholder?: string;
   repeatable?: boolean;
-  /** Throws a plain Error whose message follows the flag's name: "must be …". */
+  /**
+   * Turns the texts that were given for the flag, in their order, into its value; the list is empty where none were.
+   *
+   * @throws Error whose message follows the flag's name: "must be …".
+   */
   read(texts: string[]): T;
 }
 
@@ -76,7 +80,7 @@ function flagText(spec: Flag<unknown>, name: string, value: string | undefined, 
     if (inline) throw bad(name, "takes no value");
     return "";
   }
-  // `--adapter --json` forgot a value; `--temperature -1` and `--prompt=--json` meant one
+  // In `--adapter --json` a value was forgotten; `--temperature -1` and `--prompt=--json` have one
   if (value === undefined || (!inline && value.startsWith("--"))) throw bad(name, `needs a value: ${spec.placeholder}`);
   return value;
 }

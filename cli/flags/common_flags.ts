@@ -1,18 +1,17 @@
-// The flags several commands share: which model, adapters and mixtures, and which of them a text uses.
-// It knows nothing of loading them.
+// The flags that several commands share: which model, adapters and mixtures to load, and which of them a text uses.
 
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { choice, list, type NamedPath, namedPaths, text, toggle } from "./flags.ts";
 import { nearest } from "./nearest.ts";
 
-/** Every command has these. */
+/** Flags that every command has. */
 export const EVERYWHERE = {
   json: toggle("Print one JSON value on standard output, for machines"),
   help: toggle("Show this text"),
 };
 
-/** What to load and hold on the device. */
+/** Flags that say what to load and hold on the device. */
 export const MODEL_FLAGS = {
   model: text("DIR|FILE.gguf", "Base model: a Hugging Face folder or a GGUF file (default: the embedded nano)"),
   adapter: namedPaths("name=PATH", "Load a PEFT adapter under a name"),
@@ -20,18 +19,22 @@ export const MODEL_FLAGS = {
   dtype: choice(["auto", "f32", "f16", "q8_0"], "What dense weights are held in on the device", "auto"),
 };
 
-/** Which of the loaded ones a text uses. */
+/** The flag that says which of the loaded adapters and mixtures a text uses. */
 export const USE_FLAG = {
   use: list("SPEC", "base, an adapter's name, a=0.7,b=0.3 (stacked) or a mixture's name"),
 };
 
-/** The names a SPEC can mean. */
+/** The names that a SPEC can mean. */
 export interface KnownNames {
   adapters: string[];
   mixtures: string[];
 }
 
-/** Names of `--adapter` and `--mixture` share one space with "base", or a SPEC could mean two things. */
+/**
+ * Checks that no name is given twice: adapters, mixtures and "base" share one space, or a SPEC could mean two things.
+ *
+ * @throws MoloraError `bad_arguments`
+ */
 export function checkNames(adapters: NamedPath[], mixtures: NamedPath[]): void {
   const names = [...adapters, ...mixtures].map(({ name }) => name);
   const clash = names.find((name, index) => name === "base" || names.indexOf(name) < index);
@@ -41,7 +44,7 @@ export function checkNames(adapters: NamedPath[], mixtures: NamedPath[]): void {
 }
 
 /**
- * What a SPEC says about routing.
+ * The routing that a SPEC means.
  *
  * @throws MoloraError `bad_arguments` for a name that is not loaded, or a weight that is no number.
  */

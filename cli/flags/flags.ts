@@ -1,9 +1,8 @@
-// The kinds of flags there are: switches, texts, numbers, choices, lists, name=PATH pairs.
-// It knows nothing of any command.
+// The kinds of flags: switches, texts, numbers, choices, lists, name=PATH pairs.
 
 import type { Flag } from "./arguments.ts";
 
-/** A name and what it names, from `name=PATH`. */
+/** A name and its path, from `name=PATH`. */
 export interface NamedPath {
   name: string;
   path: string;
@@ -56,7 +55,7 @@ export function list(placeholder: string, summary: string): Flag<string[]> {
   return { summary, placeholder, repeatable: true, read: (texts) => texts };
 }
 
-/** Any number of `name=PATH`; names are told apart. */
+/** Any number of `name=PATH`, each with another name. */
 export function namedPaths(placeholder: string, summary: string): Flag<NamedPath[]> {
   return { summary, placeholder, repeatable: true, read: (texts) => readNamedPaths(texts, placeholder) };
 }

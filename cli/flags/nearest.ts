@@ -1,10 +1,9 @@
-// The name a person probably meant, by edit distance.
-// It knows nothing of what the names stand for.
+// Finds the name that a person probably meant, by edit distance.
 
 /** The candidate with the fewest single-letter edits from `word`; undefined when even that one is far off. */
 export function nearest(word: string, candidates: string[]): string | undefined {
   let best: string | undefined;
-  // Half the letters wrong is another word, not a slip
+  // A word with more than half of its letters wrong is another word, not a slip
   let fewest = Math.max(2, Math.ceil(word.length / 2)) + 1;
   for (const candidate of candidates) {
     const edits = editDistance(word.toLowerCase(), candidate.toLowerCase());

@@ -1,5 +1,4 @@
 // The flags of `molora train-router`.
-// It knows nothing of what they bring about.
 
 import { dataFlag, ON_BAD_ROW } from "../training/labelled_data.ts";
 import type { Flag } from "./arguments.ts";

@@ -1,5 +1,4 @@
-// The flags that say how tokens are picked, for every command that generates.
-// It knows nothing of sampling itself.
+// The flags of sampling, for every command that generates.
 
 import type { SamplingOptions } from "../../proto/api.ts";
 import type { FlagValues } from "./arguments.ts";
@@ -16,7 +15,7 @@ export const SAMPLING_FLAGS = {
   frequencyPenalty: number("X", "Subtracted for each time a token is in the answer"),
 };
 
-/** Those that were given. */
+/** The sampling options that were given. */
 export function readSampling(flags: FlagValues<typeof SAMPLING_FLAGS>): SamplingOptions {
   const names = Object.keys(SAMPLING_FLAGS) as (keyof typeof SAMPLING_FLAGS)[];
   return Object.fromEntries(names.flatMap((name) => (flags[name] === undefined ? [] : [[name, flags[name]]])));

@@ -1,5 +1,4 @@
-// Ctrl-C as an AbortSignal: the first asks a command to end well, the second ends the process.
-// It knows nothing of what is to end.
+// Turns Ctrl-C into an AbortSignal: the first asks a command to end well, the second ends the process.
 
 let controller: AbortController | undefined;
 

@@ -1,5 +1,4 @@
-// Where a command's words go: text for people or one JSON value for machines on stdout, the rest on stderr.
-// It knows nothing of what is said.
+// A command's output: text for people or one JSON value for machines on stdout, remarks and errors on stderr.
 
 import type { MoloraError } from "../../proto/errors.ts";
 
@@ -18,27 +17,27 @@ export class Output {
     this.streams = streams;
   }
 
-  /** Text for a person on stdout, as it is (no newline added); nothing in JSON mode. */
+  /** Writes text for a person to stdout without adding a newline; writes nothing in JSON mode. */
   write(text: string): void {
     if (!this.json) this.streams.stdout.write(text);
   }
 
-  /** A line for a person on stdout; nothing in JSON mode. */
+  /** Writes a line for a person to stdout; writes nothing in JSON mode. */
   print(line = ""): void {
     this.write(`${line}\n`);
   }
 
-  /** A remark on stderr, in both modes. */
+  /** Writes a remark to stderr, in both modes. */
   note(line: string): void {
     this.streams.stderr.write(`${line}\n`);
   }
 
-  /** The command's result, on stdout in JSON mode only. */
+  /** Writes the command's result to stdout, in JSON mode only. */
   result(value: unknown): void {
     if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
-  /** A failure: `error[code]` and the remedy on stderr, or `{ "error": … }` on stdout in JSON mode. */
+  /** Writes an error: `error[code]` and the remedy to stderr, or `{ "error": … }` to stdout in JSON mode. */
   fail(error: MoloraError): void {
     if (this.json) {
       this.result({ error });
@@ -46,11 +45,11 @@ export class Output {
     }
     this.note(`error[${error.code}]: ${error.message}`);
     if (error.remedy !== undefined) this.note(`remedy: ${error.remedy}`);
-    // An internal error is a defect of molora: its stack is what a report needs
+    // An internal error is a defect of molora, and a report of it needs the stack
     if (error.code === "internal" && error.cause instanceof Error) this.note(error.cause.stack ?? "");
   }
 
-  /** Whether stdout shows colours: a terminal, unless NO_COLOR; FORCE_COLOR decides where it is set. */
+  /** Whether stdout shows colours: it is a terminal and NO_COLOR is not set, or FORCE_COLOR says so. */
   get colors(): boolean {
     const { NO_COLOR, FORCE_COLOR, TERM } = process.env;
     if (FORCE_COLOR !== undefined && FORCE_COLOR !== "") return FORCE_COLOR !== "0";

@@ -1,16 +1,16 @@
-// A colour for every expert, the same wherever it is named, and the few other styles a terminal needs.
-// It knows nothing of where the text goes; without colours every text stays as it is.
+// Gives every expert one colour wherever it is named, and a few other styles of a terminal.
+// Without colours every text stays as it is.
 
 /** 256-colour codes that stand apart on dark and on light grounds. */
 const COLORS = [75, 214, 205, 78, 141, 80, 221, 173, 110, 176, 149, 209];
 const GREY = 245;
 
 export class Palette {
-  /** Whether anything is coloured. */
+  /** False where texts stay without colours. */
   readonly colors: boolean;
   readonly #codes = new Map<string, number>([["base", GREY]]);
 
-  /** Colours go by the order of `experts`; names that come up later follow. */
+  /** Colours are given in the order of `experts`; names that come up later get the next ones. */
   constructor(experts: readonly string[], colors: boolean) {
     this.colors = colors;
     for (const name of experts) this.code(name);

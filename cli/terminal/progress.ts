@@ -1,12 +1,11 @@
-// Shows how far a long task is: a bar that redraws itself on a terminal, a line now and then elsewhere.
-// It knows nothing of the task.
+// Shows how far a long task is: a bar that redraws itself on a terminal, an occasional line elsewhere.
 
 /** Amounts as a person reads them. */
 export type AmountFormat = (amount: number) => string;
 
 const BAR_WIDTH = 28;
 const REDRAW_MS = 80;
-/** Where lines cannot be redrawn, a log should stay short. */
+/** Least time between two lines where they cannot be redrawn, so that a log stays short. */
 const LINE_MS = 10_000;
 
 export class Progress {
@@ -23,7 +22,7 @@ export class Progress {
     this.#stream = stream;
   }
 
-  /** Shows `done` of `total`, as often as is pleasant. `remark` stands at the end of the line. */
+  /** Shows `done` of `total`, but not more often than a person can follow. `remark` stands at the end of the line. */
   update(done: number, total: number, remark = ""): void {
     const now = performance.now();
     const complete = done >= total;

@@ -1,10 +1,9 @@
-// Streams a text so that one sees which expert served each token: in its colour, or between [name] and [/].
-// It knows nothing of requests; a token is a text and the name of its expert.
+// Streams a text that shows the expert of each token: in its colour, or between [name] and [/].
 
 import type { TokenTrace } from "../../proto/api.ts";
 import type { Palette } from "./palette.ts";
 
-/** The expert most layers put first; of equals the one of the lower layer. */
+/** The expert that most layers put first; of equals, the one of the lower layer. */
 export function dominantExpert(trace: TokenTrace): string {
   const votes = new Map<string, number>();
   for (const { experts } of trace) votes.set(experts[0], (votes.get(experts[0]) ?? 0) + 1);
@@ -18,7 +17,7 @@ export class RoutedText {
   readonly #palette: Palette;
   readonly #columns: number;
   #column = 0;
-  /** Without colours: the expert whose mark is open. */
+  /** The expert whose mark is open, where there are no colours. */
   #open: string | undefined;
 
   /** Breaks lines at words before `columns`; default: never. */
@@ -28,12 +27,12 @@ export class RoutedText {
     this.#columns = columns;
   }
 
-  /** A token's text and who served it. */
+  /** Writes a token's text and the expert that served it. */
   push(text: string, expert: string): void {
     if (text === "") return;
     const wrapped = this.#wrap(text);
     if (this.#palette.colors) {
-      // Newlines outside the colour, or some terminals fill the line with it
+      // Newlines stay outside the colour, or some terminals fill the line with it
       this.#write(wrapped.replace(/[^\n]+/g, (line) => this.#palette.paint(expert, line)));
       return;
     }

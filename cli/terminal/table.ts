@@ -1,7 +1,6 @@
 // Rows and columns as aligned text.
-// It knows nothing of what they hold.
 
-/** Left-aligned first columns up to the first that holds only numbers; from there right-aligned. No newline at the end. */
+/** Columns are left-aligned up to the first that holds only numbers, and right-aligned from there. No final newline. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const widths = head.map((title, c) => Math.max(title.length, ...rows.map((row) => row[c].length)));
   const numbersFrom = head.findIndex((_, c) => rows.length > 0 && rows.every((row) => Number.isFinite(Number(row[c]))));

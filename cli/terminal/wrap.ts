@@ -1,5 +1,5 @@
 // Breaks a text into lines at its words.
-// It knows nothing of colours: it is for text without them.
+// It counts characters, so the text must hold no colour codes.
 
 /** Lines of at most `columns` characters, where no word is longer; newlines of the text stay. */
 export function wrapWords(text: string, columns: number): string[] {

@@ -1,5 +1,4 @@
-// The folder a training writes to: the PEFT adapter at the end, a checkpoint where it was interrupted.
-// It knows nothing of training.
+// The folder that a training writes to: the PEFT adapter at the end, a checkpoint where it was interrupted.
 
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
@@ -14,7 +13,7 @@ const CHECKPOINT = "checkpoint.safetensors";
 const SETTINGS = "checkpoint.json";
 const LOG = "training.json";
 
-/** What a training must go on with. */
+/** The settings that a resumed training must share. */
 export type Settings = Record<string, unknown>;
 
 export class AdapterFolder {
@@ -24,7 +23,7 @@ export class AdapterFolder {
     this.path = path;
   }
 
-  /** Throws `bad_arguments` where the folder already holds what this run would write over. */
+  /** @throws MoloraError `bad_arguments` where the folder already holds files that this run would overwrite. */
   checkFree(): void {
     const found = ["adapter_model.safetensors", CHECKPOINT].find((name) => existsSync(join(this.path, name)));
     if (found === undefined) return;
@@ -33,7 +32,11 @@ export class AdapterFolder {
     });
   }
 
-  /** The state a training was interrupted in. Throws `file_not_found`, `bad_arguments` where the settings differ. */
+  /**
+   * The state in which a training was interrupted.
+   *
+   * @throws MoloraError `file_not_found` where there is none, `bad_arguments` where the settings differ.
+   */
   async resume(settings: Settings, like: TrainingState): Promise<TrainingState> {
     const source = await FileSource.open(join(this.path, CHECKPOINT));
     if (source === undefined) {
@@ -69,7 +72,7 @@ export class AdapterFolder {
     await rm(join(this.path, SETTINGS), { force: true });
   }
 
-  /** Under its name only when it is whole. */
+  /** The file gets its name only when it is whole. */
   async #write(name: string, data: string | Uint8Array): Promise<void> {
     const path = join(this.path, name);
     await writeFile(`${path}.partial`, data);

@@ -1,11 +1,14 @@
-// `--target-modules` and `--layers`: what of a base a new adapter extends.
-// It knows nothing of training.
+// `--target-modules` and `--layers`: the modules of a base that a new adapter extends.
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { nearest } from "../flags/nearest.ts";
 
-/** `q_proj,v_proj` or `all-linear`. Throws `bad_arguments`, naming the nearest module. */
+/**
+ * Reads `q_proj,v_proj` or `all-linear`.
+ *
+ * @throws MoloraError `bad_arguments`, naming the nearest module.
+ */
 export function readModules(text: string): LoraModuleName[] {
   if (text === "all-linear") return [...LORA_MODULES];
   const names = text.split(",").map((name) => name.trim());
@@ -23,7 +26,11 @@ function readModule(name: string): LoraModuleName {
   });
 }
 
-/** `0-3,6` as layers of a base that has `count`. Throws `bad_arguments`. */
+/**
+ * Reads `0-3,6` as layers of a base that has `count`.
+ *
+ * @throws MoloraError `bad_arguments`
+ */
 export function readLayers(text: string, count: number): Set<number> {
   const layers = new Set<number>();
   for (const part of text.split(",")) {

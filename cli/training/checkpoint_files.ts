@@ -1,5 +1,4 @@
-// Checkpoints of a training run on disk: the state beside the tensors it belongs to, replaced as one.
-// It knows nothing of what is in them.
+// Keeps a training run's checkpoint on disk: its state and the tensors that belong to it, replaced together.
 
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -19,7 +18,7 @@ export class CheckpointFiles<State extends { step: number }> {
     this.#folder = join(out, "checkpoint");
   }
 
-  /** The state is written last, and names its tensors: whenever this is interrupted, a whole checkpoint is left. */
+  /** The state is written last and names its tensors, so that an interruption at any point leaves a whole checkpoint. */
   async write(state: State, tensors: Uint8Array): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
     const file = `step-${state.step}.safetensors`;
@@ -32,7 +31,11 @@ export class CheckpointFiles<State extends { step: number }> {
     }
   }
 
-  /** The last one written; undefined where there is none. Raises `data_invalid` for one that cannot be read. */
+  /**
+   * The last checkpoint; undefined where there is none.
+   *
+   * @throws MoloraError `data_invalid` for one that cannot be read.
+   */
   async read(): Promise<Checkpoint<State> | undefined> {
     const path = join(this.#folder, STATE_FILE);
     let text: string;

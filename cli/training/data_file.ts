@@ -1,5 +1,4 @@
-// The rows of a JSONL file, plain or gzipped, one at a time.
-// It knows nothing of what rows are for.
+// Reads the rows of a JSONL file, plain or gzipped, one at a time.
 
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
@@ -21,7 +20,7 @@ export async function* readRows(path: string, onBadRow?: (error: MoloraError) =>
     number++;
     if (line.trim() === "") continue;
     const row = rowOrError(line, `${basename(path)} line ${number}`);
-    if (!(row instanceof MoloraError)) yield row;
+    if (!MoloraError.is(row)) yield row;
     else if (onBadRow === undefined) throw row;
     else onBadRow(row);
   }
@@ -37,7 +36,7 @@ function rowOrError(line: string, where: string): Row | MoloraError {
 
 async function* lines(path: string): AsyncGenerator<string> {
   const file = createReadStream(path);
-  // pipeline's callback only keeps the error from being thrown at large: reading the last stream throws it
+  // The callback keeps the error from being thrown outside: reading the last stream throws it
   const input = path.endsWith(".gz") ? pipeline(file, createGunzip(), () => {}) : file;
   try {
     yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });

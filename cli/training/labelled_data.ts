@@ -1,5 +1,4 @@
 // `--data [domain=]FILE`: rows of files sorted by domain, for commands that train or judge routers.
-// It knows nothing of what is done with them.
 
 import { existsSync } from "node:fs";
 import { MoloraError } from "../../proto/errors.ts";
@@ -25,12 +24,12 @@ export function dataFlag(name: string) {
 }
 
 export interface DataOptions {
-  /** Domains that may occur; undefined: any, and none. */
+  /** Domains that may occur. Undefined: any may, and rows may have none. */
   domains?: readonly string[];
   onBadRow: "skip" | "fail";
 }
 
-/** Reads every file. Lines left out are named on stderr, a few by number and the rest counted. */
+/** Reads every file. Skipped lines are reported on stderr, the first few by number and the rest as a count. */
 export async function readSources(specs: readonly string[], options: DataOptions, output: Output): Promise<Sources> {
   const sources: Sources = { byDomain: new Map(), whole: [] };
   const bad: MoloraError[] = [];
@@ -56,7 +55,7 @@ export async function readSources(specs: readonly string[], options: DataOptions
 
 function parseSpec(spec: string): { domain: string | undefined; path: string } {
   const at = spec.indexOf("=");
-  // A path may hold "=" itself
+  // The path itself may hold "="
   if (at < 1 || existsSync(spec)) return { domain: undefined, path: spec };
   return { domain: spec.slice(0, at), path: spec.slice(at + 1) };
 }

@@ -1,5 +1,4 @@
 // Writes a mixture folder: mixture.json with its experts' paths relative to it, and the router's tensors.
-// It knows nothing of how the router came about.
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join, relative, resolve, sep } from "node:path";
@@ -8,7 +7,7 @@ import { MIXTURE_FILE, ROUTER_FILE } from "../../router/format.ts";
 import type { Mixture, Router } from "../../router/mixture.ts";
 import { writeMixture } from "../../router/write.ts";
 
-/** An expert and its PEFT folder, as a path of this machine; without one it adds nothing. */
+/** An expert and the path of its PEFT folder on this machine. Without a folder, the expert adds nothing. */
 export interface WrittenExpert {
   name: string;
   adapter?: { path: string; sha256: string };

@@ -1,5 +1,5 @@
 // `train-router --objective lm`: a trained router refined by the language-model loss, through base and adapters.
-// It knows nothing of how gradients come about (training/).
+// training/ computes the gradients.
 
 import { uploadWeights } from "../../engine/model/weights.ts";
 import { MemorySource } from "../../files/source.ts";
@@ -22,7 +22,7 @@ import { findCheckpoint, type RunState } from "./router_state.ts";
 
 type Flags = FlagValues<typeof ROUTER_FLAGS>;
 
-/** Trains and writes the mixture. undefined: interrupted, with a checkpoint left behind. */
+/** Trains and writes the mixture. Returns undefined when it was interrupted; a checkpoint is left behind then. */
 export async function trainEndToEnd(
   plan: RouterPlan,
   flags: Flags,

@@ -1,5 +1,4 @@
-// The experts of a mixture to be made: from `--adapter`, from a short name's adapters, or from a mixture that is extended.
-// It knows nothing of routers.
+// Gathers the experts of a new mixture: from `--adapter`, a short name's adapters, or a mixture that is extended.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
@@ -14,11 +13,11 @@ export interface GatheredExperts {
   /** In the order of the router's outputs. */
   experts: WrittenExpert[];
   adapters: Adapter[];
-  /** What is extended. */
+  /** The mixture that is extended, if any. */
   extended: Mixture | undefined;
 }
 
-/** Raises what an adapter that does not fit raises. */
+/** @throws MoloraError `bad_arguments` for a name that is taken, and as loading an adapter or a mixture does. */
 export async function gatherExperts(
   config: ModelConfig,
   given: readonly NamedPath[],
@@ -27,7 +26,7 @@ export async function gatherExperts(
   const host = nodeHost();
   const fresh: Adapter[] = [];
   for (const { name, path } of given) fresh.push(await loadAdapterFolder(host, name, path, config));
-  const written = fresh.map((adapter, i) => toExpert(adapter, given[i]!.path));
+  const written = fresh.map((adapter, i) => toExpert(adapter, given[i].path));
   if (extend === undefined) return { experts: written, adapters: fresh, extended: undefined };
   const { mixture, adapters } = await loadMixtureFolder(host, "extended", extend, config);
   const clash = fresh.find(({ name }) => mixture.experts.some((expert) => expert.name === name));

@@ -1,5 +1,4 @@
-// What a training run starts from: experts, data, gates as they begin, and how long it goes.
-// It knows nothing of files and devices.
+// The plan of a router's training: experts, data, the first gates, and the number of steps.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
@@ -23,7 +22,7 @@ export interface Start {
   gates: MlpGate[];
   shape: GateShape;
   rule: GateRule;
-  /** Rows of fc2 that may change; undefined: everything may. */
+  /** Rows [first, end) of fc2 that may change; undefined where everything may. */
   rows: readonly [first: number, end: number] | undefined;
 }
 
@@ -36,7 +35,7 @@ export interface RouterPlan extends Start {
   valid: Sources;
 }
 
-/** Fresh gates, or those of the mixture that is extended, with rows for what is new, or gone on with. */
+/** Fresh gates, or those of the mixture that is extended or refined, with rows for new experts. */
 export function startOf(config: ModelConfig, extended: Mixture | undefined, experts: number, flags: Flags): Start {
   const { hiddenSize: inputs, numLayers: layers } = config;
   const { hidden, memoryless, seed } = flags;
@@ -78,10 +77,14 @@ export function rateOf({ lr, objective }: Flags): number {
 }
 
 const DEFAULT_STEPS = 400;
-/** Texts that tell how long texts are. */
+/** Texts whose mean length stands for that of all. */
 const MEASURED = 64;
 
-/** Steps of the run; a number of tokens is turned into steps by the texts' mean length. */
+/**
+ * Steps of the run. A number of tokens is turned into steps by the texts' mean length.
+ *
+ * @throws MoloraError `bad_arguments` where both are given.
+ */
 export function stepsOf(
   { tokenizer, sources }: RouterPlan,
   { steps, tokens, batch, length, mix, seed }: Flags,

@@ -1,5 +1,4 @@
-// Where a router's training stands, as its checkpoints keep it beside the tensors.
-// It knows nothing of what is trained.
+// The state of a router's training that its checkpoints keep beside the tensors.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { TrainingCurve } from "../../training/evaluation/report.ts";
@@ -10,11 +9,15 @@ export interface RunState {
   step: number;
   tokens: number;
   curve: TrainingCurve;
-  /** What a run that goes on must have in common with this one. */
+  /** The settings that a resumed run must have in common with this one. */
   settings: Record<string, unknown>;
 }
 
-/** The last checkpoint. Throws `bad_arguments` where there is none, or where it was made with other settings. */
+/**
+ * The last checkpoint.
+ *
+ * @throws MoloraError `bad_arguments` where there is none, or where it was made with other settings.
+ */
 export async function findCheckpoint(
   checkpoints: CheckpointFiles<RunState>,
   settings: Record<string, unknown>,

@@ -1,5 +1,4 @@
-// What routing did, drawn for a terminal: shares in a line, bars, each layer's shares, a map of layers × tokens.
-// It knows nothing of generation; it is given names and traces.
+// Draws what routing did for a terminal: shares in a line, bars, each layer's shares, a map of layers × tokens.
 
 import type { TokenTrace } from "../../proto/api.ts";
 import type { RoutingStatistics } from "../../router/statistics.ts";
@@ -10,11 +9,11 @@ const EIGHTHS = ["", "▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"];
 const HEIGHTS = [" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"];
 
 export function percent(share: number): string {
-  // Something is never shown as nothing
+  // A small share must not look like none
   return share > 0 && share < 0.005 ? "<1 %" : `${Math.round(share * 100)} %`;
 }
 
-/** `math 96 %, medical 4 %`: the largest first, those without any left out. */
+/** `math 96 %, medical 4 %`: the largest first, without those that have no share. */
 export function sharesLine({ experts, share }: RoutingStatistics, palette: Palette): string {
   return experts
     .map((name, e) => ({ name, share: share[e] }))
@@ -24,7 +23,7 @@ export function sharesLine({ experts, share }: RoutingStatistics, palette: Palet
     .join(palette.dim(", "));
 }
 
-/** One line an expert: its bar, its share of all, and its share in every layer as a row of little columns. */
+/** One line for each expert: its bar, its share of all, and its share in every layer as a row of little columns. */
 export function shareRows({ experts, share, layerShare }: RoutingStatistics, palette: Palette): string[] {
   const width = Math.max(...experts.map((name) => name.length));
   return experts.map((name, e) => {
@@ -34,7 +33,7 @@ export function shareRows({ experts, share, layerShare }: RoutingStatistics, pal
   });
 }
 
-/** The line over `shareRows`. */
+/** The heading of `shareRows`. */
 export function shareHead({ experts, layerShare }: RoutingStatistics): string {
   const width = Math.max(...experts.map((name) => name.length));
   const layers = `share of each layer, 0 to ${layerShare.length - 1}`;
@@ -42,8 +41,8 @@ export function shareHead({ experts, layerShare }: RoutingStatistics): string {
 }
 
 /**
- * Two layers a line, one column a token (every n-th, where `columns` do not hold all): the expert each layer put first.
- * Nothing without colours.
+ * The expert that each layer put first: two layers a line, one column a token (every n-th, where `columns` do not hold
+ * all). Empty without colours.
  */
 export function routingMap(traces: readonly TokenTrace[], palette: Palette, columns: number): string[] {
   if (!palette.colors || traces.length === 0) return [];
@@ -59,7 +58,7 @@ export function routingMap(traces: readonly TokenTrace[], palette: Palette, colu
   );
 }
 
-/** Over a map of several turns one after the other: each turn's number where it begins. `lengths`: their tokens. */
+/** The ruler over a map of several turns: each turn's number where it begins. `lengths`: tokens of each turn. */
 export function mapRuler(lengths: readonly number[], columns: number): string {
   const all = lengths.reduce((sum, length) => sum + length, 0);
   const step = Math.ceil(all / columns);

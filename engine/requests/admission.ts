@@ -3,6 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Accepted, ChatMessage, GenerateRequest, Generation, TokenTrace } from "../../proto/api.ts";
+import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Bank } from "../adapters/placement.ts";
 import type { LoadedGeneration, Pin, Registry } from "../adapters/registry.ts";
@@ -31,9 +32,6 @@ export interface AdmissionParts {
   bank: Bank;
   scheduler: Scheduler<Job>;
 }
-
-/** Most alternatives a log-probability is reported with. */
-const MOST_ALTERNATIVES = 20;
 
 /** Ids that end a request: the model's own unless they are ignored, and those it names. */
 export function endIds({ config }: AdmissionParts, { ignoreEos, stopIds = [] }: GenerateRequest): Set<number> {
@@ -200,8 +198,8 @@ function encode(tokenizer: Tokenizer, request: GenerateRequest): number[] {
 }
 
 function alternatives(name: string, value: number | undefined): number | undefined {
-  if (value === undefined || atLeastZero(name, value) <= MOST_ALTERNATIVES) return value;
-  throw new MoloraError("bad_request", `${name} is ${value}`, { remedy: `Ask for at most ${MOST_ALTERNATIVES}.` });
+  if (value === undefined || atLeastZero(name, value) <= MAX_LOGPROBS) return value;
+  throw new MoloraError("bad_request", `${name} is ${value}`, { remedy: `Ask for at most ${MAX_LOGPROBS}.` });
 }
 
 function atLeastZero(name: string, value: number): number {

@@ -1,5 +1,4 @@
 // `molora/ai-sdk`: molora as a provider of the Vercel AI SDK, specification v4.
-// It knows nothing of engines and sockets; a backend is handed to it.
 
 import { NoSuchModelError, type ProviderV4 } from "@ai-sdk/provider";
 import type { Backend } from "../backend.ts";
@@ -18,8 +17,15 @@ export interface MoloraProvider extends ProviderV4 {
 /**
  * A provider over an embedded `Engine` or a `MoloraClient`. Names of models: `base`, an adapter's or a mixture's name.
  *
- *     const molora = createMolora(await Engine.load());
- *     const { text } = await generateText({ model: molora("default"), prompt: "…" });
+ * @example
+ * ```ts
+ * import { generateText } from "ai";
+ * import { Engine } from "molora";
+ * import { createMolora } from "molora/ai-sdk";
+ *
+ * const molora = createMolora(await Engine.load());
+ * const { text } = await generateText({ model: molora("default"), prompt: "Add 2 and 3." });
+ * ```
  */
 export function createMolora(backend: Backend): MoloraProvider {
   const languageModel = (model: string) => new MoloraLanguageModel(backend, model);

@@ -1,5 +1,5 @@
 // A language model of the AI SDK (specification v4) over a molora backend: whole answers and streams.
-// It knows nothing of prompts and settings, which request.ts translates.
+// request.ts translates prompts and settings.
 
 import type {
   LanguageModelV4,
@@ -82,7 +82,7 @@ export class MoloraLanguageModel implements LanguageModelV4 {
     return toRequest(options, routed ? {} : await routingOf(this.#backend, this.modelId));
   }
 
-  /** The SDK wants what it aborted to throw. */
+  /** @throws the signal's reason once the call is aborted, as the SDK expects. */
   async *#generate(request: GenerateRequest, signal: AbortSignal | undefined): AsyncGenerator<GenerationEvent> {
     signal?.throwIfAborted();
     for await (const event of this.#backend.generate(request, signal === undefined ? {} : { signal })) {
@@ -114,7 +114,7 @@ export class MoloraLanguageModel implements LanguageModelV4 {
   }
 }
 
-/** What a generation reports beside its text. */
+/** Collects what a generation reports beside its text. */
 class Reported {
   readonly #trace: TokenTrace[] = [];
   readonly #logprobs: TokenLogprob[] = [];

@@ -1,5 +1,4 @@
-// An AI SDK call as a request to molora, and what of it cannot be done, as warnings.
-// It knows nothing of answers.
+// Translates an AI SDK call into a request to molora, with warnings for what cannot be done.
 
 import {
   type LanguageModelV4CallOptions,

@@ -1,10 +1,9 @@
-// molora's events as the pieces LangChain adds up to a message.
-// It knows nothing of requests.
+// Turns molora's events into the chunks that LangChain adds up to a message.
 
 import { AIMessageChunk, type StandardMessageStructure } from "@langchain/core/messages";
 import type { DoneEvent, TokenEvent } from "../../proto/api.ts";
 
-/** The trace comes as a list of one: LangChain joins lists when it adds pieces up. */
+/** The trace is a list of one, because LangChain joins lists when it adds chunks up. */
 export function tokenChunk({ text, trace }: TokenEvent): AIMessageChunk {
   return new AIMessageChunk({
     content: text,

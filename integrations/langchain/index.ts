@@ -1,5 +1,4 @@
 // `molora/langchain`: molora as a chat model of LangChain.js.
-// It knows nothing of engines and sockets; a backend is handed to it.
 
 import type { CallbackManagerForLLMRun } from "@langchain/core/callbacks/manager";
 import type { BaseLanguageModelInput } from "@langchain/core/language_models/base";
@@ -22,7 +21,7 @@ import { toMessage, toTool, toToolChoice } from "./request.ts";
 
 export type { Backend, Named } from "../backend.ts";
 
-/** Settings of a model, and of a call where it wants others. */
+/** Settings of a model; a call may give others. */
 export interface MoloraSettings
   extends SamplingOptions,
     Pick<GenerateRequest, "adapters" | "maxTokens" | "responseFormat" | "stopIds" | "ignoreEos" | "trace"> {}
@@ -34,7 +33,7 @@ export interface ChatMoloraFields extends BaseChatModelParams, MoloraSettings {
   backend: Backend;
   /** `base` (default), an adapter's or a mixture's name. */
   model?: string;
-  /** For bound tools, where the call says nothing. Default: auto. */
+  /** Whether bound tools are called, where the call does not say. Default: auto. */
   toolChoice?: ToolChoice;
 }
 
@@ -48,8 +47,16 @@ const SETTINGS = [
 ] as (keyof MoloraSettings)[];
 
 /**
- *     const model = new ChatMolora({ backend: await Engine.load(), model: "default" });
- *     const answer = await model.invoke("…");
+ * A chat model over an embedded `Engine` or a `MoloraClient`.
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "molora";
+ * import { ChatMolora } from "molora/langchain";
+ *
+ * const model = new ChatMolora({ backend: await Engine.load(), model: "default" });
+ * const answer = await model.invoke("Add 2 and 3.");
+ * ```
  */
 export class ChatMolora extends BaseChatModel<ChatMoloraCallOptions, AIMessageChunk> {
   readonly model: string;
@@ -57,7 +64,7 @@ export class ChatMolora extends BaseChatModel<ChatMoloraCallOptions, AIMessageCh
   readonly #settings: MoloraSettings;
   readonly #fields: ChatMoloraFields;
 
-  /** An answer of a schema is a call that has to be made. */
+  /** An answer that fits a schema is asked for as a tool call that must be made. */
   override withStructuredOutput = ((...given: Parameters<StructuredOutput>) => {
     const calling = new ChatMolora({ ...this.#fields, toolChoice: "any" });
     return super.withStructuredOutput.apply(calling, given);
@@ -112,7 +119,7 @@ export class ChatMolora extends BaseChatModel<ChatMoloraCallOptions, AIMessageCh
     signal?.throwIfAborted();
     const request = await this.#request(messages, options);
     for await (const event of this.#backend.generate(request, signal === undefined ? {} : { signal })) {
-      // LangChain wants what it aborted to throw.
+      // LangChain expects an aborted call to throw
       if (event.type === "done" && event.finishReason === "cancelled") signal?.throwIfAborted();
       const chunk = new ChatGenerationChunk({
         text: event.text,

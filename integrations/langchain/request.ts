@@ -1,5 +1,4 @@
-// LangChain's messages and tools as molora's.
-// It knows nothing of answers.
+// Translates LangChain's messages and tools into molora's.
 
 import type { ToolDefinition } from "@langchain/core/language_models/base";
 import type { ToolChoice as LangChainChoice } from "@langchain/core/language_models/chat_models";
@@ -29,7 +28,7 @@ export function toMessage(message: BaseMessage): ChatMessage {
   };
 }
 
-/** A generic message carries a role of its own. */
+/** The role of a message; a generic message names its own. */
 function roleOf(message: BaseMessage): string {
   if ("role" in message && typeof message.role === "string") return message.role;
   throw refuse(`a message of type "${message.getType()}" has no role`);

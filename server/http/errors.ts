@@ -45,7 +45,7 @@ function errorType(status: number): string {
 
 /** What a route threw, or what fastify refused before there was a route. */
 export function requestError(thrown: unknown, maxBodyBytes: number): MoloraError {
-  if (thrown instanceof MoloraError || !isFastifyError(thrown)) return MoloraError.from(thrown);
+  if (MoloraError.is(thrown) || !isFastifyError(thrown)) return MoloraError.from(thrown);
   if (thrown.statusCode === 413) {
     return new MoloraError("frame_too_large", `the body is larger than ${maxBodyBytes} bytes`, {
       remedy: "Send a shorter prompt.",

@@ -1,5 +1,5 @@
 // Arrow's prototype of an expert in float64 (Ostapenko et al. 2024): the direction a layer's deltas stretch most.
-// It knows nothing of routing: the logit |x · v| is the caller's.
+// The logit |x · v| is the caller's.
 
 import type { Numbers } from "./linear.ts";
 import type { LoraPair } from "./loraDelta.ts";

@@ -1,5 +1,4 @@
 // The float64 belief filter and gates against the oracle that came with the format.
-// They know nothing of models: z in, beliefs and gates out.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

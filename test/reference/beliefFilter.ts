@@ -1,5 +1,4 @@
 // The belief router's recurrence in float64: the forward filter of a switching process (architecture.md, "Mixture").
-// It knows nothing of the MLP whose outputs it reads.
 
 import type { Numbers } from "./linear.ts";
 import { logSumExp } from "./softmax.ts";

@@ -1,5 +1,4 @@
 // The float64 dequantisers against the gguf package's reading of the same bytes.
-// They know nothing of GGUF files.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -1,5 +1,5 @@
 // GGUF's blocks of 32 weights in float64: Q8_0, Q4_0 and Q4_1 (ggml-quants.c, dequantize_row_*).
-// It knows nothing of GGUF's header: bytes of whole blocks in, weights out.
+// Bytes of whole blocks in, weights out.
 
 import { f16 } from "./halfFloat.ts";
 

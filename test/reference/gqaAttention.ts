@@ -1,5 +1,5 @@
 // Grouped-query attention in float64, causal, over K and V that are already there.
-// It knows nothing of pages or caches: K and V lie in the order of positions.
+// K and V lie in the order of positions, without pages.
 
 import type { Numbers } from "./linear.ts";
 import { softmax } from "./softmax.ts";

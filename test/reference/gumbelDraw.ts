@@ -1,5 +1,5 @@
 // Drawing from a distribution by Gumbel noise (Maddison et al. 2014) hashed from a seed, in float64.
-// It knows nothing of logits: probabilities in, a token id out.
+// Probabilities in, a token id out.
 
 /** PCG's output hash of 32 bits (Jarzynski & Olano 2020). */
 export function pcg(value: number): number {

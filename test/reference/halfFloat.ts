@@ -1,5 +1,4 @@
 // The two 16-bit floats of weight files as float64.
-// It knows nothing of the tensors they come from.
 
 /** IEEE 754 binary16: 1 sign, 5 exponent, 10 fraction bits. */
 export function f16(bits: number): number {

@@ -1,5 +1,4 @@
 // Cross-entropy of a router's beliefs (or choices without memory) to given targets, in float64.
-// It knows nothing of the gate.
 
 import { beliefFilter } from "./beliefFilter.ts";
 import type { Numbers } from "./linear.ts";
@@ -8,7 +7,7 @@ import { logSumExp } from "./softmax.ts";
 /** −Σ y log p over one sequence; p: the belief filter of z [T, E + 1], or softmax of z [T, E]. targets: [T, E]. */
 export function labelLoss(z: Numbers, targets: Numbers, experts: number, belief: boolean): number {
   const logs = belief ? beliefFilter(z, experts) : logSoftmaxRows(z, experts);
-  return -logs.reduce((sum, value, i) => sum + value * targets[i]!, 0);
+  return -logs.reduce((sum, value, i) => sum + value * targets[i], 0);
 }
 
 export function logSoftmaxRows(z: Numbers, width: number): Float64Array {

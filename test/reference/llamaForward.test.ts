@@ -1,5 +1,4 @@
 // The float64 Llama against transformers' and PEFT's numbers: each side checks the other before kernels meet either.
-// It knows nothing of the engine.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

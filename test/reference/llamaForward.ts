@@ -1,5 +1,5 @@
 // A Llama's forward pass in float64, composed of this folder's loops: whole sequences of tiny models, adapters included.
-// It knows nothing of files, caches or batches: one sequence, all positions at once.
+// One sequence, all positions at once.
 
 import { type AttentionShape, gqaAttention } from "./gqaAttention.ts";
 import { linear, type Numbers } from "./linear.ts";

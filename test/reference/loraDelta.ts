@@ -1,5 +1,4 @@
 // What adapters add to a linear layer's output, token by token, in float64.
-// It knows nothing of slots, segments or of how a token came by its gates.
 
 import { linear, type Numbers } from "./linear.ts";
 

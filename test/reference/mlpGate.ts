@@ -1,5 +1,4 @@
 // The 2-layer router of one layer in float64: z = fc2 · silu(fc1 · x + b1) + b2.
-// It knows nothing of what z means: logits of experts, or evidence with a switch logit behind it.
 
 import { linear, type Numbers } from "./linear.ts";
 import { silu } from "./swiglu.ts";

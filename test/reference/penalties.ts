@@ -1,5 +1,4 @@
 // Penalties on tokens already seen, in float64.
-// They know nothing of temperature or truncation.
 
 import type { Numbers } from "./linear.ts";
 

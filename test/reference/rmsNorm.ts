@@ -1,5 +1,4 @@
 // RMSNorm in float64 (Zhang & Sennrich 2019), as Llama uses it: no mean, no bias.
-// It knows nothing of residual streams.
 
 import type { Numbers } from "./linear.ts";
 

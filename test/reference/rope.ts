@@ -1,5 +1,5 @@
 // Rotary position embedding in float64, Hugging Face's convention: dimension i turns with dimension i + D/2.
-// It knows nothing of GGUF's interleaved pairs; loaders undo those.
+// GGUF's interleaved pairs are undone by loaders.
 
 import type { Numbers } from "./linear.ts";
 

@@ -1,5 +1,4 @@
 // The truncation rules on distributions small enough to check by hand.
-// They know nothing of sampling itself.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,4 @@
 // Truncation of a next-token distribution in float64: top-k, then top-p of what is left, and min-p.
-// They know nothing of temperature, penalties or random numbers.
 
 /** Probabilities [V] that sum to 1 in, the same with dropped tokens at 0 and the rest renormalised out. */
 export type Distribution = Float64Array;

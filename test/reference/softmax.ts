@@ -1,5 +1,4 @@
 // Softmax and its logarithm in float64.
-// They know nothing of vocabularies or experts: any row of logits.
 
 import type { Numbers } from "./linear.ts";
 

@@ -1,5 +1,4 @@
 // SiLU and the gated product of Llama's MLP (Shazeer 2020) in float64.
-// They know nothing of the projections around them.
 
 import type { Numbers } from "./linear.ts";
 

@@ -1,5 +1,5 @@
 // The tiny models, adapters and mixtures of test/fixtures/tiny as plain numbers, read by a few lines of their own.
-// They know nothing of the engine's loaders, so that a misreading on either side shows.
+// They share nothing with the engine's loaders, so that a misreading on either side shows.
 
 import { readFileSync } from "node:fs";
 import { bf16, f16 } from "./halfFloat.ts";

@@ -1,5 +1,5 @@
 // From experts' logits to gates, in float64: temperature, top-k with ties to the lower index, unit or softmax weights.
-// It knows nothing of where the logits come from; -Infinity marks an expert that never wins.
+// A logit of -Infinity marks an expert that never wins.
 
 import type { Numbers } from "./linear.ts";
 import { softmax } from "./softmax.ts";

@@ -12,7 +12,7 @@ import { freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
-import { drawBatch, parts, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
+import { cutBatch, drawBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
 import { openTestGpu } from "../shaders/device.ts";
 import { readTraining, type StepsFixture, tinyModel } from "./tiny_model.ts";
 
@@ -43,7 +43,7 @@ const { decay, clip } = fixture;
 test("losses, norms and the adapter it ends with are those of PEFT's own training from the same start", async () => {
   const { gpu, buffers } = await openTestGpu();
   const { config, weights } = await tinyModel(gpu, buffers);
-  // Less room than a batch takes: every step is done in two parts
+  // Less room than a batch takes: every step is done in two pieces
   const capacity = { tokens: 41, sequences: 2 };
   const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
   const training = await AdapterTrainer.create(gpu, buffers, options);
@@ -118,7 +118,7 @@ test("texts are cut, weighed alike and drawn in epochs that a seed shuffles", ()
   assert.notDeepEqual(drawn.slice(0, 7), drawn.slice(7));
   assert.deepEqual(drawBatch(items, 2, 3, 5), drawn.slice(10, 12));
   const sized = [5, 5, 3, 8, 1].map((length) => ({ ids: Array.from({ length }, () => 0) }));
-  const cut = parts(sized, { tokens: 10, sequences: 2 }).map((part) => part.map(({ ids }) => ids.length));
+  const cut = cutBatch(sized, { tokens: 10, sequences: 2 }).map((part) => part.map(({ ids }) => ids.length));
   assert.deepEqual(cut, [[5, 5], [3], [8, 1]]);
 });
 

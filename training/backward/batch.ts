@@ -66,7 +66,7 @@ export interface WrittenBatch {
   rows: BatchRow[];
 }
 
-/** Writes `sequences` one behind another; `batchTokens`: of the batch they are a part of. Throws `data_invalid` where they exceed the capacity. */
+/** Writes `sequences` one behind another; `batchTokens`: of the batch they are a part of. @throws MoloraError `data_invalid` where they exceed the capacity. */
 export function writeBatch(
   device: Device,
   views: BatchViews,

@@ -26,7 +26,7 @@ export class RouterStack {
   readonly inputs: number;
   readonly #width: number;
 
-  /** Throws RangeError for a router without gates. */
+  /** @throws RangeError for a router without gates. */
   constructor(device: Device, config: ModelConfig, router: Router, experts: number) {
     if (router.type !== "mlp") throw new RangeError(`a router of type ${router.type} has nothing to train`);
     const { topK, gate, temperature, belief, hiddenSize, layers } = router;

@@ -1,10 +1,9 @@
-// Where in a text each of its tokens lies, in bytes: tokenizers that give no offsets are followed byte by byte.
-// It knows nothing of rows.
+// Finds where in a text each of its tokens lies, in bytes, for tokenizers that give no offsets.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { MoloraError } from "../../proto/errors.ts";
 
-/** Bytes [start, end) of the text's UTF-8. Empty for what the tokenizer put around the text. */
+/** Bytes [start, end) of the text's UTF-8. Empty for tokens that the tokenizer put around the text. */
 export interface ByteSpan {
   start: number;
   end: number;
@@ -30,14 +29,14 @@ export function alignTokens(tokenizer: Tokenizer, ids: readonly number[], text: 
   return spans;
 }
 
-/** How many bytes at `at` the token stands for; undefined where it stands for others. */
+/** How many bytes at `at` the token spells; undefined where it spells others. */
 function spelled(tokenizer: Tokenizer, id: number, bytes: Uint8Array, at: number): number | undefined {
   const token = tokenizer.idBytes(id);
   if (startsWith(bytes, at, token)) return token.length;
-  // SentencePiece puts a space before a text, and after a special token, that the text does not have
+  // SentencePiece adds a space before a text and after a special token, which the text does not have
   const bare = token.subarray(1);
   if (token[0] === SPACE && startsWith(bytes, at, bare)) return bare.length;
-  // BOS and EOS around a text
+  // BOS and EOS stand around a text and spell nothing
   return tokenizer.specialIds.has(id) ? 0 : undefined;
 }
 

@@ -1,5 +1,5 @@
 // Composes texts that change their domain: conversations of several domains in one, with prose between them.
-// It knows nothing of experts; every token carries the domain it belongs to.
+// Every token carries the domain it belongs to.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { Random } from "../random.ts";
@@ -8,7 +8,7 @@ import type { Row } from "./rows.ts";
 import type { Item, Sources } from "./sources.ts";
 
 export interface ComposeOptions {
-  /** Tokens a text is cut at. */
+  /** Most tokens of a text; longer ones are cut. */
   length: number;
   /** Fewest and most items of a text; neighbours are of different domains. */
   mix: readonly [least: number, most: number];
@@ -44,14 +44,14 @@ export class Composer {
   #mixed(random: Random): RenderedRow {
     const [least, most] = this.#options.mix;
     const items = this.#draw(random, random.integer(least, most));
-    const parts: RenderedRow[] = [];
+    const pieces: RenderedRow[] = [];
     for (let i = 0; i < items.length; ) {
       const chats = run(items, i);
-      if (chats.length > 0) parts.push(this.#conversation(chats));
-      else parts.push(this.#prose(items[i], random, items.length));
+      if (chats.length > 0) pieces.push(this.#conversation(chats));
+      else pieces.push(this.#prose(items[i], random, items.length));
       i += Math.max(1, chats.length);
     }
-    return joinRows(parts);
+    return joinRows(pieces);
   }
 
   /** Items of `count` domains in turn, each drawn evenly from those other than the last. */
@@ -96,7 +96,7 @@ export function cutRow(row: RenderedRow, start: number, end: number): RenderedRo
   const tokenBytes = row.tokenBytes.slice(start, end);
   return {
     ids: row.ids.slice(start, end),
-    // Nothing predicts the first token
+    // No token before it predicts the first
     counted: row.counted.slice(start, end).map((counts, t) => counts && t > 0),
     domains: row.domains.slice(start, end),
     tokenBytes,

@@ -1,10 +1,9 @@
-// From the domains of a text's tokens to what a router should believe at each of them.
-// It knows nothing of texts that carry no domains.
+// Turns the domains of a text's tokens into the beliefs that a router should have at each of them.
 
 import type { LabelledText } from "../router/trainer.ts";
 import type { RenderedRow } from "./render.ts";
 
-/** No expert is the right one: the token's text has no domain. */
+/** The label of a token whose text has no domain: no expert is the right one. */
 export const UNLABELLED = -1;
 
 /** Index of the expert named like the token's domain. */
@@ -12,7 +11,7 @@ export function labelsOf(row: RenderedRow, experts: readonly string[]): number[]
   return row.domains.map((domain) => (domain === undefined ? UNLABELLED : experts.indexOf(domain)));
 }
 
-/** All belief on the label; a token that nothing labels counts for nothing, one of a completion `completions` times. */
+/** All belief is on the label. A token without one has weight 0, one of a completion `completions`, any other 1. */
 export function labelledText(row: RenderedRow, experts: readonly string[], completions = 1): LabelledText {
   const targets = new Float32Array(row.ids.length * experts.length);
   for (const [t, label] of labelsOf(row, experts).entries()) {

@@ -1,5 +1,5 @@
-// A row of data to token ids, which of them count towards a loss, and the domain of each.
-// It knows nothing of models; scoring and training both build on it.
+// Renders a row of data as token ids, with the domain of each and whether it counts towards a loss.
+// Scoring and training both build on it.
 
 import { renderChat } from "../../engine/text/chat_template.ts";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
@@ -12,9 +12,9 @@ export interface RenderedRow {
   ids: number[];
   /** Whether the prediction of this token counts. Never the first: nothing predicts it. */
   counted: boolean[];
-  /** Of the text the token belongs to; where it has none, the row's. */
+  /** The domain of the text that the token belongs to; where that has none, the row's. */
   domains: (string | undefined)[];
-  /** UTF-8 bytes of text that count, by the token that spells them. A text's first token has them, though it does not count. */
+  /** UTF-8 bytes of counting text that each token spells. A text's first token has them, though it does not count. */
   tokenBytes: number[];
   /** Sum of `tokenBytes`. */
   bytes: number;
@@ -135,7 +135,7 @@ function place(spans: readonly ByteSpan[], pieces: readonly Piece[]): { owners: 
   return { owners, inside };
 }
 
-/** The last special token of an assistant's turn ends it; some templates go on with a newline, which nobody has to write. */
+/** Leaves out what follows the special token that ends an assistant's turn: a newline of the template, say. */
 function leaveOutBehindEndings(owners: readonly Piece[], special: readonly boolean[], inside: boolean[]): void {
   const endings = new Map<Piece, number>();
   for (const [t, piece] of owners.entries()) if (special[t]) endings.set(piece, t);

@@ -1,5 +1,4 @@
-// One line of training or evaluation data to a row: a text, a conversation, or texts of several domains.
-// It knows nothing of tokens (render.ts) nor of files.
+// Reads one line of training or evaluation data as a row: a text, a conversation, or texts of several domains.
 
 import { Fields } from "../../files/fields.ts";
 import type { ChatMessage } from "../../proto/api.ts";
@@ -16,7 +15,7 @@ export interface Segment {
   domain?: string;
 }
 
-/** What one line says. `where` names it in messages ("valid.jsonl line 3"). */
+/** One line of data. `where` names it in error messages ("valid.jsonl line 3"). */
 export type Row = { where: string; domain?: string } & (
   | { kind: "text"; text: string }
   /** Also `{"prompt", "completion"}`: one turn of the user, one of the assistant. */
@@ -100,7 +99,7 @@ function someObjects(fields: Fields, name: string): Fields[] {
   return objects.length > 0 ? objects : fields.fail(name, "a list of at least one");
 }
 
-/** A string with something in it. */
+/** A string that is not empty. */
 function filled(fields: Fields, name: string): string {
   return fields.string(name) || fields.fail(name, "a string that is not empty");
 }

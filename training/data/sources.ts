@@ -1,5 +1,4 @@
-// Rows of data sorted by the domain they belong to: what texts are composed from.
-// It knows nothing of files, nor of which adapter serves which domain.
+// Rows of data by their domain, from which texts are composed.
 
 import type { DomainMessage, Row } from "./rows.ts";
 
@@ -13,11 +12,11 @@ export interface Item {
 export interface Sources {
   /** Items by domain, in the order of the data. */
   byDomain: Map<string, Item[]>;
-  /** Rows that hold several domains by themselves, or none: they are used as they stand. */
+  /** Rows that hold several domains, or none; they are used as they are. */
   whole: Row[];
 }
 
-/** Puts a row where composing finds it. */
+/** Adds a row under its domain. */
 export function sortRow(sources: Sources, row: Row): void {
   const names = domainsOf(row);
   const content = contentOf(row);
@@ -31,7 +30,7 @@ export function sortRow(sources: Sources, row: Row): void {
   items.push({ where: row.where, domain: only, content });
 }
 
-/** The domains of a row's parts; undefined stands for parts without one. */
+/** The domains of a row's messages or segments; undefined stands for those without one. */
 export function domainsOf(row: Row): Set<string | undefined> {
   if (row.kind === "text") return new Set([row.domain]);
   if (row.kind === "segments") return new Set(row.segments.map(({ domain }) => domain ?? row.domain));

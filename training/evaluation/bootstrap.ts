@@ -1,9 +1,8 @@
-// Means over tokens with the interval that resampling whole texts gives them.
-// It knows nothing of what is measured.
+// Means over tokens, with intervals from resampling whole texts.
 
 import { Random } from "../random.ts";
 
-/** A text's share of a mean: its sum and how many tokens it is over. */
+/** A text's share of a mean: a sum, and the number of tokens that it is over. */
 export interface Share {
   sum: number;
   tokens: number;
@@ -33,12 +32,12 @@ export function pooledMean(shares: readonly Share[], drawn: readonly number[]): 
   let sum = 0;
   let tokens = 0;
   for (const i of drawn) {
-    sum += shares[i]!.sum;
-    tokens += shares[i]!.tokens;
+    sum += shares[i].sum;
+    tokens += shares[i].tokens;
   }
   return sum / Math.max(1, tokens);
 }
 
 function at(sorted: Float64Array, quantile: number): number {
-  return sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))]!;
+  return sorted[Math.min(sorted.length - 1, Math.floor(quantile * sorted.length))];
 }

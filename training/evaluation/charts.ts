@@ -1,5 +1,4 @@
 // The report's charts: losses with intervals, the curve of training, heat-maps. Colours are the page's (page_style.ts).
-// It knows nothing of the report; numbers and labels are given.
 
 import type { Interval } from "./bootstrap.ts";
 import { drawing, element, escaped, textAt } from "./svg.ts";
@@ -36,7 +35,7 @@ export interface DotRow {
 const ROW = 24;
 const LABELS = 270;
 
-/** One row a policy: its mean, and its interval as a bar through it. */
+/** One row for each policy: its mean, and its interval as a bar through it. */
 export function dotPlot(title: string, rows: readonly DotRow[]): string {
   const width = 760;
   const height = rows.length * ROW + 40;
@@ -85,7 +84,7 @@ export function curve(title: string, xLabel: string, lines: readonly Line[]): st
     textAt((left + width - right) / 2, height - 8, xLabel, { "text-anchor": "middle", class: "mark" }),
   ];
   const drawn = lines.flatMap(({ label, points }, i) => {
-    const name = LINE_CLASSES[i % LINE_CLASSES.length]!;
+    const name = LINE_CLASSES[i % LINE_CLASSES.length];
     const path = points.map(([px, py]) => `${x.at(px).toFixed(1)},${y.at(py).toFixed(1)}`).join(" ");
     const dots = points.length > 40 ? [] : points.map(([px, py]) => circle(x.at(px), y.at(py), name));
     return [
@@ -101,7 +100,7 @@ function circle(cx: number, cy: number, name: string): string {
   return element("circle", { cx, cy, r: 3, class: name });
 }
 
-/** Cells from 0 (the page's ground) to 1 (its accent); null: nothing was measured. */
+/** Cells from 0 (the page's ground) to 1 (its accent); null where nothing was measured. */
 export function heatMap(
   title: string,
   rowLabels: readonly string[],
@@ -116,7 +115,7 @@ export function heatMap(
   );
   const body = rowLabels.flatMap((label, r) => [
     textAt(left - 8, top + (r + 0.5) * cellHeight + 4, label, { "text-anchor": "end", class: "mark" }),
-    ...cells[r]!.flatMap((value, c) => {
+    ...cells[r].flatMap((value, c) => {
       if (value === null) return [];
       const [x, y] = [left + c * cellWidth, top + r * cellHeight];
       const size = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2 };

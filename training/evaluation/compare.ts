@@ -1,5 +1,5 @@
 // Runs every policy over the texts and puts the figures side by side.
-// It knows nothing of files; the model has the adapters and mixtures it is asked for.
+// The model that is given has the adapters and mixtures that are asked for.
 
 import type { RoutePlan } from "../../engine/scheduler/step.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
@@ -93,7 +93,7 @@ export async function compare(model: FrozenModel, options: CompareOptions): Prom
   const mixed = [MIXED, MIXED_WITH_BASE].filter((set) => texts.some((text) => text.set === set));
   const routing = Object.fromEntries(
     [...mixed, "single"].map((set) => {
-      const members = texts.map((text, i) => ({ text, routing: routed[i]!.routing! }));
+      const members = texts.map((text, i) => ({ text, routing: routed[i].routing! }));
       const own = members.filter(({ text }) => (set === "single" ? !mixed.includes(text.set) : text.set === set));
       return [
         set,

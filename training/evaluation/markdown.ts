@@ -1,11 +1,10 @@
 // A report as Markdown tables, for terminals and for pull requests.
-// It knows nothing of HTML.
 
 import { percent } from "./headline.ts";
 import { binText, type EvaluationReport, type Gain, type Measure, type PolicyReport } from "./report.ts";
 
 export function toMarkdown(report: EvaluationReport): string {
-  const mixed = Object.keys(report.policies[0]!.gain);
+  const mixed = Object.keys(report.policies[0].gain);
   const single = Object.keys(report.sets).filter((set) => !mixed.includes(set));
   return [
     report.headline,
@@ -21,8 +20,8 @@ export function toMarkdown(report: EvaluationReport): string {
 function mixedTable({ policies, sets }: EvaluationReport, set: string): string {
   const head = [set, "all tokens", "bits/byte", "gain", "completions", "bits/byte", "gain"];
   const rows = policies.map((policy) => {
-    const { all, completions } = policy.sets[set]!;
-    const gain: Gain = policy.gain[set]!;
+    const { all, completions } = policy.sets[set];
+    const gain: Gain = policy.gain[set];
     return [
       titleOf(policy),
       ...cells(all),
@@ -31,7 +30,7 @@ function mixedTable({ policies, sets }: EvaluationReport, set: string): string {
       `${percent(gain.completions.value)} (${percent(gain.completions.low)} to ${percent(gain.completions.high)})`,
     ];
   });
-  const { texts, tokens } = sets[set]!;
+  const { texts, tokens } = sets[set];
   return `${markdownTable(head, rows)}\n\n${texts} texts, ${tokens} tokens.`;
 }
 
@@ -43,7 +42,7 @@ function singleTable({ policies }: EvaluationReport, sets: readonly string[]): s
   const head = ["one domain", ...sets.flatMap((set) => [`${set}, all`, `${set}, completions`])];
   const rows = policies.map((policy) => [
     titleOf(policy),
-    ...sets.flatMap((set) => [policy.sets[set]!.all, policy.sets[set]!.completions].map(lossOf)),
+    ...sets.flatMap((set) => [policy.sets[set].all, policy.sets[set].completions].map(lossOf)),
   ]);
   return markdownTable(head, rows);
 }
@@ -57,7 +56,7 @@ function titleOf({ name, title }: PolicyReport): string {
 }
 
 function routingTable({ routing, experts, bins }: EvaluationReport, set: string): string {
-  const { labelSwitches, layers } = routing[set]!;
+  const { labelSwitches, layers } = routing[set];
   const switched = layers.some(({ sinceSwitch }) => sinceSwitch.some((value) => value !== null));
   const head = [
     `routing of ${set}`,

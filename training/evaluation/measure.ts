@@ -1,12 +1,11 @@
-// From losses of tokens to means, intervals, bits per byte and gains.
-// It knows nothing of how the losses were come by.
+// Computes means, intervals, bits per byte and gains from the losses of tokens.
 
 import { bootstrap, pooledMean, type Share } from "./bootstrap.ts";
 import type { Losses } from "./policies.ts";
 import type { Gain, Measure, PolicyReport, SetMeasures } from "./report.ts";
 import { type EvaluatedText, MIXED, MIXED_WITH_BASE } from "./texts.ts";
 
-/** A policy's losses; hindsight may choose differently for completions. */
+/** The losses of each policy; one that chooses with hindsight may have others for completions. */
 export type Figures = { name: string; title: string; all: Losses; completions: Losses }[];
 
 export function measurePolicies(texts: readonly EvaluatedText[], figures: Figures, seed: number): PolicyReport[] {
@@ -72,13 +71,13 @@ function gain(
   );
 }
 
-/** One share a text of the set, over its tokens that count. */
+/** One share for each text of the set, over its tokens that count. */
 function sharesOf(texts: readonly EvaluatedText[], set: string, losses: Losses, counts: Counts): Share[] {
   return texts.flatMap((text, i) => {
     if (text.set !== set) return [];
     const counted = counts(text);
     const share: Share = { sum: 0, tokens: 0 };
-    for (const [t, loss] of losses[i]!.entries()) {
+    for (const [t, loss] of losses[i].entries()) {
       if (!counted[t + 1]) continue;
       share.sum += loss;
       share.tokens++;

@@ -1,5 +1,5 @@
-// A report as one self-contained HTML page: what it found in a sentence, then charts, heat-maps and the figures.
-// It knows nothing of how anything was measured; it asks the network for nothing.
+// A report as one self-contained HTML page: its finding in a sentence, then charts, heat-maps and the figures.
+// It loads nothing from the network.
 
 import { curve, dotPlot, heatMap, type Line } from "./charts.ts";
 import { percent } from "./headline.ts";
@@ -30,29 +30,29 @@ export function toPage(report: EvaluationReport): string {
 }
 
 function mixedSets({ policies }: EvaluationReport): string[] {
-  return Object.keys(policies[0]!.gain);
+  return Object.keys(policies[0].gain);
 }
 
 function lossSection({ policies, sets }: EvaluationReport, set: string): string {
-  const { texts, tokens, completionTokens } = sets[set]!;
+  const { texts, tokens, completionTokens } = sets[set];
   const rows = (which: "all" | "completions") =>
     policies.map(({ name, title, sets }) => ({
       label: title,
-      interval: sets[set]![which].loss,
+      interval: sets[set][which].loss,
       strong: name === "router",
     }));
   const table = figures(
     ["policy", "all tokens", "bits/byte", "gain", "completions", "bits/byte", "gain"],
     policies.map(({ name, title, sets, gain }) => {
-      const { all, completions } = sets[set]!;
+      const { all, completions } = sets[set];
       const cells = [
         title,
         all.loss.value.toFixed(3),
         all.bitsPerByte.toFixed(3),
-        percent(gain[set]!.all.value),
+        percent(gain[set].all.value),
         completions.loss.value.toFixed(3),
         completions.bitsPerByte.toFixed(3),
-        percent(gain[set]!.completions.value),
+        percent(gain[set].completions.value),
       ];
       return { cells, strong: name === "router" };
     }),
@@ -77,7 +77,7 @@ function singleSection(report: EvaluationReport): string {
     cells: [
       title,
       ...sets.flatMap((set) =>
-        (["all", "completions"] as const).map((which) => measures[set]![which].loss.value.toFixed(3)),
+        (["all", "completions"] as const).map((which) => measures[set][which].loss.value.toFixed(3)),
       ),
     ],
     strong: name === "router",
@@ -125,7 +125,7 @@ function trainingSection(training: TrainingCurve): string {
   );
 }
 
-/** The points that were measured, of training and of the validation texts. */
+/** One line for training and one for the validation texts, of the steps where they were measured. */
 function linesOf({ steps, valid }: TrainingCurve, value: "loss" | "agreement"): Line[] {
   const line = (label: string, measured: TrainingCurve["valid"]): Line => ({
     label,

@@ -1,5 +1,4 @@
-// How the report's page looks, on light and on dark grounds.
-// It knows nothing of its content.
+// The style sheet of the report's page, for light and dark grounds.
 
 export const STYLE = `
 :root { --ground: #ffffff; --ink: #1d2330; --quiet: #667085; --line: #e4e7ec; --accent: #2f6fed; --second: #d9662b; }

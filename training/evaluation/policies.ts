@@ -1,5 +1,4 @@
-// The policies a router is compared with: some are runs of the model, some follow from the runs of single adapters.
-// It knows nothing of the device.
+// The policies that a router is compared with: some are runs of the model, others follow from those of single adapters.
 
 import { UNLABELLED } from "../data/labels.ts";
 import type { EvaluatedText } from "./texts.ts";
@@ -20,29 +19,29 @@ export const POLICY_TITLES = {
   "token-hindsight": "per token, best with hindsight",
 } as const;
 
-/** Tokens of a text without a prompt that the choice by the prompt's loss may see. */
+/** Tokens that the choice by the prompt's loss may see of a text without a prompt. */
 const OPENING = 32;
 
-/** The run that costs each text least, judged on the tokens that count. */
+/** For each text, the losses of the run with the least loss on the tokens that count. */
 export function textHindsight(runs: readonly Losses[], counts: readonly (readonly boolean[])[]): Losses {
-  return pickPerText(runs, (losses, text) => sumWhere(losses, (t) => counts[text]![t + 1]!));
+  return pickPerText(runs, (losses, text) => sumWhere(losses, (t) => counts[text][t + 1]));
 }
 
-/** The run that costs each text's prompt least: all before its first completion. */
+/** For each text, the losses of the run with the least loss on its prompt: all before the first completion. */
 export function promptLoss(runs: readonly Losses[], texts: readonly EvaluatedText[]): Losses {
   return pickPerText(runs, (losses, text) => {
-    const first = texts[text]!.completion.indexOf(true);
+    const first = texts[text].completion.indexOf(true);
     const end = first > 1 ? first : OPENING;
     return sumWhere(losses, (t) => t + 1 < end);
   });
 }
 
-/** The least loss of any run at every token: it has seen the answer. */
+/** The least loss of any run at every token. No router can reach it: it is chosen knowing the token. */
 export function tokenHindsight(runs: readonly Losses[]): Losses {
-  return runs[0]!.map((losses, text) => losses.map((_, t) => Math.min(...runs.map((run) => run[text]![t]!))));
+  return runs[0].map((losses, text) => losses.map((_, t) => Math.min(...runs.map((run) => run[text][t]))));
 }
 
-/** Which of `keys` (by expert) each token is given: its label's, none where it has no label. */
+/** The one of `keys` (by expert) that each token gets: its label's, none where it has no label. */
 export function adaptersByLabel(
   texts: readonly EvaluatedText[],
   keys: readonly (string | undefined)[],
@@ -51,9 +50,9 @@ export function adaptersByLabel(
 }
 
 function pickPerText(runs: readonly Losses[], cost: (losses: Float32Array, text: number) => number): Losses {
-  return runs[0]!.map((_, text) => {
-    const costs = runs.map((run) => cost(run[text]!, text));
-    return runs[costs.indexOf(Math.min(...costs))]![text]!;
+  return runs[0].map((_, text) => {
+    const costs = runs.map((run) => cost(run[text], text));
+    return runs[costs.indexOf(Math.min(...costs))][text];
   });
 }
 

@@ -1,5 +1,5 @@
-// What an evaluation finds, as data: report.json is exactly this.
-// It knows nothing of how the figures come about (compare.ts) nor of how they are shown (markdown.ts, page.ts).
+// The findings of an evaluation as data: report.json is exactly this.
+// compare.ts fills it in; markdown.ts and page.ts show it.
 
 import type { Interval } from "./bootstrap.ts";
 
@@ -10,7 +10,7 @@ export interface Measure {
   bitsPerByte: number;
 }
 
-/** Of one policy on one set of texts. */
+/** The figures of one policy on one set of texts. */
 export interface SetMeasures {
   all: Measure;
   /** Tokens of completions; of a text without a prompt, all but the first. */
@@ -37,13 +37,13 @@ export interface PolicyReport {
 export interface LayerRouting {
   /** Share of tokens each expert was chosen for, in the order of `experts`. */
   load: number[];
-  /** Mean entropy of what was believed, in nats. */
+  /** Mean entropy of the beliefs, in nats. */
   entropy: number;
   /** Share of labelled tokens where the choice was the label. */
   agreement: number;
   /** Changes of the choice per 100 tokens. */
   switches: number;
-  /** Agreement by tokens since the label changed, in the bins of the report; null where there are no such tokens. */
+  /** Agreement by the number of tokens since the label changed, in the report's bins; null where a bin has no tokens. */
   sinceSwitch: (number | null)[];
 }
 

@@ -1,5 +1,4 @@
-// How a router chose: load, entropy, switches, agreement with the labels and how soon after a switch it agrees again.
-// It knows nothing of losses.
+// Measures how a router chose: load, entropy, switches, and agreement with the labels, also by tokens since a switch.
 
 import { UNLABELLED } from "../data/labels.ts";
 import type { TextRouting } from "../frozen/score.ts";
@@ -46,16 +45,16 @@ function layerRouting(
   let entropy = 0;
   let switches = 0;
   for (const [text, routing] of routings.entries()) {
-    const choices = routing.experts[layer]!;
+    const choices = routing.experts[layer];
     tokens += choices.length;
-    entropy += sum(routing.entropies[layer]!);
+    entropy += sum(routing.entropies[layer]);
     switches += switchesOf(choices);
     for (const [t, choice] of choices.entries()) {
-      load[choice]!++;
-      const label = labels[text]![t]!;
+      load[choice]++;
+      const label = labels[text][t];
       if (label === UNLABELLED) continue;
-      const past = since[text]![t];
-      for (const count of past === undefined ? [whole] : [whole, bins[binOf(past)]!]) {
+      const past = since[text][t];
+      for (const count of past === undefined ? [whole] : [whole, bins[binOf(past)]]) {
         count.tokens++;
         count.agreed += choice === label ? 1 : 0;
       }

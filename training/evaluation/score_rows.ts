@@ -1,16 +1,16 @@
 // The loss of given token ids under given uses of the engine, many at once in its one batch.
-// It knows nothing of files; what counts, and for which domain, is written on the rendered rows.
+// The rendered rows say which tokens count, and for which domain.
 
 import type { GenerateOptions, GenerateRequest, GenerationEvent, Routing, TokenLogprob } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { RenderedRow } from "../data/render.ts";
 
-/** What scoring needs of an engine. */
+/** The part of an engine that scoring needs. */
 export interface ScoringEngine {
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncIterable<GenerationEvent>;
 }
 
-/** Nats over the tokens that count, and the text they spell. */
+/** The loss of the tokens that count, and the bytes of text that they spell. */
 export interface Loss {
   tokens: number;
   /** Sum of −ln p. */
@@ -20,7 +20,7 @@ export interface Loss {
 }
 
 export interface ScoreOptions {
-  /** Alternatives to report for every token, at most 20. Default 0. */
+  /** Alternatives to report for every token, at most MAX_LOGPROBS (proto/contract.ts). Default 0. */
   top?: number;
   signal?: AbortSignal;
 }
@@ -30,13 +30,14 @@ export interface ScoreJob {
   routing: Routing;
 }
 
-/** Enough to fill every step of the batch; the rest waits here rather than in the engine's queue. */
+/** Enough requests to fill every step of the batch; the rest waits here instead of in the engine's queue. */
 const AT_ONCE = 64;
 
 /**
  * Log-probabilities of all jobs' tokens, in their order: [i][t] is that of `jobs[i].row.ids[t + 1]`.
  *
  * `onScored` is called as each job ends, in any order.
+ *
  * @throws MoloraError what the engine throws; `cancelled` when the signal is aborted. The other jobs are cancelled.
  */
 export async function scoreAll(
@@ -55,7 +56,7 @@ export async function scoreAll(
   let failure: MoloraError | undefined;
   const work = async () => {
     for (const [i, job] of waiting) {
-      // What has failed or was interrupted as a whole starts nothing more
+      // After a failure or an interruption nothing more is started
       if (failure !== undefined || options.signal?.aborted) return;
       const controller = new AbortController();
       open.add(controller);
@@ -66,7 +67,7 @@ export async function scoreAll(
   };
   const guarded = () =>
     work().catch((error) => {
-      // Cancelling the others makes them fail too: the first reason is the one to tell
+      // Cancelling the others makes them fail too, so only the first reason is kept
       failure ??= MoloraError.from(error);
       cancelAll();
     });
@@ -101,7 +102,7 @@ export function rowLoss(row: RenderedRow, logprobs: readonly TokenLogprob[]): Lo
   return sum(row, logprobs, () => true);
 }
 
-/** Loss of a row's tokens by the domain of their text; undefined: that has none. */
+/** Loss of a row's tokens by the domain of their text; undefined stands for text without one. */
 export function lossByDomain(row: RenderedRow, logprobs: readonly TokenLogprob[]): Map<string | undefined, Loss> {
   const domains = new Set(row.domains.filter((_, t) => row.counted[t]));
   return new Map([...domains].map((domain) => [domain, sum(row, logprobs, (t) => row.domains[t] === domain)]));
@@ -126,7 +127,7 @@ export function addLoss(total: Loss, loss: Loss): void {
   total.bytes += loss.bytes;
 }
 
-/** Comparable between tokenizers; 0 where there is no text. */
+/** Loss per byte of text, which is comparable between tokenizers; 0 where there is no text. */
 export function bitsPerByte({ nll, bytes }: Loss): number {
   return bytes === 0 ? 0 : nll / Math.LN2 / bytes;
 }

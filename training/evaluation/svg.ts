@@ -1,5 +1,4 @@
-// SVG and HTML elements as text, with everything that comes from outside escaped.
-// It knows nothing of charts.
+// Builds SVG and HTML elements as text, with everything that comes from outside escaped.
 
 export type Attributes = Readonly<Record<string, string | number>>;
 

@@ -1,5 +1,4 @@
-// The texts a mixture is judged on: mixed ones, and those of a single domain.
-// It knows nothing of files nor of how texts are scored.
+// Chooses the texts that a mixture is judged on: mixed ones, and those of a single domain.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { Composer, cutRow } from "../data/compose.ts";
@@ -22,7 +21,7 @@ export interface EvaluatedText {
 export interface TextOptions {
   /** Experts by name, "base" among them where it is one. */
   experts: readonly string[];
-  /** Tokens a text is cut at. */
+  /** Most tokens of a text; longer ones are cut. */
   length: number;
   /** Fewest and most items of a mixed text. */
   mix: readonly [least: number, most: number];
@@ -34,12 +33,12 @@ export interface TextOptions {
 export const MIXED = "mixed";
 export const MIXED_WITH_BASE = "mixed with base";
 const BASE = "base";
-/** Fewer tokens say nothing. */
+/** Texts with fewer tokens are left out: their losses would say nothing. */
 const SHORTEST = 8;
 
 /**
- * Rows that are mixed already are all taken, and then none are composed; else mixed texts are composed of the domains
- * that have an adapter, and once more with base among them where the data has any.
+ * Where rows are mixed already, all of them are taken and none are composed. Otherwise mixed texts are composed of the
+ * domains that have an adapter, and once more with base among them where the data has texts of it.
  */
 export function evaluatedTexts(tokenizer: Tokenizer, sources: Sources, options: TextOptions): EvaluatedText[] {
   const { experts, length, mix, texts, seed } = options;

@@ -1,5 +1,5 @@
 // AdamW on a Parameters' flat buffers, with clipping by the global norm of the gradient.
-// It knows nothing of where gradients come from, nor of schedules: the rate of a step is given.
+// The caller gives the rate of each step (schedule.ts).
 
 import type { Device, Program } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
@@ -22,7 +22,7 @@ export interface AdamWOptions {
   clip?: number;
 }
 
-/** What a checkpoint keeps beside the values. */
+/** The state that a checkpoint keeps beside the values. */
 export interface AdamWState {
   step: number;
   means: Map<string, Float32Array>;
@@ -73,12 +73,12 @@ export class AdamW {
     return new AdamW(device, parameters, settled, views, { update, norm });
   }
 
-  /** Updates the values by the gradients added up so far and sets those to zero. Returns their norm before clipping. */
+  /** Updates the values by the gradients added up so far, then zeroes these. Returns their norm before clipping. */
   async step(rate: number): Promise<number> {
     const bytes = await this.#device.run([this.#norm], undefined, [this.#views.partials]);
     const partials = new Float32Array(bytes);
     const norm = Math.sqrt(partials.reduce((sum, value) => sum + value, 0));
-    // A step on a NaN would destroy every value; the caller sees the norm and decides.
+    // A step on a NaN would destroy every value: the caller sees the norm and decides
     if (!Number.isFinite(norm)) return norm;
     this.steps++;
     const { beta1, beta2, epsilon, decay, clip } = this.#options;

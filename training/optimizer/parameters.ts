@@ -1,5 +1,4 @@
-// Named tensors in one flat device buffer, with their gradients in a second one where they are trained.
-// It knows nothing of what the tensors mean, nor of how they are updated (adamw.ts).
+// Named tensors in one flat device buffer, and their gradients in a second one where they are trained.
 
 import { allocateFrom, type Device, readView } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";
@@ -24,7 +23,7 @@ export class Parameters {
   readonly #device: Device;
   readonly #places = new Map<string, Place>();
 
-  /** Uploads `tensors`. Throws `gpu_limit` where one binding cannot hold them all. */
+  /** Uploads `tensors`. @throws MoloraError `gpu_limit` where one binding cannot hold them all. */
   constructor(device: Device, label: string, tensors: ReadonlyMap<string, Float32Array>, trained: boolean) {
     let count = 0;
     for (const [name, { length }] of tensors) {
@@ -47,7 +46,7 @@ export class Parameters {
     return this.#view(this.values, name);
   }
 
-  /** Where a tensor's gradient is added up; undefined where it is frozen. */
+  /** The view in which a tensor's gradient is added up; undefined where the tensor is frozen. */
   gradient(name: string): View | undefined {
     return this.gradients && this.#view(this.gradients, name);
   }

@@ -1,5 +1,4 @@
 // The learning rate of each step: a linear warm-up, then a constant or a half cosine down to zero.
-// It knows nothing of optimizers.
 
 export interface Schedule {
   /** Highest rate. */

@@ -1,5 +1,5 @@
-// All that a router's training needs to go on as if it had not stopped: values, AdamW's moments, where it was.
-// It knows nothing of folders: bytes and plain objects go in and out.
+// Saves and restores what a router's training needs to go on as if it had not stopped: values and AdamW's moments.
+// Bytes and plain objects go in and out; cli/training/checkpoint_files.ts keeps them.
 
 import { MemorySource } from "../../files/source.ts";
 import { readFloats } from "../../files/weights/floats.ts";
@@ -22,12 +22,12 @@ export async function saveTensors(trainer: RouterTrainer): Promise<Uint8Array> {
   );
 }
 
-/** Puts them back. Raises what reading a safetensors file raises, `tensor_missing`, `tensor_shape`. */
-export async function restoreTensors(
-  trainer: RouterTrainer,
-  bytes: Uint8Array,
-  step: number,
-): Promise<void> {
+/**
+ * Writes saved tensors back into a trainer.
+ *
+ * @throws MoloraError `tensor_missing`, `tensor_shape`, and as reading a safetensors file.
+ */
+export async function restoreTensors(trainer: RouterTrainer, bytes: Uint8Array, step: number): Promise<void> {
   const source = await readSafetensors(new MemorySource("checkpoint", bytes));
   const current = await trainer.gates.parameters.read();
   const read = async (state: (typeof STATES)[number]) => {

@@ -1,14 +1,14 @@
-// A trained router with rows for experts it has not met.
-// It knows nothing of training; whoever trains decides which rows may change.
+// Extends a trained router by rows for new experts.
+// Whoever trains it decides which rows may change.
 
 import type { MlpGate } from "../../router/mixture.ts";
 import { Random } from "../random.ts";
 import { type GateShape, outputsOf } from "./parameters.ts";
 
-/** Belief in a new expert starts low, or it would take every token before it has learned which are its own. */
+/** Belief in a new expert starts low, or it would take every token before it has learned which to take. */
 const NEW_BIAS = -4;
 
-/** `gates` of `shape.experts` experts with `added` further rows of fc2 behind them, ahead of the switch row. */
+/** `gates` of `shape.experts` experts with `added` further rows of fc2 behind these, before the switch row. */
 export function extendGates(
   gates: readonly MlpGate[],
   shape: GateShape,

@@ -1,5 +1,5 @@
-// What a router is trained towards: numbered texts with targets at every token.
-// It knows nothing of the router. The end-to-end language-model loss has a trainer of its own (training/backward/).
+// The objectives of a router's training: numbered texts with targets at every token.
+// The end-to-end language-model loss has a trainer of its own (training/language_model.ts).
 
 import type { RoutePlan } from "../../engine/scheduler/step.ts";
 import type { Composer } from "../data/compose.ts";
@@ -37,8 +37,9 @@ export interface DistillOptions {
 }
 
 /**
- * Belief by how little each expert, used throughout, loses on the coming tokens: for texts without domains. Averages
- * over a window, since a single token's losses are mostly noise. The model must have been opened for scoring.
+ * For texts without domains: the less an expert loses on the coming tokens when it is used throughout, the more belief
+ * it gets. Losses are averaged over a window, since those of a single token are mostly noise. The model must have been
+ * opened for scoring.
  */
 export function distillObjective(composer: Composer, model: FrozenModel, options: DistillOptions): Objective {
   const scorer = new TextScorer(model);
@@ -55,7 +56,7 @@ export function distillObjective(composer: Composer, model: FrozenModel, options
       return ids.map((text, i) => ({
         ids: text,
         targets: distilledTargets(
-          losses.map((texts) => texts[i]!),
+          losses.map((texts) => texts[i]),
           options,
         ),
       }));
@@ -63,10 +64,10 @@ export function distillObjective(composer: Composer, model: FrozenModel, options
   };
 }
 
-/** [tokens, experts] from [expert][t] losses of token t + 1. The last token predicts nothing: its row is 0. */
+/** Targets [tokens, experts] from losses [expert][t] of token t + 1. The last token predicts none, so its row is 0. */
 export function distilledTargets(losses: readonly Float32Array[], { window, tau }: DistillOptions): Float32Array {
   const experts = losses.length;
-  const count = losses[0]!.length;
+  const count = losses[0].length;
   const targets = new Float32Array((count + 1) * experts);
   for (let t = 0; t < count; t++) {
     const means = losses.map((loss) => mean(loss.subarray(t, t + window)));

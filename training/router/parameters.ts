@@ -1,5 +1,4 @@
-// A router's gates as trained parameters, and back; fc2 has its rows in whole vec4s, the last of them zero for good.
-// It knows nothing of gradients.
+// A router's gates as trained parameters, and back. Rows of fc2 fill whole vec4s; the rows that fill up stay zero.
 
 import { gateOffsets } from "../../engine/adapters/pack_router.ts";
 import type { LoadedMixture } from "../../engine/adapters/registry.ts";
@@ -10,7 +9,7 @@ import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 import { Random } from "../random.ts";
 
-/** What a gate's sizes follow from. */
+/** The facts that decide a gate's sizes. */
 export interface GateShape {
   layers: number;
   /** d, the base's hidden size. */
@@ -71,7 +70,7 @@ export class GateParameters {
     this.parameters = new Parameters(device, "router", new Map(sized), true);
   }
 
-  /** One layer's tensors and where their gradients are added up. */
+  /** One layer's tensors, and the views in which their gradients are added up. */
   layer(layer: number): { values: GateViews; gradients: GateViews } {
     return {
       values: viewsOf((part) => this.parameters.value(nameOf(layer, part))),

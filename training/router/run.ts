@@ -1,5 +1,5 @@
-// A whole training run: batches in their order, the rate of each step, and how the validation texts fare.
-// It knows nothing of files or terminals; it can be left after any step and gone on with at the next.
+// A whole training run of a router: batches in their order, the rate of each step, and evaluations in between.
+// It can be left after any step and gone on with at the next.
 
 import { learningRate } from "../optimizer/schedule.ts";
 import type { Objective } from "./objective.ts";
@@ -15,7 +15,7 @@ export interface RunOptions {
   /** Highest learning rate, reached after `warmup` steps, then a cosine down to zero. */
   rate: number;
   warmup: number;
-  /** Looked at every `validEvery` steps and after the last; none: never. */
+  /** Evaluated every `validEvery` steps and after the last; empty for no evaluation. */
   valid: readonly LabelledText[];
   validEvery: number;
   /** Ends the run after the step under way. */
@@ -30,7 +30,11 @@ export interface RunEvent {
   valid: StepReport | undefined;
 }
 
-/** One event a step. Throws RangeError where a gradient is no longer finite. */
+/**
+ * Yields one event for each step.
+ *
+ * @throws RangeError where a gradient is no longer finite.
+ */
 export async function* runTraining(trainer: RouterTrainer, options: RunOptions): AsyncGenerator<RunEvent, void> {
   const { objective, steps, batch, valid, validEvery, signal } = options;
   for (let step = options.from; step < steps; step++) {

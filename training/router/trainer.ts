@@ -1,5 +1,4 @@
-// Trains one mixture's router on a frozen model: texts with targets in, a step of AdamW out.
-// It knows nothing of files, data or when to stop.
+// Trains one mixture's router on a frozen model: each batch of texts with targets is one step of AdamW.
 
 import type { LoadedMixture } from "../../engine/adapters/registry.ts";
 import type { Program } from "../../engine/device/device.ts";
@@ -11,14 +10,14 @@ import { AdamW, type AdamWOptions } from "../optimizer/adamw.ts";
 import { allocateRouterWorkspace, type RouterWorkspace, reportStride, routerLaunches } from "./launches.ts";
 import type { GateParameters } from "./parameters.ts";
 
-/** A text and what its router should believe at each token. */
+/** A text and the beliefs that its router should have at each token. */
 export interface LabelledText {
   ids: readonly number[];
   /** [tokens, experts]: rows sum to the token's weight, 0 where it does not count. */
   targets: Float32Array;
 }
 
-/** Of one layer, over the tokens with targets. */
+/** How well one layer fits the targets, over the tokens that have some. */
 export interface LayerFit {
   /** Mean cross-entropy, in nats. */
   loss: number;
@@ -33,7 +32,7 @@ export interface StepReport {
   layers: LayerFit[];
   /** All tokens of the texts. */
   tokens: number;
-  /** Of the gradient, before clipping; 0 where nothing was learned. */
+  /** Norm of the gradient before clipping; 0 where nothing was learned. */
   gradientNorm: number;
 }
 
@@ -93,7 +92,7 @@ export class RouterTrainer {
     return this.#run(texts, false);
   }
 
-  /** Puts the trained values where the forward pass reads them. */
+  /** Copies the trained values to where the forward pass reads them. */
   publish(): void {
     this.gates.publish(this.#model, this.#mixture);
   }
@@ -101,7 +100,7 @@ export class RouterTrainer {
   async #run(texts: readonly LabelledText[], learns: boolean): Promise<StepReport> {
     const { config } = this.#model;
     const counted = texts.reduce((sum, { targets }) => sum + targets.reduce((all, y) => all + y, 0), 0);
-    // The mean over tokens and layers; texts without any target weigh nothing
+    // The mean over tokens and layers: texts without any target weigh nothing
     const scale = counted > 0 ? 1 / (counted * config.numLayers) : 0;
     const sums = Array.from({ length: config.numLayers }, () => ({ loss: 0, agreed: 0, weight: 0 }));
     const steps = intoSteps(texts, this.#model, ({ ids }) => ids.length);
@@ -140,9 +139,9 @@ export class RouterTrainer {
     for (const [layer, sum] of sums.entries()) {
       for (let s = 0; s < texts.length; s++) {
         const at = layer * stride + (s * REPORT_BYTES) / 4;
-        sum.loss += floats[at]!;
-        sum.agreed += floats[at + 1]!;
-        sum.weight += floats[at + 2]!;
+        sum.loss += floats[at];
+        sum.agreed += floats[at + 1];
+        sum.weight += floats[at + 2];
       }
     }
   }
