@@ -4,16 +4,22 @@ import { Engine, type LoadOptions } from "../node/index.ts";
 import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { FlagValues } from "./flags/arguments.ts";
-import { checkNames, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
-import { integer, type NamedPath } from "./flags/flags.ts";
+import { checkNames, DEVICE_FLAGS, deviceOptions, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
+import { choice, integer, type NamedPath } from "./flags/flags.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
 
 /** The flags that say what to load and how much of the device to take for it. */
 export const LOAD_FLAGS = {
   ...MODEL_FLAGS,
+  ...DEVICE_FLAGS,
+  activations: choice(
+    ["auto", "f32", "q8"],
+    "Between linear layers; q8: int8 where they meet quantised weights (auto: q8 on the CPU, f32 on a GPU)",
+    "auto",
+  ),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
-  poolBytes: integer("N", "Device bytes for KV and adapters together (default: 256 MiB on a CPU, else 2 GiB)", {
+  poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
   }),
 };
@@ -31,6 +37,8 @@ export async function loadEngine(
     adapters: byName(flags.adapter),
     mixtures: byName(flags.mixture),
     dtype: flags.dtype,
+    ...deviceOptions(flags),
+    ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,
     ...(flags.context === undefined ? {} : { contextLength: flags.context }),
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),

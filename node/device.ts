@@ -4,13 +4,14 @@ import { readFile } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import type { Device } from "../engine/device/device.ts";
 import { GpuDevice } from "../engine/gpu/gpu_device.ts";
-import type { DeviceOptions } from "../engine/host.ts";
+import type { DeviceChoice, DeviceOptions } from "../engine/host.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { openCpuDevice } from "./cpu.ts";
 import { openGpuDevice } from "./gpu.ts";
 
 /** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
-export async function openNodeDevice({ device = "auto", threads }: DeviceOptions = {}): Promise<Device> {
+export async function openNodeDevice(options: DeviceOptions = {}): Promise<Device> {
+  const { device = choiceOf(process.env.MOLORA_DEVICE), threads = countOf(process.env.MOLORA_THREADS) } = options;
   if (device === "gpu") return openGpu();
   if (device === "auto") {
     const gpu = await hardwareGpu();
@@ -40,4 +41,19 @@ async function hardwareGpu(): Promise<Device | undefined> {
     if (error instanceof MoloraError && error.code === "no_gpu_adapter") return undefined;
     throw error;
   }
+}
+
+/** MOLORA_DEVICE, where nothing else is said. */
+function choiceOf(text: string | undefined): DeviceChoice {
+  if (text === undefined || text === "" || text === "auto") return "auto";
+  if (text === "gpu" || text === "cpu") return text;
+  throw new MoloraError("bad_arguments", `MOLORA_DEVICE is ${text}`, { remedy: "Set it to auto, gpu or cpu." });
+}
+
+/** MOLORA_THREADS, where nothing else is said. */
+function countOf(text: string | undefined): number | undefined {
+  if (text === undefined || text === "") return undefined;
+  const count = Number(text);
+  if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
+  throw new MoloraError("bad_arguments", `MOLORA_THREADS is ${text}`, { remedy: "Set it to a number from 1 to 256." });
 }

@@ -3,6 +3,7 @@
 
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { DeviceOptions } from "../../engine/host.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
@@ -16,7 +17,7 @@ import { evaluatedTexts } from "../../training/evaluation/texts.ts";
 import { FrozenModel } from "../../training/frozen/frozen_model.ts";
 import { loadMixtureFolder, madeMixture } from "../../training/frozen/load.ts";
 import { defineCommand } from "../command.ts";
-import { MODEL_FLAGS } from "../flags/common_flags.ts";
+import { DEVICE_FLAGS, deviceOptions, MODEL_FLAGS } from "../flags/common_flags.ts";
 import { integer, text, toggle } from "../flags/flags.ts";
 import { openBase } from "../open_base.ts";
 import type { Output } from "../terminal/output.ts";
@@ -43,6 +44,7 @@ Rows that hold several domains are taken as they are; without any, mixed texts o
   flags: {
     model: MODEL_FLAGS.model,
     dtype: MODEL_FLAGS.dtype,
+    ...DEVICE_FLAGS,
     mixture: text("DIR", "The mixture to judge (default: that of the embedded model)"),
     twin: text("DIR", "A memoryless mixture of the same experts to set beside it"),
     data: dataFlag("Held-out rows"),
@@ -55,7 +57,7 @@ Rows that hold several domains are taken as they are; without any, mixed texts o
     const { files, preset } = await openBase(flags.model ?? "nano", output);
     const mixture = flags.mixture ?? preset?.mixtures.default;
     if (mixture === undefined) throw new MoloraError("bad_arguments", "--mixture is missing");
-    const options = { ...flags, mixture, arrow: !flags.noArrow };
+    const options = { ...flags, mixture, arrow: !flags.noArrow, on: deviceOptions(flags) };
     const report = await evaluateMixture(files, options, output);
     if (flags.out !== undefined) await writeReport(flags.out, report);
     output.print(toMarkdown(report));
@@ -70,6 +72,7 @@ export interface EvaluateOptions {
   data: readonly string[];
   onBadRow: "skip" | "fail";
   dtype: WeightDtype;
+  on: DeviceOptions;
   length: number;
   texts: number;
   seed: number;
@@ -108,6 +111,7 @@ export async function evaluateMixture(
   const model = await FrozenModel.open(host, {
     files,
     dtype: options.dtype,
+    ...options.on,
     adapters,
     mixtures: [mixture, twin, arrow].filter((made) => made !== undefined && made !== ""),
     length,

@@ -12,7 +12,7 @@ import { runTraining } from "../../training/run.ts";
 import { type TrainingText, trainingText } from "../../training/training_texts.ts";
 import { defineCommand } from "../command.ts";
 import type { FlagValues } from "../flags/arguments.ts";
-import { MODEL_FLAGS } from "../flags/common_flags.ts";
+import { DEVICE_FLAGS, deviceOptions, MODEL_FLAGS } from "../flags/common_flags.ts";
 import { choice, integer, list, number, text, toggle } from "../flags/flags.ts";
 import { openBase } from "../open_base.ts";
 import type { Output } from "../terminal/output.ts";
@@ -24,6 +24,7 @@ import { readRows } from "../training/data_file.ts";
 const FLAGS = {
   model: MODEL_FLAGS.model,
   dtype: MODEL_FLAGS.dtype,
+  ...DEVICE_FLAGS,
   data: list("FILE.jsonl", "Rows to learn from, .gz too"),
   valid: list("FILE.jsonl", "Rows to measure the loss on, before, during and after"),
   out: text("DIR", "Folder to write the adapter to"),
@@ -91,7 +92,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
 
     const steps = flags.steps ?? Math.ceil(texts.length / flags.batch);
     const settings = { ...settingsOf(flags, files.hash), steps, texts: texts.length };
-    const device = await nodeHost().openDevice({});
+    const device = await nodeHost().openDevice(deviceOptions(flags));
     const progress = new Progress("training", stepsText, output.streams.stderr);
     try {
       const loading = new Progress(`loading ${model}`, formatBytes, output.streams.stderr);

@@ -15,6 +15,7 @@ import { runTraining } from "../../training/router/run.ts";
 import { RouterTrainer } from "../../training/router/trainer.ts";
 import { defineCommand } from "../command.ts";
 import type { FlagValues } from "../flags/arguments.ts";
+import { deviceOptions } from "../flags/common_flags.ts";
 import { ROUTER_FLAGS } from "../flags/router_flags.ts";
 import { openBase } from "../open_base.ts";
 import type { Output } from "../terminal/output.ts";
@@ -149,6 +150,7 @@ async function train(
   const model = await FrozenModel.open(nodeHost(), {
     files,
     dtype: flags.dtype,
+    ...deviceOptions(flags),
     adapters,
     mixtures: [mixture],
     length: flags.length,
@@ -234,7 +236,19 @@ function settingsOf({ files, adapters, experts, sources }: RouterPlan, flags: Fl
 
 async function judge(plan: RouterPlan, flags: Flags, out: string, output: Output, curve: TrainingCurve) {
   const { valid: data, onBadRow, dtype, length, texts, seed, batch } = flags;
-  const options = { mixture: out, twin: undefined, arrow: true, data, onBadRow, dtype, length, texts, seed, batch };
+  const options = {
+    mixture: out,
+    twin: undefined,
+    arrow: true,
+    data,
+    onBadRow,
+    dtype,
+    length,
+    texts,
+    seed,
+    batch,
+    on: deviceOptions(flags),
+  };
   const report = { ...(await evaluateMixture(plan.files, options, output)), training: curve };
   await writeReport(out, report);
   output.print(`${report.headline}\nThe report lies beside it: report.html, report.md, report.json.`);

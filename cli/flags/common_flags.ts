@@ -1,8 +1,10 @@
 // The flags that several commands share: which model, adapters and mixtures to load, and which of them a text uses.
 
+import type { DeviceOptions } from "../../engine/host.ts";
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { choice, list, type NamedPath, namedPaths, text, toggle } from "./flags.ts";
+import type { FlagValues } from "./arguments.ts";
+import { choice, integer, list, type NamedPath, namedPaths, text, toggle } from "./flags.ts";
 import { nearest } from "./nearest.ts";
 
 /** Flags that every command has. */
@@ -10,6 +12,21 @@ export const EVERYWHERE = {
   json: toggle("Print one JSON value on standard output, for machines"),
   help: toggle("Show this text"),
 };
+
+/** What computes. */
+export const DEVICE_FLAGS = {
+  device: choice(
+    ["auto", "gpu", "cpu"],
+    "What computes; auto: a hardware GPU where there is one, else the CPU",
+    "auto",
+  ),
+  threads: integer("N", "Threads of the CPU device (default: the cores this process may use)", { min: 1, max: 256 }),
+};
+
+/** The device's options out of the flags; those not given are left to the host. */
+export function deviceOptions({ device, threads }: FlagValues<typeof DEVICE_FLAGS>): DeviceOptions {
+  return { ...(device === "auto" ? {} : { device }), ...(threads === undefined ? {} : { threads }) };
+}
 
 /** Flags that say what to load and hold on the device. */
 export const MODEL_FLAGS = {

@@ -2,12 +2,13 @@
 
 import { dataFlag, ON_BAD_ROW } from "../training/labelled_data.ts";
 import type { Flag } from "./arguments.ts";
-import { MODEL_FLAGS } from "./common_flags.ts";
+import { DEVICE_FLAGS, MODEL_FLAGS } from "./common_flags.ts";
 import { choice, integer, list, number, text, toggle } from "./flags.ts";
 
 export const ROUTER_FLAGS = {
   model: MODEL_FLAGS.model,
   dtype: MODEL_FLAGS.dtype,
+  ...DEVICE_FLAGS,
   adapter: MODEL_FLAGS.adapter,
   data: dataFlag("Rows to train on"),
   valid: list("[domain=]FILE", "Held-out rows for the curve and the report"),

@@ -12,6 +12,7 @@ import { LanguageModelTrainer } from "../../training/language_model.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
 import type { TrainingText } from "../../training/training_texts.ts";
 import type { FlagValues } from "../flags/arguments.ts";
+import { deviceOptions } from "../flags/common_flags.ts";
 import type { ROUTER_FLAGS } from "../flags/router_flags.ts";
 import type { Output } from "../terminal/output.ts";
 import { formatBytes, Progress } from "../terminal/progress.ts";
@@ -33,7 +34,7 @@ export async function trainEndToEnd(
   const { files, experts, gates, shape, rule } = plan;
   const { config } = files;
   const described = { type: "mlp", hiddenSize: shape.hidden, belief: shape.belief, ...rule } as const;
-  const device = await nodeHost().openDevice({});
+  const device = await nodeHost().openDevice(deviceOptions(flags));
   const bar = new Progress("training", (steps) => `${Number(steps.toFixed(2))} steps`, output.streams.stderr);
   try {
     const loading = new Progress("loading", formatBytes, output.streams.stderr);
