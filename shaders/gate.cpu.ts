@@ -1,0 +1,73 @@
+// Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow), for the router of t's sequence.
+// Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where route
+// reads whole vec4s. Other routers need no hidden layer and write nothing.
+// Items: ceil(T / 4) · GATE_WIDTH / 4, rows innermost: four rows for four tokens; those past a router's width do nothing.
+import { behind, MLP, ARROW, Router, routerAt } from "./cpu/router.cpu";
+import { dotsOne, dotsTwo } from "./cpu/dots.cpu";
+import { silu4 } from "./cpu/math.cpu";
+import { scratch } from "./cpu/scratch.cpu";
+import { sequenceAt, stepAt, tokenAt } from "./step.cpu";
+
+@unmanaged
+export class GateArgs {
+  step: usize;
+  tokens: usize;
+  sequences: usize;
+  x: usize;
+  pool: usize;
+  gate: usize;
+  HIDDEN: i32;
+  GATE_WIDTH: i32;
+}
+
+const TOKENS: i32 = 4;
+
+export function gate(args: usize, first: i32, end: i32): void {
+  const a = changetype<GateArgs>(args);
+  const blocks = a.GATE_WIDTH >> 2;
+  const tokens = stepAt(a.step).tokens;
+  for (let item = first; item < end; item++) {
+    let token = item / blocks * TOKENS;
+    const last = min(token + TOKENS, tokens);
+    while (token < last) {
+      const router = routerOf(a, token);
+      const pair = token + 1 < last && routerOf(a, token + 1) == router;
+      if (router) compute(a, routerAt(a.pool, router), item % blocks * 4, token, pair);
+      token += pair ? 2 : 1;
+    }
+  }
+}
+
+@inline
+function routerOf(a: GateArgs, token: i32): i32 {
+  return sequenceAt(a.sequences, tokenAt(a.tokens, token).sequence).router;
+}
+
+/** Rows [row, row + 4) for a token or two. */
+function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool): void {
+  const width = <i32>router.width;
+  if (<i32>router.kind > ARROW || row >= width) return;
+  const bytes = <usize>a.HIDDEN << 2;
+  const matrix = behind(router, router.fc1);
+  // Rows past the width: the last again, dropped when it is stored.
+  const r0 = matrix + <usize>row * bytes;
+  const r1 = matrix + <usize>min(row + 1, width - 1) * bytes;
+  const r2 = matrix + <usize>min(row + 2, width - 1) * bytes;
+  const r3 = matrix + <usize>min(row + 3, width - 1) * bytes;
+  const x = a.x + <usize>token * bytes;
+  if (pair) {
+    dotsTwo(x, x + bytes, r0, r1, r2, r3, bytes, scratch);
+    put(a, router, row, token, v128.load(scratch));
+    put(a, router, row, token + 1, v128.load(scratch, 16));
+  } else {
+    put(a, router, row, token, dotsOne(x, r0, r1, r2, r3, bytes));
+  }
+}
+
+function put(a: GateArgs, router: Router, row: i32, token: i32, sums: v128): void {
+  const inside = i32x4.lt_s(i32x4.add(i32x4.splat(row), i32x4(0, 1, 2, 3)), i32x4.splat(<i32>router.width));
+  const value = <i32>router.kind == MLP
+    ? silu4(f32x4.add(sums, v128.load(behind(router, router.b1) + (<usize>row << 2))))
+    : f32x4.abs(sums);
+  v128.store(a.gate + (<usize>(token * a.GATE_WIDTH + row) << 2), v128.and(value, inside));
+}
