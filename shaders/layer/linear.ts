@@ -144,5 +144,8 @@ function tileConstants({ format, shrink }: LinearFacts, tile: Tile, variant: str
 function checkFacts({ format, rows, cols, shard, activations }: LinearFacts): void {
   const multiple = activations === "q8" ? 32 : FORMAT_COLUMNS[format];
   if (cols % multiple !== 0) throw new RangeError(`linear: ${cols} columns are no multiple of ${multiple} (${format})`);
+  if (activations === "q8" && format !== "q8_0" && format !== "q4") {
+    throw new RangeError(`linear: int8 activations meet ${format} weights`);
+  }
   if (shard !== undefined && shard.firstRow + shard.rows > rows) throw new RangeError("linear: a shard past the rows");
 }

@@ -55,6 +55,16 @@ export async function openTestGpu(options: Pick<GpuOptions, "subgroups"> = {}): 
   return new GpuDevice({ device, description: adapter.description, isSoftware, readText, ...options });
 }
 
+/** Calls `body` with the GPU as kernels see one whose adapter has no subgroups. */
+export async function withoutSubgroups(body: (device: Device) => Promise<void>): Promise<void> {
+  const device = await openTestGpu({ subgroups: false });
+  try {
+    await body(device);
+  } finally {
+    await device.close();
+  }
+}
+
 async function openChecked(): Promise<OpenedGpu> {
   const gpu = await openGpuDevice({ validate: true });
   gpu.device.addEventListener("uncapturederror", ({ error }) => {

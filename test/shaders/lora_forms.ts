@@ -14,7 +14,7 @@ import type { LoraForm, LoraShape } from "../../shaders/lora_form.ts";
 import { MAX_SORT, segments, segmentsGrid } from "../../shaders/segments.ts";
 import { shrinkSegmented, shrinkSegmentedGrid } from "../../shaders/shrink_segmented.ts";
 import type { StepShape } from "../../shaders/step.ts";
-import { loraDelta } from "../reference/loraDelta.ts";
+import { loraDelta } from "../reference/lora_delta.ts";
 import { run } from "./device.ts";
 import { type LinearCase, linearCase, randomTensor, writeStep } from "./linear_case.ts";
 import {
@@ -60,11 +60,11 @@ export class LoraForms {
   readonly #pool: View;
 
   /** A linear layer of the group's shape with random weights, and adapters for it in a pool. */
-  static async create(gpu: Gpu, buffers: Buffers, config: ModelConfig, group: LoraGroup): Promise<LoraForms> {
+  static async create(device: Device, config: ModelConfig, group: LoraGroup): Promise<LoraForms> {
     const rows = groupRows(config, group);
     const cols = moduleShape(config, LORA_GROUPS[group][0])[1];
     const all = rows.reduce((sum, count) => sum + count, 0);
-    const linear = await linearCase(gpu, buffers, [randomTensor("f32", all, cols, 5)], MAX_TOKENS);
+    const linear = await linearCase(device, [randomTensor("f32", all, cols, 5)], MAX_TOKENS);
     return new LoraForms(
       gpu,
       buffers,
@@ -75,14 +75,7 @@ export class LoraForms {
     );
   }
 
-  private constructor(
-    gpu: Gpu,
-    buffers: Buffers,
-    config: ModelConfig,
-    group: LoraGroup,
-    shape: LoraShape,
-    linear: LinearCase,
-  ) {
+  private constructor(device: Device, config: ModelConfig, group: LoraGroup, shape: LoraShape, linear: LinearCase) {
     this.#gpu = gpu;
     this.#buffers = buffers;
     this.#group = group;
@@ -91,7 +84,7 @@ export class LoraForms {
     this.step = linear.views.step;
     this.adapters = caseAdapters(config);
     this.placed = placeModules(this.adapters, 2 * 16 * config.numKvHeads * config.headDim, FREE_PAGES);
-    this.#pool = buffers.from("pool", this.placed.pool);
+    this.#pool = allocateFrom(device, "pool", this.placed.pool);
   }
 
   /** Runs both forms for the lists of a step's tokens. */
@@ -106,7 +99,7 @@ export class LoraForms {
     const shrunk = { gather: this.#output(words), segmented: this.#output(words) };
     const planes = this.#output(ENTRIES * MAX_TOKENS * all);
     const y = this.#output(tokens * all);
-    const table = this.#buffers.from("table", tableOf(lists, this.placed.addresses));
+    const table = this.#allocateFrom(device, "table", tableOf(lists, this.placed.addresses));
     writeStep(this.#gpu, this.step, tokens, 0, entries);
     await this.#gather(shape, table, shrunk.gather.view, y.view);
     await this.#segmented(shape, table, shrunk.segmented.view, planes.view);
@@ -153,9 +146,9 @@ export class LoraForms {
   }
 
   async #segmented(shape: StepShape, table: View, shrunk: View, planes: View): Promise<void> {
-    const order = this.#buffers.from("order", new Uint32Array(MAX_SORT).fill(0x00ffffff));
-    const tiles = this.#buffers.from("tiles", new Uint32Array(4 * TILES).fill(0x00ffffff));
-    const tile_count = this.#buffers.storage("tile count", 4);
+    const order = this.#allocateFrom(device, "order", new Uint32Array(MAX_SORT).fill(0x00ffffff));
+    const tiles = this.#allocateFrom(device, "tiles", new Uint32Array(4 * TILES).fill(0x00ffffff));
+    const tile_count = this.#device.allocate("tile count", 4);
     const sorted = { order, tiles, tile_count, pool: this.#pool };
     const { x } = this.#linear.views;
     const sort = segments({ entries: ENTRIES, sort: MAX_TOKENS * ENTRIES });

@@ -73,10 +73,11 @@ export class RouterBench {
   readonly #gpu: Gpu;
   readonly #buffers: Buffers;
 
-  constructor(gpu: Gpu, buffers: Buffers) {
+  constructor(device: Device) {
     this.#gpu = gpu;
     this.#buffers = buffers;
-    this.belief = buffers.from(
+    this.belief = allocateFrom(
+      device,
       "belief",
       new Float32Array(CAPACITY.sequences * (1 + PAGES) * CAPACITY.experts).fill(Number.NaN),
     );
@@ -112,21 +113,22 @@ export class RouterBench {
     const gates = new Output(this.#gpu, this.#buffers, count * CAPACITY.gateWidth, hidden);
     const evidence = new Output(this.#gpu, this.#buffers, count * (experts + 1));
     const table = new Output(this.#gpu, this.#buffers, count * entries * 4);
-    const step = this.#buffers.uniform("step", STEP_BYTES);
+    const step = this.#device.allocate("step", STEP.bytes, "uniform");
     writeStep(this.#gpu, step, count, 0, entries);
     const views = {
       step,
-      tokens: this.#buffers.from("tokens", new Uint32Array(tokens)),
-      sequences: this.#buffers.from("sequences", new Uint32Array(structs)),
-      fixed_entries: this.#buffers.from("fixed", fixed),
-      ids: this.#buffers.from("ids", new Uint32Array(ids)),
-      x: this.#buffers.from("x", x),
+      tokens: this.#allocateFrom(device, "tokens", new Uint32Array(tokens)),
+      sequences: this.#allocateFrom(device, "sequences", new Uint32Array(structs)),
+      fixed_entries: this.#allocateFrom(device, "fixed", fixed),
+      ids: this.#allocateFrom(device, "ids", new Uint32Array(ids)),
+      x: this.#allocateFrom(device, "x", x),
       gate: gates.view,
       pool,
       evidence: evidence.view,
       belief: this.belief,
       table: table.view,
-      blocks: this.#buffers.from(
+      blocks: this.#allocateFrom(
+        device,
         "blocks",
         Uint32Array.from({ length: CAPACITY.sequences * PAGES }, (_, i) => i),
       ),
@@ -157,7 +159,7 @@ export class RouterBench {
       floats.push(...packRouterLayer(mixture, 0, { adapters, addresses }));
       return at;
     });
-    return { pool: this.#buffers.from("pool", Float32Array.from([...floats, ...gap])), addresses };
+    return { pool: this.#allocateFrom(device, "pool", Float32Array.from([...floats, ...gap])), addresses };
   }
 }
 

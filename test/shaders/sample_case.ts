@@ -4,7 +4,7 @@
 import type { Buffers } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, RESULT_WORDS, SAMPLE, sample, sampleGrid } from "../../shaders/sample.ts";
+import { IN_PROMPT, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../shaders/sampling/sample.ts";
 import type { Seen } from "../reference/penalties.ts";
 import { run, SENTINEL } from "./device.ts";
 import { bitsOf, Output } from "./outputs.ts";
@@ -42,14 +42,13 @@ export interface CaseResult {
 
 /** Runs all rows in one launch; row r's device state lies in row `states − 1 − r`. */
 export async function sampleRows(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   vocab: number,
   rows: readonly CaseRow[],
 ): Promise<CaseResult[]> {
   const R = rows.length;
   const logits = new Float32Array(R * vocab);
-  const words = new Uint32Array(R * LOGIT_ROW_WORDS).fill(SENTINEL);
+  const words = new Uint32Array(R * LOGIT_ROW.words).fill(SENTINEL);
   const floats = new Float32Array(words.buffer);
   const counts = new Uint32Array(R * vocab);
   const maskWords = Math.ceil(vocab / 32);
@@ -57,7 +56,7 @@ export async function sampleRows(
   for (const [r, row] of rows.entries()) {
     const state = R - 1 - r;
     logits.set(row.logits, r * vocab);
-    const at = r * LOGIT_ROW_WORDS;
+    const at = r * LOGIT_ROW.words;
     words.set([0, state, row.given ?? SAMPLE, row.position ?? 0], at);
     floats[at + 4] = row.temperature ?? 0;
     words[at + 5] = row.topK ?? 0;
@@ -72,20 +71,20 @@ export async function sampleRows(
   }
   const allMasks = new Uint32Array(Math.max(1, masks.length) * maskWords);
   for (const [slot, mask] of masks.entries()) allMasks.set(mask, slot * maskWords);
-  const countsOut = new Output(gpu, buffers, counts.length, new Float32Array(counts.buffer));
-  const sampled = new Output(gpu, buffers, R);
-  const results = new Output(gpu, buffers, R * RESULT_WORDS);
+  const countsOut = new Output(device, counts.length, new Float32Array(counts.buffer));
+  const sampled = new Output(device, R);
+  const results = new Output(device, R * RESULT_WORDS);
   const { kernel, constants } = sample({ vocab });
   const views = {
-    rows: buffers.from("rows", words),
-    logits: buffers.from("logits", logits),
+    rows: allocateFrom(device, "rows", words),
+    logits: allocateFrom(device, "logits", logits),
     counts: countsOut.view,
-    masks: buffers.from("masks", allMasks),
+    masks: allocateFrom(device, "masks", allMasks),
     sampled: sampled.view,
     results: results.view,
   };
   const shape = { tokens: R, sequences: R, rows: R, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };
-  run(gpu, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, sampleGrid)], shape);
+  await run(device, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, sampleGrid)], shape);
   const out = await results.read();
   const outWords = bitsOf(out);
   const last = await sampled.readWords();

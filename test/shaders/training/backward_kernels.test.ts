@@ -2,32 +2,32 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch } from "../../engine/gpu/program.ts";
-import { uploadLinear } from "../../engine/model/linear_weights.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
-import { elementGrid } from "../../shaders/training/add.ts";
+import { launch } from "../../../engine/gpu/program.ts";
+import { uploadLinear } from "../../../engine/model/linear_weights.ts";
+import { rotations } from "../../../shaders/rope_kv.ts";
+import { elementGrid } from "../../../shaders/training/add.ts";
 import {
   backwardAttentionKeyValue,
   backwardAttentionKeyValueGrid,
-} from "../../shaders/training/backward_attention_key_value.ts";
-import { backwardAttentionQuery } from "../../shaders/training/backward_attention_query.ts";
-import { backwardLinear, backwardLinearGrid } from "../../shaders/training/backward_linear.ts";
-import { backwardNorm } from "../../shaders/training/backward_norm.ts";
-import { backwardSwiglu } from "../../shaders/training/backward_swiglu.ts";
-import { causalAttention, causalAttentionGrid } from "../../shaders/training/causal_attention.ts";
-import { crossEntropy, crossEntropyGrid } from "../../shaders/training/cross_entropy.ts";
-import { normGrid, residualNorm } from "../../shaders/training/residual_norm.ts";
-import { rotate, rotateGrid } from "../../shaders/training/rotate.ts";
-import { gqaAttention } from "../reference/gqaAttention.ts";
-import { linear } from "../reference/linear.ts";
-import { rmsNorm } from "../reference/rmsNorm.ts";
-import { rope, ropeFrequencies } from "../reference/rope.ts";
-import { logSoftmax } from "../reference/softmax.ts";
-import { swiglu } from "../reference/swiglu.ts";
-import { checkClose, openTestGpu, randomFloats, run } from "../shaders/device.ts";
-import { randomTensor, valuesOf } from "../shaders/linear_case.ts";
-import { Output } from "../shaders/outputs.ts";
-import { caseBatch, checkGradient, inner, runKernel } from "./kernel_case.ts";
+} from "../../../shaders/training/backward_attention_key_value.ts";
+import { backwardAttentionQuery } from "../../../shaders/training/backward_attention_query.ts";
+import { backwardLinear, backwardLinearGrid } from "../../../shaders/training/backward_linear.ts";
+import { backwardNorm } from "../../../shaders/training/backward_norm.ts";
+import { backwardSwiglu } from "../../../shaders/training/backward_swiglu.ts";
+import { causalAttention, causalAttentionGrid } from "../../../shaders/training/causal_attention.ts";
+import { crossEntropy, crossEntropyGrid } from "../../../shaders/training/cross_entropy.ts";
+import { normGrid, residualNorm } from "../../../shaders/training/residual_norm.ts";
+import { rotate, rotateGrid } from "../../../shaders/training/rotate.ts";
+import { gqaAttention } from "../../reference/gqa_attention.ts";
+import { linear } from "../../reference/linear.ts";
+import { rmsNorm } from "../../reference/rms_norm.ts";
+import { rope, ropeFrequencies } from "../../reference/rope.ts";
+import { logSoftmax } from "../../reference/softmax.ts";
+import { swiglu } from "../../reference/swiglu.ts";
+import { checkClose, openTestGpu, randomFloats, run } from "../device.ts";
+import { randomTensor, valuesOf } from "../linear_case.ts";
+import { Output } from "../outputs.ts";
+import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 
 /** Against the largest value: sums of at most some hundred products, each rounded to f32. */
 const TOLERANCE = 2e-5;
@@ -35,11 +35,11 @@ const TOLERANCE = 2e-5;
 for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
   test(`a linear layer's gradient for its input, ${type}`, async () => {
     const [rows, cols, stride] = [36, 64, 72];
-    const { gpu, buffers } = await openTestGpu();
+    const { device } = await openTestGpu();
     for (const tokens of [1, 3, 9]) {
       const tensor = randomTensor(type, rows, cols, 3);
       const values = await valuesOf([tensor]);
-      const weights = await uploadLinear(gpu, buffers, [tensor], "auto");
+      const weights = await uploadLinear(device, [tensor], "auto");
       const dy = randomFloats(tokens * 40, 5);
       const before = randomFloats(tokens * stride, 6);
       const facts = {
@@ -52,13 +52,13 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
       };
       const build = backwardLinear(facts);
       const { shape, step } = caseBatch([tokens]);
-      const dx = new Output(gpu, buffers, before.length, before);
-      const uniform = buffers.uniform("step", 16);
+      const dx = new Output(device, before.length, before);
+      const uniform = device.allocate("step", STEP.bytes, "uniform");
       gpu.queue.writeBuffer(uniform.buffer, 0, step);
       const { quants, scales } = weights.shards[0];
       const pipeline = await gpu.pipelines.get(build.kernel, build.constants);
-      const views = { step: uniform, quants, scales, dy: buffers.from("dy", dy), dx: dx.view };
-      run(gpu, [launch(gpu, pipeline, views, backwardLinearGrid(facts))], shape);
+      const views = { step: uniform, quants, scales, dy: allocateFrom(device, "dy", dy), dx: dx.view };
+      await run(device, [launch(gpu, pipeline, views, backwardLinearGrid(facts))], shape);
 
       const own = Float64Array.from(
         { length: tokens * rows },
@@ -73,7 +73,6 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
       const outside = after.findIndex((value, i) => value !== before[i] && (i % stride < 8 || i % stride >= 8 + cols));
       assert.equal(outside, -1);
     }
-    buffers.destroy();
   });
 }
 

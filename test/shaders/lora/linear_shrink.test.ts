@@ -2,17 +2,17 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch } from "../../engine/gpu/program.ts";
-import type { ModelConfig } from "../../files/families/config.ts";
-import { firstModule, LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
-import type { StoredType } from "../../files/weights/tensor.ts";
-import type { ActivationForm } from "../../shaders/activation_form.ts";
-import { linearGrid, linearPipeline, type Tile } from "../../shaders/linear.ts";
-import { quantizeGrid, quantizePipeline } from "../../shaders/quantize.ts";
-import { linearReference } from "../reference/linear.ts";
-import { checkClose, GuardedOutput, isUnwritten, openTestGpu, run, withoutSubgroups } from "./device.ts";
-import { linearCase, randomTensor, writeStep } from "./linear_case.ts";
-import { caseAdapters, ENTRIES, listsOf, mostEntries, placeModules, RANK4, SKEWS, tableOf } from "./lora_case.ts";
+import { launch } from "../../../engine/gpu/program.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import { firstModule, LORA_GROUPS, type LoraGroup } from "../../../files/families/modules.ts";
+import type { StoredType } from "../../../files/weights/tensor.ts";
+import type { ActivationForm } from "../../../shaders/activation_form.ts";
+import { linearGrid, linearPipeline, type Tile } from "../../../shaders/linear.ts";
+import { quantizeGrid, quantizePipeline } from "../../../shaders/quantize.ts";
+import { linearReference } from "../../reference/linear.ts";
+import { checkClose, GuardedOutput, isUnwritten, openTestGpu, run, withoutSubgroups } from "../device.ts";
+import { linearCase, randomTensor, writeStep } from "../linear_case.ts";
+import { caseAdapters, ENTRIES, listsOf, mostEntries, placeModules, RANK4, SKEWS, tableOf } from "../lora_case.ts";
 
 /** Only widths matter here. 96 columns: an even number of vec4s; 36: an odd one, and no block of 32. */
 const configOf = (hiddenSize: number): ModelConfig => ({
@@ -50,19 +50,19 @@ const TILES: Tile[] = [
 for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
   for (const { group, rows, cols, type, activations } of CASES) {
     test(`shrink of ${group} beside ${type} weights, ${activations} activations, ${body}`, async () => {
-      const { gpu, buffers } = await openTestGpu(body);
+      const { device } = await openTestGpu(body);
       const adapters = caseAdapters(configOf(cols));
       const { pool, addresses } = placeModules(adapters, 256, 1);
       const total = rows.reduce((sum, count) => sum + count, 0);
-      const c = await linearCase(gpu, buffers, [randomTensor(type, total, cols, 3)], Math.max(...TOKENS));
+      const c = await linearCase(device, [randomTensor(type, total, cols, 3)], Math.max(...TOKENS));
       const { format, shards } = c.weights;
       const bound = { ...c.views, quants: shards[0].quants, scales: shards[0].scales, xf: c.views.x };
       if (activations === "q8") {
         const pipeline = await quantizePipeline(gpu, cols);
-        run(gpu, [launch(gpu, pipeline, c.views, quantizeGrid(cols))], { tokens: Math.max(...TOKENS) });
+        await run(device, [launch(gpu, pipeline, c.views, quantizeGrid(cols))], { tokens: Math.max(...TOKENS) });
         bound.x = c.views.xq;
       }
-      const poolView = buffers.from("pool", pool);
+      const poolView = allocateFrom(device, "pool", pool);
       const shape = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
       const choosers = type === "f32" ? [gpu, withoutSubgroups(gpu)] : [gpu];
       for (const [tile, chooser] of TILES.flatMap((tile) => choosers.map((chooser) => [tile, chooser] as const))) {
@@ -74,11 +74,11 @@ for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
           for (const skew of SKEWS) {
             const lists = listsOf(skew, tokens, adapters.length);
             const step = { tokens, rows: 0, entries: mostEntries(lists), maxRank4: RANK4 };
-            writeStep(gpu, c.views.step, tokens, 0, step.entries);
-            const table = buffers.from("table", tableOf(lists, addresses));
-            const shrunk = new GuardedOutput(gpu, buffers, tokens * ENTRIES * rows.length * 4 * RANK4);
-            const y = new GuardedOutput(gpu, buffers, tokens * total);
-            const alone = new GuardedOutput(gpu, buffers, tokens * total);
+            writeStep(device, c.views.step, tokens, 0, step.entries);
+            const table = allocateFrom(device, "table", tableOf(lists, addresses));
+            const shrunk = new GuardedOutput(device, tokens * ENTRIES * rows.length * 4 * RANK4);
+            const y = new GuardedOutput(device, tokens * total);
+            const alone = new GuardedOutput(device, tokens * total);
             const views = { ...bound, table, adapters: poolView, shrunk: shrunk.view, y: y.view };
             run(
               gpu,
@@ -93,7 +93,6 @@ for (const body of ["rowPerThread", "workgroupPerRows"] as const) {
           }
         }
       }
-      buffers.destroy();
 
       /** Every cell: the reference, 0 up to the padded rank, and untouched beyond and where no adapter is met. */
       function checkShrunk(actual: Float32Array, lists: ReturnType<typeof listsOf>): void {

@@ -2,31 +2,30 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { launch } from "../../engine/gpu/program.ts";
-import { LOGIT_ROW_WORDS } from "../../shaders/sample.ts";
-import { tableStride } from "../../shaders/step.ts";
-import { trace, traceGrid } from "../../shaders/trace.ts";
-import { openTestGpu, run } from "./device.ts";
-import { Output } from "./outputs.ts";
+import { launch } from "../../../engine/gpu/program.ts";
+import { LOGIT_ROW.words } from "../../../shaders/sample.ts";
+import { tableStride } from "../../../shaders/step.ts";
+import { trace, traceGrid } from "../../../shaders/trace.ts";
+import { openTestGpu, run } from "../device.ts";
+import { Output } from "../outputs.ts";
 
 for (const [layers, maxTokens, entries] of [
   [1, 1, 1],
   [5, 7, 3],
   [30, 80, 4],
 ]) {
-  test(`${layers} layers, ${maxTokens} tokens of ${entries} entries`, async () => {
-    const { gpu, buffers } = await openTestGpu();
+  onEachDevice(`${layers} layers, ${maxTokens} tokens of ${entries} entries`, async (device) => {
     const stride = tableStride(maxTokens, entries);
     const table = new Uint32Array(layers * stride * 4).map((_, i) => i);
     const tokens = Array.from({ length: Math.min(maxTokens, 9) }, (_, r) => (maxTokens - 1 + 3 * r) % maxTokens);
-    const rows = new Uint32Array(tokens.length * LOGIT_ROW_WORDS).fill(9999);
-    for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW_WORDS] = token;
-    const out = new Output(gpu, buffers, tokens.length * layers * entries * 2);
+    const rows = new Uint32Array(tokens.length * LOGIT_ROW.words).fill(9999);
+    for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW.words] = token;
+    const out = new Output(device, tokens.length * layers * entries * 2);
     const { kernel, constants } = trace({ layers, maxTokens, entries });
-    const views = { rows: buffers.from("rows", rows), table: buffers.from("table", table), trace: out.view };
+    const views = { rows: allocateFrom(device, "rows", rows), table: allocateFrom(device, "table", table), trace: out.view };
     const counts = { tokens: maxTokens, sequences: 1, rows: tokens.length, entries, maxRank4: 1, adapters: 1 };
     const shape = { ...counts, routed: true, gateWidth: 0 };
-    run(gpu, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, traceGrid)], shape);
+    await run(device, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, traceGrid)], shape);
     const expected = tokens.flatMap((token) =>
       Array.from({ length: layers * entries }, (_, i) => {
         const at = 4 * (Math.floor(i / entries) * stride + token * entries + (i % entries));
@@ -34,6 +33,5 @@ for (const [layers, maxTokens, entries] of [
       }),
     );
     assert.deepEqual([...(await out.readWords())], expected.flat());
-    buffers.destroy();
   });
 }

@@ -3,26 +3,26 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { type Grid, launch } from "../../engine/gpu/program.ts";
-import type { ModelConfig } from "../../files/families/config.ts";
-import type { LoraGroup } from "../../files/families/modules.ts";
-import { activation, activationGrid } from "../../shaders/activation.ts";
-import type { Build, Fragment } from "../../shaders/compose.ts";
-import { finalNorm, finalNormGrid } from "../../shaders/final_norm.ts";
-import { type LoraForm, loraFragment } from "../../shaders/lora_form.ts";
-import { norm, normGrid } from "../../shaders/norm.ts";
-import { ropeKv, ropeKvGrid, rotations } from "../../shaders/rope_kv.ts";
-import { LOGIT_ROW_WORDS } from "../../shaders/sample.ts";
-import type { StepShape } from "../../shaders/step.ts";
-import { rmsNorm } from "../reference/rmsNorm.ts";
-import { rope, ropeFrequencies } from "../reference/rope.ts";
-import { swiglu } from "../reference/swiglu.ts";
-import { checkClose, openTestGpu, randomFloats, run, SENTINEL } from "./device.ts";
-import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "./lora_case.ts";
-import { type Deltas, FREE_PAGES, LoraForms, MAX_TOKENS } from "./lora_forms.ts";
-import { bitsOf, checkSameBits, Output } from "./outputs.ts";
+import type { Buffers, View } from "../../../engine/gpu/buffers.ts";
+import type { Gpu } from "../../../engine/gpu/gpu.ts";
+import { type Grid, launch } from "../../../engine/gpu/program.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import type { LoraGroup } from "../../../files/families/modules.ts";
+import { activation, activationGrid } from "../../../shaders/activation.ts";
+import type { Build, Fragment } from "../../../shaders/compose.ts";
+import { finalNorm, finalNormGrid } from "../../../shaders/final_norm.ts";
+import { type LoraForm, loraFragment } from "../../../shaders/lora_form.ts";
+import { norm, normGrid } from "../../../shaders/norm.ts";
+import { ropeKv, ropeKvGrid, rotations } from "../../../shaders/rope_kv.ts";
+import { LOGIT_ROW.words } from "../../../shaders/sample.ts";
+import type { StepShape } from "../../../shaders/step.ts";
+import { rmsNorm } from "../../reference/rms_norm.ts";
+import { rope, ropeFrequencies } from "../../reference/rope.ts";
+import { swiglu } from "../../reference/swiglu.ts";
+import { checkClose, openTestGpu, randomFloats, run, SENTINEL } from "../device.ts";
+import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "../lora_case.ts";
+import { type Deltas, FREE_PAGES, LoraForms, MAX_TOKENS } from "../lora_forms.ts";
+import { bitsOf, checkSameBits, Output } from "../outputs.ts";
 
 /** Sums of some hundred f32 terms, against the largest value of all. */
 const TOLERANCE = 2e-5;
@@ -79,7 +79,7 @@ async function launchOne(
   grid: (shape: StepShape) => Grid,
   shape: StepShape,
 ): Promise<void> {
-  run(gpu, [launch(gpu, await gpu.pipelines.get(build.kernel, build.constants), views, grid)], shape);
+  await run(device, [launch(gpu, await gpu.pipelines.get(build.kernel, build.constants), views, grid)], shape);
 }
 
 const residual = randomFloats(MAX_TOKENS * HIDDEN, 21);
@@ -118,17 +118,17 @@ const CONSUMERS: Record<string, Consumer> = {
     group: "o",
     inPool: false,
     async run(bench, { y, shape }, lora, views) {
-      const { gpu, buffers, forms } = bench;
+      const { device, forms } = bench;
       const { step } = forms;
       const count = shape.tokens * HIDDEN;
-      const x = new Output(gpu, buffers, count);
-      const sums = new Output(gpu, buffers, count, residual.subarray(0, count));
+      const x = new Output(device, count);
+      const sums = new Output(device, count, residual.subarray(0, count));
       const build = norm({ hidden: HIDDEN, eps: CONFIG.normEps, add: true, lora, activations: "f32" });
       const bound = {
         step,
         residual: sums.view,
         output: y.view,
-        weight: buffers.from("w", weight),
+        weight: allocateFrom(device, "w", weight),
         x: x.view,
         ...views,
       };
@@ -141,15 +141,15 @@ const CONSUMERS: Record<string, Consumer> = {
     group: "down",
     inPool: false,
     async run(bench, { y, shape }, lora, views) {
-      const { gpu, buffers, forms } = bench;
+      const { device, forms } = bench;
       const { step } = forms;
       const tokens = wanted(shape.tokens);
-      const rows = new Uint32Array(tokens.length * LOGIT_ROW_WORDS).fill(0xdead);
-      for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW_WORDS] = token;
-      const x = new Output(gpu, buffers, tokens.length * HIDDEN);
+      const rows = new Uint32Array(tokens.length * LOGIT_ROW.words).fill(0xdead);
+      for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW.words] = token;
+      const x = new Output(device, tokens.length * HIDDEN);
       const build = finalNorm({ hidden: HIDDEN, eps: CONFIG.normEps, lora, activations: "f32" });
-      const inputs = { logit_rows: buffers.from("rows", rows), weight: buffers.from("w", weight) };
-      const sums = { residual: buffers.from("residual", residual), output: y.view };
+      const inputs = { logit_rows: allocateFrom(device, "rows", rows), weight: allocateFrom(device, "w", weight) };
+      const sums = { residual: allocateFrom(device, "residual", residual), output: y.view };
       await launchOne(bench, build, { step, ...inputs, ...sums, x: x.view, ...views }, finalNormGrid, {
         ...shape,
         rows: tokens.length,
@@ -180,14 +180,14 @@ const CONSUMERS: Record<string, Consumer> = {
     group: "qkv",
     inPool: true,
     async run(bench, { y, shape }, lora, { adapters, ...views }) {
-      const { gpu, buffers, forms } = bench;
+      const { device, forms } = bench;
       const { step } = forms;
       const { pool, firstPage } = forms.placed;
       const cells = Array.from({ length: shape.tokens }, (_, t) => 16 * firstPage + cellOf(t));
-      const tokens = buffers.from("tokens", new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell])));
-      const q = new Output(gpu, buffers, shape.tokens * Q_ROWS);
-      const written = new Output(gpu, buffers, pool.length, pool);
-      const inputs = { tokens, qkv: y.view, rotations: buffers.from("rotations", rotations(CONFIG, 700)) };
+      const tokens = allocateFrom(device, "tokens", new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell])));
+      const q = new Output(device, shape.tokens * Q_ROWS);
+      const written = new Output(device, pool.length, pool);
+      const inputs = { tokens, qkv: y.view, rotations: allocateFrom(device, "rotations", rotations(CONFIG, 700)) };
       const bound = { step, ...inputs, q: q.view, ...views, pool: written.view };
       await launchOne(bench, ropeKv(CONFIG, lora), bound, ropeKvGrid(CONFIG), shape);
       const kv = takeCells(await written.read(), pool, cells);
@@ -212,9 +212,9 @@ const CONSUMERS: Record<string, Consumer> = {
 
 for (const [name, consumer] of Object.entries(CONSUMERS)) {
   test(`${name}: gather equals segmented bit by bit, both equal float64, on every skew`, async () => {
-    const { gpu, buffers } = await openTestGpu("rowPerThread");
-    const forms = await LoraForms.create(gpu, buffers, CONFIG, consumer.group);
-    const bench = { gpu, buffers, forms };
+    const { device } = await openTestGpu("rowPerThread");
+    const forms = await LoraForms.create(device, CONFIG, consumer.group);
+    const bench = { device, forms };
     const through = (form: LoraForm, deltas: Deltas) => {
       const views = deltas.views[form === "none" ? "gather" : form];
       return consumer.run(bench, deltas, loraFragment(form, forms.shape, consumer.inPool), views);
@@ -235,7 +235,6 @@ for (const [name, consumer] of Object.entries(CONSUMERS)) {
         if (skew === "empty") checkSameBits(await through("none", deltas), gathered, `${tokens} tokens, none`);
       }
     }
-    buffers.destroy();
   });
 }
 

@@ -2,32 +2,32 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { GateRule } from "../../router/mixture.ts";
-import { elementGrid } from "../../shaders/training/add.ts";
-import { backwardBelief } from "../../shaders/training/backward_belief.ts";
-import { backwardBias, backwardBiasGrid } from "../../shaders/training/backward_bias.ts";
-import { backwardChoose } from "../../shaders/training/backward_choose.ts";
-import { backwardLoraGate, tokenGrid } from "../../shaders/training/backward_lora_gate.ts";
-import { backwardRouterZ } from "../../shaders/training/backward_router_z.ts";
-import { backwardSilu } from "../../shaders/training/backward_silu.ts";
-import { backwardWeight, backwardWeightGrid } from "../../shaders/training/backward_weight.ts";
-import { belief, sequenceGrid } from "../../shaders/training/belief.ts";
-import { choose } from "../../shaders/training/choose.ts";
-import { expertLoad, expertLoadGrid } from "../../shaders/training/expert_load.ts";
-import { loraGate, loraGateGrid } from "../../shaders/training/lora_gate.ts";
-import { project, projectGrid } from "../../shaders/training/project.ts";
-import { projectBack, projectBackGrid } from "../../shaders/training/project_back.ts";
-import { silu } from "../../shaders/training/silu.ts";
-import { AdamW } from "../../training/optimizer/adamw.ts";
-import { Parameters } from "../../training/optimizer/parameters.ts";
-import { learningRate } from "../../training/optimizer/schedule.ts";
-import { beliefFilter } from "../reference/beliefFilter.ts";
-import { linear } from "../reference/linear.ts";
-import { logSumExp, softmax } from "../reference/softmax.ts";
-import { silu as siluReference } from "../reference/swiglu.ts";
-import { topKGates } from "../reference/topKGates.ts";
-import { checkClose, openTestGpu, randomFloats } from "../shaders/device.ts";
-import { caseBatch, checkGradient, inner, runKernel } from "./kernel_case.ts";
+import type { GateRule } from "../../../router/mixture.ts";
+import { elementGrid } from "../../../shaders/training/add.ts";
+import { backwardBelief } from "../../../shaders/training/backward_belief.ts";
+import { backwardBias, backwardBiasGrid } from "../../../shaders/training/backward_bias.ts";
+import { backwardChoose } from "../../../shaders/training/backward_choose.ts";
+import { backwardLoraGate, tokenGrid } from "../../../shaders/training/backward_lora_gate.ts";
+import { backwardRouterZ } from "../../../shaders/training/backward_router_z.ts";
+import { backwardSilu } from "../../../shaders/training/backward_silu.ts";
+import { backwardWeight, backwardWeightGrid } from "../../../shaders/training/backward_weight.ts";
+import { belief, sequenceGrid } from "../../../shaders/training/belief.ts";
+import { choose } from "../../../shaders/training/choose.ts";
+import { expertLoad, expertLoadGrid } from "../../../shaders/training/expert_load.ts";
+import { loraGate, loraGateGrid } from "../../../shaders/training/lora_gate.ts";
+import { project, projectGrid } from "../../../shaders/training/project.ts";
+import { projectBack, projectBackGrid } from "../../../shaders/training/project_back.ts";
+import { silu } from "../../../shaders/training/silu.ts";
+import { AdamW } from "../../../training/optimizer/adamw.ts";
+import { Parameters } from "../../../training/optimizer/parameters.ts";
+import { learningRate } from "../../../training/optimizer/schedule.ts";
+import { beliefFilter } from "../../reference/belief_filter.ts";
+import { linear } from "../../reference/linear.ts";
+import { logSumExp, softmax } from "../../reference/softmax.ts";
+import { silu as siluReference } from "../../reference/swiglu.ts";
+import { topKGates } from "../../reference/top_k_gates.ts";
+import { checkClose, openTestGpu, randomFloats } from "../device.ts";
+import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 
 const TOLERANCE = 2e-5;
 
@@ -244,15 +244,14 @@ test("the router z-loss adds its gradient", async () => {
   );
 });
 
-test("AdamW takes PyTorch's steps, clips by the global norm and clears the gradients", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("AdamW takes PyTorch's steps, clips by the global norm and clears the gradients", async (device) => {
   const tensors = new Map([
     ["a", randomFloats(70, 1)],
     ["b", randomFloats(5, 2)],
   ]);
   const parameters = new Parameters(buffers, "parameters", tensors, true);
   const options = { decay: 0.1, clip: 2 };
-  const optimizer = await AdamW.create(gpu, buffers, parameters, options);
+  const optimizer = await AdamW.create(device, parameters, options);
   const expected = new Map([...tensors].map(([name, tensor]) => [name, Float64Array.from(tensor)]));
   const state = new Map([...tensors].map(([name, { length }]) => [name, Array.from({ length }, () => [0, 0])]));
   for (let step = 1; step <= 3; step++) {
@@ -276,7 +275,6 @@ test("AdamW takes PyTorch's steps, clips by the global norm and clears the gradi
   }
   const cleared = await parameters.read(gpu, parameters.gradients);
   assert.ok([...cleared.values()].every((gradient) => gradient.every((value) => value === 0)));
-  buffers.destroy();
 });
 
 test("the rate warms up, falls along a half cosine and ends at zero", () => {

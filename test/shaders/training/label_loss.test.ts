@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { labelLoss, labelLossGrid } from "../../shaders/training/label_loss.ts";
-import { beliefFilter } from "../reference/beliefFilter.ts";
-import { labelLoss as reference } from "../reference/labelLoss.ts";
-import { checkClose, randomFloats } from "../shaders/device.ts";
-import { caseBatch, checkGradient, runKernel } from "./kernel_case.ts";
+import { labelLoss, labelLossGrid } from "../../../shaders/training/label_loss.ts";
+import { beliefFilter } from "../../reference/belief_filter.ts";
+import { labelLoss as reference } from "../../reference/label_loss.ts";
+import { checkClose, randomFloats } from "../device.ts";
+import { caseBatch, checkGradient, runKernel } from "../kernel_case.ts";
 
 const LENGTHS = [1, 7, 40, 2];
 
