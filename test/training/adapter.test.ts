@@ -40,34 +40,40 @@ const batches = fixture.batches.map((batch) =>
 );
 const { decay, clip } = fixture;
 
-onEachDevice("losses, norms and the adapter it ends with are those of PEFT's own training from the same start", async (device) => {
-  const { config, weights } = await tinyModel(device);
-  // Less room than a batch takes: every step is done in two parts
-  const capacity = { tokens: 41, sequences: 2 };
-  const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
-  const training = await AdapterTrainer.create(device, options);
-  const { trainer } = training;
-  for (let step = 0; step < fixture.steps; step++) {
-    const { loss, gradientNorm } = await trainer.step(batches[step % batches.length], learningRate(step, fixture));
-    assert.ok(Math.abs(loss - fixture.losses[step]) < 1e-2, `step ${step}: loss ${loss}, PEFT ${fixture.losses[step]}`);
-    const expected = fixture.norms[step];
-    assert.ok(
-      Math.abs(gradientNorm - expected) < 1e-2 * expected,
-      `step ${step}: norm ${gradientNorm}, PEFT ${expected}`,
-    );
-  }
-  const layers = await training.adapter();
-  for (const [name, { norm }] of Object.entries(fixture.end)) {
-    const [layer, module, half] = name.split(".") as [string, LoraModuleName, "A" | "B"];
-    const factor = layers[Number(layer)][module]![half === "A" ? "a" : "b"];
-    const own = Math.sqrt(factor.reduce((sum, value) => sum + value * value, 0));
-    assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
-  }
+onEachDevice(
+  "losses, norms and the adapter it ends with are those of PEFT's own training from the same start",
+  async (device) => {
+    const { config, weights } = await tinyModel(device);
+    // Less room than a batch takes: every step is done in two parts
+    const capacity = { tokens: 41, sequences: 2 };
+    const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
+    const training = await AdapterTrainer.create(device, options);
+    const { trainer } = training;
+    for (let step = 0; step < fixture.steps; step++) {
+      const { loss, gradientNorm } = await trainer.step(batches[step % batches.length], learningRate(step, fixture));
+      assert.ok(
+        Math.abs(loss - fixture.losses[step]) < 1e-2,
+        `step ${step}: loss ${loss}, PEFT ${fixture.losses[step]}`,
+      );
+      const expected = fixture.norms[step];
+      assert.ok(
+        Math.abs(gradientNorm - expected) < 1e-2 * expected,
+        `step ${step}: norm ${gradientNorm}, PEFT ${expected}`,
+      );
+    }
+    const layers = await training.adapter();
+    for (const [name, { norm }] of Object.entries(fixture.end)) {
+      const [layer, module, half] = name.split(".") as [string, LoraModuleName, "A" | "B"];
+      const factor = layers[Number(layer)][module]![half === "A" ? "a" : "b"];
+      const own = Math.sqrt(factor.reduce((sum, value) => sum + value * value, 0));
+      assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
+    }
 
-  const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
-  const loaded = await loadPeftAdapter("trained", memoryFolder(json, safetensors), config);
-  assert.deepEqual(loaded.layers, layers);
-});
+    const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
+    const loaded = await loadPeftAdapter("trained", memoryFolder(json, safetensors), config);
+    assert.deepEqual(loaded.layers, layers);
+  },
+);
 
 onEachDevice("a training taken up from its checkpoint ends with the same bits", async (device) => {
   const { config, weights } = await tinyModel(device);

@@ -1,28 +1,26 @@
 // LoRA on the device in both forms, through every kernel that consumes deltas, against float64, on every routing skew.
-// It knows nothing of routers: the lists of adapters are given.
+// The lists of adapters are given; route.test.ts has them chosen.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import type { Buffers, View } from "../../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../../engine/gpu/gpu.ts";
-import { type Grid, launch } from "../../../engine/gpu/program.ts";
+import { allocateFrom, type Device } from "../../../engine/device/device.ts";
+import type { View } from "../../../engine/device/memory.ts";
+import { rotations } from "../../../engine/model/rotations.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import type { LoraGroup } from "../../../files/families/modules.ts";
-import { activation, activationGrid } from "../../../shaders/activation.ts";
-import type { Build, Fragment } from "../../../shaders/compose.ts";
-import { finalNorm, finalNormGrid } from "../../../shaders/final_norm.ts";
-import { type LoraForm, loraFragment } from "../../../shaders/lora_form.ts";
-import { norm, normGrid } from "../../../shaders/norm.ts";
-import { ropeKv, ropeKvGrid, rotations } from "../../../shaders/rope_kv.ts";
-import { LOGIT_ROW.words } from "../../../shaders/sample.ts";
-import type { StepShape } from "../../../shaders/step.ts";
+import { launch } from "../../../shaders/kernel.ts";
+import { activation } from "../../../shaders/layer/activation.ts";
+import { finalNorm } from "../../../shaders/layer/final_norm.ts";
+import { norm } from "../../../shaders/layer/norm.ts";
+import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
+import type { LoraUse } from "../../../shaders/lora/lora_form.ts";
+import { LOGIT_ROW, type StepShape } from "../../../shaders/step.ts";
 import { rmsNorm } from "../../reference/rms_norm.ts";
 import { rope, ropeFrequencies } from "../../reference/rope.ts";
 import { swiglu } from "../../reference/swiglu.ts";
-import { checkClose, openTestGpu, randomFloats, run, SENTINEL } from "../device.ts";
+import { checkClose, onEachDevice, randomFloats, run, SENTINEL } from "../device.ts";
 import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "../lora_case.ts";
-import { type Deltas, FREE_PAGES, LoraForms, MAX_TOKENS } from "../lora_forms.ts";
-import { bitsOf, checkSameBits, Output } from "../outputs.ts";
+import { FREE_PAGES, LoraForms, MAX_TOKENS } from "../lora_forms.ts";
+import { checkSameBits, Output } from "../outputs.ts";
 
 /** Sums of some hundred f32 terms, against the largest value of all. */
 const TOLERANCE = 2e-5;
@@ -53,33 +51,19 @@ const KV_ROWS = numKvHeads * headDim;
 
 interface Consumer {
   group: LoraGroup;
-  /** Whether the kernel writes the pool that adapters lie in. */
-  inPool: boolean;
   /** Runs the kernel; gives all it wrote that the reference says something of. */
-  run(
-    bench: Bench,
-    deltas: Deltas,
-    fragment: Fragment,
-    views: Record<string, View>,
-  ): Promise<Float32Array<ArrayBuffer>>;
+  run(bench: Bench, lora: LoraUse, views: Record<string, View>): Promise<Float32Array<ArrayBuffer>>;
   /** y: the linear layer's output with the deltas, float64. */
   expected(y: Float64Array, tokens: number): Float64Array;
 }
 
+/** What consumers read beside the deltas. */
 interface Bench {
-  gpu: Gpu;
-  buffers: Buffers;
+  device: Device;
   forms: LoraForms;
-}
-
-async function launchOne(
-  { gpu }: Bench,
-  build: Build,
-  views: Record<string, View>,
-  grid: (shape: StepShape) => Grid,
-  shape: StepShape,
-): Promise<void> {
-  await run(device, [launch(gpu, await gpu.pipelines.get(build.kernel, build.constants), views, grid)], shape);
+  /** The linear layer's output, without deltas. */
+  y: View;
+  shape: StepShape;
 }
 
 const residual = randomFloats(MAX_TOKENS * HIDDEN, 21);
@@ -116,44 +100,35 @@ function takeCells(
 const CONSUMERS: Record<string, Consumer> = {
   norm: {
     group: "o",
-    inPool: false,
-    async run(bench, { y, shape }, lora, views) {
-      const { device, forms } = bench;
-      const { step } = forms;
+    async run({ device, forms, y, shape }, lora, views) {
       const count = shape.tokens * HIDDEN;
       const x = new Output(device, count);
       const sums = new Output(device, count, residual.subarray(0, count));
-      const build = norm({ hidden: HIDDEN, eps: CONFIG.normEps, add: true, lora, activations: "f32" });
-      const bound = {
-        step,
-        residual: sums.view,
-        output: y.view,
-        weight: allocateFrom(device, "w", weight),
-        x: x.view,
-        ...views,
-      };
-      await launchOne(bench, build, bound, normGrid, shape);
+      const inputs = { step: forms.step, output: y, weight: allocateFrom(device, "w", weight) };
+      const bound = { ...inputs, residual: sums.view, x: x.view, ...views };
+      const facts = { hidden: HIDDEN, eps: CONFIG.normEps, add: true, lora };
+      await run(device, [launch(norm, facts, bound)], shape);
       return Float32Array.from([...(await sums.read()), ...(await x.read())]);
     },
     expected: (y) => Float64Array.from([...sum(y), ...rmsNorm(sum(y), weight, CONFIG.normEps)]),
   },
   final_norm: {
     group: "down",
-    inPool: false,
-    async run(bench, { y, shape }, lora, views) {
-      const { device, forms } = bench;
-      const { step } = forms;
+    async run({ device, forms, y, shape }, lora, views) {
       const tokens = wanted(shape.tokens);
       const rows = new Uint32Array(tokens.length * LOGIT_ROW.words).fill(0xdead);
-      for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW.words] = token;
+      for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW.words + LOGIT_ROW.at.token] = token;
       const x = new Output(device, tokens.length * HIDDEN);
-      const build = finalNorm({ hidden: HIDDEN, eps: CONFIG.normEps, lora, activations: "f32" });
-      const inputs = { logit_rows: allocateFrom(device, "rows", rows), weight: allocateFrom(device, "w", weight) };
-      const sums = { residual: allocateFrom(device, "residual", residual), output: y.view };
-      await launchOne(bench, build, { step, ...inputs, ...sums, x: x.view, ...views }, finalNormGrid, {
-        ...shape,
-        rows: tokens.length,
-      });
+      const inputs = {
+        step: forms.step,
+        logit_rows: allocateFrom(device, "rows", rows),
+        weight: allocateFrom(device, "w", weight),
+        residual: allocateFrom(device, "residual", residual),
+        output: y,
+      };
+      const facts = { hidden: HIDDEN, eps: CONFIG.normEps, lora };
+      const bound = { ...inputs, x: x.view, ...views };
+      await run(device, [launch(finalNorm, facts, bound)], { ...shape, rows: tokens.length });
       return x.read();
     },
     expected: (y, tokens) => {
@@ -163,12 +138,10 @@ const CONSUMERS: Record<string, Consumer> = {
   },
   activation: {
     group: "gateUp",
-    inPool: false,
-    async run(bench, { y, shape }, lora, views) {
-      const x = new Output(bench.gpu, bench.buffers, shape.tokens * FFN);
-      const build = activation({ ffn: FFN, lora, activations: "f32" });
-      const bound = { step: bench.forms.step, gate_up: y.view, x: x.view, ...views };
-      await launchOne(bench, build, bound, activationGrid(FFN), shape);
+    async run({ device, forms, y, shape }, lora, views) {
+      const x = new Output(device, shape.tokens * FFN);
+      const bound = { step: forms.step, gate_up: y, x: x.view, ...views };
+      await run(device, [launch(activation, { ffn: FFN, lora }, bound)], shape);
       return x.read();
     },
     expected: (y) => {
@@ -178,18 +151,21 @@ const CONSUMERS: Record<string, Consumer> = {
   },
   rope_kv: {
     group: "qkv",
-    inPool: true,
-    async run(bench, { y, shape }, lora, { adapters, ...views }) {
-      const { device, forms } = bench;
-      const { step } = forms;
+    async run({ device, forms, y, shape }, lora, views) {
       const { pool, firstPage } = forms.placed;
       const cells = Array.from({ length: shape.tokens }, (_, t) => 16 * firstPage + cellOf(t));
-      const tokens = allocateFrom(device, "tokens", new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell])));
+      const tokens = new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell]));
       const q = new Output(device, shape.tokens * Q_ROWS);
       const written = new Output(device, pool.length, pool);
-      const inputs = { tokens, qkv: y.view, rotations: allocateFrom(device, "rotations", rotations(CONFIG, 700)) };
-      const bound = { step, ...inputs, q: q.view, ...views, pool: written.view };
-      await launchOne(bench, ropeKv(CONFIG, lora), bound, ropeKvGrid(CONFIG), shape);
+      const inputs = {
+        step: forms.step,
+        tokens: allocateFrom(device, "tokens", tokens),
+        qkv: y,
+        rotations: allocateFrom(device, "rotations", rotations(CONFIG, 700)),
+      };
+      // It reads the adapters where it writes K and V.
+      const bound = { ...inputs, q: q.view, ...views, pool: written.view, adapters: written.view };
+      await run(device, [launch(ropeKv, { numHeads, numKvHeads, headDim, lora }, bound)], shape);
       const kv = takeCells(await written.read(), pool, cells);
       return Float32Array.from([...(await q.read()), ...kv]);
     },
@@ -211,56 +187,88 @@ const CONSUMERS: Record<string, Consumer> = {
 };
 
 for (const [name, consumer] of Object.entries(CONSUMERS)) {
-  test(`${name}: gather equals segmented bit by bit, both equal float64, on every skew`, async () => {
-    const { device } = await openTestGpu("rowPerThread");
+  onEachDevice(`${name}: gather equals float64, on every skew`, async (device) => {
     const forms = await LoraForms.create(device, CONFIG, consumer.group);
-    const bench = { device, forms };
-    const through = (form: LoraForm, deltas: Deltas) => {
-      const views = deltas.views[form === "none" ? "gather" : form];
-      return consumer.run(bench, deltas, loraFragment(form, forms.shape, consumer.inPool), views);
-    };
-    for (const skew of SKEWS) {
-      for (const tokens of TOKENS) {
-        const lists = listsOf(skew, tokens, forms.adapters.length);
-        const deltas = await forms.run(lists);
-        await checkWritten(forms, lists, deltas);
-        const base = await deltas.y.read();
-        const expected = consumer.expected(
-          deltas.expected.map((delta, i) => delta + base[i]),
-          tokens,
-        );
-        const gathered = await through("gather", deltas);
-        checkClose(gathered, expected, TOLERANCE);
-        checkSameBits(await through("segmented", deltas), gathered, `${skew}, ${tokens} tokens, segmented`);
-        if (skew === "empty") checkSameBits(await through("none", deltas), gathered, `${tokens} tokens, none`);
-      }
+    for (const [what, lists] of mixes(forms)) {
+      const { views, shrunk, y, shape } = await forms.run("gather", lists);
+      checkShrunk(forms, lists, await shrunk.readWords());
+      const bench = { device, forms, y: y.view, shape };
+      const gathered = await consumer.run(bench, { form: "gather", shape: forms.shape }, views);
+      checkClose(gathered, expectedOf(consumer, forms, lists, await y.read()), TOLERANCE);
+      if (shape.entries > 0) continue;
+      checkSameBits(await consumer.run(bench, { form: "none", shape: forms.shape }, views), gathered, `${what}, none`);
     }
+  });
+
+  const segmented = `${name}: segmented equals float64, and gather of the same shrunk vectors bit by bit, on every skew`;
+  const check = async (device: Device) => {
+    const forms = await LoraForms.create(device, CONFIG, consumer.group);
+    for (const [what, lists] of mixes(forms)) {
+      const { views, shrunk, planes, y, shape } = await forms.run("segmented", lists);
+      checkShrunk(forms, lists, await shrunk.readWords());
+      checkPlanes(forms, lists, await planes.readWords());
+      const bench = { device, forms, y: y.view, shape };
+      const through = await consumer.run(bench, { form: "segmented", shape: forms.shape }, views);
+      checkClose(through, expectedOf(consumer, forms, lists, await y.read()), TOLERANCE);
+      checkSameBits(await consumer.run(bench, { form: "gather", shape: forms.shape }, views), through, what);
+    }
+  };
+  onEachDevice(segmented, check, ["gpu"]);
+}
+
+/** Every skew on every number of tokens. */
+function mixes(forms: LoraForms): [what: string, lists: CaseEntry[][]][] {
+  return SKEWS.flatMap((skew) =>
+    TOKENS.map((tokens): [string, CaseEntry[][]] => [
+      `${skew}, ${tokens} tokens`,
+      listsOf(skew, tokens, forms.adapters.length),
+    ]),
+  );
+}
+
+/** `base`: the linear layer's output as the device computed it. */
+function expectedOf(
+  consumer: Consumer,
+  forms: LoraForms,
+  lists: readonly CaseEntry[][],
+  base: Float32Array,
+): Float64Array {
+  return consumer.expected(
+    forms.expected(lists).map((delta, i) => delta + base[i]),
+    lists.length,
+  );
+}
+
+/** Written up to each entry's padded rank, and nowhere else. */
+function checkShrunk(forms: LoraForms, lists: readonly CaseEntry[][], words: Uint32Array): void {
+  const { rows } = forms.shape;
+  for (const { t, j, adapter } of placesOf(lists)) {
+    const ranks4 = adapter === undefined ? rows.map(() => 0) : forms.ranks4(adapter);
+    for (const [m, rank4] of ranks4.entries()) {
+      const at = ((t * ENTRIES + j) * rows.length + m) * RANK4 * 4;
+      checkWritten(words.subarray(at, at + 4 * rank4), true);
+      checkWritten(words.subarray(at + 4 * rank4, at + 4 * RANK4), false);
+    }
+  }
+}
+
+/** Written where an adapter is, and nowhere else. */
+function checkPlanes(forms: LoraForms, lists: readonly CaseEntry[][], words: Uint32Array): void {
+  const width = forms.shape.rows.reduce((all, count) => all + count, 0);
+  for (const { t, j, adapter } of placesOf(lists)) {
+    const at = (j * MAX_TOKENS + t) * width;
+    checkWritten(words.subarray(at, at + width), adapter !== undefined);
+  }
+}
+
+/** Every entry there is room for. */
+function placesOf(lists: readonly CaseEntry[][]): { t: number; j: number; adapter: number | undefined }[] {
+  return Array.from({ length: MAX_TOKENS * ENTRIES }, (_, i) => {
+    const [t, j] = [Math.floor(i / ENTRIES), i % ENTRIES];
+    return { t, j, adapter: lists[t]?.[j]?.adapter };
   });
 }
 
-/** Shrunk vectors: the same bits in both forms, nothing written elsewhere. Planes: written where an adapter is. */
-async function checkWritten(forms: LoraForms, lists: readonly CaseEntry[][], deltas: Deltas): Promise<void> {
-  const gathered = await deltas.shrunk.gather.read();
-  const segmented = await deltas.shrunk.segmented.read();
-  checkSameBits(segmented, gathered, "shrunk");
-  const shrunk = bitsOf(gathered);
-  const planes = await deltas.planes.readWords();
-  const { rows } = forms.shape;
-  const width = rows.reduce((all, count) => all + count, 0);
-  const check = (words: Uint32Array, first: number, count: number, written: boolean) => {
-    const part = words.subarray(first, first + count);
-    assert.ok(part.every((word) => (word !== SENTINEL) === written));
-  };
-  for (let t = 0; t < MAX_TOKENS; t++) {
-    for (let j = 0; j < ENTRIES; j++) {
-      const adapter = lists[t]?.[j]?.adapter;
-      const ranks4 = adapter === undefined ? rows.map(() => 0) : forms.ranks4(adapter);
-      for (const [m, rank4] of ranks4.entries()) {
-        const at = ((t * ENTRIES + j) * rows.length + m) * RANK4 * 4;
-        check(shrunk, at, 4 * rank4, true);
-        check(shrunk, at + 4 * rank4, 4 * (RANK4 - rank4), false);
-      }
-      check(planes, (j * MAX_TOKENS + t) * width, width, adapter !== undefined);
-    }
-  }
+function checkWritten(words: Uint32Array, written: boolean): void {
+  assert.ok(words.every((word) => (word !== SENTINEL) === written));
 }

@@ -3,7 +3,6 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import type { Adapter } from "../../../files/lora/adapter.ts";
 import type { GateRule, Router } from "../../../router/mixture.ts";
@@ -13,7 +12,7 @@ import { beliefFilter } from "../../reference/belief_filter.ts";
 import { linear } from "../../reference/linear.ts";
 import { mlpGate } from "../../reference/mlp_gate.ts";
 import { topKGates } from "../../reference/top_k_gates.ts";
-import { openTestGpu, randomFloats } from "../device.ts";
+import { onEachDevice, randomFloats } from "../device.ts";
 import { caseAdapters } from "../lora_case.ts";
 import {
   CAPACITY,

@@ -1,13 +1,13 @@
 // The trace kernel: the entries of the rows' tokens in every layer, tables aligned as the workspace aligns them.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { launch } from "../../../engine/gpu/program.ts";
-import { LOGIT_ROW.words } from "../../../shaders/sample.ts";
-import { tableStride } from "../../../shaders/step.ts";
-import { trace, traceGrid } from "../../../shaders/trace.ts";
-import { openTestGpu, run } from "../device.ts";
+import { allocateFrom } from "../../../engine/device/device.ts";
+import { launch } from "../../../shaders/kernel.ts";
+import { trace } from "../../../shaders/routing/trace.ts";
+import { LOGIT_ROW, tableStride } from "../../../shaders/step.ts";
+import { onEachDevice, run } from "../device.ts";
 import { Output } from "../outputs.ts";
+import { stepShape } from "../step_case.ts";
 
 for (const [layers, maxTokens, entries] of [
   [1, 1, 1],
@@ -21,11 +21,20 @@ for (const [layers, maxTokens, entries] of [
     const rows = new Uint32Array(tokens.length * LOGIT_ROW.words).fill(9999);
     for (const [r, token] of tokens.entries()) rows[r * LOGIT_ROW.words] = token;
     const out = new Output(device, tokens.length * layers * entries * 2);
-    const { kernel, constants } = trace({ layers, maxTokens, entries });
-    const views = { rows: allocateFrom(device, "rows", rows), table: allocateFrom(device, "table", table), trace: out.view };
-    const counts = { tokens: maxTokens, sequences: 1, rows: tokens.length, entries, maxRank4: 1, adapters: 1 };
-    const shape = { ...counts, routed: true, gateWidth: 0 };
-    await run(device, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, traceGrid)], shape);
+    const views = {
+      rows: allocateFrom(device, "rows", rows),
+      table: allocateFrom(device, "table", table),
+      trace: out.view,
+    };
+    const shape = stepShape({
+      tokens: maxTokens,
+      sequences: 1,
+      rows: tokens.length,
+      entries,
+      maxRank4: 1,
+      adapters: 1,
+    });
+    await run(device, [launch(trace, { layers, maxTokens, entries }, views)], { ...shape, routed: true });
     const expected = tokens.flatMap((token) =>
       Array.from({ length: layers * entries }, (_, i) => {
         const at = 4 * (Math.floor(i / entries) * stride + token * entries + (i % entries));

@@ -1,12 +1,11 @@
 // The sample kernel against float64: greedy, distributions, truncation, penalties, masks, log-probabilities, scoring.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { gumbelDraw } from "../../reference/gumbel_draw.ts";
 import { penalise, type Seen } from "../../reference/penalties.ts";
 import { ranked, sampleFilters } from "../../reference/sample_filters.ts";
 import { logSoftmax, softmax } from "../../reference/softmax.ts";
-import { openTestGpu, randomFloats } from "../device.ts";
+import { onEachDevice, randomFloats } from "../device.ts";
 import { type CaseRow, sampleRows } from "../sample_case.ts";
 
 /** Sizes: of test models, SmolLM2's, not a multiple of 32 nor of 4, fewer than threads. */
@@ -40,8 +39,7 @@ for (const vocab of VOCABS) {
       new Float32Array(vocab).fill(-1e4),
     ];
     const results = await sampleRows(
-      gpu,
-      buffers,
+      device,
       vocab,
       rows.map((logits) => ({ logits })),
     );
@@ -57,31 +55,34 @@ for (const vocab of VOCABS) {
     );
   });
 
-  onEachDevice(`${vocab} tokens: log-probabilities and the likeliest, ties to the lower id, picked and given`, async (device) => {
-    const tied = logitsOf(vocab, 4).map((value) => Math.round(value / 2));
-    const rows: CaseRow[] = [];
-    for (const logits of [logitsOf(vocab, 3), tied]) {
-      for (const alternatives of [0, 1, 5, Math.min(20, vocab)]) {
-        rows.push({ logits, alternatives }, { logits, alternatives, given: (vocab * 3) >> 2 });
-        rows.push({ logits, alternatives, temperature: 0.7, seed: 3 });
+  onEachDevice(
+    `${vocab} tokens: log-probabilities and the likeliest, ties to the lower id, picked and given`,
+    async (device) => {
+      const tied = logitsOf(vocab, 4).map((value) => Math.round(value / 2));
+      const rows: CaseRow[] = [];
+      for (const logits of [logitsOf(vocab, 3), tied]) {
+        for (const alternatives of [0, 1, 5, Math.min(20, vocab)]) {
+          rows.push({ logits, alternatives }, { logits, alternatives, given: (vocab * 3) >> 2 });
+          rows.push({ logits, alternatives, temperature: 0.7, seed: 3 });
+        }
       }
-    }
-    const results = await sampleRows(device, vocab, rows);
-    for (const [r, { id, logprob, top, sampled }] of results.entries()) {
-      const { logits, given, temperature, alternatives } = rows[r];
-      const logs = logSoftmax(logits);
-      const order = ranked(Float64Array.from(logits));
-      if (given !== undefined) assert.equal(id, given);
-      else if (temperature === undefined) assert.equal(id, order[0]);
-      assert.equal(sampled, given === undefined ? id : undefined);
-      assert.ok(Math.abs(logprob - logs[id]) < 2e-5, `${logprob}, expected ${logs[id]}`);
-      assert.deepEqual(
-        top.map(({ id }) => id),
-        order.slice(0, alternatives),
-      );
-      for (const { id, logprob } of top) assert.ok(Math.abs(logprob - logs[id]) < 2e-5);
-    }
-  });
+      const results = await sampleRows(device, vocab, rows);
+      for (const [r, { id, logprob, top, sampled }] of results.entries()) {
+        const { logits, given, temperature, alternatives } = rows[r];
+        const logs = logSoftmax(logits);
+        const order = ranked(Float64Array.from(logits));
+        if (given !== undefined) assert.equal(id, given);
+        else if (temperature === undefined) assert.equal(id, order[0]);
+        assert.equal(sampled, given === undefined ? id : undefined);
+        assert.ok(Math.abs(logprob - logs[id]) < 2e-5, `${logprob}, expected ${logs[id]}`);
+        assert.deepEqual(
+          top.map(({ id }) => id),
+          order.slice(0, alternatives),
+        );
+        for (const { id, logprob } of top) assert.ok(Math.abs(logprob - logs[id]) < 2e-5);
+      }
+    },
+  );
 }
 
 /** Truncation and shaping, alone and together. */
@@ -185,8 +186,7 @@ onEachDevice("a draw depends on seed, position and logits alone, wherever its ro
   const [, , among] = await sampleRows(device, 4096, [others[0], others[1], row, others[2]]);
   assert.equal(among.id, alone.id);
   const many = await sampleRows(
-    gpu,
-    buffers,
+    device,
     4096,
     Array.from({ length: 50 }, (_, seed) => ({ ...row, seed })),
   );
@@ -199,8 +199,7 @@ onEachDevice("equal logits are kept or dropped together, and are drawn alike", a
   logits[1000] = 2.5;
   const draw = (rule: Partial<CaseRow>) =>
     sampleRows(
-      gpu,
-      buffers,
+      device,
       1027,
       Array.from({ length: 400 }, (_, seed) => ({ logits, temperature: 1, ...rule, seed })),
     );
@@ -226,38 +225,41 @@ onEachDevice("logits of any size: thresholds are found far below the top, and cl
   }
 });
 
-onEachDevice("penalties count what is picked, masks hold for greedy too, log-probabilities are of the raw logits", async (device) => {
-  const vocab = 1027;
-  const logits = logitsOf(vocab, 6);
-  const order = ranked(Float64Array.from(logits));
-  const seen = new Map<number, Seen>([
-    [order[0], { inPrompt: true, times: 0 }],
-    [order[1], { inPrompt: false, times: 3 }],
-    [order[2], { inPrompt: true, times: 2 }],
-  ]);
-  const rule = { repetition: 1.5, presence: 3, frequency: 4 };
-  const rows: CaseRow[] = [
-    { logits, seen, ...rule, alternatives: 2 },
-    { logits, allowed: new Set(order.slice(4, 40)), alternatives: 2 },
-    { logits, seen: new Map(), ...rule, given: order[0] },
-  ];
-  const [penalised, masked, given] = await sampleRows(device, vocab, rows);
-  const logs = logSoftmax(logits);
-  const expected = ranked(penalise(logits, seen, rule))[0];
-  assert.notEqual(expected, order[0]);
-  assert.equal(penalised.id, expected);
-  assert.ok(Math.abs(penalised.logprob - logs[expected]) < 2e-5);
-  assert.deepEqual(
-    penalised.top.map(({ id }) => id),
-    order.slice(0, 2),
-  );
-  const counts = Array.from({ length: vocab }, (_, id) => (seen.get(id)?.times ?? 0) + (id === expected ? 1 : 0));
-  assert.deepEqual(
-    [...penalised.counts].map((count) => count & 0x7fffffff),
-    counts,
-  );
-  assert.equal(penalised.counts[order[0]] >>> 31, 1);
-  assert.equal(masked.id, order[4]);
-  assert.ok(Math.abs(masked.logprob - logs[order[4]]) < 2e-5);
-  assert.ok(given.counts.every((count) => count === 0));
-});
+onEachDevice(
+  "penalties count what is picked, masks hold for greedy too, log-probabilities are of the raw logits",
+  async (device) => {
+    const vocab = 1027;
+    const logits = logitsOf(vocab, 6);
+    const order = ranked(Float64Array.from(logits));
+    const seen = new Map<number, Seen>([
+      [order[0], { inPrompt: true, times: 0 }],
+      [order[1], { inPrompt: false, times: 3 }],
+      [order[2], { inPrompt: true, times: 2 }],
+    ]);
+    const rule = { repetition: 1.5, presence: 3, frequency: 4 };
+    const rows: CaseRow[] = [
+      { logits, seen, ...rule, alternatives: 2 },
+      { logits, allowed: new Set(order.slice(4, 40)), alternatives: 2 },
+      { logits, seen: new Map(), ...rule, given: order[0] },
+    ];
+    const [penalised, masked, given] = await sampleRows(device, vocab, rows);
+    const logs = logSoftmax(logits);
+    const expected = ranked(penalise(logits, seen, rule))[0];
+    assert.notEqual(expected, order[0]);
+    assert.equal(penalised.id, expected);
+    assert.ok(Math.abs(penalised.logprob - logs[expected]) < 2e-5);
+    assert.deepEqual(
+      penalised.top.map(({ id }) => id),
+      order.slice(0, 2),
+    );
+    const counts = Array.from({ length: vocab }, (_, id) => (seen.get(id)?.times ?? 0) + (id === expected ? 1 : 0));
+    assert.deepEqual(
+      [...penalised.counts].map((count) => count & 0x7fffffff),
+      counts,
+    );
+    assert.equal(penalised.counts[order[0]] >>> 31, 1);
+    assert.equal(masked.id, order[4]);
+    assert.ok(Math.abs(masked.logprob - logs[order[4]]) < 2e-5);
+    assert.ok(given.counts.every((count) => count === 0));
+  },
+);

@@ -1,37 +1,31 @@
-// Backward kernels of LoRA and of the router, and AdamW, against float64: finite differences where there is a gradient.
+// Backward kernels of LoRA and of the router, against float64: finite differences where there is a gradient.
 
-import assert from "node:assert/strict";
-import { test } from "node:test";
 import type { GateRule } from "../../../router/mixture.ts";
-import { elementGrid } from "../../../shaders/training/add.ts";
 import { backwardBelief } from "../../../shaders/training/backward_belief.ts";
-import { backwardBias, backwardBiasGrid } from "../../../shaders/training/backward_bias.ts";
+import { backwardBias } from "../../../shaders/training/backward_bias.ts";
 import { backwardChoose } from "../../../shaders/training/backward_choose.ts";
-import { backwardLoraGate, tokenGrid } from "../../../shaders/training/backward_lora_gate.ts";
+import { backwardLoraGate } from "../../../shaders/training/backward_lora_gate.ts";
 import { backwardRouterZ } from "../../../shaders/training/backward_router_z.ts";
 import { backwardSilu } from "../../../shaders/training/backward_silu.ts";
-import { backwardWeight, backwardWeightGrid } from "../../../shaders/training/backward_weight.ts";
-import { belief, sequenceGrid } from "../../../shaders/training/belief.ts";
+import { backwardWeight } from "../../../shaders/training/backward_weight.ts";
+import { belief } from "../../../shaders/training/belief.ts";
 import { choose } from "../../../shaders/training/choose.ts";
-import { expertLoad, expertLoadGrid } from "../../../shaders/training/expert_load.ts";
-import { loraGate, loraGateGrid } from "../../../shaders/training/lora_gate.ts";
-import { project, projectGrid } from "../../../shaders/training/project.ts";
-import { projectBack, projectBackGrid } from "../../../shaders/training/project_back.ts";
+import { expertLoad } from "../../../shaders/training/expert_load.ts";
+import { loraGate } from "../../../shaders/training/lora_gate.ts";
+import { project } from "../../../shaders/training/project.ts";
+import { projectBack } from "../../../shaders/training/project_back.ts";
 import { silu } from "../../../shaders/training/silu.ts";
-import { AdamW } from "../../../training/optimizer/adamw.ts";
-import { Parameters } from "../../../training/optimizer/parameters.ts";
-import { learningRate } from "../../../training/optimizer/schedule.ts";
 import { beliefFilter } from "../../reference/belief_filter.ts";
 import { linear } from "../../reference/linear.ts";
 import { logSumExp, softmax } from "../../reference/softmax.ts";
 import { silu as siluReference } from "../../reference/swiglu.ts";
 import { topKGates } from "../../reference/top_k_gates.ts";
-import { checkClose, openTestGpu, randomFloats } from "../device.ts";
+import { checkClose, onEachDevice, randomFloats } from "../device.ts";
 import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 
 const TOLERANCE = 2e-5;
 
-test("a small matrix: forward from a strip, its gradients for weight and bias", async () => {
+onEachDevice("a small matrix: forward from a strip, its gradients for weight and bias", async (device) => {
   const [rows, cols] = [12, 20];
   const strip = { stride: 32, offset: 8 };
   const inStrip = (i: number) => i % 32 >= 8 && i % 32 < 8 + cols;
@@ -42,7 +36,7 @@ test("a small matrix: forward from a strip, its gradients for weight and bias", 
     const x = randomFloats(tokens * strip.stride, 3);
     const own = Float64Array.from({ length: tokens * cols }, (_, i) => x[Math.floor(i / cols) * 32 + 8 + (i % cols)]);
     const y = new Float32Array(tokens * rows);
-    const forward = await runKernel(project({ rows, cols, x: strip, bias: true }), projectGrid(rows), shape, {
+    const forward = await runKernel(device, project, { rows, cols, x: strip, bias: true }, shape, {
       step,
       weight,
       bias,
@@ -56,9 +50,9 @@ test("a small matrix: forward from a strip, its gradients for weight and bias", 
     const u = randomFloats(tokens * rows, 4);
     const facts = { rows, cols, x: strip };
     const dw = new Float32Array(rows * cols);
-    const byWeight = await runKernel(backwardWeight(facts), backwardWeightGrid(facts), shape, { step, u, x, dw });
+    const byWeight = await runKernel(device, backwardWeight, facts, shape, { step, u, x, dw });
     checkGradient(byWeight.dw, (at) => inner(expected(at, bias), u), weight, { h: 1e-3 });
-    const byBias = await runKernel(backwardBias({ rows }), backwardBiasGrid(rows), shape, {
+    const byBias = await runKernel(device, backwardBias, { rows }, shape, {
       step,
       dy: u,
       db: new Float32Array(rows),
@@ -67,8 +61,8 @@ test("a small matrix: forward from a strip, its gradients for weight and bias", 
 
     for (const add of [true, false]) {
       const before = randomFloats(x.length, 5);
-      const back = projectBack({ rows, cols, dx: strip, add });
-      const byInput = await runKernel(back, projectBackGrid(cols), shape, { step, weight, dy: u, dx: before.slice() });
+      const back = { rows, cols, dx: strip, add };
+      const byInput = await runKernel(device, projectBack, back, shape, { step, weight, dy: u, dx: before.slice() });
       const gained = byInput.dx.map((value, i) => value - (add || !inStrip(i) ? before[i] : 0));
       const all = (at: ArrayLike<number>) =>
         linear(
@@ -83,7 +77,7 @@ test("a small matrix: forward from a strip, its gradients for weight and bias", 
   }
 });
 
-test("gates on the ranks of several experts, and their gradients", async () => {
+onEachDevice("gates on the ranks of several experts, and their gradients", async (device) => {
   const owners = [0, 0, 2, 2, 2, 3, 0, 0];
   const scales = [2, 2, 0.5, 0.5, 0.5, 1, 0, 0];
   const [experts, tokens, ranks] = [4, 5, 8];
@@ -99,28 +93,28 @@ test("gates on the ranks of several experts, and their gradients", async () => {
   const facts = { ranks, experts };
   const read = { step, owners: table, gates, hidden };
   const gated = new Float32Array(tokens * ranks);
-  const forward = await runKernel(loraGate(facts), loraGateGrid(ranks), shape, { ...read, gated });
+  const forward = await runKernel(device, loraGate, facts, shape, { ...read, gated });
   checkClose(forward.gated, f(gates, hidden), TOLERANCE);
   const d = randomFloats(tokens * ranks, 3);
   const d_gates = new Float32Array(tokens * experts);
-  const backward = await runKernel(backwardLoraGate(facts), tokenGrid, shape, { ...read, d, d_gates });
+  const backward = await runKernel(device, backwardLoraGate, facts, shape, { ...read, d, d_gates });
   checkGradient(backward.d_gates, (at) => inner(f(at, hidden), d), gates);
   checkGradient(backward.d, (at) => inner(f(gates, at), d), hidden);
 });
 
-test("SiLU of a router's hidden layer and its gradient", async () => {
+onEachDevice("SiLU of a router's hidden layer and its gradient", async (device) => {
   const { shape, step } = caseBatch([3]);
   const x = randomFloats(3 * 12, 1).map((value) => 5 * value);
   const dy = randomFloats(3 * 12, 2);
   const y = new Float32Array(36);
-  const forward = await runKernel(silu(12), elementGrid(12), shape, { step, x, y });
+  const forward = await runKernel(device, silu, { width: 12 }, shape, { step, x, y });
   checkClose(forward.y, Float64Array.from(x, siluReference), TOLERANCE);
-  const backward = await runKernel(backwardSilu(12), elementGrid(12), shape, { step, x, dy });
+  const backward = await runKernel(device, backwardSilu, { width: 12 }, shape, { step, x, dy });
   checkGradient(backward.dy, (at) => inner(at.map(siluReference), dy), x);
 });
 
 for (const experts of [1, 3, 6]) {
-  test(`the belief filter of ${experts} experts over ragged sequences, and its gradient`, async () => {
+  onEachDevice(`the belief filter of ${experts} experts over ragged sequences, and its gradient`, async (device) => {
     const stride = 8;
     const lengths = [5, 1, 12];
     const { shape, step, sequences } = caseBatch(lengths);
@@ -140,12 +134,12 @@ for (const experts of [1, 3, 6]) {
     const facts = { experts, stride };
     const logits = new Float32Array(shape.tokens * experts);
     const read = { step, sequences, z };
-    const forward = await runKernel(belief(facts), sequenceGrid, shape, { ...read, logits });
+    const forward = await runKernel(device, belief, facts, shape, { ...read, logits });
     const scale = new Float64Array(logits.length).fill(5);
     checkClose(forward.logits, filter(z), TOLERANCE, scale);
     const d_logits = randomFloats(shape.tokens * experts, 2);
     const dz = randomFloats(shape.tokens * stride, 3);
-    const backward = await runKernel(backwardBelief(facts), sequenceGrid, shape, {
+    const backward = await runKernel(device, backwardBelief, facts, shape, {
       ...read,
       ...forward,
       d_logits,
@@ -163,70 +157,73 @@ const RULES: GateRule[] = [
 ];
 
 for (const rule of RULES) {
-  test(`gates by ${rule.gate}, top ${rule.topK}: forward, load, gradient with the balancing loss`, async () => {
-    const [experts, tokens, stride, balance] = [5, 9, 8, 0.3];
-    const { shape, step } = caseBatch([tokens]);
-    const logits = randomFloats(tokens * stride, 1).map((value) => 2 * value);
-    logits.set([1, 1, 0.5, 1, -2], 0);
-    const own = (at: ArrayLike<number>) =>
-      Float64Array.from({ length: tokens * experts }, (_, i) => at[Math.floor(i / experts) * stride + (i % experts)]);
-    const empty = { p: new Float32Array(tokens * experts), gates: new Float32Array(tokens * experts) };
-    const facts = { experts, stride, rule };
-    const forward = await runKernel(choose(facts), tokenGrid, shape, { step, logits, ...empty });
-    const { gates, kept } = topKGates(own(logits), experts, rule);
-    checkClose(forward.gates, gates, TOLERANCE);
+  onEachDevice(
+    `gates by ${rule.gate}, top ${rule.topK}: forward, load, gradient with the balancing loss`,
+    async (device) => {
+      const [experts, tokens, stride, balance] = [5, 9, 8, 0.3];
+      const { shape, step } = caseBatch([tokens]);
+      const logits = randomFloats(tokens * stride, 1).map((value) => 2 * value);
+      logits.set([1, 1, 0.5, 1, -2], 0);
+      const own = (at: ArrayLike<number>) =>
+        Float64Array.from({ length: tokens * experts }, (_, i) => at[Math.floor(i / experts) * stride + (i % experts)]);
+      const empty = { p: new Float32Array(tokens * experts), gates: new Float32Array(tokens * experts) };
+      const facts = { experts, stride, rule };
+      const forward = await runKernel(device, choose, facts, shape, { step, logits, ...empty });
+      const { gates, kept } = topKGates(own(logits), experts, rule);
+      checkClose(forward.gates, gates, TOLERANCE);
 
-    const shares = (at: ArrayLike<number>) => {
-      const values = own(at);
-      return Array.from({ length: tokens }, (_, t) =>
-        softmax(values.slice(t * experts, (t + 1) * experts).map((value) => value / rule.temperature)),
+      const shares = (at: ArrayLike<number>) => {
+        const values = own(at);
+        return Array.from({ length: tokens }, (_, t) =>
+          softmax(values.slice(t * experts, (t + 1) * experts).map((value) => value / rule.temperature)),
+        );
+      };
+      const f = Array.from(
+        { length: experts },
+        (_, e) => kept.flat().filter((k) => k === e).length / (tokens * rule.topK),
       );
-    };
-    const f = Array.from(
-      { length: experts },
-      (_, e) => kept.flat().filter((k) => k === e).length / (tokens * rule.topK),
-    );
-    const mean = (at: ArrayLike<number>) => f.map((_, e) => shares(at).reduce((sum, p) => sum + p[e], 0) / tokens);
-    const loads = await runKernel(expertLoad({ experts, topK: rule.topK }), expertLoadGrid(experts), shape, {
-      step,
-      ...forward,
-      load: new Float32Array(2 * experts),
-    });
-    checkClose(
-      loads.load,
-      mean(logits).flatMap((share, e) => [f[e], share]),
-      TOLERANCE,
-    );
+      const mean = (at: ArrayLike<number>) => f.map((_, e) => shares(at).reduce((sum, p) => sum + p[e], 0) / tokens);
+      const loads = await runKernel(device, expertLoad, { experts, topK: rule.topK }, shape, {
+        step,
+        ...forward,
+        load: new Float32Array(2 * experts),
+      });
+      checkClose(
+        loads.load,
+        mean(logits).flatMap((share, e) => [f[e], share]),
+        TOLERANCE,
+      );
 
-    const d_gates = randomFloats(tokens * experts, 2);
-    const d_logits = randomFloats(tokens * stride, 3);
-    const backward = await runKernel(backwardChoose({ ...facts, balance }), tokenGrid, shape, {
-      step,
-      whole: Uint32Array.of(3 * tokens, 0, 0, 0),
-      ...forward,
-      ...loads,
-      d_gates,
-      d_logits,
-    });
-    // What unit gates stand for: the gradient of the same sum with p in their place. Which are kept stays as it is.
-    const soft = (at: ArrayLike<number>) =>
-      Float64Array.from(
-        shares(at).flatMap((p, t) => {
-          const total = kept[t].reduce((sum, e) => sum + p[e], 0);
-          return [...p].map((share, e) => (rule.gate === "unit" ? share : kept[t].includes(e) ? share / total : 0));
-        }),
-      );
-    const loss = (at: Float64Array) => inner(soft(at), d_gates) + (balance / 3) * experts * inner(f, mean(at));
-    checkGradient(backward.d_logits, loss, logits);
-  });
+      const d_gates = randomFloats(tokens * experts, 2);
+      const d_logits = randomFloats(tokens * stride, 3);
+      const backward = await runKernel(device, backwardChoose, { ...facts, balance }, shape, {
+        step,
+        whole: Uint32Array.of(3 * tokens, 0, 0, 0),
+        ...forward,
+        ...loads,
+        d_gates,
+        d_logits,
+      });
+      // What unit gates stand for: the gradient of the same sum with p in their place. Which are kept stays as it is.
+      const soft = (at: ArrayLike<number>) =>
+        Float64Array.from(
+          shares(at).flatMap((p, t) => {
+            const total = kept[t].reduce((sum, e) => sum + p[e], 0);
+            return [...p].map((share, e) => (rule.gate === "unit" ? share : kept[t].includes(e) ? share / total : 0));
+          }),
+        );
+      const loss = (at: Float64Array) => inner(soft(at), d_gates) + (balance / 3) * experts * inner(f, mean(at));
+      checkGradient(backward.d_logits, loss, logits);
+    },
+  );
 }
 
-test("the router z-loss adds its gradient", async () => {
+onEachDevice("the router z-loss adds its gradient", async (device) => {
   const [experts, stride, tokens, weight] = [3, 4, 5, 0.2];
   const { shape, step } = caseBatch([tokens]);
   const z = randomFloats(tokens * stride, 1).map((value) => 3 * value);
   const before = randomFloats(tokens * stride, 2);
-  const { dz } = await runKernel(backwardRouterZ({ experts, stride }, weight), tokenGrid, shape, {
+  const { dz } = await runKernel(device, backwardRouterZ, { experts, stride, weight }, shape, {
     step,
     whole: Uint32Array.of(2 * tokens, 0, 0, 0),
     z,
@@ -242,49 +239,4 @@ test("the router z-loss adds its gradient", async () => {
     loss,
     z,
   );
-});
-
-onEachDevice("AdamW takes PyTorch's steps, clips by the global norm and clears the gradients", async (device) => {
-  const tensors = new Map([
-    ["a", randomFloats(70, 1)],
-    ["b", randomFloats(5, 2)],
-  ]);
-  const parameters = new Parameters(buffers, "parameters", tensors, true);
-  const options = { decay: 0.1, clip: 2 };
-  const optimizer = await AdamW.create(device, parameters, options);
-  const expected = new Map([...tensors].map(([name, tensor]) => [name, Float64Array.from(tensor)]));
-  const state = new Map([...tensors].map(([name, { length }]) => [name, Array.from({ length }, () => [0, 0])]));
-  for (let step = 1; step <= 3; step++) {
-    const gradients = new Map([...tensors].map(([name, { length }], i) => [name, randomFloats(length, 10 * step + i)]));
-    parameters.write(gpu, gradients, parameters.gradients);
-    const norm = Math.sqrt([...gradients.values()].reduce((sum, g) => sum + inner(g, g), 0));
-    const rate = learningRate(step - 1, { rate: 0.1, steps: 4, warmup: 2 });
-    checkClose([await optimizer.step(rate)], [norm], 1e-6);
-    for (const [name, values] of expected) {
-      values.forEach((value, i) => {
-        const g = gradients.get(name)![i] * (norm > 2 ? 2 / (norm + 1e-6) : 1);
-        const moments = state.get(name)![i];
-        moments[0] = 0.9 * moments[0] + 0.1 * g;
-        moments[1] = 0.999 * moments[1] + 0.001 * g * g;
-        const [m, v] = [moments[0] / (1 - 0.9 ** step), moments[1] / (1 - 0.999 ** step)];
-        values[i] = value * (1 - rate * 0.1) - (rate * m) / (Math.sqrt(v) + 1e-8);
-      });
-    }
-    const actual = await parameters.read(gpu);
-    for (const [name, values] of expected) checkClose(actual.get(name)!, values, 2e-5);
-  }
-  const cleared = await parameters.read(gpu, parameters.gradients);
-  assert.ok([...cleared.values()].every((gradient) => gradient.every((value) => value === 0)));
-});
-
-test("the rate warms up, falls along a half cosine and ends at zero", () => {
-  const schedule = { rate: 2, steps: 10, warmup: 4 };
-  assert.deepEqual(
-    [0, 1, 2, 3].map((step) => learningRate(step, schedule)),
-    [0.5, 1, 1.5, 2],
-  );
-  assert.equal(learningRate(4, schedule), 2);
-  assert.ok(Math.abs(learningRate(7, schedule) - 1) < 1e-12);
-  assert.equal(learningRate(10, schedule), 0);
-  assert.equal(learningRate(9, { ...schedule, shape: "constant" }), 2);
 });

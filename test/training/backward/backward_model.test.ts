@@ -135,26 +135,29 @@ onEachDevice("LoRA's gradients are the slopes of the float64 loss", async (devic
   }
 });
 
-onEachDevice("a second run adds its gradients, a run without backward adds none, and a batch too large is refused", async (device) => {
-  const { config, weights } = await tinyModel(device);
-  const { layers } = await tinyAdapter("partial", config);
-  const stack = new LoraStack(buffers, config, [layers], true);
-  const model = await TrainingModel.create(device, { config, weights, stack, capacity: CAPACITY });
-  const read = async () => [...(await stack.parameters.read(gpu, stack.parameters.gradients)).values()];
-  const [first, second] = [[fixture.texts[0]], fixture.texts.slice(1)];
-  const whole = await model.run(fixture.texts, { backward: false });
-  assert.ok((await read()).every((tensor) => tensor.every((value) => value === 0)));
-  const parts = [await model.run(first, { backward: true }), await model.run(second, { backward: true })];
-  assert.ok(Math.abs(parts[0].loss + parts[1].loss - whole.loss) < 1e-4);
-  const added = await read();
-  const encoder = gpu.device.createCommandEncoder();
-  encoder.clearBuffer(stack.parameters.gradients!.buffer);
-  gpu.queue.submit([encoder.finish()]);
-  await model.run(fixture.texts, { backward: true });
-  for (const [i, tensor] of (await read()).entries()) {
-    const largest = tensor.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    assert.ok(tensor.every((value, n) => Math.abs(value - added[i][n]) <= 1e-4 * largest));
-  }
-  const long = { ids: Array.from({ length: 81 }, () => 5), weights: [] };
-  await assert.rejects(model.run([long], { backward: false }), { code: "data_invalid" });
-});
+onEachDevice(
+  "a second run adds its gradients, a run without backward adds none, and a batch too large is refused",
+  async (device) => {
+    const { config, weights } = await tinyModel(device);
+    const { layers } = await tinyAdapter("partial", config);
+    const stack = new LoraStack(buffers, config, [layers], true);
+    const model = await TrainingModel.create(device, { config, weights, stack, capacity: CAPACITY });
+    const read = async () => [...(await stack.parameters.read(gpu, stack.parameters.gradients)).values()];
+    const [first, second] = [[fixture.texts[0]], fixture.texts.slice(1)];
+    const whole = await model.run(fixture.texts, { backward: false });
+    assert.ok((await read()).every((tensor) => tensor.every((value) => value === 0)));
+    const parts = [await model.run(first, { backward: true }), await model.run(second, { backward: true })];
+    assert.ok(Math.abs(parts[0].loss + parts[1].loss - whole.loss) < 1e-4);
+    const added = await read();
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.clearBuffer(stack.parameters.gradients!.buffer);
+    gpu.queue.submit([encoder.finish()]);
+    await model.run(fixture.texts, { backward: true });
+    for (const [i, tensor] of (await read()).entries()) {
+      const largest = tensor.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      assert.ok(tensor.every((value, n) => Math.abs(value - added[i][n]) <= 1e-4 * largest));
+    }
+    const long = { ids: Array.from({ length: 81 }, () => 5), weights: [] };
+    await assert.rejects(model.run([long], { backward: false }), { code: "data_invalid" });
+  },
+);
