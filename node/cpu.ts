@@ -33,15 +33,19 @@ async function loadKernels(): Promise<{ module: KernelModule; table: ArgumentTab
 
 /**
  * Node 20 has relaxed SIMD behind a flag that holds from the next compilation on, and its baseline compiler (V8 11.3) lets
- * a temporary of the relaxed dot product overwrite the sum: there the module is compiled by the optimising one alone.
+ * a temporary of the relaxed dot product overwrite the sum: there all of the module is compiled at once, by the optimising
+ * compiler alone, and then the flags are as they were.
  */
+const COMPILING = ["--experimental-wasm-relaxed-simd", "--no-liftoff", "--no-wasm-lazy-compilation"];
+const COMPILED = ["--liftoff", "--wasm-lazy-compilation"];
+
 async function compile(relaxed: Uint8Array): Promise<KernelModule> {
   const flagged = Number.parseInt(process.versions.node, 10) < 22;
-  if (flagged) for (const flag of ["--experimental-wasm-relaxed-simd", "--no-liftoff"]) setFlagsFromString(flag);
+  if (flagged) for (const flag of COMPILING) setFlagsFromString(flag);
   try {
     if (canCompile(relaxed)) return compileModule(relaxed);
     return compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS)));
   } finally {
-    if (flagged) setFlagsFromString("--liftoff");
+    if (flagged) for (const flag of COMPILED) setFlagsFromString(flag);
   }
 }

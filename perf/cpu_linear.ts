@@ -1,9 +1,9 @@
 // GMAC/s of one thread of the CPU's linear kernel on SmolLM2-135M's shapes: `node dist/perf/cpu_linear.js [PART OF A NAME]`.
 // Weights cycle through more than the caches hold, as in a step. Beside other work the best of several runs is nearest the truth.
 
+import type { StoredType } from "../files/weights/stored/formats.ts";
 import { BEYOND_HALF } from "../files/weights/stored/linear_repack.ts";
 import { packPanels } from "../files/weights/stored/pack_panels.ts";
-import type { StoredType } from "../files/weights/tensor.ts";
 import type { DeviceFormat } from "../shaders/linear.ts";
 import { BUILDS, CpuKernels } from "../test/shaders/cpu/cpu_kernels.ts";
 import { randomFloats } from "../test/shaders/device.ts";

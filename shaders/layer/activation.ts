@@ -17,5 +17,5 @@ export const activation: Kernel<ActivationFacts> = {
     fragments: [loraFragment(lora)],
     grid: ({ tokens }) => [Math.ceil(ffn / 256), tokens, 1],
   }),
-  cpu: () => [{ body: "activation", items: ({ tokens }) => tokens }],
+  cpu: ({ ffn }) => [{ body: "activation", items: ({ tokens }) => tokens * Math.ceil(ffn / 256) }],
 };

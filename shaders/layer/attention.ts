@@ -49,7 +49,10 @@ export const attention: Kernel<AttentionFacts> = {
       grid: ({ tokens }) => [facts.numHeads / tile.heads, Math.ceil(tokens / tile.tokens), 1],
     };
   },
-  cpu: ({ numKvHeads }) => [{ body: "attention", items: ({ tokens }) => tokens * numKvHeads }],
+  // A head of four tokens an item: even one token's heads are shared among threads.
+  cpu: ({ numHeads }) => [
+    { body: "attention", constants: { GROUP: 1 }, items: ({ tokens }) => Math.ceil(tokens / 4) * numHeads },
+  ],
 };
 
 /** Few tokens are of as many sequences, which share nothing. */

@@ -80,19 +80,16 @@ export const linear: Kernel<LinearFacts> = {
       constants: { FORMAT: CPU_FORMATS[facts.format] },
       items: (shape) => (countOf(facts, shape) === 0 ? 0 : panels),
     };
-    return facts.shrink === undefined ? [base] : [shrinkBody, base];
+    return facts.shrink === undefined ? [base] : [shrinkBody(facts.shrink), base];
   },
 };
 
 /** Rows that lie together in the CPU's layout of weights. */
 export const PANEL_ROWS = 8;
-/** Tokens that share loads of A in the CPU's shrink. */
-const SHRINK_TOKENS = 4;
-
-const shrinkBody: CpuBody<StepShape> = {
-  body: "shrink",
-  items: ({ tokens, entries }) => Math.ceil(tokens / SHRINK_TOKENS) * entries,
-};
+/** Four tokens, an entry, a module, and every fourth of its blocks of ranks. */
+function shrinkBody({ rows }: LoraShape): CpuBody<StepShape> {
+  return { body: "shrink", items: ({ tokens, entries }) => Math.ceil(tokens / 4) * entries * rows.length * 4 };
+}
 
 function countOf({ per }: LinearFacts, { tokens, rows }: StepShape): number {
   return per === "rows" ? rows : tokens;
@@ -144,5 +141,8 @@ function tileConstants({ format, shrink }: LinearFacts, tile: Tile, variant: str
 function checkFacts({ format, rows, cols, shard, activations }: LinearFacts): void {
   const multiple = activations === "q8" ? 32 : FORMAT_COLUMNS[format];
   if (cols % multiple !== 0) throw new RangeError(`linear: ${cols} columns are no multiple of ${multiple} (${format})`);
+  if (activations === "q8" && format !== "q8_0" && format !== "q4") {
+    throw new RangeError(`linear: int8 activations meet ${format} weights`);
+  }
   if (shard !== undefined && shard.firstRow + shard.rows > rows) throw new RangeError("linear: a shard past the rows");
 }

@@ -37,5 +37,5 @@ export const ropeKv: Kernel<RopeKvFacts> = {
       grid: ({ tokens }) => [Math.ceil(threads / 64), tokens, 1],
     };
   },
-  cpu: () => [{ body: "rope_kv", items: ({ tokens }) => tokens }],
+  cpu: ({ numHeads, numKvHeads }) => [{ body: "rope_kv", items: ({ tokens }) => tokens * (numHeads + 2 * numKvHeads) }],
 };

@@ -1,7 +1,7 @@
 // GGUF's blocks of 32 weights in float64: Q8_0, Q4_0 and Q4_1 (ggml-quants.c, dequantize_row_*).
 // Bytes of whole blocks in, weights out.
 
-import { f16 } from "./halfFloat.ts";
+import { f16 } from "./half_float.ts";
 
 const BLOCK = 32;
 

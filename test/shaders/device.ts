@@ -5,12 +5,13 @@ import { after, test } from "node:test";
 import { allocateFrom, type Device, type Launch, readView } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
 import { GpuDevice, type GpuOptions } from "../../engine/gpu/gpu_device.ts";
+import { openCpuDevice } from "../../node/cpu.ts";
 import { readText } from "../../node/device.ts";
 import { type OpenedGpu, openGpuDevice } from "../../node/gpu.ts";
 import { MoloraError } from "../../proto/errors.ts";
 
 export type DeviceName = "gpu" | "cpu";
-export const DEVICE_NAMES: readonly DeviceName[] = ["gpu"];
+export const DEVICE_NAMES: readonly DeviceName[] = ["gpu", "cpu"];
 
 /**
  * Declares a test once for every device, or those named. `body` gets a device that is closed behind it. A machine without
@@ -39,7 +40,8 @@ after(async () => (await opened)?.close());
 
 /** A device of its own; undefined where the machine has no GPU and no driver. */
 export async function openTestDevice(kind: DeviceName): Promise<Device | undefined> {
-  if (kind !== "gpu") throw new RangeError(`no device ${kind}`);
+  // More threads than one, so that items are split.
+  if (kind === "cpu") return openCpuDevice({ threads: 2 });
   try {
     return await openTestGpu();
   } catch (error) {
@@ -53,6 +55,16 @@ export async function openTestGpu(options: Pick<GpuOptions, "subgroups"> = {}): 
   opened ??= openChecked();
   const { device, adapter, isSoftware } = await opened;
   return new GpuDevice({ device, description: adapter.description, isSoftware, readText, ...options });
+}
+
+/** Calls `body` with the GPU as kernels see one whose adapter has no subgroups. */
+export async function withoutSubgroups(body: (device: Device) => Promise<void>): Promise<void> {
+  const device = await openTestGpu({ subgroups: false });
+  try {
+    await body(device);
+  } finally {
+    await device.close();
+  }
 }
 
 async function openChecked(): Promise<OpenedGpu> {

@@ -1,14 +1,14 @@
 // One linear layer on the device for tests and benchmarks: weights of any stored type, activations, outputs.
 // It knows nothing of what is checked or timed.
 
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
+import { allocateFrom, type Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import { type LinearWeights, uploadLinear, type WeightDtype } from "../../engine/model/linear_weights.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import { encodeFloat16 } from "../../files/weights/stored/float16.ts";
 import { STORED, type StoredType } from "../../files/weights/stored/formats.ts";
 import type { StoredTensor } from "../../files/weights/tensor.ts";
-import { STEP_BYTES } from "../../shaders/step.ts";
+import { STEP } from "../../shaders/step.ts";
 import { randomFloats } from "./device.ts";
 
 /** A matrix of random weights, stored as a file would store it, whose values are about ±1. */
@@ -64,29 +64,17 @@ export interface LinearCase {
   weights: LinearWeights;
   /** [maxTokens, cols] */
   x: Float32Array<ArrayBuffer>;
-  /** step, x (f32), xq, xs. */
-  views: { step: View; x: View; xq: View; xs: View };
+  views: { step: View; x: View };
 }
 
 export async function linearCase(
-  gpu: Gpu,
-  buffers: Buffers,
+  device: Device,
   parts: readonly StoredTensor[],
   maxTokens: number,
   dtype: WeightDtype = "auto",
 ): Promise<LinearCase> {
-  const weights = await uploadLinear(gpu, buffers, parts, dtype);
+  const weights = await uploadLinear(device, parts, dtype);
   const x = randomFloats(maxTokens * weights.cols, 7);
-  const views = {
-    step: buffers.uniform("step", STEP_BYTES),
-    x: buffers.from("x", x),
-    xq: buffers.storage("xq", x.length),
-    xs: buffers.storage("xs", x.length / 4),
-  };
+  const views = { step: device.allocate("step", STEP.bytes, "uniform"), x: allocateFrom(device, "x", x) };
   return { weights, x, views };
-}
-
-/** Fills the step's uniform. */
-export function writeStep(gpu: Gpu, step: View, tokens: number, rows: number, entries: number): void {
-  gpu.queue.writeBuffer(step.buffer, step.offset, new Uint32Array([tokens, 0, rows, entries]));
 }

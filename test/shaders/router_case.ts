@@ -2,17 +2,18 @@
 // It knows nothing of what is expected of them.
 
 import { gateWidth, packRouterLayer } from "../../engine/adapters/pack_router.ts";
-import type { Buffers, View } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { launch } from "../../engine/gpu/program.ts";
+import { allocateFrom, type Device } from "../../engine/device/device.ts";
+import type { View } from "../../engine/device/memory.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { Mixture, Router } from "../../router/mixture.ts";
-import { gate, gateGrid } from "../../shaders/gate.ts";
-import { route, routeGrid } from "../../shaders/route.ts";
-import { NO_EXPERT, STEP_BYTES } from "../../shaders/step.ts";
+import { launch } from "../../shaders/kernel.ts";
+import { gate } from "../../shaders/routing/gate.ts";
+import { route } from "../../shaders/routing/route.ts";
+import { ENTRY, NO_EXPERT } from "../../shaders/step.ts";
+import { wordBuffer } from "../../shaders/struct.ts";
 import { randomFloats, run } from "./device.ts";
-import { writeStep } from "./linear_case.ts";
 import { Output } from "./outputs.ts";
+import { stepShape, stepUniform } from "./step_case.ts";
 
 /** Room in the device's arrays; no mixture of the tests fills it. */
 export const CAPACITY = { sequences: 9, entries: 4, experts: 8, gateWidth: 28 };
@@ -70,13 +71,12 @@ export interface RoutedEntry {
 /** Device state that lasts from step to step, and the routers. */
 export class RouterBench {
   readonly belief: View;
-  readonly #gpu: Gpu;
-  readonly #buffers: Buffers;
+  readonly #device: Device;
 
-  constructor(gpu: Gpu, buffers: Buffers) {
-    this.#gpu = gpu;
-    this.#buffers = buffers;
-    this.belief = buffers.from(
+  constructor(device: Device) {
+    this.#device = device;
+    this.belief = allocateFrom(
+      device,
       "belief",
       new Float32Array(CAPACITY.sequences * (1 + PAGES) * CAPACITY.experts).fill(Number.NaN),
     );
@@ -109,38 +109,39 @@ export class RouterBench {
       ...sequences.map(({ route }) => ("router" in route ? gateWidth(route.router.mixture) : 0)),
     );
     const count = ids.length;
-    const gates = new Output(this.#gpu, this.#buffers, count * CAPACITY.gateWidth, hidden);
-    const evidence = new Output(this.#gpu, this.#buffers, count * (experts + 1));
-    const table = new Output(this.#gpu, this.#buffers, count * entries * 4);
-    const step = this.#buffers.uniform("step", STEP_BYTES);
-    writeStep(this.#gpu, step, count, 0, entries);
+    const gates = new Output(this.#device, count * CAPACITY.gateWidth, hidden);
+    const evidence = new Output(this.#device, count * (experts + 1));
+    const table = new Output(this.#device, count * entries * 4);
+    const shape = stepShape({
+      tokens: count,
+      sequences: sequences.length,
+      entries,
+      maxRank4: 1,
+      adapters: 1,
+      routed: true,
+      gateWidth: width,
+    });
     const views = {
-      step,
-      tokens: this.#buffers.from("tokens", new Uint32Array(tokens)),
-      sequences: this.#buffers.from("sequences", new Uint32Array(structs)),
-      fixed_entries: this.#buffers.from("fixed", fixed),
-      ids: this.#buffers.from("ids", new Uint32Array(ids)),
-      x: this.#buffers.from("x", x),
+      step: stepUniform(this.#device, shape),
+      tokens: allocateFrom(this.#device, "tokens", new Uint32Array(tokens)),
+      sequences: allocateFrom(this.#device, "sequences", new Uint32Array(structs)),
+      fixed_entries: allocateFrom(this.#device, "fixed", fixed),
+      ids: allocateFrom(this.#device, "ids", new Uint32Array(ids)),
+      x: allocateFrom(this.#device, "x", x),
       gate: gates.view,
       pool,
       evidence: evidence.view,
       belief: this.belief,
       table: table.view,
-      blocks: this.#buffers.from(
+      blocks: allocateFrom(
+        this.#device,
         "blocks",
         Uint32Array.from({ length: CAPACITY.sequences * PAGES }, (_, i) => i),
       ),
     };
-    const shape = { tokens: count, sequences: sequences.length, rows: 0, entries, maxRank4: 1, adapters: 1 };
-    const tile = count === 1 ? 1 : 4;
-    const facts = { hidden: HIDDEN, gateWidth: CAPACITY.gateWidth, body: this.#gpu.body, tokens: tile } as const;
-    const gateBuild = gate(facts);
-    const routeBuild = route(CAPACITY);
-    const launches = [
-      launch(this.#gpu, await this.#gpu.pipelines.get(gateBuild.kernel, gateBuild.constants), views, gateGrid(facts)),
-      launch(this.#gpu, await this.#gpu.pipelines.get(routeBuild.kernel, routeBuild.constants), views, routeGrid),
-    ];
-    run(this.#gpu, hidden === undefined ? launches : launches.slice(1), { ...shape, routed: true, gateWidth: width });
+    const facts = { hidden: HIDDEN, gateWidth: CAPACITY.gateWidth, tokens: count };
+    const launches = [launch(gate, facts, views), launch(route, CAPACITY, views)];
+    await run(this.#device, hidden === undefined ? launches : launches.slice(1), shape);
     await gates.read();
     return { lists: readLists(await table.readWords(), count), logits: await evidence.read() };
   }
@@ -157,7 +158,7 @@ export class RouterBench {
       floats.push(...packRouterLayer(mixture, 0, { adapters, addresses }));
       return at;
     });
-    return { pool: this.#buffers.from("pool", Float32Array.from([...floats, ...gap])), addresses };
+    return { pool: allocateFrom(this.#device, "pool", Float32Array.from([...floats, ...gap])), addresses };
   }
 }
 
@@ -166,12 +167,11 @@ function writeList(
   at: number,
   list: readonly { address: number; gate: number }[],
 ): void {
-  const floats = new Float32Array(words.buffer);
-  for (const [j, { address, gate }] of list.entries()) {
-    words.set([address, 0, j, 0], at + 4 * j);
-    floats[at + 4 * j + 1] = gate;
+  const target = wordBuffer(words.buffer);
+  for (const [expert, { address, gate }] of list.entries()) {
+    ENTRY.write(target, at + expert * ENTRY.words, { address, gate, expert });
   }
-  if (list.length < CAPACITY.entries) words.set([0, 0, NO_EXPERT, 0], at + 4 * list.length);
+  if (list.length < CAPACITY.entries) ENTRY.write(target, at + list.length * ENTRY.words, { expert: NO_EXPERT });
 }
 
 function readLists(words: Uint32Array<ArrayBuffer>, tokens: number): RoutedEntry[][] {

@@ -1,13 +1,15 @@
 // Rows of logits on the device for tests of sampling: what each row asks for, and what came back.
 // It knows nothing of what is expected.
 
-import type { Buffers } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { launch } from "../../engine/gpu/program.ts";
-import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, RESULT_WORDS, SAMPLE, sample, sampleGrid } from "../../shaders/sample.ts";
+import { allocateFrom, type Device } from "../../engine/device/device.ts";
+import { launch } from "../../shaders/kernel.ts";
+import { IN_PROMPT, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../shaders/sampling/sample.ts";
+import { LOGIT_ROW } from "../../shaders/step.ts";
+import { wordBuffer } from "../../shaders/struct.ts";
 import type { Seen } from "../reference/penalties.ts";
 import { run, SENTINEL } from "./device.ts";
 import { bitsOf, Output } from "./outputs.ts";
+import { stepShape } from "./step_case.ts";
 
 /** One row. Defaults: greedy, nothing truncated, no penalties, no log-probabilities. */
 export interface CaseRow {
@@ -41,51 +43,50 @@ export interface CaseResult {
 }
 
 /** Runs all rows in one launch; row r's device state lies in row `states − 1 − r`. */
-export async function sampleRows(
-  gpu: Gpu,
-  buffers: Buffers,
-  vocab: number,
-  rows: readonly CaseRow[],
-): Promise<CaseResult[]> {
+export async function sampleRows(device: Device, vocab: number, rows: readonly CaseRow[]): Promise<CaseResult[]> {
   const R = rows.length;
   const logits = new Float32Array(R * vocab);
-  const words = new Uint32Array(R * LOGIT_ROW_WORDS).fill(SENTINEL);
-  const floats = new Float32Array(words.buffer);
+  const target = wordBuffer(R * LOGIT_ROW.bytes);
   const counts = new Uint32Array(R * vocab);
   const maskWords = Math.ceil(vocab / 32);
   const masks: Uint32Array[] = [];
   for (const [r, row] of rows.entries()) {
     const state = R - 1 - r;
     logits.set(row.logits, r * vocab);
-    const at = r * LOGIT_ROW_WORDS;
-    words.set([0, state, row.given ?? SAMPLE, row.position ?? 0], at);
-    floats[at + 4] = row.temperature ?? 0;
-    words[at + 5] = row.topK ?? 0;
-    floats.set([row.topP ?? 1, row.minP ?? 0, row.repetition ?? 1, row.presence ?? 0, row.frequency ?? 0], at + 6);
-    words[at + 11] = row.seed ?? 0;
-    words[at + 12] = row.alternatives === undefined ? 0 : 1 + row.alternatives;
-    words[at + 13] = row.allowed === undefined ? NO_MASK : masks.push(maskOf(row.allowed, maskWords)) - 1;
-    words[at + 14] = row.seen === undefined ? 0 : 1;
+    LOGIT_ROW.write(target, r * LOGIT_ROW.words, {
+      slot: state,
+      given: row.given ?? SAMPLE,
+      position: row.position ?? 0,
+      temperature: row.temperature ?? 0,
+      top_k: row.topK ?? 0,
+      top_p: row.topP ?? 1,
+      min_p: row.minP ?? 0,
+      repetition: row.repetition ?? 1,
+      presence: row.presence ?? 0,
+      frequency: row.frequency ?? 0,
+      seed: row.seed ?? 0,
+      report: row.alternatives === undefined ? 0 : 1 + row.alternatives,
+      mask: row.allowed === undefined ? NO_MASK : masks.push(maskOf(row.allowed, maskWords)) - 1,
+      counted: row.seen === undefined ? 0 : 1,
+    });
     for (const [id, { inPrompt, times }] of row.seen ?? []) {
       counts[state * vocab + id] = (times | (inPrompt ? IN_PROMPT : 0)) >>> 0;
     }
   }
   const allMasks = new Uint32Array(Math.max(1, masks.length) * maskWords);
   for (const [slot, mask] of masks.entries()) allMasks.set(mask, slot * maskWords);
-  const countsOut = new Output(gpu, buffers, counts.length, new Float32Array(counts.buffer));
-  const sampled = new Output(gpu, buffers, R);
-  const results = new Output(gpu, buffers, R * RESULT_WORDS);
-  const { kernel, constants } = sample({ vocab });
+  const countsOut = new Output(device, counts.length, new Float32Array(counts.buffer));
+  const sampled = new Output(device, R);
+  const results = new Output(device, R * RESULT_WORDS);
   const views = {
-    rows: buffers.from("rows", words),
-    logits: buffers.from("logits", logits),
+    rows: allocateFrom(device, "rows", target.words),
+    logits: allocateFrom(device, "logits", logits),
     counts: countsOut.view,
-    masks: buffers.from("masks", allMasks),
+    masks: allocateFrom(device, "masks", allMasks),
     sampled: sampled.view,
     results: results.view,
   };
-  const shape = { tokens: R, sequences: R, rows: R, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };
-  run(gpu, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, sampleGrid)], shape);
+  await run(device, [launch(sample, { vocab }, views)], stepShape({ tokens: R, sequences: R, rows: R }));
   const out = await results.read();
   const outWords = bitsOf(out);
   const last = await sampled.readWords();

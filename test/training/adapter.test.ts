@@ -40,40 +40,43 @@ const batches = fixture.batches.map((batch) =>
 );
 const { decay, clip } = fixture;
 
-test("losses, norms and the adapter it ends with are those of PEFT's own training from the same start", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const { config, weights } = await tinyModel(gpu, buffers);
-  // Less room than a batch takes: every step is done in two pieces
-  const capacity = { tokens: 41, sequences: 2 };
-  const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
-  const training = await AdapterTrainer.create(gpu, buffers, options);
-  const { trainer } = training;
-  for (let step = 0; step < fixture.steps; step++) {
-    const { loss, gradientNorm } = await trainer.step(batches[step % batches.length], learningRate(step, fixture));
-    assert.ok(Math.abs(loss - fixture.losses[step]) < 1e-2, `step ${step}: loss ${loss}, PEFT ${fixture.losses[step]}`);
-    const expected = fixture.norms[step];
-    assert.ok(
-      Math.abs(gradientNorm - expected) < 1e-2 * expected,
-      `step ${step}: norm ${gradientNorm}, PEFT ${expected}`,
-    );
-  }
-  const layers = await training.adapter();
-  for (const [name, { norm }] of Object.entries(fixture.end)) {
-    const [layer, module, half] = name.split(".") as [string, LoraModuleName, "A" | "B"];
-    const factor = layers[Number(layer)][module]![half === "A" ? "a" : "b"];
-    const own = Math.sqrt(factor.reduce((sum, value) => sum + value * value, 0));
-    assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
-  }
+onEachDevice(
+  "losses, norms and the adapter it ends with are those of PEFT's own training from the same start",
+  async (device) => {
+    const { config, weights } = await tinyModel(device);
+    // Less room than a batch takes: every step is done in two parts
+    const capacity = { tokens: 41, sequences: 2 };
+    const options = { config, weights, adapter: start(config), capacity, optimizer: { decay, clip } };
+    const training = await AdapterTrainer.create(device, options);
+    const { trainer } = training;
+    for (let step = 0; step < fixture.steps; step++) {
+      const { loss, gradientNorm } = await trainer.step(batches[step % batches.length], learningRate(step, fixture));
+      assert.ok(
+        Math.abs(loss - fixture.losses[step]) < 1e-2,
+        `step ${step}: loss ${loss}, PEFT ${fixture.losses[step]}`,
+      );
+      const expected = fixture.norms[step];
+      assert.ok(
+        Math.abs(gradientNorm - expected) < 1e-2 * expected,
+        `step ${step}: norm ${gradientNorm}, PEFT ${expected}`,
+      );
+    }
+    const layers = await training.adapter();
+    for (const [name, { norm }] of Object.entries(fixture.end)) {
+      const [layer, module, half] = name.split(".") as [string, LoraModuleName, "A" | "B"];
+      const factor = layers[Number(layer)][module]![half === "A" ? "a" : "b"];
+      const own = Math.sqrt(factor.reduce((sum, value) => sum + value * value, 0));
+      assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
+    }
 
-  const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
-  const loaded = await loadPeftAdapter("trained", memoryFolder(json, safetensors), config);
-  assert.deepEqual(loaded.layers, layers);
-  buffers.destroy();
-});
+    const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
+    const loaded = await loadPeftAdapter("trained", memoryFolder(json, safetensors), config);
+    assert.deepEqual(loaded.layers, layers);
+  },
+);
 
-test("a training taken up from its checkpoint ends with the same bits", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const { config, weights } = await tinyModel(gpu, buffers);
+onEachDevice("a training taken up from its checkpoint ends with the same bits", async (device) => {
+  const { config, weights } = await tinyModel(device);
   const shape = { rank: 3, alpha: 6, modules: ["q_proj", "down_proj"], layers: new Set([1, 3]) } as const;
   const options = {
     config,
@@ -82,12 +85,12 @@ test("a training taken up from its checkpoint ends with the same bits", async ()
     capacity: { tokens: 60, sequences: 4 },
     optimizer: {},
   };
-  const whole = await AdapterTrainer.create(gpu, buffers, options);
+  const whole = await AdapterTrainer.create(device, options);
   for (let step = 0; step < 2; step++) await whole.trainer.step(batches[step], 0.01);
   const bytes = writeCheckpoint(await whole.trainer.state());
   await whole.trainer.step(batches[2], 0.01);
 
-  const resumed = await AdapterTrainer.create(gpu, buffers, options);
+  const resumed = await AdapterTrainer.create(device, options);
   resumed.trainer.restore(await readCheckpoint(new MemorySource("checkpoint", bytes), await resumed.trainer.state()));
   assert.equal(resumed.trainer.steps, 2);
   await resumed.trainer.step(batches[2], 0.01);
@@ -98,10 +101,9 @@ test("a training taken up from its checkpoint ends with the same bits", async ()
   );
 
   const other = { ...options, adapter: freshAdapter(config, { ...shape, rank: 8 }, 5) };
-  const wider = await AdapterTrainer.create(gpu, buffers, other);
+  const wider = await AdapterTrainer.create(device, other);
   const reading = readCheckpoint(new MemorySource("checkpoint", bytes), await wider.trainer.state());
   await assert.rejects(reading, { code: "data_invalid" });
-  buffers.destroy();
 });
 
 test("texts are cut, weighed alike and drawn in epochs that a seed shuffles", () => {

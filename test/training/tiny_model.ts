@@ -22,9 +22,9 @@ export interface TinyModel {
   weights: ModelWeights;
 }
 
-export async function tinyModel(gpu: Gpu, buffers: Buffers, dtype: WeightDtype = "f32"): Promise<TinyModel> {
+export async function tinyModel(device: Device, dtype: WeightDtype = "f32"): Promise<TinyModel> {
   const { config, tensors } = await openModelFiles(new DirectoryFolder(`${TINY}/base`));
-  return { config, weights: await uploadWeights(gpu, buffers, config, tensors, { dtype }) };
+  return { config, weights: await uploadWeights(device, config, tensors, { dtype }) };
 }
 
 export function tinyAdapter(name: string, config: ModelConfig): Promise<Adapter> {

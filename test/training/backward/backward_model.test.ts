@@ -3,17 +3,17 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { LoraModuleName } from "../../files/families/modules.ts";
-import type { LoraModule } from "../../files/lora/adapter.ts";
-import type { MlpGate } from "../../router/mixture.ts";
-import { LoraStack } from "../../training/backward/lora_stack.ts";
-import { TrainingModel } from "../../training/backward/model.ts";
-import { RouterStack } from "../../training/backward/router_stack.ts";
-import { llamaForward } from "../reference/llamaForward.ts";
-import { logSoftmax } from "../reference/softmax.ts";
-import { tinyAdapter as referenceAdapter, tinyLlama } from "../reference/tinyLlama.ts";
-import { openTestGpu } from "../shaders/device.ts";
-import { type GradientFixture, readTraining, type Sample, tinyAdapter, tinyMixture, tinyModel } from "./tiny_model.ts";
+import type { LoraModuleName } from "../../../files/families/modules.ts";
+import type { LoraModule } from "../../../files/lora/adapter.ts";
+import type { MlpGate } from "../../../router/mixture.ts";
+import { LoraStack } from "../../../training/backward/lora_stack.ts";
+import { TrainingModel } from "../../../training/backward/model.ts";
+import { RouterStack } from "../../../training/backward/router_stack.ts";
+import { llamaForward } from "../../reference/llama_forward.ts";
+import { logSoftmax } from "../../reference/softmax.ts";
+import { tinyAdapter as referenceAdapter, tinyLlama } from "../../reference/tiny_llama.ts";
+import { openTestGpu } from "../../shaders/device.ts";
+import { type GradientFixture, readTraining, type Sample, tinyAdapter, tinyMixture, tinyModel } from "../tiny_model.ts";
 
 const fixture = readTraining<GradientFixture>("gradients");
 const CAPACITY = { tokens: 80, sequences: 4 };
@@ -41,11 +41,11 @@ const CASES = [
 
 for (const { expected, dtype, body } of CASES) {
   test(`LoRA's A and B of ${expected.adapter}: loss and gradients equal PyTorch's, ${dtype}, ${body}`, async () => {
-    const { gpu, buffers } = await openTestGpu(body);
-    const { config, weights } = await tinyModel(gpu, buffers, dtype);
+    const { device } = await openTestGpu(body);
+    const { config, weights } = await tinyModel(device, dtype);
     const { layers } = await tinyAdapter(expected.adapter, config);
     const stack = new LoraStack(buffers, config, [layers], true);
-    const model = await TrainingModel.create(gpu, buffers, { config, weights, stack, capacity: CAPACITY });
+    const model = await TrainingModel.create(device, { config, weights, stack, capacity: CAPACITY });
     const { loss } = await model.run(fixture.texts, { backward: true });
     assert.ok(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `loss ${loss}, PyTorch ${expected.loss}`);
     const gradients = stack.unstack(await stack.parameters.read(gpu, stack.parameters.gradients), 0);
@@ -57,14 +57,12 @@ for (const { expected, dtype, body } of CASES) {
       checked++;
     }
     assert.equal(checked, 2 * layers.flatMap((layer) => Object.keys(layer)).length);
-    buffers.destroy();
   });
 }
 
 for (const expected of fixture.mixtures) {
-  test(`router of ${expected.mixture}: loss and straight-through gradients equal PyTorch's`, async () => {
-    const { gpu, buffers } = await openTestGpu();
-    const { config, weights } = await tinyModel(gpu, buffers);
+  onEachDevice(`router of ${expected.mixture}: loss and straight-through gradients equal PyTorch's`, async (device) => {
+    const { config, weights } = await tinyModel(device);
     const { mixture, adapters } = await tinyMixture(expected.mixture, config);
     const stack = new LoraStack(
       buffers,
@@ -73,7 +71,7 @@ for (const expected of fixture.mixtures) {
       false,
     );
     const router = new RouterStack(buffers, config, mixture.router, mixture.experts.length);
-    const model = await TrainingModel.create(gpu, buffers, { config, weights, stack, router, capacity: CAPACITY });
+    const model = await TrainingModel.create(device, { config, weights, stack, router, capacity: CAPACITY });
     const { loss } = await model.run(fixture.texts, { backward: true });
     assert.ok(Math.abs(loss - expected.loss) < 1e-4 * expected.loss, `loss ${loss}, PyTorch ${expected.loss}`);
     const gates = router.gates(await router.parameters.read(gpu, router.parameters.gradients), config.numLayers);
@@ -87,16 +85,14 @@ for (const expected of fixture.mixtures) {
       const [, layer, ...part] = name.split(".");
       checkSample(gates[Number(layer)][parts[part.join(".")]], sample, name);
     }
-    buffers.destroy();
   });
 }
 
-test("LoRA's gradients are the slopes of the float64 loss", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const { config, weights } = await tinyModel(gpu, buffers);
+onEachDevice("LoRA's gradients are the slopes of the float64 loss", async (device) => {
+  const { config, weights } = await tinyModel(device);
   const { layers } = await tinyAdapter("r3", config);
   const stack = new LoraStack(buffers, config, [layers], true);
-  const model = await TrainingModel.create(gpu, buffers, { config, weights, stack, capacity: CAPACITY });
+  const model = await TrainingModel.create(device, { config, weights, stack, capacity: CAPACITY });
   const texts = [fixture.texts[1]];
   const [{ ids, weights: weight }] = texts;
   await model.run(texts, { backward: true });
@@ -137,31 +133,31 @@ test("LoRA's gradients are the slopes of the float64 loss", async () => {
       }
     }
   }
-  buffers.destroy();
 });
 
-test("a second run adds its gradients, a run without backward adds none, and a batch too large is refused", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const { config, weights } = await tinyModel(gpu, buffers);
-  const { layers } = await tinyAdapter("partial", config);
-  const stack = new LoraStack(buffers, config, [layers], true);
-  const model = await TrainingModel.create(gpu, buffers, { config, weights, stack, capacity: CAPACITY });
-  const read = async () => [...(await stack.parameters.read(gpu, stack.parameters.gradients)).values()];
-  const [first, second] = [[fixture.texts[0]], fixture.texts.slice(1)];
-  const whole = await model.run(fixture.texts, { backward: false });
-  assert.ok((await read()).every((tensor) => tensor.every((value) => value === 0)));
-  const parts = [await model.run(first, { backward: true }), await model.run(second, { backward: true })];
-  assert.ok(Math.abs(parts[0].loss + parts[1].loss - whole.loss) < 1e-4);
-  const added = await read();
-  const encoder = gpu.device.createCommandEncoder();
-  encoder.clearBuffer(stack.parameters.gradients!.buffer);
-  gpu.queue.submit([encoder.finish()]);
-  await model.run(fixture.texts, { backward: true });
-  for (const [i, tensor] of (await read()).entries()) {
-    const largest = tensor.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
-    assert.ok(tensor.every((value, n) => Math.abs(value - added[i][n]) <= 1e-4 * largest));
-  }
-  const long = { ids: Array.from({ length: 81 }, () => 5), weights: [] };
-  await assert.rejects(model.run([long], { backward: false }), { code: "data_invalid" });
-  buffers.destroy();
-});
+onEachDevice(
+  "a second run adds its gradients, a run without backward adds none, and a batch too large is refused",
+  async (device) => {
+    const { config, weights } = await tinyModel(device);
+    const { layers } = await tinyAdapter("partial", config);
+    const stack = new LoraStack(buffers, config, [layers], true);
+    const model = await TrainingModel.create(device, { config, weights, stack, capacity: CAPACITY });
+    const read = async () => [...(await stack.parameters.read(gpu, stack.parameters.gradients)).values()];
+    const [first, second] = [[fixture.texts[0]], fixture.texts.slice(1)];
+    const whole = await model.run(fixture.texts, { backward: false });
+    assert.ok((await read()).every((tensor) => tensor.every((value) => value === 0)));
+    const parts = [await model.run(first, { backward: true }), await model.run(second, { backward: true })];
+    assert.ok(Math.abs(parts[0].loss + parts[1].loss - whole.loss) < 1e-4);
+    const added = await read();
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.clearBuffer(stack.parameters.gradients!.buffer);
+    gpu.queue.submit([encoder.finish()]);
+    await model.run(fixture.texts, { backward: true });
+    for (const [i, tensor] of (await read()).entries()) {
+      const largest = tensor.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+      assert.ok(tensor.every((value, n) => Math.abs(value - added[i][n]) <= 1e-4 * largest));
+    }
+    const long = { ids: Array.from({ length: 81 }, () => 5), weights: [] };
+    await assert.rejects(model.run([long], { backward: false }), { code: "data_invalid" });
+  },
+);

@@ -3,18 +3,17 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { test } from "node:test";
-import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
-import type { GateRule, Router } from "../../router/mixture.ts";
-import { adapterOf, SMALL } from "../files/lora/synthetic.ts";
-import { arrowPrototype } from "../reference/arrowPrototype.ts";
-import { beliefFilter } from "../reference/beliefFilter.ts";
-import { linear } from "../reference/linear.ts";
-import { mlpGate } from "../reference/mlpGate.ts";
-import { topKGates } from "../reference/topKGates.ts";
-import { openTestGpu, randomFloats } from "./device.ts";
-import { caseAdapters } from "./lora_case.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import type { Adapter } from "../../../files/lora/adapter.ts";
+import type { GateRule, Router } from "../../../router/mixture.ts";
+import { adapterOf, SMALL } from "../../files/lora/synthetic.ts";
+import { arrowPrototype } from "../../reference/arrow_prototype.ts";
+import { beliefFilter } from "../../reference/belief_filter.ts";
+import { linear } from "../../reference/linear.ts";
+import { mlpGate } from "../../reference/mlp_gate.ts";
+import { topKGates } from "../../reference/top_k_gates.ts";
+import { onEachDevice, randomFloats } from "../device.ts";
+import { caseAdapters } from "../lora_case.ts";
 import {
   CAPACITY,
   type CaseSequence,
@@ -24,7 +23,7 @@ import {
   type RoutedEntry,
   RouterBench,
   randomGate,
-} from "./router_case.ts";
+} from "../router_case.ts";
 
 const CONFIG: ModelConfig = { ...SMALL, hiddenSize: HIDDEN, numLayers: 1 };
 const ADAPTERS: Adapter[] = caseAdapters(CONFIG).map((modules, i) => adapterOf(`a${i}`, [modules]));
@@ -75,10 +74,9 @@ const ROUTERS: Record<string, PlacedMixture> = {
   vocabulary: placedMixture(VOCABULARY, [undefined, ADAPTERS[0], ADAPTERS[1], ADAPTERS[2]]),
 };
 
-test("every kind of router, fixed lists and none, in one step", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("every kind of router, fixed lists and none, in one step", async (device) => {
   for (const counts of [[1], [2, 1, 7], [70, 3]]) {
-    const bench = new RouterBench(gpu, buffers);
+    const bench = new RouterBench(device);
     const routes: [string, CaseSequence["route"]][] = [
       ...Object.entries(ROUTERS).map(([name, router]): [string, CaseSequence["route"]] => [name, { router }]),
       ["fixed", { fixed: [1, 2, 3].map((n) => ({ address: 8 * n, gate: n / 4 })) }],
@@ -107,7 +105,6 @@ test("every kind of router, fixed lists and none, in one step", async () => {
       first += count;
     }
   }
-  buffers.destroy();
 });
 
 function checkLists(name: string, actual: RoutedEntry[][], expected: RoutedEntry[][]): void {
@@ -186,8 +183,7 @@ function hiddenOf(z: readonly (readonly number[])[]): Float32Array<ArrayBuffer> 
   return hidden;
 }
 
-test("belief and gates equal the oracle, in one pass and in chunks of any size", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("belief and gates equal the oracle, in one pass and in chunks of any size", async (device) => {
   const { cases }: { cases: Oracle[] } = JSON.parse(readFileSync("test/fixtures/parity/belief.json", "utf8"));
   assert.ok(cases.length > 0);
   for (const { experts, temperature, top_k: topK, gate, z, belief, gates } of cases) {
@@ -195,7 +191,7 @@ test("belief and gates equal the oracle, in one pass and in chunks of any size",
     const other = { router: given(experts, { topK: 1, gate: "unit", temperature: 1 }) };
     const whole: RoutedEntry[][] = [];
     for (const size of [z.length, 1, 2, 5]) {
-      const bench = new RouterBench(gpu, buffers);
+      const bench = new RouterBench(device);
       for (let start = 0; start < z.length; start += size) {
         const chunk = z.slice(start, start + size);
         const own = { route, row: 3, start, ids: chunk.map(() => 1) };
@@ -216,12 +212,10 @@ test("belief and gates equal the oracle, in one pass and in chunks of any size",
       }
     }
   }
-  buffers.destroy();
 });
 
-test("a belief goes on from a full page, whoever filled it", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const bench = new RouterBench(gpu, buffers);
+onEachDevice("a belief goes on from a full page, whoever filled it", async (device) => {
+  const bench = new RouterBench(device);
   const route = { router: given(3, soft(2, 0.7)) };
   const values = randomFloats(40 * 4, 8);
   const z = Array.from({ length: 40 }, (_, t) => Array.from(values.subarray(4 * t, 4 * t + 4), (value) => 3 * value));
@@ -239,12 +233,10 @@ test("a belief goes on from a full page, whoever filled it", async () => {
     const { lists } = await stepOf(z.slice(start), { row, start, pagesOf: 3 });
     assert.deepEqual(lists, whole.lists.slice(start), `from ${start} on`);
   }
-  buffers.destroy();
 });
 
-test("a belief comes back from where f32 cannot hold it", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const bench = new RouterBench(gpu, buffers);
+onEachDevice("a belief comes back from where f32 cannot hold it", async (device) => {
+  const bench = new RouterBench(device);
   // The switch logit says never; the evidence drives the second expert far below the smallest f32, then back.
   const z = [...Array.from({ length: 4 }, () => [40, -40, -120]), ...Array.from({ length: 5 }, () => [-40, 40, -120])];
   const sequence = { route: { router: given(2, unit(1)) }, row: 0, start: 0, ids: z.map(() => 1) };
@@ -262,7 +254,6 @@ test("a belief comes back from where f32 cannot hold it", async () => {
     lists.map(([{ expert }]) => expert),
     best,
   );
-  buffers.destroy();
 });
 
 /** The filter in float64 logarithms, for two experts. */
@@ -279,8 +270,7 @@ function beliefFilterLogs(z: readonly (readonly number[])[]): number[][] {
   });
 }
 
-test("ties go to the lower index, among kept and left out", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("ties go to the lower index, among kept and left out", async (device) => {
   const router = placedMixture(
     {
       type: "mlp",
@@ -292,10 +282,9 @@ test("ties go to the lower index, among kept and left out", async () => {
     ADAPTERS.slice(0, 6),
   );
   const sequence = { route: { router }, row: 0, start: 0, ids: [1] };
-  const { lists } = await new RouterBench(gpu, buffers).step([sequence], randomFloats(HIDDEN, 1));
+  const { lists } = await new RouterBench(device).step([sequence], randomFloats(HIDDEN, 1));
   assert.deepEqual(
     lists[0].map(({ expert }) => expert),
     [1, 3, 2, 4],
   );
-  buffers.destroy();
 });

@@ -3,13 +3,13 @@
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
-import { openModelFiles } from "../../files/model_files/model_files.ts";
-import { nodeHost } from "../../node/host.ts";
-import { FrozenModel } from "../../training/frozen/frozen_model.ts";
-import { loadAdapterFolder, madeMixture } from "../../training/frozen/load.ts";
-import { learningRate } from "../../training/optimizer/schedule.ts";
-import { GateParameters, initialGates } from "../../training/router/parameters.ts";
-import { RouterTrainer } from "../../training/router/trainer.ts";
+import { openModelFiles } from "../../../files/model_files/model_files.ts";
+import { nodeHost } from "../../../node/host.ts";
+import { FrozenModel } from "../../../training/frozen/frozen_model.ts";
+import { loadAdapterFolder, madeMixture } from "../../../training/frozen/load.ts";
+import { learningRate } from "../../../training/optimizer/schedule.ts";
+import { GateParameters, initialGates } from "../../../training/router/parameters.ts";
+import { RouterTrainer } from "../../../training/router/trainer.ts";
 
 interface RouterFixture {
   experts: string[];

@@ -1,12 +1,12 @@
 // The loss of routers against targets: its value, its report and its gradient through the belief's recurrence.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { labelLoss, labelLossGrid } from "../../shaders/training/label_loss.ts";
-import { beliefFilter } from "../reference/beliefFilter.ts";
-import { labelLoss as reference } from "../reference/labelLoss.ts";
-import { checkClose, randomFloats } from "../shaders/device.ts";
-import { caseBatch, checkGradient, runKernel } from "./kernel_case.ts";
+import type { Device } from "../../../engine/device/device.ts";
+import { labelLoss } from "../../../shaders/training/label_loss.ts";
+import { beliefFilter } from "../../reference/belief_filter.ts";
+import { labelLoss as reference } from "../../reference/label_loss.ts";
+import { checkClose, onEachDevice, randomFloats } from "../device.ts";
+import { caseBatch, checkGradient, runKernel } from "../kernel_case.ts";
 
 const LENGTHS = [1, 7, 40, 2];
 
@@ -18,7 +18,13 @@ function someTargets(tokens: number, experts: number): Float32Array<ArrayBuffer>
 }
 
 /** Runs the kernel on z [T, outputs]; evidence is laid out as route.wgsl leaves it. */
-async function runOn(z: Float32Array, targets: Float32Array<ArrayBuffer>, experts: number, belief: boolean) {
+async function runOn(
+  device: Device,
+  z: Float32Array,
+  targets: Float32Array<ArrayBuffer>,
+  experts: number,
+  belief: boolean,
+) {
   const outputs = experts + (belief ? 1 : 0);
   const stride = 4 * Math.ceil(outputs / 4);
   const { shape, step, sequences } = caseBatch(LENGTHS);
@@ -37,8 +43,8 @@ async function runOn(z: Float32Array, targets: Float32Array<ArrayBuffer>, expert
   }
   const dz = new Float32Array(shape.tokens * stride);
   const report = new Float32Array(LENGTHS.length * 4);
-  const build = labelLoss({ experts, stride, belief });
-  const found = await runKernel(build, labelLossGrid, shape, { step, sequences, targets, evidence, dz, report });
+  const arrays = { step, sequences, targets, evidence, dz, report };
+  const found = await runKernel(device, labelLoss, { experts, stride, belief }, shape, arrays);
   const gradient = Float32Array.from({ length: shape.tokens * outputs }, (_, i) => {
     return found.dz[Math.floor(i / outputs) * stride + (i % outputs)];
   });
@@ -60,12 +66,12 @@ function lossOf(z: ArrayLike<number>, targets: Float32Array, experts: number, be
 
 for (const belief of [true, false]) {
   const name = belief ? "belief, through time" : "memoryless";
-  test(`loss and gradient for the gate's outputs: ${name}`, async () => {
+  onEachDevice(`loss and gradient for the gate's outputs: ${name}`, async (device) => {
     for (const experts of [2, 3, 5, 7]) {
       const tokens = LENGTHS.reduce((sum, length) => sum + length, 0);
       const z = randomFloats(tokens * (experts + (belief ? 1 : 0)), experts).map((value) => 3 * value);
       const targets = someTargets(tokens, experts);
-      const { gradient, report, dz, stride, outputs } = await runOn(z, targets, experts, belief);
+      const { gradient, report, dz, stride, outputs } = await runOn(device, z, targets, experts, belief);
       checkGradient(gradient, (at) => lossOf(at, targets, experts, belief), z, { tolerance: 5e-5 });
       const losses = LENGTHS.map((_, s) => report[4 * s]);
       const total = losses.reduce((sum, loss) => sum + loss, 0);
@@ -80,7 +86,7 @@ for (const belief of [true, false]) {
   });
 }
 
-test("beliefs and switches as small as f32 holds give finite gradients", async () => {
+onEachDevice("beliefs and switches as small as f32 holds give finite gradients", async (device) => {
   const experts = 3;
   const tokens = LENGTHS.reduce((sum, length) => sum + length, 0);
   const z = Float32Array.from({ length: tokens * 4 }, (_, i) => {
@@ -89,18 +95,18 @@ test("beliefs and switches as small as f32 holds give finite gradients", async (
   });
   const targets = new Float32Array(tokens * experts);
   for (let t = 0; t < tokens; t++) targets[t * experts + 2] = 1;
-  const { gradient, report } = await runOn(z, targets, experts, true);
+  const { gradient, report } = await runOn(device, z, targets, experts, true);
   assert.ok(gradient.every(Number.isFinite));
   assert.ok(report.every(Number.isFinite));
 });
 
-test("agreement counts the tokens whose best expert is the target's", async () => {
+onEachDevice("agreement counts the tokens whose best expert is the target's", async (device) => {
   const experts = 2;
   const tokens = LENGTHS.reduce((sum, length) => sum + length, 0);
   const z = Float32Array.from({ length: tokens * 2 }, (_, i) => (i % 2 === 0 ? 1 : -1));
   const targets = new Float32Array(tokens * experts);
   for (let t = 0; t < tokens; t++) targets[t * 2 + (t % 4 === 0 ? 1 : 0)] = 1;
-  const { report } = await runOn(z, targets, experts, false);
+  const { report } = await runOn(device, z, targets, experts, false);
   const agreed = LENGTHS.reduce((sum, _, s) => sum + report[4 * s + 1], 0);
   const expected = Array.from({ length: tokens }, (_, t) => t).filter((t) => t % 4 !== 0).length;
   assert.equal(agreed, expected);

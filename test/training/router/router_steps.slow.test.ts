@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { modelDirectories } from "../../node/cache.ts";
+import { modelDirectories } from "../../../node/cache.ts";
 import { checkRouterSteps } from "./router_steps.ts";
 
 const FILE = modelDirectories()

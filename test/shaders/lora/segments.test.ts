@@ -1,40 +1,34 @@
 // The segments kernel: every entry with an adapter in exactly one tile, in stable order, tiles of one adapter each.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { launch } from "../../engine/gpu/program.ts";
-import { MAX_SORT, segments, segmentsGrid, TILE_ENTRIES, tileBound } from "../../shaders/segments.ts";
-import { STEP_BYTES } from "../../shaders/step.ts";
-import { openTestGpu, run } from "./device.ts";
-import { writeStep } from "./linear_case.ts";
-import { ENTRIES, listsOf, mostEntries, SKEWS, tableOf } from "./lora_case.ts";
-import { Output } from "./outputs.ts";
+import { allocateFrom, type Device } from "../../../engine/device/device.ts";
+import { launch } from "../../../shaders/kernel.ts";
+import { MAX_SORT, segments, TILE_ENTRIES, tileBound } from "../../../shaders/lora/segments.ts";
+import { onEachDevice, run } from "../device.ts";
+import { ENTRIES, listsOf, mostEntries, SKEWS, tableOf } from "../lora_case.ts";
+import { Output } from "../outputs.ts";
+import { stepShape, stepUniform } from "../step_case.ts";
 
 const ADAPTERS = 10;
 const ADDRESSES = Array.from({ length: ADAPTERS }, (_, a) => 1000 - 90 * a);
 
 for (const sort of [80 * ENTRIES, MAX_SORT]) {
   for (const skew of SKEWS) {
-    test(`${skew}, room for ${sort} entries`, async () => {
-      const { gpu, buffers } = await openTestGpu();
-      const build = segments({ entries: ENTRIES, sort });
-      const pipeline = await gpu.pipelines.get(build.kernel, build.constants);
+    const check = async (device: Device) => {
       for (const tokens of sort === MAX_SORT ? [480] : [1, 2, 7, 33, 65, 80]) {
         const lists = listsOf(skew, tokens, ADAPTERS);
         const entries = mostEntries(lists);
         const used = lists.flatMap((list, t) => list.map(({ adapter }, j) => ({ adapter, at: t * ENTRIES + j })));
         const adapters = new Set(used.map(({ adapter }) => adapter).filter((adapter) => adapter !== undefined)).size;
-        const counts = { tokens, sequences: 1, rows: 0, entries, maxRank4: 1, adapters };
-        const shape = { ...counts, routed: false, gateWidth: 0 };
+        const shape = stepShape({ tokens, sequences: 1, entries, maxRank4: 1, adapters });
         const bound = tileBound(shape);
-        const order = new Output(gpu, buffers, tokens * entries);
-        const tiles = new Output(gpu, buffers, 4 * bound);
-        const count = new Output(gpu, buffers, 1);
-        const step = buffers.uniform("step", STEP_BYTES);
-        writeStep(gpu, step, tokens, 0, entries);
-        const table = buffers.from("table", tableOf(lists, ADDRESSES));
+        const order = new Output(device, tokens * entries);
+        const tiles = new Output(device, 4 * bound);
+        const count = new Output(device, 1);
+        const step = stepUniform(device, shape);
+        const table = allocateFrom(device, "table", tableOf(lists, ADDRESSES));
         const views = { step, table, order: order.view, tiles: tiles.view, tile_count: count.view };
-        run(gpu, [launch(gpu, pipeline, views, segmentsGrid)], shape);
+        await run(device, [launch(segments, { entries: ENTRIES, sort }, views)], shape);
         if (entries === 0) continue;
 
         // Stable: by address, then as they stand in the table.
@@ -58,7 +52,7 @@ for (const sort of [80 * ENTRIES, MAX_SORT]) {
         });
         assert.deepEqual(actual, cut);
       }
-      buffers.destroy();
-    });
+    };
+    onEachDevice(`${skew}, room for ${sort} entries`, check, ["gpu"]);
   }
 }

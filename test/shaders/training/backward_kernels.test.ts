@@ -1,45 +1,41 @@
 // Every backward kernel of the transformer against finite differences of the float64 reference, on ragged shapes.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { launch } from "../../engine/gpu/program.ts";
-import { uploadLinear } from "../../engine/model/linear_weights.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
-import { elementGrid } from "../../shaders/training/add.ts";
-import {
-  backwardAttentionKeyValue,
-  backwardAttentionKeyValueGrid,
-} from "../../shaders/training/backward_attention_key_value.ts";
-import { backwardAttentionQuery } from "../../shaders/training/backward_attention_query.ts";
-import { backwardLinear, backwardLinearGrid } from "../../shaders/training/backward_linear.ts";
-import { backwardNorm } from "../../shaders/training/backward_norm.ts";
-import { backwardSwiglu } from "../../shaders/training/backward_swiglu.ts";
-import { causalAttention, causalAttentionGrid } from "../../shaders/training/causal_attention.ts";
-import { crossEntropy, crossEntropyGrid } from "../../shaders/training/cross_entropy.ts";
-import { normGrid, residualNorm } from "../../shaders/training/residual_norm.ts";
-import { rotate, rotateGrid } from "../../shaders/training/rotate.ts";
-import { gqaAttention } from "../reference/gqaAttention.ts";
-import { linear } from "../reference/linear.ts";
-import { rmsNorm } from "../reference/rmsNorm.ts";
-import { rope, ropeFrequencies } from "../reference/rope.ts";
-import { logSoftmax } from "../reference/softmax.ts";
-import { swiglu } from "../reference/swiglu.ts";
-import { checkClose, openTestGpu, randomFloats, run } from "../shaders/device.ts";
-import { randomTensor, valuesOf } from "../shaders/linear_case.ts";
-import { Output } from "../shaders/outputs.ts";
-import { caseBatch, checkGradient, inner, runKernel } from "./kernel_case.ts";
+import { allocateFrom } from "../../../engine/device/device.ts";
+import { uploadLinear } from "../../../engine/model/linear_weights.ts";
+import { rotations } from "../../../engine/model/rotations.ts";
+import { launch } from "../../../shaders/kernel.ts";
+import { backwardAttentionKeyValue } from "../../../shaders/training/backward_attention_key_value.ts";
+import { backwardAttentionQuery } from "../../../shaders/training/backward_attention_query.ts";
+import { backwardLinear } from "../../../shaders/training/backward_linear.ts";
+import { backwardNorm } from "../../../shaders/training/backward_norm.ts";
+import { backwardSwiglu } from "../../../shaders/training/backward_swiglu.ts";
+import { causalAttention } from "../../../shaders/training/causal_attention.ts";
+import { crossEntropy } from "../../../shaders/training/cross_entropy.ts";
+import { residualNorm } from "../../../shaders/training/residual_norm.ts";
+import { rotate } from "../../../shaders/training/rotate.ts";
+import { gqaAttention } from "../../reference/gqa_attention.ts";
+import { linear } from "../../reference/linear.ts";
+import { rmsNorm } from "../../reference/rms_norm.ts";
+import { rope, ropeFrequencies } from "../../reference/rope.ts";
+import { logSoftmax } from "../../reference/softmax.ts";
+import { swiglu } from "../../reference/swiglu.ts";
+import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
+import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
+import { randomTensor, valuesOf } from "../linear_case.ts";
+import { Output } from "../outputs.ts";
+import { stepUniform } from "../step_case.ts";
 
 /** Against the largest value: sums of at most some hundred products, each rounded to f32. */
 const TOLERANCE = 2e-5;
 
 for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
-  test(`a linear layer's gradient for its input, ${type}`, async () => {
+  onEachDevice(`a linear layer's gradient for its input, ${type}`, async (device) => {
     const [rows, cols, stride] = [36, 64, 72];
-    const { gpu, buffers } = await openTestGpu();
     for (const tokens of [1, 3, 9]) {
       const tensor = randomTensor(type, rows, cols, 3);
       const values = await valuesOf([tensor]);
-      const weights = await uploadLinear(gpu, buffers, [tensor], "auto");
+      const weights = await uploadLinear(device, [tensor], "auto");
       const dy = randomFloats(tokens * 40, 5);
       const before = randomFloats(tokens * stride, 6);
       const facts = {
@@ -50,15 +46,12 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
         dx: { stride, offset: 8 },
         add: true,
       };
-      const build = backwardLinear(facts);
-      const { shape, step } = caseBatch([tokens]);
-      const dx = new Output(gpu, buffers, before.length, before);
-      const uniform = buffers.uniform("step", 16);
-      gpu.queue.writeBuffer(uniform.buffer, 0, step);
+      const { shape } = caseBatch([tokens]);
+      const dx = new Output(device, before.length, before);
       const { quants, scales } = weights.shards[0];
-      const pipeline = await gpu.pipelines.get(build.kernel, build.constants);
-      const views = { step: uniform, quants, scales, dy: buffers.from("dy", dy), dx: dx.view };
-      run(gpu, [launch(gpu, pipeline, views, backwardLinearGrid(facts))], shape);
+      const step = stepUniform(device, shape);
+      const views = { step, quants, scales, dy: allocateFrom(device, "dy", dy), dx: dx.view };
+      await run(device, [launch(backwardLinear, facts, views)], shape);
 
       const own = Float64Array.from(
         { length: tokens * rows },
@@ -73,11 +66,10 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
       const outside = after.findIndex((value, i) => value !== before[i] && (i % stride < 8 || i % stride >= 8 + cols));
       assert.equal(outside, -1);
     }
-    buffers.destroy();
   });
 }
 
-test("RMSNorm: forward, and its gradient for the residual", async () => {
+onEachDevice("RMSNorm: forward, and its gradient for the residual", async (device) => {
   const facts = { hidden: 72, eps: 1e-5 };
   const { shape } = caseBatch([5]);
   const residual = randomFloats(5 * 72, 1);
@@ -87,12 +79,12 @@ test("RMSNorm: forward, and its gradient for the residual", async () => {
   const sum = Float32Array.from(residual, (value, i) => value + output[i]);
 
   const arrays = { residual, output, weight, sum: new Float32Array(5 * 72), x: new Float32Array(5 * 72) };
-  const forward = await runKernel(residualNorm(facts, "add"), normGrid(false), shape, arrays);
+  const forward = await runKernel(device, residualNorm, { ...facts, form: "add" }, shape, arrays);
   checkClose(forward.sum, sum, 1e-6);
   checkClose(forward.x, rmsNorm(sum, weight, facts.eps), TOLERANCE);
 
   const before = randomFloats(5 * 72, 5);
-  const backward = await runKernel(backwardNorm(facts, false), normGrid(false), shape, {
+  const backward = await runKernel(device, backwardNorm, { ...facts, gather: false }, shape, {
     residual,
     weight,
     dx,
@@ -102,7 +94,7 @@ test("RMSNorm: forward, and its gradient for the residual", async () => {
   checkGradient(gained, (at) => inner(rmsNorm(at, weight, facts.eps), dx), residual);
 });
 
-test("RMSNorm of gathered rows: tokens without a row and rows of weight 0 get nothing", async () => {
+onEachDevice("RMSNorm of gathered rows: tokens without a row and rows of weight 0 get nothing", async (device) => {
   const facts = { hidden: 24, eps: 1e-5 };
   const { shape } = caseBatch([6], 3);
   const residual = randomFloats(6 * 24, 1);
@@ -111,14 +103,19 @@ test("RMSNorm of gathered rows: tokens without a row and rows of weight 0 get no
   const one = new Uint32Array(Float32Array.of(1).buffer)[0];
   const rows = Uint32Array.of(4, 0, one, 0, 1, 0, one, 0, 0, 0, 0, 0);
   const x = new Float32Array(3 * 24);
-  const forward = await runKernel(residualNorm(facts, "gather"), normGrid(true), shape, { rows, residual, weight, x });
+  const forward = await runKernel(device, residualNorm, { ...facts, form: "gather" }, shape, {
+    rows,
+    residual,
+    weight,
+    x,
+  });
   const gathered = Float64Array.from(
     { length: 3 * 24 },
     (_, i) => residual[[4, 1, 0][Math.floor(i / 24)] * 24 + (i % 24)],
   );
   checkClose(forward.x, rmsNorm(gathered, weight, facts.eps), TOLERANCE);
   const d_residual = new Float32Array(6 * 24);
-  const backward = await runKernel(backwardNorm(facts, true), normGrid(true), shape, {
+  const backward = await runKernel(device, backwardNorm, { ...facts, gather: true }, shape, {
     rows,
     residual,
     weight,
@@ -142,24 +139,23 @@ for (const heads of [
   const row = (numHeads + 2 * numKvHeads) * headDim;
   const name = `${numHeads} heads on ${numKvHeads} of ${headDim}`;
 
-  test(`causal attention of whole sequences: forward and its gradients, ${name}`, async () => {
+  onEachDevice(`causal attention of whole sequences: forward and its gradients, ${name}`, async (device) => {
     const { shape, step, tokens, sequences } = caseBatch(lengths);
     const qkv = randomFloats(shape.tokens * row, 1).map((value) => 2 * value);
     const width = numHeads * headDim;
     const base = { step, tokens, sequences, qkv };
     const empty = { attended: new Float32Array(shape.tokens * width), lse: new Float32Array(shape.tokens * numHeads) };
-    const forward = await runKernel(causalAttention(heads), causalAttentionGrid(heads), shape, { ...base, ...empty });
+    const forward = await runKernel(device, causalAttention, heads, shape, { ...base, ...empty });
     checkClose(forward.attended, attend(qkv, lengths, heads), TOLERANCE);
 
     const d_attended = randomFloats(shape.tokens * width, 2);
     const read = { ...base, ...forward, d_attended };
-    const d_query = await runKernel(backwardAttentionQuery(heads), causalAttentionGrid(heads), shape, {
+    const d_query = await runKernel(device, backwardAttentionQuery, heads, shape, {
       ...read,
       delta: new Float32Array(shape.tokens * numHeads),
       dqkv: new Float32Array(shape.tokens * row),
     });
-    const build = backwardAttentionKeyValue(heads);
-    const all = await runKernel(build, backwardAttentionKeyValueGrid(heads), shape, {
+    const all = await runKernel(device, backwardAttentionKeyValue, heads, shape, {
       ...read,
       delta: d_query.delta,
       dqkv: d_query.dqkv,
@@ -167,26 +163,26 @@ for (const heads of [
     checkGradient(all.dqkv, (at) => inner(attend(at, lengths, heads), d_attended), qkv);
   });
 
-  test(`RoPE in place and its gradient, ${name}`, async () => {
+  onEachDevice(`RoPE in place and its gradient, ${name}`, async (device) => {
     const { shape, step, tokens } = caseBatch(lengths);
     const config = { ...CONFIG, ...heads };
     const qkv = randomFloats(shape.tokens * row, 1);
     const table = rotations(config, 16);
     const arrays = { step, tokens, rotations: table };
-    const forward = await runKernel(rotate(heads, false), rotateGrid(heads), shape, { ...arrays, qkv });
+    const forward = await runKernel(device, rotate, { ...heads, inverse: false }, shape, { ...arrays, qkv });
     checkClose(forward.qkv, turn(qkv, lengths, heads), TOLERANCE);
     const dqkv = randomFloats(shape.tokens * row, 2);
-    const backward = await runKernel(rotate(heads, true), rotateGrid(heads), shape, { ...arrays, qkv: dqkv });
+    const backward = await runKernel(device, rotate, { ...heads, inverse: true }, shape, { ...arrays, qkv: dqkv });
     checkGradient(backward.qkv, (at) => inner(turn(at, lengths, heads), dqkv), qkv);
   });
 }
 
-test("SwiGLU's gradients for gate and up", async () => {
+onEachDevice("SwiGLU's gradients for gate and up", async (device) => {
   const ffn = 20;
   const { shape, step } = caseBatch([7]);
   const gate_up = randomFloats(7 * 2 * ffn, 1).map((value) => 4 * value);
   const dy = randomFloats(7 * ffn, 2);
-  const { gate_up: actual } = await runKernel(backwardSwiglu(ffn), elementGrid(ffn), shape, { step, dy, gate_up });
+  const { gate_up: actual } = await runKernel(device, backwardSwiglu, { ffn }, shape, { step, dy, gate_up });
   const f = (at: Float64Array) => {
     const part = (offset: number) =>
       Float64Array.from({ length: 7 * ffn }, (_, i) => at[Math.floor(i / ffn) * 2 * ffn + offset + (i % ffn)]);
@@ -195,7 +191,7 @@ test("SwiGLU's gradients for gate and up", async () => {
   checkGradient(actual, f, gate_up);
 });
 
-test("cross-entropy of rows: losses, and the weighted gradient in the logits' place", async () => {
+onEachDevice("cross-entropy of rows: losses, and the weighted gradient in the logits' place", async (device) => {
   const vocab = 131;
   const weights = [0.25, 0, 1.5];
   const targets = [0, 7, 130];
@@ -204,7 +200,7 @@ test("cross-entropy of rows: losses, and the weighted gradient in the logits' pl
   const bits = new Uint32Array(Float32Array.from(weights).buffer);
   const rows = Uint32Array.from(targets.flatMap((target, r) => [r, target, bits[r], 0]));
   const losses = new Float32Array(3);
-  const actual = await runKernel(crossEntropy(vocab), crossEntropyGrid(3), shape, { rows, logits, losses });
+  const actual = await runKernel(device, crossEntropy, { vocab, rows: 3 }, shape, { rows, logits, losses });
   const nll = (at: Float64Array) =>
     targets.map((target, r) => -logSoftmax(at.slice(r * vocab, (r + 1) * vocab))[target]);
   checkClose(actual.losses, nll(Float64Array.from(logits)), TOLERANCE);

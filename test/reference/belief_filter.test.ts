@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { beliefFilter } from "./beliefFilter.ts";
-import { topKGates } from "./topKGates.ts";
+import { beliefFilter } from "./belief_filter.ts";
+import { topKGates } from "./top_k_gates.ts";
 
 interface OracleCase {
   experts: number;

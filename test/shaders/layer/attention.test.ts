@@ -1,17 +1,14 @@
 // Paged attention against float64: head shapes, contexts from one position to many tiles, pages scattered and shared.
 // It knows nothing of how K and V came into their pages (lora.test.ts runs rope_kv).
 
-import { test } from "node:test";
-import type { Buffers } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
-import { launch } from "../../engine/gpu/program.ts";
-import { type AttentionTile, attention, attentionGrid, attentionTile } from "../../shaders/attention.ts";
-import type { HeadFacts } from "../../shaders/rope_kv.ts";
-import { STEP_BYTES } from "../../shaders/step.ts";
-import { gqaAttention } from "../reference/gqaAttention.ts";
-import { checkClose, openTestGpu, randomFloats, run } from "./device.ts";
-import { writeStep } from "./linear_case.ts";
-import { checkSameBits, Output } from "./outputs.ts";
+import { allocateFrom, type Device } from "../../../engine/device/device.ts";
+import { launch } from "../../../shaders/kernel.ts";
+import { attention } from "../../../shaders/layer/attention.ts";
+import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
+import { gqaAttention } from "../../reference/gqa_attention.ts";
+import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
+import { checkSameBits, Output } from "../outputs.ts";
+import { stepShape, stepUniform } from "../step_case.ts";
 
 /** Sums of up to 700 weighted terms whose weights sum to 1, after an exp. */
 const TOLERANCE = 2e-5;
@@ -56,39 +53,43 @@ const HEADS: HeadFacts[] = [
 
 for (const heads of HEADS) {
   const { numHeads, numKvHeads, headDim } = heads;
-  test(`${numHeads} heads over ${numKvHeads}, ${headDim} wide: equals float64; a token alone has the same bits`, async () => {
-    const { gpu, buffers } = await openTestGpu();
-    for (const [seed, slices] of MIXES.entries()) {
-      const c = makeCase(slices, heads, seed);
-      const all = await attend(gpu, buffers, heads, c, attentionTile(heads, 64));
-      checkSameBits(await attend(gpu, buffers, heads, c, attentionTile(heads, 1)), all, "another tile");
-      let first = 0;
-      for (const [i, { start, count }] of slices.entries()) {
-        const width = numHeads * headDim;
-        const part = all.subarray(first * width, (first + count) * width);
-        const q = c.q.slice(first * width, (first + count) * width);
-        const positions = Array.from({ length: count }, (_, n) => start + n);
-        checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
-        const last = { slices: [{ start: start + count - 1, count: 1 }], q: q.slice(-width), k: [c.k[i]], v: [c.v[i]] };
-        const alone = await attend(gpu, buffers, heads, last, attentionTile(heads, 1));
-        checkSameBits(alone, part.subarray(-width), "the last token of a slice");
-        first += count;
+  onEachDevice(
+    `${numHeads} heads over ${numKvHeads}, ${headDim} wide: equals float64; a token alone has the same bits`,
+    async (device) => {
+      for (const [seed, slices] of MIXES.entries()) {
+        const c = makeCase(slices, heads, seed);
+        const all = await attend(device, heads, c, 64);
+        checkSameBits(await attend(device, heads, c, 1), all, "another tile");
+        let first = 0;
+        for (const [i, { start, count }] of slices.entries()) {
+          const width = numHeads * headDim;
+          const part = all.subarray(first * width, (first + count) * width);
+          const q = c.q.slice(first * width, (first + count) * width);
+          const positions = Array.from({ length: count }, (_, n) => start + n);
+          checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
+          const last = {
+            slices: [{ start: start + count - 1, count: 1 }],
+            q: q.slice(-width),
+            k: [c.k[i]],
+            v: [c.v[i]],
+          };
+          const alone = await attend(device, heads, last, 1);
+          checkSameBits(alone, part.subarray(-width), "the last token of a slice");
+          first += count;
+        }
       }
-    }
-    buffers.destroy();
-  });
+    },
+  );
 }
 
-test("scores far apart neither overflow nor lose the sum", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("scores far apart neither overflow nor lose the sum", async (device) => {
   const heads = { numHeads: 4, numKvHeads: 2, headDim: 16 };
   const c = makeCase([{ start: 300, count: 3 }], heads, 9);
   // The likeliest position is in the second tile of keys, after a tile of scores near −1000.
   for (let i = 0; i < c.q.length; i++) c.q[i] = 30;
   for (let i = 0; i < c.k[0].length; i++) c.k[0][i] = Math.floor(i / 16) === 280 ? 10 : -10 + c.k[0][i] / 8;
-  const actual = await attend(gpu, buffers, heads, c, attentionTile(heads, 64));
+  const actual = await attend(device, heads, c, 64);
   checkClose(actual, gqaAttention(c.q, c.k[0], c.v[0], [300, 301, 302], heads), TOLERANCE);
-  buffers.destroy();
 });
 
 function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFacts, seed: number): Case {
@@ -101,14 +102,8 @@ function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFa
   return { slices, q, k: kv(1), v: kv(2) };
 }
 
-/** Scatters K and V over pages of a pool of NaNs, and attends. */
-async function attend(
-  gpu: Gpu,
-  buffers: Buffers,
-  heads: HeadFacts,
-  c: Case,
-  tile: AttentionTile,
-): Promise<Float32Array<ArrayBuffer>> {
+/** Scatters K and V over pages of a pool of NaNs, and attends by a launch built for about that many tokens. */
+async function attend(device: Device, heads: HeadFacts, c: Case, builtFor: number): Promise<Float32Array<ArrayBuffer>> {
   const { numHeads, numKvHeads, headDim } = heads;
   const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
   const total = pages.reduce((sum, count) => sum + count, 0) + 3;
@@ -135,21 +130,17 @@ async function attend(
     for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
   }
   const count = tokens.length / 4;
-  const x = new Output(gpu, buffers, count * numHeads * headDim);
-  const step = buffers.uniform("step", STEP_BYTES);
-  writeStep(gpu, step, count, 0, 0);
+  const x = new Output(device, count * numHeads * headDim);
+  const shape = stepShape({ tokens: count, sequences: c.slices.length });
   const views = {
-    step,
-    tokens: buffers.from("tokens", new Uint32Array(tokens)),
-    sequences: buffers.from("sequences", new Uint32Array(sequences)),
-    blocks: buffers.from("blocks", new Uint32Array(blocks)),
-    q: buffers.from("q", c.q),
-    pool: buffers.from("pool", pool),
+    step: stepUniform(device, shape),
+    tokens: allocateFrom(device, "tokens", new Uint32Array(tokens)),
+    sequences: allocateFrom(device, "sequences", new Uint32Array(sequences)),
+    blocks: allocateFrom(device, "blocks", new Uint32Array(blocks)),
+    q: allocateFrom(device, "q", c.q),
+    pool: allocateFrom(device, "pool", pool),
     x: x.view,
   };
-  const { kernel, constants } = attention(heads, "f32", tile);
-  const shape = { tokens: count, sequences: c.slices.length, rows: 0, entries: 0, maxRank4: 0, adapters: 0 };
-  const pipeline = await gpu.pipelines.get(kernel, constants);
-  run(gpu, [launch(gpu, pipeline, views, attentionGrid(numHeads, tile))], { ...shape, routed: false, gateWidth: 0 });
+  await run(device, [launch(attention, { ...heads, tokens: builtFor }, views)], shape);
   return x.read();
 }

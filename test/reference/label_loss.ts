@@ -1,6 +1,6 @@
 // Cross-entropy of a router's beliefs (or choices without memory) to given targets, in float64.
 
-import { beliefFilter } from "./beliefFilter.ts";
+import { beliefFilter } from "./belief_filter.ts";
 import type { Numbers } from "./linear.ts";
 import { logSumExp } from "./softmax.ts";
 

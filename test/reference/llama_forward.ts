@@ -1,10 +1,10 @@
 // A Llama's forward pass in float64, composed of this folder's loops: whole sequences of tiny models, adapters included.
 // One sequence, all positions at once.
 
-import { type AttentionShape, gqaAttention } from "./gqaAttention.ts";
+import { type AttentionShape, gqaAttention } from "./gqa_attention.ts";
 import { linear, type Numbers } from "./linear.ts";
-import { type LoraPair, loraDelta } from "./loraDelta.ts";
-import { rmsNorm } from "./rmsNorm.ts";
+import { type LoraPair, loraDelta } from "./lora_delta.ts";
+import { rmsNorm } from "./rms_norm.ts";
 import { rope, ropeFrequencies, type Scaling } from "./rope.ts";
 import { swiglu } from "./swiglu.ts";
 

@@ -7,8 +7,8 @@ import type { View } from "../../engine/device/memory.ts";
 import { type Kernel, launch } from "../../shaders/kernel.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import type { SizedKernel } from "../../shaders/training/sizes.ts";
-import { run } from "../shaders/device.ts";
-import { Output } from "../shaders/outputs.ts";
+import { run } from "./device.ts";
+import { Output } from "./outputs.ts";
 
 export type Plain = Float32Array<ArrayBuffer> | Uint32Array<ArrayBuffer>;
 

@@ -1,13 +1,12 @@
 // The sample kernel against float64: greedy, distributions, truncation, penalties, masks, log-probabilities, scoring.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import { gumbelDraw } from "../reference/gumbelDraw.ts";
-import { penalise, type Seen } from "../reference/penalties.ts";
-import { ranked, sampleFilters } from "../reference/sampleFilters.ts";
-import { logSoftmax, softmax } from "../reference/softmax.ts";
-import { openTestGpu, randomFloats } from "./device.ts";
-import { type CaseRow, sampleRows } from "./sample_case.ts";
+import { gumbelDraw } from "../../reference/gumbel_draw.ts";
+import { penalise, type Seen } from "../../reference/penalties.ts";
+import { ranked, sampleFilters } from "../../reference/sample_filters.ts";
+import { logSoftmax, softmax } from "../../reference/softmax.ts";
+import { onEachDevice, randomFloats } from "../device.ts";
+import { type CaseRow, sampleRows } from "../sample_case.ts";
 
 /** Sizes: of test models, SmolLM2's, not a multiple of 32 nor of 4, fewer than threads. */
 const VOCABS = [320, 4096, 49152, 1027, 33];
@@ -27,8 +26,7 @@ function filtered(row: CaseRow): Float64Array {
 }
 
 for (const vocab of VOCABS) {
-  test(`${vocab} tokens: greedy, ties to the lowest id`, async () => {
-    const { gpu, buffers } = await openTestGpu();
+  onEachDevice(`${vocab} tokens: greedy, ties to the lowest id`, async (device) => {
     const tied = logitsOf(vocab, 5);
     const best = Math.max(...tied);
     const ties = [vocab - 1, Math.floor(vocab / 2), Math.floor(vocab / 3)];
@@ -41,8 +39,7 @@ for (const vocab of VOCABS) {
       new Float32Array(vocab).fill(-1e4),
     ];
     const results = await sampleRows(
-      gpu,
-      buffers,
+      device,
       vocab,
       rows.map((logits) => ({ logits })),
     );
@@ -56,36 +53,36 @@ for (const vocab of VOCABS) {
       results.map(({ sampled }) => sampled),
       expected,
     );
-    buffers.destroy();
   });
 
-  test(`${vocab} tokens: log-probabilities and the likeliest, ties to the lower id, picked and given`, async () => {
-    const { gpu, buffers } = await openTestGpu();
-    const tied = logitsOf(vocab, 4).map((value) => Math.round(value / 2));
-    const rows: CaseRow[] = [];
-    for (const logits of [logitsOf(vocab, 3), tied]) {
-      for (const alternatives of [0, 1, 5, Math.min(20, vocab)]) {
-        rows.push({ logits, alternatives }, { logits, alternatives, given: (vocab * 3) >> 2 });
-        rows.push({ logits, alternatives, temperature: 0.7, seed: 3 });
+  onEachDevice(
+    `${vocab} tokens: log-probabilities and the likeliest, ties to the lower id, picked and given`,
+    async (device) => {
+      const tied = logitsOf(vocab, 4).map((value) => Math.round(value / 2));
+      const rows: CaseRow[] = [];
+      for (const logits of [logitsOf(vocab, 3), tied]) {
+        for (const alternatives of [0, 1, 5, Math.min(20, vocab)]) {
+          rows.push({ logits, alternatives }, { logits, alternatives, given: (vocab * 3) >> 2 });
+          rows.push({ logits, alternatives, temperature: 0.7, seed: 3 });
+        }
       }
-    }
-    const results = await sampleRows(gpu, buffers, vocab, rows);
-    for (const [r, { id, logprob, top, sampled }] of results.entries()) {
-      const { logits, given, temperature, alternatives } = rows[r];
-      const logs = logSoftmax(logits);
-      const order = ranked(Float64Array.from(logits));
-      if (given !== undefined) assert.equal(id, given);
-      else if (temperature === undefined) assert.equal(id, order[0]);
-      assert.equal(sampled, given === undefined ? id : undefined);
-      assert.ok(Math.abs(logprob - logs[id]) < 2e-5, `${logprob}, expected ${logs[id]}`);
-      assert.deepEqual(
-        top.map(({ id }) => id),
-        order.slice(0, alternatives),
-      );
-      for (const { id, logprob } of top) assert.ok(Math.abs(logprob - logs[id]) < 2e-5);
-    }
-    buffers.destroy();
-  });
+      const results = await sampleRows(device, vocab, rows);
+      for (const [r, { id, logprob, top, sampled }] of results.entries()) {
+        const { logits, given, temperature, alternatives } = rows[r];
+        const logs = logSoftmax(logits);
+        const order = ranked(Float64Array.from(logits));
+        if (given !== undefined) assert.equal(id, given);
+        else if (temperature === undefined) assert.equal(id, order[0]);
+        assert.equal(sampled, given === undefined ? id : undefined);
+        assert.ok(Math.abs(logprob - logs[id]) < 2e-5, `${logprob}, expected ${logs[id]}`);
+        assert.deepEqual(
+          top.map(({ id }) => id),
+          order.slice(0, alternatives),
+        );
+        for (const { id, logprob } of top) assert.ok(Math.abs(logprob - logs[id]) < 2e-5);
+      }
+    },
+  );
 }
 
 /** Truncation and shaping, alone and together. */
@@ -109,8 +106,7 @@ const RULES: Partial<CaseRow>[] = [
 ];
 
 for (const vocab of VOCABS) {
-  test(`${vocab} tokens: draws are those of the reference for every rule`, async () => {
-    const { gpu, buffers } = await openTestGpu();
+  onEachDevice(`${vocab} tokens: draws are those of the reference for every rule`, async (device) => {
     const draws = vocab > 10_000 ? 2 : 12;
     const rows: CaseRow[] = RULES.flatMap((rule, i) =>
       Array.from({ length: draws }, (_, n): CaseRow => {
@@ -130,7 +126,7 @@ for (const vocab of VOCABS) {
         };
       }),
     );
-    const results = await sampleRows(gpu, buffers, vocab, rows);
+    const results = await sampleRows(device, vocab, rows);
     let close = 0;
     for (const [r, row] of rows.entries()) {
       const p = filtered(row);
@@ -140,7 +136,6 @@ for (const vocab of VOCABS) {
       else assert.equal(results[r].id, id, `row ${r}: ${JSON.stringify(RULES[Math.floor(r / draws)])}`);
     }
     assert.ok(close <= 2, `${close} draws too close to tell`);
-    buffers.destroy();
   });
 }
 
@@ -155,13 +150,12 @@ for (const [what, vary] of [
   ["positions", (n: number) => ({ seed: 5, position: n })],
 ] as const) {
   for (const rule of [{}, { temperature: 0.7, topK: 9 }, { temperature: 1.5, topP: 0.8 }, { minP: 0.05 }]) {
-    test(`over ${what}, draws follow the distribution: ${JSON.stringify(rule)}`, async () => {
-      const { gpu, buffers } = await openTestGpu();
+    onEachDevice(`over ${what}, draws follow the distribution: ${JSON.stringify(rule)}`, async (device) => {
       const vocab = 33;
       const logits = logitsOf(vocab, 8).map((value) => value / 2);
       const rows = Array.from({ length: 4000 }, (_, n): CaseRow => ({ temperature: 1, ...rule, logits, ...vary(n) }));
       const counts = new Float64Array(vocab);
-      for (const { id } of await sampleRows(gpu, buffers, vocab, rows)) counts[id]++;
+      for (const { id } of await sampleRows(device, vocab, rows)) counts[id]++;
       const p = filtered(rows[0]);
       let chi = 0;
       let cells = 0;
@@ -181,37 +175,31 @@ for (const [what, vary] of [
       }
       assert.ok(cells > 3);
       assert.ok(chi < chiSquareBound(cells - 1), `chi-square ${chi} over ${cells} cells`);
-      buffers.destroy();
     });
   }
 }
 
-test("a draw depends on seed, position and logits alone, wherever its row stands", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("a draw depends on seed, position and logits alone, wherever its row stands", async (device) => {
   const row: CaseRow = { logits: logitsOf(4096, 1), temperature: 1.2, topP: 0.95, seed: 77, position: 9 };
   const others = [2, 3, 4].map((seed): CaseRow => ({ logits: logitsOf(4096, seed), temperature: 1, topK: 5, seed }));
-  const [alone] = await sampleRows(gpu, buffers, 4096, [row]);
-  const [, , among] = await sampleRows(gpu, buffers, 4096, [others[0], others[1], row, others[2]]);
+  const [alone] = await sampleRows(device, 4096, [row]);
+  const [, , among] = await sampleRows(device, 4096, [others[0], others[1], row, others[2]]);
   assert.equal(among.id, alone.id);
   const many = await sampleRows(
-    gpu,
-    buffers,
+    device,
     4096,
     Array.from({ length: 50 }, (_, seed) => ({ ...row, seed })),
   );
   assert.ok(new Set(many.map(({ id }) => id)).size > 10);
-  buffers.destroy();
 });
 
-test("equal logits are kept or dropped together, and are drawn alike", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("equal logits are kept or dropped together, and are drawn alike", async (device) => {
   const logits = new Float32Array(1027).fill(2);
   logits.fill(1, 600);
   logits[1000] = 2.5;
   const draw = (rule: Partial<CaseRow>) =>
     sampleRows(
-      gpu,
-      buffers,
+      device,
       1027,
       Array.from({ length: 400 }, (_, seed) => ({ logits, temperature: 1, ...rule, seed })),
     );
@@ -222,11 +210,9 @@ test("equal logits are kept or dropped together, and are drawn alike", async () 
   assert.ok(new Set(two.map(({ id }) => id)).size > 200);
   assert.equal(kept(await draw({ topP: 0.5 })), 2);
   assert.equal(kept(await draw({ topK: 700 })), 1);
-  buffers.destroy();
 });
 
-test("logits of any size: thresholds are found far below the top, and close to it", async () => {
-  const { gpu, buffers } = await openTestGpu();
+onEachDevice("logits of any size: thresholds are found far below the top, and close to it", async (device) => {
   for (const scale of [1e-20, 1e-4, 300, 1e20]) {
     const logits = logitsOf(1027, 3).map((value) => value * scale);
     const order = ranked(Float64Array.from(logits));
@@ -234,46 +220,46 @@ test("logits of any size: thresholds are found far below the top, and close to i
       { length: 40 },
       (_, seed): CaseRow => ({ logits, temperature: 1e6 * scale, topK: 5, seed }),
     );
-    const drawn = new Set((await sampleRows(gpu, buffers, 1027, rows)).map(({ id }) => id));
+    const drawn = new Set((await sampleRows(device, 1027, rows)).map(({ id }) => id));
     assert.deepEqual([...drawn].sort(), order.slice(0, 5).sort(), `scale ${scale}`);
   }
-  buffers.destroy();
 });
 
-test("penalties count what is picked, masks hold for greedy too, log-probabilities are of the raw logits", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const vocab = 1027;
-  const logits = logitsOf(vocab, 6);
-  const order = ranked(Float64Array.from(logits));
-  const seen = new Map<number, Seen>([
-    [order[0], { inPrompt: true, times: 0 }],
-    [order[1], { inPrompt: false, times: 3 }],
-    [order[2], { inPrompt: true, times: 2 }],
-  ]);
-  const rule = { repetition: 1.5, presence: 3, frequency: 4 };
-  const rows: CaseRow[] = [
-    { logits, seen, ...rule, alternatives: 2 },
-    { logits, allowed: new Set(order.slice(4, 40)), alternatives: 2 },
-    { logits, seen: new Map(), ...rule, given: order[0] },
-  ];
-  const [penalised, masked, given] = await sampleRows(gpu, buffers, vocab, rows);
-  const logs = logSoftmax(logits);
-  const expected = ranked(penalise(logits, seen, rule))[0];
-  assert.notEqual(expected, order[0]);
-  assert.equal(penalised.id, expected);
-  assert.ok(Math.abs(penalised.logprob - logs[expected]) < 2e-5);
-  assert.deepEqual(
-    penalised.top.map(({ id }) => id),
-    order.slice(0, 2),
-  );
-  const counts = Array.from({ length: vocab }, (_, id) => (seen.get(id)?.times ?? 0) + (id === expected ? 1 : 0));
-  assert.deepEqual(
-    [...penalised.counts].map((count) => count & 0x7fffffff),
-    counts,
-  );
-  assert.equal(penalised.counts[order[0]] >>> 31, 1);
-  assert.equal(masked.id, order[4]);
-  assert.ok(Math.abs(masked.logprob - logs[order[4]]) < 2e-5);
-  assert.ok(given.counts.every((count) => count === 0));
-  buffers.destroy();
-});
+onEachDevice(
+  "penalties count what is picked, masks hold for greedy too, log-probabilities are of the raw logits",
+  async (device) => {
+    const vocab = 1027;
+    const logits = logitsOf(vocab, 6);
+    const order = ranked(Float64Array.from(logits));
+    const seen = new Map<number, Seen>([
+      [order[0], { inPrompt: true, times: 0 }],
+      [order[1], { inPrompt: false, times: 3 }],
+      [order[2], { inPrompt: true, times: 2 }],
+    ]);
+    const rule = { repetition: 1.5, presence: 3, frequency: 4 };
+    const rows: CaseRow[] = [
+      { logits, seen, ...rule, alternatives: 2 },
+      { logits, allowed: new Set(order.slice(4, 40)), alternatives: 2 },
+      { logits, seen: new Map(), ...rule, given: order[0] },
+    ];
+    const [penalised, masked, given] = await sampleRows(device, vocab, rows);
+    const logs = logSoftmax(logits);
+    const expected = ranked(penalise(logits, seen, rule))[0];
+    assert.notEqual(expected, order[0]);
+    assert.equal(penalised.id, expected);
+    assert.ok(Math.abs(penalised.logprob - logs[expected]) < 2e-5);
+    assert.deepEqual(
+      penalised.top.map(({ id }) => id),
+      order.slice(0, 2),
+    );
+    const counts = Array.from({ length: vocab }, (_, id) => (seen.get(id)?.times ?? 0) + (id === expected ? 1 : 0));
+    assert.deepEqual(
+      [...penalised.counts].map((count) => count & 0x7fffffff),
+      counts,
+    );
+    assert.equal(penalised.counts[order[0]] >>> 31, 1);
+    assert.equal(masked.id, order[4]);
+    assert.ok(Math.abs(masked.logprob - logs[order[4]]) < 2e-5);
+    assert.ok(given.counts.every((count) => count === 0));
+  },
+);

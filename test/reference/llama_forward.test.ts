@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { arrowPrototype } from "./arrowPrototype.ts";
-import { beliefFilter } from "./beliefFilter.ts";
-import { type LlamaRouting, llamaForward } from "./llamaForward.ts";
-import { mlpGate } from "./mlpGate.ts";
+import { arrowPrototype } from "./arrow_prototype.ts";
+import { beliefFilter } from "./belief_filter.ts";
+import { type LlamaRouting, llamaForward } from "./llama_forward.ts";
+import { mlpGate } from "./mlp_gate.ts";
 import { logSoftmax } from "./softmax.ts";
-import { type TinyMixture, tinyAdapter, tinyLlama, tinyMixture } from "./tinyLlama.ts";
-import { topKGates } from "./topKGates.ts";
+import { type TinyMixture, tinyAdapter, tinyLlama, tinyMixture } from "./tiny_llama.ts";
+import { topKGates } from "./top_k_gates.ts";
 
 interface FixtureRow {
   prompt: string;

@@ -2,7 +2,7 @@
 // The logit |x · v| is the caller's.
 
 import type { Numbers } from "./linear.ts";
-import type { LoraPair } from "./loraDelta.ts";
+import type { LoraPair } from "./lora_delta.ts";
 
 /**
  * Top right singular vector of the deltas (scale · B · A) stacked by rows, by power iteration on their Gram matrix.
