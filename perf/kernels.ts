@@ -1,15 +1,21 @@
-// Where a step's time goes, kernel by kernel: every launch in a pass of its own, between two timestamps.
-// It stands between the engine and its device, so that no kernel is changed.
+// Where a step's time goes, kernel by kernel: every launch is run by itself and waited for.
+// It stands between the engine and its device. Each time is less what an empty run takes; what a kernel gains by running
+// right behind another is not in it. Launches under 0.1 ms are below what the wait can tell.
 // Usage: node dist/perf/kernels.js [--model smollm2|nano] [--routing base|adapter|routed] [--batch N] [--prompt N]
+//   [--device gpu|cpu]
 
 import { parseArgs } from "node:util";
+import type { Device, Launch, Program } from "../engine/device/device.ts";
+import type { View } from "../engine/device/memory.ts";
 import { Engine } from "../engine/engine.ts";
+import type { DeviceChoice } from "../engine/host.ts";
 import { nodeHost } from "../node/host.ts";
 import { openPreset } from "../node/presets.ts";
 import type { Routing } from "../proto/api.ts";
+import type { LinearFacts } from "../shaders/layer/linear.ts";
 
-const MOST_LAUNCHES = 1024;
 const DECODE_TOKENS = 24;
+const EMPTY_RUNS = 50;
 
 const ROUTINGS: Record<string, Routing> = { base: {}, adapter: { adapter: "sql" }, routed: { mixture: "default" } };
 
@@ -19,94 +25,119 @@ const { values: flags } = parseArgs({
     routing: { type: "string", default: "base" },
     batch: { type: "string", default: "1" },
     prompt: { type: "string", default: "8" },
+    device: { type: "string", default: "auto" },
   },
 });
 
 /** Time of each kernel in one step, in milliseconds, and how often it was launched. */
 type StepTimes = Map<string, { ms: number; launches: number }>;
 
-/** Hands out command encoders that time every dispatch; nothing else of the device changes. */
-class Profiler {
-  readonly device: GPUDevice;
-  readonly steps: Promise<StepTimes>[] = [];
-  readonly #real: GPUDevice;
-  readonly #queries: GPUQuerySet;
+/** A program that can be run launch by launch. */
+class SplitProgram<Shape> implements Program<Shape> {
+  readonly parts: readonly { label: string; program: Program<Shape> }[];
 
-  constructor(device: GPUDevice) {
-    this.#real = device;
-    this.#queries = device.createQuerySet({ type: "timestamp", count: 2 * MOST_LAUNCHES });
-    this.device = this.#standIn(device, { createCommandEncoder: () => this.#encoder() });
+  constructor(parts: readonly { label: string; program: Program<Shape> }[]) {
+    this.parts = parts;
   }
 
-  #standIn<T extends object>(real: T, instead: Partial<T>): T {
-    return new Proxy(real, {
-      get: (target, key) => {
-        if (key in instead) return instead[key as keyof T];
-        const value = Reflect.get(target, key, target) as unknown;
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
+  count(shape: Shape): number {
+    return this.parts.reduce((sum, { program }) => sum + program.count(shape), 0);
+  }
+}
+
+/** A device that times every launch; steps do not run ahead, since the host waits in between. */
+class Profiler implements Device {
+  readonly steps: StepTimes[] = [];
+  readonly #real: Device;
+  /** Milliseconds that running nothing takes. */
+  readonly #empty: number;
+
+  static async create(real: Device): Promise<Profiler> {
+    const empty: number[] = [];
+    for (let i = 0; i < EMPTY_RUNS; i++) empty.push(await elapsed(() => real.idle()));
+    return new Profiler(real, median(empty));
   }
 
-  #encoder(): GPUCommandEncoder {
-    const encoder = this.#real.createCommandEncoder();
-    const labels: string[] = [];
-    const finish = () => {
-      const commands = encoder.finish();
-      if (labels.length > 0) queueMicrotask(() => this.steps.push(this.#times(labels)));
-      return commands;
-    };
-    return this.#standIn(encoder, { beginComputePass: () => this.#pass(encoder, labels), finish });
+  private constructor(real: Device, empty: number) {
+    this.#real = real;
+    this.#empty = empty;
   }
 
-  #pass(encoder: GPUCommandEncoder, labels: string[]): GPUComputePassEncoder {
-    let pipeline: GPUComputePipeline;
-    let group: GPUBindGroup;
-    const at = () => 2 * labels.length;
-    const pass: Partial<GPUComputePassEncoder> = {
-      setPipeline: (next: GPUComputePipeline) => {
-        pipeline = next;
-      },
-      setBindGroup: (_: number, next: GPUBindGroup) => {
-        group = next;
-      },
-      dispatchWorkgroups: (x: number, y?: number, z?: number) => {
-        const timestampWrites = {
-          querySet: this.#queries,
-          beginningOfPassWriteIndex: at(),
-          endOfPassWriteIndex: at() + 1,
-        };
-        const real = encoder.beginComputePass({ timestampWrites });
-        real.setPipeline(pipeline);
-        real.setBindGroup(0, group);
-        real.dispatchWorkgroups(x, y, z);
-        real.end();
-        labels.push(pipeline.label);
-      },
-      end: () => {},
-    };
-    return pass as GPUComputePassEncoder;
+  get kind() {
+    return this.#real.kind;
+  }
+  get description() {
+    return this.#real.description;
+  }
+  get limits() {
+    return this.#real.limits;
+  }
+  get wishes() {
+    return { ...this.#real.wishes, stepsAhead: 0 };
+  }
+  get bytes() {
+    return this.#real.bytes;
   }
 
-  async #times(labels: readonly string[]): Promise<StepTimes> {
-    const size = 16 * labels.length;
-    const resolved = this.#real.createBuffer({ size, usage: GPUBufferUsage.QUERY_RESOLVE | GPUBufferUsage.COPY_SRC });
-    const mapped = this.#real.createBuffer({ size, usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ });
-    const encoder = this.#real.createCommandEncoder();
-    encoder.resolveQuerySet(this.#queries, 0, 2 * labels.length, resolved, 0);
-    encoder.copyBufferToBuffer(resolved, 0, mapped, 0, size);
-    this.#real.queue.submit([encoder.finish()]);
-    await mapped.mapAsync(GPUMapMode.READ);
-    const stamps = new BigUint64Array(mapped.getMappedRange());
+  allocate(label: string, bytes: number, use?: "storage" | "uniform"): View {
+    return this.#real.allocate(label, bytes, use);
+  }
+  write(view: View, data: ArrayBufferView<ArrayBuffer>, at?: number): void {
+    this.#real.write(view, data, at);
+  }
+  zero(view: View): void {
+    this.#real.zero(view);
+  }
+  copy(from: View, to: View): void {
+    this.#real.copy(from, to);
+  }
+  idle(): Promise<void> {
+    return this.#real.idle();
+  }
+  free(view: View): void {
+    this.#real.free(view);
+  }
+  close(): Promise<void> {
+    return this.#real.close();
+  }
+
+  async prepare<Shape>(launches: readonly Launch<Shape>[]): Promise<Program<Shape>> {
+    const parts = launches.map(async (launch) => ({
+      label: labelOf(launch),
+      program: await this.#real.prepare([launch]),
+    }));
+    return new SplitProgram(await Promise.all(parts));
+  }
+
+  #runAlone<Shape>(program: Program<Shape>, shape: Shape): Promise<void> {
+    this.#real.run([program], shape);
+    return this.#real.idle();
+  }
+
+  async run<Shape>(programs: readonly Program<Shape>[], shape: Shape, read?: readonly View[]): Promise<ArrayBuffer> {
     const times: StepTimes = new Map();
-    for (const [i, label] of labels.entries()) {
-      const { ms, launches } = times.get(label) ?? { ms: 0, launches: 0 };
-      times.set(label, { ms: ms + Number(stamps[2 * i + 1] - stamps[2 * i]) / 1e6, launches: launches + 1 });
+    for (const { label, program } of programs.flatMap((program) => (program as SplitProgram<Shape>).parts)) {
+      if (program.count(shape) === 0) continue;
+      const ms = Math.max(0, (await elapsed(() => this.#runAlone(program, shape))) - this.#empty);
+      const before = times.get(label) ?? { ms: 0, launches: 0 };
+      times.set(label, { ms: before.ms + ms, launches: before.launches + 1 });
     }
-    mapped.destroy();
-    resolved.destroy();
-    return times;
+    if (times.size > 0) this.steps.push(times);
+    return this.#real.run([], shape, read);
   }
+}
+
+async function elapsed(work: () => Promise<unknown>): Promise<number> {
+  const begun = performance.now();
+  await work();
+  return performance.now() - begun;
+}
+
+/** The kernel's name; linear layers by what makes them differ. */
+function labelOf<Shape>({ kernel, facts }: Launch<Shape>): string {
+  if (kernel.name !== "linear") return kernel.name;
+  const { format, activations, rows, cols, shrink } = facts as LinearFacts;
+  return `linear ${format} ${activations} ${rows}×${cols}${shrink === undefined ? "" : " shrink"}`;
 }
 
 function median(numbers: readonly number[]): number {
@@ -121,7 +152,7 @@ function show(title: string, steps: readonly StepTimes[]): void {
     launches: median(steps.map((step) => step.get(label)?.launches ?? 0)),
   }));
   const total = rows.reduce((sum, { ms }) => sum + ms, 0);
-  console.log(`\n${title}: median of ${steps.length} steps, ${total.toFixed(1)} ms on the device`);
+  console.log(`\n${title}: median of ${steps.length} steps, ${total.toFixed(1)} ms launch by launch`);
   for (const { label, ms, launches } of rows.sort((a, b) => b.ms - a.ms)) {
     const share = ((100 * ms) / total).toFixed(1);
     const each = ((1000 * ms) / launches).toFixed(0);
@@ -133,13 +164,8 @@ const routing = ROUTINGS[flags.routing];
 if (routing === undefined || (flags.model !== "smollm2" && flags.model !== "nano"))
   throw new Error("--model is smollm2 or nano; --routing is base, adapter or routed");
 const host = nodeHost();
-let profiler: Profiler | undefined;
-const openGpu: typeof host.openGpu = async () => {
-  const opened = await host.openGpu();
-  profiler = new Profiler(opened.device);
-  return { ...opened, device: profiler.device };
-};
-const engine = await Engine.load({ ...host, openGpu }, await openPreset(flags.model));
+const profiler = await Profiler.create(await host.openDevice({ device: flags.device as DeviceChoice }));
+const engine = await Engine.load({ ...host, openDevice: async () => profiler }, await openPreset(flags.model));
 const requests = Array.from({ length: Number(flags.batch) }, (_, salt) => ({
   ids: Array.from({ length: Number(flags.prompt) }, (_, i) => 20 + ((i * 37 + salt * 101) % 4000)),
   maxTokens: DECODE_TOKENS,
@@ -150,9 +176,9 @@ const drain = async (request: (typeof requests)[number]) => {
   for await (const _ of engine.generate(request));
 };
 await Promise.all(requests.map(drain)); // shaders compiled
-const from = profiler!.steps.length;
+const from = profiler.steps.length;
 await Promise.all(requests.map(drain));
-const steps = await Promise.all(profiler!.steps.slice(from));
+const steps = profiler.steps.slice(from);
 show(`${flags.model} ${flags.routing}, prompts of ${flags.prompt}: first step`, steps.slice(0, 1));
 show(`${flags.model} ${flags.routing}, ${flags.batch} together: decode`, steps.slice(-DECODE_TOKENS + 2));
 await engine.close();

@@ -2,10 +2,7 @@
 // Token ids and labels are drawn at random. Usage: node dist/perf/training.js [--model nano|smollm2] [--rounds N]
 
 import { parseArgs } from "node:util";
-import { encode } from "../engine/gpu/program.ts";
-import { readView } from "../engine/gpu/readback.ts";
-import { embedLaunches } from "../engine/model/ends.ts";
-import { layerLaunches } from "../engine/model/layer.ts";
+import { layer } from "../engine/model/layer.ts";
 import { stepKind } from "../engine/model/step_kind.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
@@ -54,8 +51,8 @@ async function main(name: string, rounds: number): Promise<void> {
     experts: mixture.experts.length,
     belief,
   };
-  const gates = new GateParameters(model.buffers, shape, layers);
-  const trainer = await RouterTrainer.create(model, model.mixtures[0], gates, { clip: 1 });
+  const gates = new GateParameters(model.device, shape, layers);
+  const trainer = await RouterTrainer.create(model, model.mixtures[0]!, gates, { clip: 1 });
   const ways: [string, () => Promise<unknown>][] = [
     ["forward", floor],
     // Rate 0: every round passes over the same router
@@ -83,27 +80,19 @@ async function main(name: string, rounds: number): Promise<void> {
   console.log(
     JSON.stringify({ model: name, wall: train.ms / forward.ms, busy: train.busyMs / forward.busyMs, ...memory }),
   );
-  trainer.destroy();
-  model.close();
+  await model.close();
 }
 
 /** All layers under the router's choices, and nothing else. */
 async function forwardOnly(model: FrozenModel, texts: readonly LabelledText[]): Promise<() => Promise<unknown>> {
   const plan = { kind: "router", key: model.mixtures[0].key } as const;
   const planned = texts.map(({ ids }) => ({ ids, plan }));
-  const stage = model.stage({ ...stepKind(uploadTexts(model, planned, false).shape), routed: true });
-  const launches = await embedLaunches(stage);
-  for (let i = 0; i < model.config.numLayers; i++) launches.push(...(await layerLaunches(stage, i)));
-  const { ids } = model.parts.workspace;
-  return () => {
-    const { shape } = uploadTexts(model, planned, false);
-    const encoder = model.gpu.device.createCommandEncoder();
-    const pass = encoder.beginComputePass();
-    encode(pass, launches, shape);
-    pass.end();
-    model.gpu.queue.submit([encoder.finish()]);
-    return readView(model.gpu, ids);
-  };
+  const { shape } = uploadTexts(model, planned, false);
+  const stage = model.stage({ ...stepKind(shape, model.device.wishes.segments), routed: true });
+  const layers = Array.from({ length: model.config.numLayers }, (_, i) => layer(stage, i));
+  const program = await model.device.prepare([...stage.embed(), ...layers.flat()]);
+  const { ids } = model.base.views.workspace;
+  return () => model.device.run([program], uploadTexts(model, planned, false).shape, [ids]);
 }
 
 function drawTexts(experts: number, vocabSize: number): LabelledText[] {

@@ -6,7 +6,6 @@ import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Engine } from "../../engine/engine.ts";
-import type { Body } from "../../engine/gpu/gpu.ts";
 import type { EngineOptions } from "../../engine/options.ts";
 import { nodeHost } from "../../node/host.ts";
 import type { DoneEvent, GenerateRequest, Routing, TokenEvent } from "../../proto/api.ts";
@@ -54,7 +53,6 @@ export async function openEngine(
   fixture: Fixture,
   folders: { adapters?: string; mixtures?: string },
   options: EngineOptions,
-  body?: Body,
 ): Promise<Engine> {
   const names = fixture.uses.flatMap((use) => [use.adapter, ...(use.adapters ?? []).map(({ id }) => id)]);
   const adapters = Object.fromEntries(
@@ -64,8 +62,7 @@ export async function openEngine(
   for (const use of fixture.uses) {
     if (use.kind === "routed") mixtures[mixtureName(use)] = await mixtureFolder(use, folders.mixtures!);
   }
-  const host = body === undefined ? nodeHost() : nodeHost({ body });
-  return Engine.load(host, { ...options, adapters, mixtures });
+  return Engine.load(nodeHost(), { ...options, adapters, mixtures });
 }
 
 /** Adapters and mixtures share one space of names. */

@@ -1,17 +1,16 @@
 // Training a router end to end: its texts' loss falls, every expert's share is counted, auxiliary losses pull at it.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
 import { LanguageModelTrainer } from "../../training/language_model.ts";
 import type { TrainingText } from "../../training/training_texts.ts";
-import { openTestGpu } from "../shaders/device.ts";
+import { onHostDevice } from "../host_device.ts";
 import { type GradientFixture, readTraining, tinyMixture, tinyModel } from "./tiny_model.ts";
 
 const texts = readTraining<GradientFixture>("gradients").texts.map(
   ({ ids }): TrainingText => ({ ids, counted: ids.map((_, t) => t > 0) }),
 );
 
-onEachDevice(
+onHostDevice(
   "a router trained end to end lowers its texts' loss; the balancing loss evens its experts out",
   async (device) => {
     const { config, weights } = await tinyModel(device);

@@ -2,8 +2,7 @@
 // It knows nothing of what is checked.
 
 import { readFileSync } from "node:fs";
-import type { Buffers } from "../../engine/gpu/buffers.ts";
-import type { Gpu } from "../../engine/gpu/gpu.ts";
+import type { Device } from "../../engine/device/device.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { type ModelWeights, uploadWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";

@@ -1,22 +1,21 @@
-// Weights from stored rows to device planes: formats, joins, shards, refusals. Read back through what the bytes mean.
+// Weights from stored rows to device planes: formats, joins, shards, refusals. Read back through what the bytes mean on a
+// GPU; the CPU's panels hold the same rows in another order.
 
 import assert from "node:assert/strict";
-import { test } from "node:test";
-import type { Gpu } from "../../../engine/gpu/gpu.ts";
-import { readView } from "../../../engine/gpu/readback.ts";
+import { type Device, readView } from "../../../engine/device/device.ts";
 import { freeLinear, type LinearWeights, uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import type { StoredTensor } from "../../../files/weights/tensor.ts";
-import { checkClose, openTestGpu } from "../../shaders/device.ts";
+import { checkClose, onEachDevice } from "../../shaders/device.ts";
 import { randomTensor, valuesOf } from "../../shaders/linear_case.ts";
 
-/** What the planes stand for, element by element, as parts/format_*.wgsl read them. */
-async function valuesOnDevice(gpu: Gpu, { format, cols, shards }: LinearWeights): Promise<number[]> {
+/** What the planes stand for, element by element, as formats/*.wgsl read them. */
+async function valuesOnDevice(device: Device, { format, cols, shards }: LinearWeights): Promise<number[]> {
   const values: number[] = [];
   for (const shard of shards) {
-    const bytes = await readView(gpu, shard.quants);
-    const scales = await readView(gpu, shard.scales);
+    const bytes = await readView(device, shard.quants);
+    const scales = await readView(device, shard.scales);
     const valueAt = {
       f32: (i: number) => new Float32Array(bytes)[i],
       f16: (i: number) => decodeFloat16(new Uint16Array(bytes)[i]),
@@ -54,95 +53,116 @@ const KEPT: [StoredType[], LinearWeights["format"]][] = [
 ];
 
 for (const [types, format] of KEPT) {
-  test(`auto holds ${types.join(" + ")} as ${format}, without loss`, async () => {
-    const { gpu, buffers } = await openTestGpu();
-    const parts = types.map((type, i) => randomTensor(type, 3 + i, 64, i));
-    let read = 0;
-    const weights = await uploadLinear(gpu, buffers, parts, "auto", (bytes) => {
-      read += bytes;
-    });
-    assert.equal(weights.format, format);
-    assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 64]);
-    // q4's d·q + m is rounded to f32 once where the reference rounds it
-    checkClose(await valuesOnDevice(gpu, weights), await valuesOf(parts), 2 ** -23);
-    assert.equal(
-      read,
-      parts.reduce((sum, { bytes }) => sum + bytes, 0),
-    );
-    freeLinear(buffers, weights);
-    assert.equal(buffers.bytes, 0);
-  });
+  onEachDevice(
+    `auto holds ${types.join(" + ")} as ${format}, without loss`,
+    async (device) => {
+      const parts = types.map((type, i) => randomTensor(type, 3 + i, 64, i));
+      let read = 0;
+      const weights = await uploadLinear(device, parts, "auto", (bytes) => {
+        read += bytes;
+      });
+      assert.equal(weights.format, format);
+      assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 64]);
+      // q4's d·q + m is rounded to f32 once where the reference rounds it
+      checkClose(await valuesOnDevice(device, weights), await valuesOf(parts), 2 ** -23);
+      assert.equal(
+        read,
+        parts.reduce((sum, { bytes }) => sum + bytes, 0),
+      );
+      freeLinear(device, weights);
+      assert.equal(device.bytes, 0);
+    },
+    ["gpu"],
+  );
 }
 
-test("bf16 becomes f16, rounded to half precision; q8_0 quantises dense weights; f32 widens quantised ones", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  for (const [type, dtype, format, tolerance] of [
-    ["bf16", "auto", "f16", 2 ** -11],
-    ["f32", "f16", "f16", 2 ** -11],
-    ["f32", "q8_0", "q8_0", 0.51 / 127],
-    ["q4_1", "f32", "f32", 0],
-    ["q4_1", "q8_0", "q4", 2 ** -23],
-  ] as const) {
-    const part = randomTensor(type, 5, 64, 9);
-    const weights = await uploadLinear(gpu, buffers, [part], dtype);
-    assert.equal(weights.format, format, `${type} as ${dtype}`);
-    checkClose(await valuesOnDevice(gpu, weights), await valuesOf([part]), tolerance);
-  }
-  buffers.destroy();
-});
+onEachDevice(
+  "bf16 becomes f16, rounded to half precision; q8_0 quantises dense weights; f32 widens quantised ones",
+  async (device) => {
+    for (const [type, dtype, format, tolerance] of [
+      ["bf16", "auto", "f16", 2 ** -11],
+      ["f32", "f16", "f16", 2 ** -11],
+      ["f32", "q8_0", "q8_0", 0.51 / 127],
+      ["q4_1", "f32", "f32", 0],
+      ["q4_1", "q8_0", "q4", 2 ** -23],
+    ] as const) {
+      const part = randomTensor(type, 5, 64, 9);
+      const weights = await uploadLinear(device, [part], dtype);
+      assert.equal(weights.format, format, `${type} as ${dtype}`);
+      checkClose(await valuesOnDevice(device, weights), await valuesOf([part]), tolerance);
+    }
+  },
+  ["gpu"],
+);
 
-test("columns that do not fill a block, and values beyond half precision, are held as f32", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const narrow = await uploadLinear(gpu, buffers, [randomTensor("f32", 2, 36, 1)], "q8_0");
-  assert.equal(narrow.format, "f32");
-  const large = tensorOf("large", 8, [1, 2, 3, 4, 5, 6, 7, 65520]);
-  const weights = await uploadLinear(gpu, buffers, [large], "f16");
-  assert.equal(weights.format, "f32");
-  assert.deepEqual(await valuesOnDevice(gpu, weights), [1, 2, 3, 4, 5, 6, 7, 65520]);
-  buffers.destroy();
-});
+onEachDevice(
+  "columns that do not fill a block, and values beyond half precision, are held as f32",
+  async (device) => {
+    const narrow = await uploadLinear(device, [randomTensor("f32", 2, 36, 1)], "q8_0");
+    assert.equal(narrow.format, "f32");
+    const large = tensorOf("large", 8, [1, 2, 3, 4, 5, 6, 7, 65520]);
+    const weights = await uploadLinear(device, [large], "f16");
+    assert.equal(weights.format, "f32");
+    assert.deepEqual(await valuesOnDevice(device, weights), [1, 2, 3, 4, 5, 6, 7, 65520]);
+  },
+  ["gpu"],
+);
 
-test("rows beyond one binding go to shards, and chunks of reads fall across them", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const cols = 1024;
-  const limits = { maxStorageBufferBindingSize: 5 * 64 * cols * 4 } as GPUSupportedLimits;
-  const small = Object.create(gpu, { limits: { value: limits } }) as Gpu;
-  const parts = [randomTensor("f32", 700, cols, 1), randomTensor("f32", 800, cols, 2)];
-  const weights = await uploadLinear(small, buffers, parts, "auto");
-  assert.deepEqual(
-    weights.shards.map(({ firstRow, rows }) => [firstRow, rows]),
-    [0, 320, 640, 960, 1280].map((first) => [first, Math.min(320, 1500 - first)]),
-  );
-  const expected = await valuesOf(parts);
-  for (const { quants, firstRow, rows } of weights.shards) {
-    const actual = new Float32Array(await readView(gpu, quants), 0, rows * cols);
-    assert.ok(Buffer.from(actual.buffer).equals(Buffer.from(expected.buffer, firstRow * cols * 4, rows * cols * 4)));
-  }
-  buffers.destroy();
-});
+onEachDevice(
+  "rows beyond one binding go to shards, and chunks of reads fall across them",
+  async (device) => {
+    const cols = 1024;
+    const small = withViewBytes(device, 5 * 64 * cols * 4);
+    const parts = [randomTensor("f32", 700, cols, 1), randomTensor("f32", 800, cols, 2)];
+    const weights = await uploadLinear(small, parts, "auto");
+    assert.deepEqual(
+      weights.shards.map(({ firstRow, rows }) => [firstRow, rows]),
+      [0, 320, 640, 960, 1280].map((first) => [first, Math.min(320, 1500 - first)]),
+    );
+    const expected = await valuesOf(parts);
+    for (const { quants, firstRow, rows } of weights.shards) {
+      const actual = new Float32Array(await readView(device, quants), 0, rows * cols);
+      assert.ok(Buffer.from(actual.buffer).equals(Buffer.from(expected.buffer, firstRow * cols * 4, rows * cols * 4)));
+    }
+  },
+  ["gpu"],
+);
 
-test("a NaN, an infinity, unequal columns and odd shapes are refused, and leave nothing on the device", async () => {
-  const { gpu, buffers } = await openTestGpu();
-  const whole = randomTensor("f32", 4, 64, 1);
-  const cases: [StoredTensor[], string][] = [
-    [
+onEachDevice(
+  "a NaN, an infinity, unequal columns and odd shapes are refused, and leave nothing on the device",
+  async (device) => {
+    const whole = randomTensor("f32", 4, 64, 1);
+    const cases: [StoredTensor[], string][] = [
       [
-        whole,
-        tensorOf(
-          "bad",
-          64,
-          Array.from({ length: 64 }, (_, i) => (i === 40 ? Number.NaN : 1)),
-        ),
+        [
+          whole,
+          tensorOf(
+            "bad",
+            64,
+            Array.from({ length: 64 }, (_, i) => (i === 40 ? Number.NaN : 1)),
+          ),
+        ],
+        "tensor_not_finite",
       ],
-      "tensor_not_finite",
-    ],
-    [[tensorOf("bad", 4, [1, 2, Number.POSITIVE_INFINITY, 4])], "tensor_not_finite"],
-    [[whole, randomTensor("f32", 4, 32, 2)], "tensor_shape"],
-    [[randomTensor("f32", 4, 6, 2)], "tensor_shape"],
-    [[{ ...whole, shape: [256] }], "tensor_shape"],
-  ];
-  for (const [parts, code] of cases) {
-    await assert.rejects(uploadLinear(gpu, buffers, parts, "auto"), { code });
-    assert.equal(buffers.bytes, 0);
-  }
-});
+      [[tensorOf("bad", 4, [1, 2, Number.POSITIVE_INFINITY, 4])], "tensor_not_finite"],
+      [[whole, randomTensor("f32", 4, 32, 2)], "tensor_shape"],
+      [[randomTensor("f32", 4, 6, 2)], "tensor_shape"],
+      [[{ ...whole, shape: [256] }], "tensor_shape"],
+    ];
+    for (const [parts, code] of cases) {
+      await assert.rejects(uploadLinear(device, parts, "auto"), { code });
+      assert.equal(device.bytes, 0);
+    }
+  },
+);
+
+/** The device as one that binds at most `viewBytes` bytes. */
+function withViewBytes(device: Device, viewBytes: number): Device {
+  return new Proxy(device, {
+    get(real, key) {
+      if (key === "limits") return { viewBytes };
+      const value: unknown = Reflect.get(real, key, real);
+      return typeof value === "function" ? value.bind(real) : value;
+    },
+  });
+}

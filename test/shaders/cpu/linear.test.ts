@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { BEYOND_HALF } from "../../../files/weights/stored/linear_repack.ts";
 import { packPanels } from "../../../files/weights/stored/pack_panels.ts";
-import type { StoredTensor, StoredType } from "../../../files/weights/tensor.ts";
+import type { StoredTensor } from "../../../files/weights/tensor.ts";
 import type { ActivationForm } from "../../../shaders/activation_form.ts";
 import type { DeviceFormat } from "../../../shaders/linear.ts";
 import { int8BlocksReference, linearReference } from "../../reference/linear.ts";

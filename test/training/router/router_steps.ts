@@ -49,7 +49,7 @@ export async function checkRouterSteps(fixture: string, model: string, adapters:
   const frozen = await FrozenModel.open(host, { ...options, scored: false });
   let worst = 0;
   try {
-    const parameters = new GateParameters(frozen.buffers, shape, gates);
+    const parameters = new GateParameters(frozen.device, shape, gates);
     const trainer = await RouterTrainer.create(frozen, frozen.mixtures[0], parameters, { clip });
     for (let step = 0; step < steps; step++) {
       const given = texts.slice(step * batch, (step + 1) * batch).map(({ ids, labels }) => {
@@ -64,9 +64,8 @@ export async function checkRouterSteps(fixture: string, model: string, adapters:
       const norm = Math.abs(found.gradientNorm - expected.norms[step]);
       assert.ok(norm <= 1e-3 * expected.norms[step], `step ${step}: norm ${found.gradientNorm}`);
     }
-    trainer.destroy();
   } finally {
-    frozen.close();
+    await frozen.close();
   }
   return worst;
 }

@@ -12,8 +12,8 @@ import { freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
-import { cutBatch, drawBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
-import { openTestGpu } from "../shaders/device.ts";
+import { drawBatch, cutBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
+import { onHostDevice } from "../host_device.ts";
 import { readTraining, type StepsFixture, tinyModel } from "./tiny_model.ts";
 
 const fixture = readTraining<StepsFixture>("steps");
@@ -40,7 +40,7 @@ const batches = fixture.batches.map((batch) =>
 );
 const { decay, clip } = fixture;
 
-onEachDevice(
+onHostDevice(
   "losses, norms and the adapter it ends with are those of PEFT's own training from the same start",
   async (device) => {
     const { config, weights } = await tinyModel(device);
@@ -75,7 +75,7 @@ onEachDevice(
   },
 );
 
-onEachDevice("a training taken up from its checkpoint ends with the same bits", async (device) => {
+onHostDevice("a training taken up from its checkpoint ends with the same bits", async (device) => {
   const { config, weights } = await tinyModel(device);
   const shape = { rank: 3, alpha: 6, modules: ["q_proj", "down_proj"], layers: new Set([1, 3]) } as const;
   const options = {

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { loadTokenizer } from "../../engine/text/tokenizer.ts";
-import { openModelFiles } from "../../files/model_files/model_files.ts";
-import { nodeHost } from "../../node/host.ts";
-import { Composer } from "../../training/data/compose.ts";
-import { labelledText, labelsOf, UNLABELLED } from "../../training/data/labels.ts";
-import { parseRow } from "../../training/data/rows.ts";
-import { type Sources, sortRow } from "../../training/data/sources.ts";
-import { distilledTargets } from "../../training/router/objective.ts";
+import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
+import { openModelFiles } from "../../../files/model_files/model_files.ts";
+import { nodeHost } from "../../../node/host.ts";
+import { Composer } from "../../../training/data/compose.ts";
+import { labelledText, labelsOf, UNLABELLED } from "../../../training/data/labels.ts";
+import { parseRow } from "../../../training/data/rows.ts";
+import { type Sources, sortRow } from "../../../training/data/sources.ts";
+import { distilledTargets } from "../../../training/router/objective.ts";
 
 const files = await openModelFiles(await nodeHost().open("models/nano"));
 const tokenizer = loadTokenizer(files.tokenizerFiles);
