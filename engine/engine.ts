@@ -28,12 +28,13 @@ import { allocateWorkspace } from "./model/workspace.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
-import { Loop, type LoopCounters } from "./requests/loop.ts";
+import { Counters, type LoopCounters } from "./requests/counters.ts";
+import { Loop } from "./requests/loop.ts";
 import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { Grammars } from "./sampling/grammar.ts";
-import type { Job } from "./scheduler/job.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { InFlight } from "./step/in_flight.ts";
 import { Runner } from "./step/runner.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
@@ -41,6 +42,7 @@ interface EngineParts {
   admission: AdmissionParts;
   library: Library;
   loop: Loop;
+  counters: Counters;
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
@@ -98,7 +100,7 @@ export class Engine {
   }
 
   get counters(): Readonly<LoopCounters> {
-    return this.#parts.loop.counters;
+    return this.#parts.counters;
   }
 
   /**
@@ -158,7 +160,7 @@ export class Engine {
   }
 
   stats(): EngineStats {
-    const { admission, loop, pages, residency, shares } = this.#parts;
+    const { admission, counters, pages, residency, shares } = this.#parts;
     const { scheduler, registry } = admission;
     const resident = new Set(residency.residents().map(({ key }) => key));
     const loaded = registry.list();
@@ -166,9 +168,9 @@ export class Engine {
       model: this.model,
       running: scheduler.running,
       waiting: scheduler.waiting,
-      steps: loop.counters.steps,
-      promptTokens: loop.counters.promptTokens,
-      generatedTokens: loop.counters.generatedTokens,
+      steps: counters.steps,
+      promptTokens: counters.promptTokens,
+      generatedTokens: counters.generatedTokens,
       preemptions: scheduler.preemptions,
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
@@ -217,7 +219,7 @@ async function assemble(
   const pool = new DevicePool(gpu, buffers, config, pageCount);
   const bank = new Bank(pool, residency);
   const registry = new Registry((generation) => bank.remove(generation.key));
-  const scheduler = new Scheduler<Job>(schedulerOptions, pages, residency);
+  const scheduler = new Scheduler(schedulerOptions, pages, residency);
 
   const workspace = allocateWorkspace(buffers, config, capacity);
   const inputs = layOutInputs(buffers, capacity);
@@ -232,10 +234,12 @@ async function assemble(
     rotations: turns,
   };
   const forward = new Forward(gpu, forwardParts, activationForm(gpu, config, options.activations ?? "f32"));
-  const runner = new Runner(gpu, { config, capacity, inputs, workspace, forward, bank });
+  const inFlight = new InFlight(schedulerOptions.runAhead);
+  const runner = new Runner(gpu, { config, capacity, inputs, workspace, forward, bank, inFlight: inFlight.most });
 
   const shares = new RoutingShares();
-  const loop = new Loop(scheduler, runner, schedulerOptions.runAhead ?? 0, (ticket, row) => shares.count(ticket, row));
+  const counters = new Counters();
+  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
@@ -246,5 +250,5 @@ async function assemble(
   };
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, pages, residency, shares, grammars, buffers, close };
+  return { admission, library, loop, counters, pages, residency, shares, grammars, buffers, close };
 }

@@ -46,7 +46,7 @@ export interface Sizes {
   capacity: Capacity;
   contextLength: number;
   pages: number;
-  scheduler: SchedulerOptions;
+  scheduler: SchedulerOptions & { runAhead: number };
 }
 
 const DEFAULT_CONTEXT = 8192;

@@ -1,5 +1,4 @@
 // Who may do what on this port, whether by WebSocket or plain HTTP: secrets and the pages that may connect.
-// It knows nothing of sockets and routes.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";

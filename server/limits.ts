@@ -1,5 +1,5 @@
 // What one client may take of the server, with the defaults that hold where nothing else is said.
-// It knows nothing of sockets; ws.ts, session.ts and outbox.ts keep to it.
+// ws.ts, session.ts and outbox.ts keep to it.
 
 import { MoloraError } from "../proto/errors.ts";
 

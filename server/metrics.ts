@@ -1,5 +1,5 @@
 // What Prometheus is told: latencies as they are met, and a picture of the engine whenever it asks.
-// It knows nothing of HTTP; every front end's requests go through the engine it wraps.
+// Every front end's requests go through the engine it wraps.
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats, GenerateOptions, GenerateRequest, GenerationEvent } from "../proto/api.ts";

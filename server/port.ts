@@ -1,5 +1,5 @@
 // What the server needs of an engine, and all it needs: the seam between sockets and everything below.
-// It knows nothing of how an engine works; engine.ts implements it.
+// engine/engine.ts has all of it.
 
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {

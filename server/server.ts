@@ -1,5 +1,5 @@
 // One listening port: an HTTP server with the WebSocket stream on it.
-// It knows nothing of messages; routes beside the stream come in as `httpHandler`.
+// Routes beside the stream come in as `httpHandler`.
 
 import { createServer, type RequestListener, type Server } from "node:http";
 import type { AddressInfo } from "node:net";

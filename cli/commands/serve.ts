@@ -1,5 +1,4 @@
 // `molora serve`: the engine on a port, until interrupted.
-// It knows nothing of the protocol (server/).
 
 import { MoloraError } from "../../proto/errors.ts";
 import { serve } from "../../server/http/serve.ts";

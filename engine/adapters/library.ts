@@ -1,5 +1,5 @@
 // Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
-// It knows nothing of requests; what a loaded generation needs on the device, the bank knows.
+// What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
@@ -35,18 +35,18 @@ export class Library {
 
   async loadAdapter(name: string, path: string): Promise<AdapterReport> {
     const adapter = await this.#readAdapter(name, path);
-    this.#keep(this.#parts.registry.addAdapter(adapter));
+    this.#keepAdapter(adapter);
     return adapter.report;
   }
 
   /** Loads a mixture and those of its experts' adapters that are not loaded under their names yet. */
   async loadMixture(name: string, path: string): Promise<MixtureReport> {
-    const { config, registry } = this.#parts;
+    const { config, registry, bank } = this.#parts;
     const mixture = await readMixture(name, await this.#folder(path), config);
     this.#checkMixture(mixture);
     const adapters: (Adapter | undefined)[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
-    this.#keep(registry.addMixture(mixture, adapters));
+    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation)));
     return reportMixture(mixture);
   }
 
@@ -86,7 +86,7 @@ export class Library {
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined) this.#keep(registry.addAdapter(adapter));
+    if (named === undefined) this.#keepAdapter(adapter);
     return adapter;
   }
 
@@ -122,14 +122,17 @@ export class Library {
     }
   }
 
-  /** Refuses what could never be resident. */
-  #keep(generation: LoadedGeneration): void {
-    const { bank, registry, pages } = this.#parts;
-    bank.add(generation);
-    const needed = bank.needs(generation).reduce((sum, need) => sum + need.pages, 0);
+  #keepAdapter(adapter: Adapter): void {
+    const { bank, registry } = this.#parts;
+    bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+  }
+
+  /** Refuses what could never be resident. One adapter of several experts takes its pages once. */
+  #checkFits(generation: LoadedGeneration): void {
+    const { bank, pages } = this.#parts;
+    const sizes = new Map(bank.needs(generation).map((need) => [need.key, need.pages]));
+    const needed = [...sizes.values()].reduce((sum, size) => sum + size, 0);
     if (needed < pages) return;
-    if (generation.kind === "adapter") registry.removeAdapter(generation.name);
-    else registry.removeMixture(generation.name);
     throw new MoloraError("out_of_pages", `${generation.kind} "${generation.name}" takes ${needed} of ${pages} pages`, {
       remedy: "Start the engine with more poolBytes.",
     });

@@ -1,5 +1,5 @@
 // Which KV pages hold the beginnings of which sequences, so that the next sequence that begins alike need not compute them.
-// It knows nothing of what a page holds: only that equal tokens under an equal route leave equal pages.
+// It relies on one fact only: equal tokens under an equal route leave equal pages.
 
 import type { PagePool } from "./page_pool.ts";
 

@@ -1,12 +1,11 @@
 // Turns a step plan into the flat arrays kernels read, and says the step's shape.
-// It knows nothing of GPU objects: it fills one array of words.
+// It holds no device object: it fills one array of words.
 
 import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, SAMPLE } from "../../shaders/sample.ts";
 import { ENTRY_BYTES, NO_EXPERT, ON_DEVICE, SEQUENCE_BYTES, type StepShape, TOKEN_BYTES } from "../../shaders/step.ts";
 import { PAGE_TOKENS } from "../memory/device_pool.ts";
 import type { Capacity, InputLayout } from "../model/inputs.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { Slice, StepPlan } from "../scheduler/step.ts";
 
@@ -23,9 +22,9 @@ export interface PlacedRoute {
   gateWidth: number;
 }
 
-/** One row of logits: whose, and what for. `position`: of the token that is picked or scored. */
+/** One row of logits: the sequence it belongs to and the position it predicts (of the token sampled or scored). */
 export interface LogitRow {
-  slice: Slice<Sequence<Job>>;
+  slice: Slice;
   position: number;
   /** The prompt's own token there, where it is scored instead of picked. */
   given: number | undefined;
@@ -42,10 +41,10 @@ export interface Batch {
 
 /** Fills a fresh batch. `route` places each sequence's adapters; `staging` is as long as the layout. */
 export function buildBatch(
-  plan: StepPlan<Sequence<Job>>,
+  plan: StepPlan,
   layout: InputLayout,
   capacity: Capacity,
-  route: (sequence: Sequence<Job>) => PlacedRoute,
+  route: (sequence: Sequence) => PlacedRoute,
   staging: ArrayBuffer,
 ): Batch {
   const words = new Uint32Array(staging);
@@ -60,7 +59,7 @@ export function buildBatch(
     const first = shape.tokens;
     const at = layout.offsets.sequences / 4 + (shape.sequences * SEQUENCE_BYTES) / 4;
     const fixed = shape.sequences * capacity.entries;
-    words.set([first, count, start, blocks, sequence.row, placed.router, fixed, 0], at);
+    words.set([first, count, start, blocks, sequence.slot, placed.router, fixed, 0], at);
     writeEntries(words, floats, layout.offsets.fixed / 4 + (fixed * ENTRY_BYTES) / 4, placed.entries, capacity.entries);
     for (let i = 0; i < count; i++) {
       const position = start + i;
@@ -115,11 +114,11 @@ function writeRow(
   token: number,
   masks: Uint32Array<ArrayBuffer>[],
 ): void {
-  const { request: job, row } = slice.sequence;
+  const { job, slot } = slice.sequence;
   const { sampling } = job;
   const alternatives = given === undefined ? job.logprobs : job.promptLogprobs;
   const allowed = given === undefined ? job.allowed?.() : undefined;
-  words.set([token, row, given ?? SAMPLE, position], at);
+  words.set([token, slot, given ?? SAMPLE, position], at);
   floats.set([sampling.temperature], at + 4);
   words[at + 5] = sampling.topK;
   floats.set([sampling.topP, sampling.minP, sampling.repetitionPenalty], at + 6);
@@ -131,7 +130,7 @@ function writeRow(
 }
 
 /** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */
-export function countTokens({ tokens, promptLength }: Sequence<Job>, vocabSize: number): Uint32Array<ArrayBuffer> {
+export function countTokens({ tokens, promptLength }: Sequence, vocabSize: number): Uint32Array<ArrayBuffer> {
   const counts = new Uint32Array(vocabSize);
   for (let i = promptLength; i < tokens.length; i++) counts[tokens[i]!]!++;
   for (let i = 0; i < promptLength; i++) counts[tokens[i]!]! |= IN_PROMPT;

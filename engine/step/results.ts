@@ -1,5 +1,4 @@
 // What comes back from the device for each row of logits, read out of the bytes.
-// It knows nothing of requests or of experts' names.
 
 import type { TokenLogprob } from "../../proto/api.ts";
 import { RESULT_WORDS } from "../../shaders/sample.ts";
@@ -29,8 +28,8 @@ export function readRows(
   const words = new Uint32Array(results);
   const floats = new Float32Array(results);
   return rows.map((row, r) => {
-    const { request } = row.slice.sequence;
-    const alternatives = row.given === undefined ? request.logprobs : request.promptLogprobs;
+    const { job } = row.slice.sequence;
+    const alternatives = row.given === undefined ? job.logprobs : job.promptLogprobs;
     const at = r * RESULT_WORDS;
     const pair = (i: number) => ({ id: words[at + 2 * i]!, logprob: floats[at + 2 * i + 1]! });
     const logprob =

@@ -1,5 +1,4 @@
 // Runs a step: uploads its arrays, encodes its launches into one pass, submits once, and brings the results back.
-// It knows nothing of text or of which step comes next.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { RESULT_WORDS } from "../../shaders/sample.ts";
@@ -14,13 +13,14 @@ import type { Capacity, InputLayout } from "../model/inputs.ts";
 import { stepKind } from "../model/step_kind.ts";
 import type { Workspace } from "../model/workspace.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import { buildBatch, countTokens, type LogitRow } from "./batch.ts";
 import { type RowResult, readRows } from "./results.ts";
 
 export interface RunnerParts {
+  /** Most steps in flight at once (`InFlight.most`). */
+  inFlight: number;
   config: ModelConfig;
   capacity: Capacity;
   inputs: InputLayout;
@@ -29,18 +29,15 @@ export interface RunnerParts {
   bank: Bank;
 }
 
-/** A step under way. */
+/** A step that is queued on the device. */
 export interface SubmittedStep {
-  shape: StepShape;
+  plan: StepPlan;
   /** Launches encoded, and how long that took on the host, in milliseconds. */
   launches: number;
   encodeMs: number;
   /** One result a row of logits, in the order of the plan's slices. */
   results: Promise<RowResult[]>;
 }
-
-/** Steps that may be under way at once. */
-export const STEPS_IN_FLIGHT = 3;
 
 export class Runner {
   readonly #gpu: Gpu;
@@ -52,16 +49,17 @@ export class Runner {
     const { workspace, inputs } = parts;
     this.#gpu = gpu;
     this.#parts = parts;
-    this.#ring = new ReadbackRing(gpu, workspace.results.size + workspace.trace.size, STEPS_IN_FLIGHT);
+    this.#ring = new ReadbackRing(gpu, workspace.results.size + workspace.trace.size, parts.inFlight);
     this.#staging = new ArrayBuffer(inputs.bytes);
   }
 
-  /** Encodes and submits a plan. Resolves once it is submitted; `results` once the device is done with it. */
-  async submit(plan: StepPlan<Sequence<Job>>): Promise<SubmittedStep> {
+  /** Queues a plan on the device; an empty one gives undefined. Resolves once it is queued, its `results` when it ran. */
+  async submit(plan: StepPlan): Promise<SubmittedStep | undefined> {
+    if (plan.tokens === 0) return undefined;
     const { inputs, capacity, bank, forward } = this.#parts;
     bank.upload(plan.uploads);
     this.#beginSequences(plan);
-    const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
+    const place = (sequence: Sequence) => bank.place(sequence.routePlan);
     const batch = buildBatch(plan, inputs, capacity, place, this.#staging);
     const { shape, rows } = batch;
     const launches = await forward.program(stepKind(shape));
@@ -78,7 +76,7 @@ export class Runner {
     const encodeMs = performance.now() - begun;
 
     const results = readback.take().then((bytes) => this.#read(bytes, rows, shape));
-    return { shape, launches: count, encodeMs, results };
+    return { plan, launches: count, encodeMs, results };
   }
 
   destroy(): void {
@@ -100,12 +98,12 @@ export class Runner {
   }
 
   /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
-  #beginSequences({ slices }: StepPlan<Sequence<Job>>): void {
+  #beginSequences({ slices }: StepPlan): void {
     const { config, workspace } = this.#parts;
     for (const { sequence, start } of slices) {
-      if (start !== sequence.adopted || !countsTokens(sequence.request.sampling)) continue;
+      if (start !== sequence.adopted || !countsTokens(sequence.job.sampling)) continue;
       const { buffer, offset } = workspace.counts;
-      const at = offset + sequence.row * config.vocabSize * 4;
+      const at = offset + sequence.slot * config.vocabSize * 4;
       this.#gpu.queue.writeBuffer(buffer, at, countTokens(sequence, config.vocabSize));
     }
   }

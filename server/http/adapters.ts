@@ -1,5 +1,4 @@
 // `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`, as vLLM has them, for administrators.
-// It knows nothing of how adapters load.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Fields } from "../../files/fields.ts";

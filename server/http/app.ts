@@ -1,5 +1,4 @@
 // The HTTP side of the port: OpenAI's routes, vLLM's for adapters, health and metrics, behind keys and limits.
-// It knows nothing of listening (serve.ts), nor of what a route answers.
 
 import type { RequestListener } from "node:http";
 import fastify, { type FastifyInstance } from "fastify";

@@ -1,5 +1,5 @@
 // Everything on one port: the WebSocket stream, OpenAI's HTTP, health and metrics, of one engine.
-// It knows nothing of commands; an application can serve its own engine with it.
+// An application can serve its own engine with it.
 
 import { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";

@@ -1,5 +1,5 @@
 // WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
-// It knows nothing of what messages mean (session.ts) and of how much may wait (outbox.ts).
+// What messages mean is session.ts's, how much may wait outbox.ts's.
 
 import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -9,7 +9,7 @@ import { errorReply } from "../../proto/events.ts";
 import type { Access } from "../access.ts";
 import { resolveLimits, type ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
-import { type Admission, admit } from "./handshake.ts";
+import { type Handshake, shakeHands } from "./handshake.ts";
 import { Outbox } from "./outbox.ts";
 import { Session } from "./session.ts";
 
@@ -44,9 +44,9 @@ export function attachStream(server: Server, engine: EnginePort, options: Stream
     // Compressed frames would make small input large, and cost a context for every socket.
     perMessageDeflate: false,
     WebSocket: StreamSocket,
-    handleProtocols: (_offered, request) => admissions.get(request)?.codec.subprotocol ?? false,
+    handleProtocols: (_offered, request) => handshakes.get(request)?.codec.subprotocol ?? false,
   });
-  const admissions = new WeakMap<IncomingMessage, Admission>();
+  const handshakes = new WeakMap<IncomingMessage, Handshake>();
   const connections = new Set<Connection>();
 
   const upgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -55,17 +55,17 @@ export function attachStream(server: Server, engine: EnginePort, options: Stream
       if (!PATHS.includes(path))
         throw new MoloraError("bad_request", `no stream at ${path}`, { remedy: "Use /v1/stream." });
       if (connections.size >= limits.maxSockets) throw new MoloraError("queue_full", "too many connections");
-      const admission = admit(request, options);
-      admissions.set(request, admission);
+      const handshake = shakeHands(request, options);
+      handshakes.set(request, handshake);
       listener.handleUpgrade(request, stream, head, (socket) => {
-        connections.add(connect(socket as StreamSocket, admission));
+        connections.add(connect(socket as StreamSocket, handshake));
       });
     } catch (thrown) {
       refuse(stream, MoloraError.from(thrown));
     }
   };
 
-  const connect = (socket: StreamSocket, { codec, admin }: Admission): Connection => {
+  const connect = (socket: StreamSocket, { codec, admin }: Handshake): Connection => {
     const outbox = new Outbox(
       (frame, sent) => socket.send(frame, sent),
       limits,
