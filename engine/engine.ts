@@ -8,6 +8,7 @@ import type {
   GenerateOptions,
   GenerateRequest,
   GenerationEvent,
+  LoadAdapterOptions,
   MixtureReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -103,6 +104,16 @@ export class Engine {
     return this.#parts.counters;
   }
 
+  /** Why no more requests are taken, if so: it was closed, or it failed (the device was lost). It never comes back. */
+  get closed(): MoloraError | undefined {
+    return this.#parts.loop.closed;
+  }
+
+  /** Resolves, with the reason, once no more requests are taken. */
+  get ended(): Promise<MoloraError> {
+    return this.#parts.loop.ended;
+  }
+
   /**
    * Generates. Starts when first pulled; the last event is `done`. A request that cannot run throws a MoloraError from
    * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
@@ -122,10 +133,10 @@ export class Engine {
     }
     const cancel = () => loop.cancel(ticket);
     loop.add(ticket);
-    options.onAccepted?.(ticket.accepted);
-    if (options.signal?.aborted) cancel();
-    options.signal?.addEventListener("abort", cancel, { once: true });
     try {
+      options.onAccepted?.(ticket.accepted);
+      if (options.signal?.aborted) cancel();
+      options.signal?.addEventListener("abort", cancel, { once: true });
       yield* ticket.events();
     } finally {
       options.signal?.removeEventListener("abort", cancel);
@@ -134,12 +145,12 @@ export class Engine {
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
-  loadAdapter(name: string, path: string): Promise<AdapterReport> {
-    return this.#parts.library.loadAdapter(name, path);
+  loadAdapter(name: string, path: string, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
+    return this.#parts.library.loadAdapter(name, path, options);
   }
 
-  async unloadAdapter(name: string): Promise<void> {
-    this.#parts.library.unloadAdapter(name);
+  unloadAdapter(name: string): Promise<void> {
+    return this.#parts.library.unloadAdapter(name);
   }
 
   listAdapters(): AdapterReport[] {
@@ -151,8 +162,8 @@ export class Engine {
     return this.#parts.library.loadMixture(name, path);
   }
 
-  async unloadMixture(name: string): Promise<void> {
-    this.#parts.library.unloadMixture(name);
+  unloadMixture(name: string): Promise<void> {
+    return this.#parts.library.unloadMixture(name);
   }
 
   listMixtures(): MixtureReport[] {

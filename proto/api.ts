@@ -88,6 +88,15 @@ export interface SamplingOptions {
   frequencyPenalty?: number;
 }
 
+/** How a name is given to an adapter. */
+export interface LoadAdapterOptions {
+  /**
+   * Where an adapter of that name is loaded already: put this one in its place, for requests that come from now on.
+   * Default: true. False refuses with `bad_request`.
+   */
+  replace?: boolean;
+}
+
 /** What to generate. Exactly one of `prompt`, `messages`, `ids` is given. */
 export interface GenerateRequest extends Routing, SamplingOptions {
   /** Text. Rendered as one user turn of the chat template unless `raw`. */

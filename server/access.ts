@@ -16,6 +16,36 @@ export interface Access {
   allowedOrigins?: readonly string[];
 }
 
+/**
+ * @throws MoloraError `bad_arguments` for a secret nobody can present or anybody can (an empty one, as an unset variable
+ * gives), and for an origin that no browser would send.
+ */
+export function checkAccess({ token, apiKey, allowedOrigins = [] }: Access): void {
+  for (const [name, secret] of Object.entries({ token, apiKey })) {
+    if (secret === undefined || /^[\x21-\x7e]+$/.test(secret)) continue;
+    const what = secret === "" ? "is empty" : "has characters that no header carries";
+    throw new MoloraError("bad_arguments", `the ${name} ${what}`, {
+      remedy: "Give visible ASCII characters without spaces, or leave it out; is a variable unset?",
+      details: { option: name },
+    });
+  }
+  for (const origin of allowedOrigins) checkAllowedOrigin(origin);
+}
+
+/** As browsers serialise it (RFC 6454, section 6.2): scheme, host, and a port where it is not the scheme's own. */
+function checkAllowedOrigin(origin: string): void {
+  const parsed = URL.canParse(origin) ? new URL(origin) : undefined;
+  const isWeb = parsed?.protocol === "http:" || parsed?.protocol === "https:";
+  // Other schemes (browser extensions) have no origin in URL's eyes; browsers send scheme and host.
+  const exact = isWeb ? parsed?.origin : /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]+$/.exec(origin)?.[0];
+  if (exact === origin) return;
+  const meant = isWeb && exact !== undefined ? `Did you mean ${exact}? ` : "";
+  throw new MoloraError("bad_arguments", `${JSON.stringify(origin)} is no origin that a browser sends`, {
+    remedy: `${meant}Name each page as scheme://host or scheme://host:port, without a path and in lower case.`,
+    details: { option: "allowedOrigins", origin },
+  });
+}
+
 /** The secret in `Authorization: Bearer …`. */
 export function bearerToken({ authorization }: IncomingHttpHeaders): string | undefined {
   return /^Bearer (.+)$/i.exec(authorization ?? "")?.[1];

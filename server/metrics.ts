@@ -4,7 +4,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats, GenerateOptions, GenerateRequest, GenerationEvent } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
-import type { HttpEngine } from "./port.ts";
+import { type HttpEngine, withGenerate } from "./port.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -32,7 +32,7 @@ export class Metrics {
       registers,
     });
     registerPicture(this.#registry, () => engine.stats());
-    this.engine = observed(engine, (request, options) => this.#observe(request, options));
+    this.engine = withGenerate(engine, (request, options) => this.#observe(request, options));
   }
 
   get contentType(): string {
@@ -67,21 +67,6 @@ export class Metrics {
       this.#requests.inc({ outcome });
     }
   }
-}
-
-/** The engine with another `generate`. */
-function observed(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEngine {
-  return {
-    generate,
-    tokenizer: engine.tokenizer,
-    listAdapters: () => engine.listAdapters(),
-    loadAdapter: (name, path) => engine.loadAdapter(name, path),
-    unloadAdapter: (name) => engine.unloadAdapter(name),
-    listMixtures: () => engine.listMixtures(),
-    loadMixture: (name, path) => engine.loadMixture(name, path),
-    unloadMixture: (name) => engine.unloadMixture(name),
-    stats: () => engine.stats(),
-  };
 }
 
 /** Gauges read from the engine's own counts at the moment of asking. */

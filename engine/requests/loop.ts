@@ -25,6 +25,11 @@ export class Loop {
   readonly #tickets = new Map<Sequence, Ticket>();
   #running: Promise<void> | undefined;
   #closed: MoloraError | undefined;
+  #end: (why: MoloraError) => void = () => {};
+  /** Resolves, with the reason, once no more requests are taken. */
+  readonly ended = new Promise<MoloraError>((resolve) => {
+    this.#end = resolve;
+  });
 
   constructor({ scheduler, runner, inFlight, observers }: LoopParts) {
     this.#scheduler = scheduler;
@@ -43,13 +48,12 @@ export class Loop {
   cancel(ticket: Ticket): void {
     if (!this.#tickets.delete(ticket.sequence)) return;
     this.#scheduler.cancel(ticket.sequence);
-    ticket.end("cancelled");
+    this.#guarded(ticket, () => ticket.end("cancelled"));
   }
 
   /** Fails whatever is under way; resolves when the device is idle. */
   async close(error: MoloraError): Promise<void> {
-    this.#closed = error;
-    this.#failAll(error);
+    this.#stop(error);
     await this.#running;
   }
 
@@ -64,9 +68,7 @@ export class Loop {
       await Promise.resolve();
       while (this.#scheduler.hasWork || !this.#inFlight.empty) await this.#step();
     } catch (thrown) {
-      const error = MoloraError.from(thrown);
-      this.#closed = error;
-      this.#failAll(error);
+      this.#stop(MoloraError.from(thrown));
     } finally {
       this.#running = undefined;
     }
@@ -85,12 +87,18 @@ export class Loop {
     for (const observer of this.#observers) observer.stepEnded?.(step);
     const constrained: Promise<void>[] = [];
     for (const row of step.rows) {
-      const ticket = this.#publishRow(row);
-      if (ticket?.constraint !== undefined) constrained.push(this.#constrain(ticket, ticket.constraint, row.id));
+      const ticket = this.#tickets.get(row.row.slice.sequence);
+      if (ticket === undefined) continue; // cancelled
+      const goesOn = this.#guarded(ticket, () => this.#publishRow(ticket, row));
+      if (goesOn && ticket.constraint !== undefined) {
+        constrained.push(this.#constrain(ticket, ticket.constraint, row.id));
+      }
     }
     for (const { sequence } of step.plan.slices) {
-      if (sequence.maxTokens === 0 && sequence.remaining === 0)
-        this.#finish(sequence, (ticket) => ticket.end("length"));
+      const ticket = this.#tickets.get(sequence);
+      if (ticket === undefined || sequence.maxTokens > 0 || sequence.remaining > 0) continue;
+      this.#guarded(ticket, () => ticket.end("length"));
+      this.#finish(ticket);
     }
     // What may follow in these must be known before the next step is built.
     if (constrained.length > 0) await Promise.all(constrained);
@@ -100,34 +108,46 @@ export class Loop {
     try {
       await constraint.accept(id);
     } catch (thrown) {
-      this.#finish(ticket.sequence, () => ticket.fail(MoloraError.from(thrown)));
+      this.#fail(ticket, thrown);
     }
   }
 
-  /** The ticket that goes on after this token, if one does. */
-  #publishRow(result: RowResult): Ticket | undefined {
-    const { sequence } = result.row.slice;
-    const ticket = this.#tickets.get(sequence);
-    if (ticket === undefined) return; // cancelled
+  /** Whether the request got a token and goes on. */
+  #publishRow(ticket: Ticket, result: RowResult): boolean {
+    const { sequence } = ticket;
     if (result.row.given !== undefined) {
       ticket.scored(result.logprob);
-      return;
+      return false;
     }
-    if (sequence.maxTokens === 0 || !this.#scheduler.deliver(sequence, result.id)) return;
+    if (sequence.maxTokens === 0 || !this.#scheduler.deliver(sequence, result.id)) return false;
     for (const observer of this.#observers) observer.tokenSampled?.(ticket, result);
-    if (!ticket.sampled(result)) return ticket;
-    this.#finish(sequence);
+    if (!ticket.sampled(result)) return true;
+    this.#finish(ticket);
+    return false;
   }
 
-  #finish(sequence: Sequence, end?: (ticket: Ticket) => void): void {
-    const ticket = this.#tickets.get(sequence);
-    if (ticket === undefined) return;
-    this.#tickets.delete(sequence);
-    this.#scheduler.finish(sequence);
-    end?.(ticket);
+  /** What is thrown while one request's result is read ends that request, and the loop goes on. */
+  #guarded<T>(ticket: Ticket, publish: () => T): T | undefined {
+    try {
+      return publish();
+    } catch (thrown) {
+      this.#fail(ticket, thrown);
+      return undefined;
+    }
   }
 
-  #failAll(error: MoloraError): void {
+  #fail(ticket: Ticket, thrown: unknown): void {
+    this.#finish(ticket);
+    ticket.fail(MoloraError.from(thrown));
+  }
+
+  #finish({ sequence }: Ticket): void {
+    if (this.#tickets.delete(sequence)) this.#scheduler.finish(sequence);
+  }
+
+  #stop(error: MoloraError): void {
+    this.#closed = error;
+    this.#end(error);
     for (const [sequence, ticket] of this.#tickets) {
       this.#scheduler.cancel(sequence);
       ticket.fail(error);
