@@ -1,6 +1,7 @@
 // An engine from the command line's flags, with bars for what takes time, and what a SPEC means to it.
 // It knows nothing of what the engine is loaded for.
 
+import { cacheProblem } from "../node/cache.ts";
 import { Engine, type LoadOptions } from "../node/index.ts";
 import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -37,6 +38,12 @@ export async function loadEngine(
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };
   const { stderr } = output.streams;
+  const unwritable = cacheProblem();
+  if (unwritable !== undefined) {
+    output.note(
+      `warning: ${unwritable}: shaders are compiled anew at every start. Set MOLORA_CACHE to another folder.`,
+    );
+  }
   const fetching = new Progress(`fetching ${model}`, formatBytes, stderr);
   const loading = new Progress(`loading ${model}`, formatBytes, stderr);
   try {
