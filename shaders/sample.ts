@@ -1,5 +1,5 @@
 // Picks the next token of each row of logits on the device, or scores a given one. See sample.wgsl.
-// It knows nothing of requests; engine/sampling writes its rows.
+// engine/step/batch.ts writes its rows, engine/step/results.ts reads its results.
 
 import type { Grid } from "../engine/gpu/program.ts";
 import { type Build, compose } from "./compose.ts";
@@ -23,6 +23,8 @@ export const LOGIT_ROW_WORDS = 16;
 /** `LogitRow.given`: pick a token. `LogitRow.mask`: there is none. */
 export const SAMPLE = 0xffffffff;
 export const NO_MASK = 0xffffffff;
+/** A result's id where a logit of its row is NaN or infinite: no token was picked. */
+export const OVERFLOW = 0xffffffff;
 /** Flag in `counts` of a token that occurs in the prompt. */
 export const IN_PROMPT = 0x80000000;
 

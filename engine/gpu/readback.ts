@@ -100,6 +100,8 @@ async function waitFor(gpu: Gpu, work: Promise<undefined>): Promise<void> {
       throw error;
     },
   );
+  // Awaited only after the loop; until then a lost device must not count as an unhandled rejection.
+  settled.catch(() => {});
   while (!done) {
     nap();
     await new Promise<void>((resolve) => setImmediate(resolve));

@@ -115,6 +115,7 @@ export class Loop {
   /** Whether the request got a token and goes on. */
   #publishRow(ticket: Ticket, result: RowResult): boolean {
     const { sequence } = ticket;
+    if (result.failure !== undefined) throw result.failure;
     if (result.row.given !== undefined) {
       ticket.scored(result.logprob);
       return false;
@@ -137,12 +138,13 @@ export class Loop {
   }
 
   #fail(ticket: Ticket, thrown: unknown): void {
-    this.#finish(ticket);
-    ticket.fail(MoloraError.from(thrown));
+    const error = MoloraError.from(thrown);
+    this.#finish(ticket, error.code === "numeric_overflow");
+    ticket.fail(error);
   }
 
-  #finish({ sequence }: Ticket): void {
-    if (this.#tickets.delete(sequence)) this.#scheduler.finish(sequence);
+  #finish({ sequence }: Ticket, spoiled = false): void {
+    if (this.#tickets.delete(sequence)) this.#scheduler.finish(sequence, spoiled);
   }
 
   #stop(error: MoloraError): void {

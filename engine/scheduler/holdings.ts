@@ -100,9 +100,10 @@ export class Holdings {
     }
   }
 
-  /** Takes back everything a running sequence holds. */
-  reclaim(sequence: Sequence): void {
-    this.publish(sequence);
+  /** Takes back everything a running sequence holds. `spoiled`: nobody is to find what its pages hold. */
+  reclaim(sequence: Sequence, spoiled = false): void {
+    if (spoiled) for (const page of sequence.pages) this.#cache.forget(page);
+    else this.publish(sequence);
     sequence.published = undefined;
     sequence.adopted = 0;
     // The last first: of a beginning, what all its continuations share is of use the longest.

@@ -119,10 +119,13 @@ export class Scheduler {
     return true;
   }
 
-  /** Ends a sequence in whatever state it is and frees all it holds. Ids that arrive later are ignored. */
-  finish(sequence: Sequence): void {
+  /**
+   * Ends a sequence in whatever state it is and frees all it holds. Ids that arrive later are ignored. `spoiled`: its KV is
+   * not to be found by others.
+   */
+  finish(sequence: Sequence, spoiled = false): void {
     if (sequence.state === "waiting") this.#waiting.remove(sequence);
-    if (sequence.state === "running") this.#stop(sequence);
+    if (sequence.state === "running") this.#stop(sequence, spoiled);
     sequence.state = "finished";
   }
 
@@ -182,8 +185,8 @@ export class Scheduler {
     return true;
   }
 
-  #stop(sequence: Sequence): void {
+  #stop(sequence: Sequence, spoiled = false): void {
     remove(this.#running, sequence);
-    this.#holdings.reclaim(sequence);
+    this.#holdings.reclaim(sequence, spoiled);
   }
 }
