@@ -185,6 +185,7 @@ export class Engine {
       preemptions: scheduler.preemptions,
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
+      pagesCached: pages.kept,
       evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];

@@ -158,6 +158,9 @@ export interface TokenEvent {
 
 export type FinishReason = "stop" | "length" | "cancelled";
 
+/** What cut a text of finish reason `length` before its own maxTokens: the engine's context, or its memory for KV. */
+export type LengthLimit = "context" | "memory";
+
 /** Content hash of an adapter, router or base a request was pinned to. */
 export interface Generation {
   kind: "base" | "adapter" | "mixture";
@@ -185,6 +188,8 @@ export interface DoneEvent {
   finishReason: FinishReason;
   /** The stop string or id that ended it. */
   stopped?: string | number;
+  /** With `length`, where it was not the request's own maxTokens. */
+  limitedBy?: LengthLimit;
   text: string;
   usage: Usage;
   timings: Timings;
@@ -253,7 +258,10 @@ export interface EngineStats {
   generatedTokens: number;
   preemptions: number;
   pagesTotal: number;
+  /** Pages that nobody holds, those that keep a prefix among them. */
   pagesFree: number;
+  /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
+  pagesCached?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];

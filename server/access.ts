@@ -17,15 +17,14 @@ export interface Access {
 }
 
 /**
- * @throws MoloraError `bad_arguments` for a secret nobody can present or anybody can (an empty one, as an unset variable
- * gives), and for an origin that no browser would send.
+ * @throws MoloraError `bad_arguments` for a secret that anybody can present (an empty one, as an unset variable gives), and
+ * for an origin that no browser would send.
  */
 export function checkAccess({ token, apiKey, allowedOrigins = [] }: Access): void {
   for (const [name, secret] of Object.entries({ token, apiKey })) {
-    if (secret === undefined || /^[\x21-\x7e]+$/.test(secret)) continue;
-    const what = secret === "" ? "is empty" : "has characters that no header carries";
-    throw new MoloraError("bad_arguments", `the ${name} ${what}`, {
-      remedy: "Give visible ASCII characters without spaces, or leave it out; is a variable unset?",
+    if (secret === undefined || secret.trim() !== "") continue;
+    throw new MoloraError("bad_arguments", `the ${name} is empty, so that anybody could present it`, {
+      remedy: "Set the variable it is read from, or leave it out.",
       details: { option: name },
     });
   }

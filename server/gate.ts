@@ -29,7 +29,19 @@ export class Gate {
   /** Takes no more. Resolves once all that run have ended, after `ms` milliseconds at the latest. */
   async drain(ms: number): Promise<void> {
     this.#closed ??= new MoloraError("engine_closed", "the server is closing", { remedy: "Connect again later." });
-    if (this.#running.size === 0 || ms === 0) return;
+    if (ms > 0) await this.#idle(ms);
+  }
+
+  /** Ends those that still run, with `engine_closed`. Resolves when they were told, after `ms` milliseconds at the latest. */
+  async cut(ms: number): Promise<void> {
+    for (const request of this.#running) request.abort();
+    await this.#idle(ms);
+    // Who reads a generation says its last word after the generation's end, in the same turn.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  async #idle(ms: number): Promise<void> {
+    if (this.#running.size === 0) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, ms);
       this.#onIdle = () => {
@@ -37,11 +49,6 @@ export class Gate {
         resolve();
       };
     });
-  }
-
-  /** Ends those that still run, with `engine_closed`. */
-  cut(): void {
-    for (const request of this.#running) request.abort();
   }
 
   async *#pass(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {

@@ -101,7 +101,16 @@ function registerPicture(registry: Registry, stats: () => EngineStats): void {
   counter("molora_preemptions_total", "Requests that lost their pages to older ones", ({ preemptions }) => preemptions);
   counter("molora_evictions_total", "Adapters and routers that lost their pages", ({ evictions }) => evictions);
   gauge("molora_pages", "Pages of the device pool", ({ pagesTotal }) => pagesTotal);
-  gauge("molora_pages_free", "Pages of the pool that hold nothing", ({ pagesFree }) => pagesFree);
+  gauge(
+    "molora_pages_free",
+    "Pages of the pool that hold nothing",
+    ({ pagesFree, pagesCached = 0 }) => pagesFree - pagesCached,
+  );
+  gauge(
+    "molora_pages_prefix",
+    "Pages nobody holds that keep the KV of earlier requests; given up when pages run short",
+    ({ pagesCached = 0 }) => pagesCached,
+  );
   gauge(
     "molora_adapters_resident",
     "Adapters on the device",

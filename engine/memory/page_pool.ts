@@ -44,8 +44,14 @@ export class PagePool {
     this.#top = pages - 1;
   }
 
+  /** Pages that nobody holds, the kept ones among them. */
   get free(): number {
     return this.#free;
+  }
+
+  /** Free pages whose content is still of use. */
+  get kept(): number {
+    return this.#kept.size;
   }
 
   /** Takes `pages` contiguous pages at the lowest place they fit; the first one's index, or undefined. */

@@ -84,7 +84,9 @@ function enqueue(
   if (room < (request.maxTokens === 0 ? 0 : 1)) {
     throw promptTooLong(prompt.length, longest);
   }
-  const maxTokens = Math.min(atLeastZero("maxTokens", request.maxTokens ?? room), room);
+  const wanted = atLeastZero("maxTokens", request.maxTokens ?? Number.MAX_SAFE_INTEGER);
+  const maxTokens = Math.min(wanted, room);
+  const limitedBy = wanted <= room ? undefined : longest < parts.contextLength ? "memory" : "context";
   const sequence = new Sequence({
     id,
     prompt,
@@ -112,7 +114,7 @@ function enqueue(
       notation,
       offeredTools(request).map(({ name }) => name),
     );
-  const ending = { endIds: endIds(parts, request), constraint, toolCalls };
+  const ending = { endIds: endIds(parts, request), limitedBy, constraint, toolCalls } as const;
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;

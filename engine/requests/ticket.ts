@@ -6,6 +6,7 @@ import type {
   FinishReason,
   GenerateRequest,
   GenerationEvent,
+  LengthLimit,
   TokenLogprob,
   TokenTrace,
 } from "../../proto/api.ts";
@@ -30,6 +31,8 @@ export interface TicketParts {
   expertNames: readonly string[] | undefined;
   /** Names and gates of every token where nothing is routed. */
   fixedTrace: TokenTrace;
+  /** What its sequence's maxTokens comes from, where it is not what was asked for. */
+  limitedBy: LengthLimit | undefined;
   /** The grammar its text must follow. */
   constraint: Constraint | undefined;
   /** Takes tool calls out of the text. */
@@ -95,11 +98,13 @@ export class Ticket {
     if (this.#ended) return;
     const now = performance.now();
     const { started, cached = 0 } = this.sequence;
+    const { limitedBy } = this.#parts;
     const since = (time: number | undefined) => ((time ?? now) - this.#added) / 1000;
     const done: DoneEvent = {
       type: "done",
       finishReason,
       ...(stopped === undefined ? {} : { stopped }),
+      ...(finishReason === "length" && limitedBy !== undefined ? { limitedBy } : {}),
       text: this.#rest(),
       usage: {
         promptTokens: this.sequence.promptLength,

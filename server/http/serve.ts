@@ -2,6 +2,7 @@
 // An application can serve its own engine with it.
 
 import { Gate } from "../gate.ts";
+import { resolveLimits } from "../limits.ts";
 import { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
@@ -52,7 +53,7 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
     baseUrl: server.url.replace(/^ws/, "http").replace(/\/stream$/, ""),
     async close({ drainMs = 0 } = {}) {
       await gate.drain(drainMs);
-      gate.cut();
+      await gate.cut(resolveLimits(options.limits).closeMs);
       await server.close();
       await app.close();
     },
