@@ -8,7 +8,7 @@ export interface CommandContext<S extends FlagSpecs> {
   flags: FlagValues<S>;
   positionals: string[];
   output: Output;
-  /** Aborted by the first Ctrl-C or SIGTERM once a command has looked at it; the second ends the process. */
+  /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP once a command has looked at it; the second ends the process. */
   readonly signal: AbortSignal;
 }
 

@@ -1,5 +1,6 @@
 // Loads an engine as the flags say, with progress bars, and reads what a SPEC of --use means to it.
 
+import { cacheProblem } from "../node/cache.ts";
 import { Engine, type LoadOptions } from "../node/index.ts";
 import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -44,6 +45,12 @@ export async function loadEngine(
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };
   const { stderr } = output.streams;
+  const unwritable = cacheProblem();
+  if (unwritable !== undefined) {
+    output.note(
+      `warning: ${unwritable}: shaders are compiled anew at every start. Set MOLORA_CACHE to another folder.`,
+    );
+  }
   const fetching = new Progress(`fetching ${model}`, formatBytes, stderr);
   const loading = new Progress(`loading ${model}`, formatBytes, stderr);
   try {

@@ -8,6 +8,7 @@ import type {
   GenerateOptions,
   GenerateRequest,
   GenerationEvent,
+  LoadAdapterOptions,
   MixtureReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -23,12 +24,13 @@ import { activationForm, Forward } from "./model/forward.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
-import { Loop, type LoopCounters } from "./requests/loop.ts";
+import { Counters, type LoopCounters } from "./requests/counters.ts";
+import { Loop } from "./requests/loop.ts";
 import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { Grammars } from "./sampling/grammar.ts";
-import type { Job } from "./scheduler/job.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
+import { InFlight } from "./step/in_flight.ts";
 import { Runner } from "./step/runner.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
@@ -36,6 +38,7 @@ interface EngineParts {
   admission: AdmissionParts;
   library: Library;
   loop: Loop;
+  counters: Counters;
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
@@ -89,7 +92,17 @@ export class Engine {
   }
 
   get counters(): Readonly<LoopCounters> {
-    return this.#parts.loop.counters;
+    return this.#parts.counters;
+  }
+
+  /** Why no more requests are taken, if so: it was closed, or it failed (the device was lost). It never comes back. */
+  get closed(): MoloraError | undefined {
+    return this.#parts.loop.closed;
+  }
+
+  /** Resolves, with the reason, once no more requests are taken. */
+  get ended(): Promise<MoloraError> {
+    return this.#parts.loop.ended;
   }
 
   /**
@@ -111,10 +124,10 @@ export class Engine {
     }
     const cancel = () => loop.cancel(ticket);
     loop.add(ticket);
-    options.onAccepted?.(ticket.accepted);
-    if (options.signal?.aborted) cancel();
-    options.signal?.addEventListener("abort", cancel, { once: true });
     try {
+      options.onAccepted?.(ticket.accepted);
+      if (options.signal?.aborted) cancel();
+      options.signal?.addEventListener("abort", cancel, { once: true });
       yield* ticket.events();
     } finally {
       options.signal?.removeEventListener("abort", cancel);
@@ -123,12 +136,12 @@ export class Engine {
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
-  loadAdapter(name: string, path: string): Promise<AdapterReport> {
-    return this.#parts.library.loadAdapter(name, path);
+  loadAdapter(name: string, path: string, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
+    return this.#parts.library.loadAdapter(name, path, options);
   }
 
-  async unloadAdapter(name: string): Promise<void> {
-    this.#parts.library.unloadAdapter(name);
+  unloadAdapter(name: string): Promise<void> {
+    return this.#parts.library.unloadAdapter(name);
   }
 
   listAdapters(): AdapterReport[] {
@@ -140,8 +153,8 @@ export class Engine {
     return this.#parts.library.loadMixture(name, path);
   }
 
-  async unloadMixture(name: string): Promise<void> {
-    this.#parts.library.unloadMixture(name);
+  unloadMixture(name: string): Promise<void> {
+    return this.#parts.library.unloadMixture(name);
   }
 
   listMixtures(): MixtureReport[] {
@@ -149,7 +162,7 @@ export class Engine {
   }
 
   stats(): EngineStats {
-    const { admission, loop, pages, residency, shares } = this.#parts;
+    const { admission, counters, pages, residency, shares } = this.#parts;
     const { scheduler, registry } = admission;
     const resident = new Set(residency.residents().map(({ key }) => key));
     const loaded = registry.list();
@@ -157,12 +170,13 @@ export class Engine {
       model: this.model,
       running: scheduler.running,
       waiting: scheduler.waiting,
-      steps: loop.counters.steps,
-      promptTokens: loop.counters.promptTokens,
-      generatedTokens: loop.counters.generatedTokens,
+      steps: counters.steps,
+      promptTokens: counters.promptTokens,
+      generatedTokens: counters.generatedTokens,
       preemptions: scheduler.preemptions,
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
+      pagesCached: pages.kept,
       evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];
@@ -199,17 +213,19 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
 
   const bank = new Bank(model.pool, residency);
   const registry = new Registry((generation) => bank.remove(generation.key));
-  const scheduler = new Scheduler<Job>(schedulerOptions, pages, residency);
+  const scheduler = new Scheduler(schedulerOptions, pages, residency);
   const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const inFlight = new InFlight(schedulerOptions.runAhead);
   const runner = new Runner(device, { views, inputs, forward, bank });
 
   const shares = new RoutingShares();
-  const loop = new Loop(scheduler, runner, schedulerOptions.runAhead ?? 0, (ticket, row) => shares.count(ticket, row));
+  const counters = new Counters();
+  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
   const library = new Library({ host, config, capacity, registry, bank });
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, pages, residency, shares, grammars, device };
+  return { admission, library, loop, counters, pages, residency, shares, grammars, device };
 }

@@ -47,7 +47,7 @@ export interface Sizes {
   capacity: Capacity;
   contextLength: number;
   pages: number;
-  scheduler: SchedulerOptions;
+  scheduler: SchedulerOptions & { runAhead: number };
 }
 
 const DEFAULT_CONTEXT = 8192;
@@ -56,7 +56,10 @@ const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
 
-/** Throws `bad_arguments` for options out of range, `unsupported_architecture` for a head size no kernel is written for. */
+/**
+ * @throws MoloraError `bad_arguments` for options out of range or beyond what the model and the device can have,
+ * `unsupported_architecture` for a head size no kernel is written for.
+ */
 export function settleSizes(
   options: EngineOptions,
   config: ModelConfig,
@@ -67,19 +70,32 @@ export function settleSizes(
       remedy: "Use a model whose head size is a multiple of 8, as nearly all of the Llama family have.",
     });
   }
-  const contextLength = Math.min(
-    positive("contextLength", options.contextLength ?? DEFAULT_CONTEXT),
-    config.contextLength,
+  const contextLength = positive(
+    "contextLength",
+    options.contextLength ?? Math.min(DEFAULT_CONTEXT, config.contextLength),
   );
+  if (contextLength > config.contextLength) {
+    throw beyond("contextLength", contextLength, config.contextLength, "the model's own");
+  }
   const maxSequences = positive("maxSequences", options.maxSequences ?? 32);
-  const most = Math.floor(MAX_SORT / ENTRIES);
-  const tokens = Math.max(maxSequences, Math.min(positive("maxBatchTokens", options.maxBatchTokens ?? most), most));
-  if (tokens > most) {
-    throw new MoloraError("bad_arguments", `maxSequences is ${maxSequences}`, { remedy: `Give at most ${most}.` });
+  const mostTokens = Math.floor(MAX_SORT / ENTRIES);
+  const wantedTokens = positive("maxBatchTokens", options.maxBatchTokens ?? mostTokens);
+  const tokens = Math.max(maxSequences, Math.min(wantedTokens, mostTokens));
+  if (tokens > mostTokens) {
+    throw new MoloraError("bad_arguments", `maxSequences is ${maxSequences}`, {
+      remedy: `Give at most ${mostTokens}.`,
+    });
   }
   const poolBytes = positive("poolBytes", options.poolBytes ?? device.wishes.poolBytes);
   const wanted = Math.floor(poolBytes / (pageBytes(config) * config.numLayers));
-  const pages = Math.min(mostPages(config, device), Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
+  const most = mostPages(config, device);
+  if (options.poolBytes !== undefined && wanted > most) {
+    throw beyond("poolBytes", poolBytes, most * pageBytes(config) * config.numLayers, "what this device can bind");
+  }
+  const pages = Math.min(most, Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
+  if (options.contextLength !== undefined && (pages - 2) * PAGE_TOKENS < contextLength) {
+    throw beyond("contextLength", contextLength, (pages - 2) * PAGE_TOKENS, "what this device can bind");
+  }
   const logitRows = Math.max(64, maxSequences);
   return {
     contextLength,
@@ -108,6 +124,12 @@ export function settleSizes(
       runAhead: device.wishes.stepsAhead,
     },
   };
+}
+
+function beyond(name: string, value: number, most: number, what: string): MoloraError {
+  return new MoloraError("bad_arguments", `${name} is ${value}, ${what} is ${most}`, {
+    remedy: `Give at most ${most}.`,
+  });
 }
 
 function positive(name: string, value: number): number {

@@ -9,7 +9,7 @@ import { isPreset, openPreset } from "./presets.ts";
 export type { Engine as CoreEngine } from "../engine/engine.ts";
 export type { WeightDtype } from "../engine/model/linear_weights.ts";
 export type { EngineOptions } from "../engine/options.ts";
-export type { LoopCounters } from "../engine/requests/loop.ts";
+export type { LoopCounters } from "../engine/requests/counters.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
 export type { ModelConfig, RopeScaling } from "../files/families/config.ts";
 export type * from "../proto/api.ts";

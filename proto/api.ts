@@ -88,6 +88,15 @@ export interface SamplingOptions {
   frequencyPenalty?: number;
 }
 
+/** How a name is given to an adapter. */
+export interface LoadAdapterOptions {
+  /**
+   * Where an adapter of that name is loaded already: put this one in its place, for requests that come from now on.
+   * Default: true. False refuses with `bad_request`.
+   */
+  replace?: boolean;
+}
+
 /** What to generate. Exactly one of `prompt`, `messages`, `ids` is given. */
 export interface GenerateRequest extends Routing, SamplingOptions {
   /** Text. Rendered as one user turn of the chat template unless `raw`. */
@@ -150,6 +159,9 @@ export interface TokenEvent {
 /** Why a generation ended: a stop token or string, the length, or a cancellation. */
 export type FinishReason = "stop" | "length" | "cancelled";
 
+/** What cut a text of finish reason `length` before its own maxTokens: the engine's context, or its memory for KV. */
+export type LengthLimit = "context" | "memory";
+
 /** The content of a base, adapter or mixture that a request was pinned to, by its hash. */
 export interface Generation {
   kind: "base" | "adapter" | "mixture";
@@ -178,6 +190,8 @@ export interface DoneEvent {
   finishReason: FinishReason;
   /** The stop string or id that ended it. */
   stopped?: string | number;
+  /** With `length`, where it was not the request's own maxTokens. */
+  limitedBy?: LengthLimit;
   text: string;
   usage: Usage;
   timings: Timings;
@@ -249,7 +263,10 @@ export interface EngineStats {
   generatedTokens: number;
   preemptions: number;
   pagesTotal: number;
+  /** Pages that nobody holds, those that keep a prefix among them. */
   pagesFree: number;
+  /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
+  pagesCached?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];

@@ -196,6 +196,7 @@ const engineStats = object<EngineStats>("EngineStats", {
     ),
   ),
   evictions: need(12, uint53()),
+  pagesCached: may(13, uint53()),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -256,6 +257,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         generations: need(8, list(generation)),
         promptLogprobs: may(9, list(tokenLogprob)),
         toolCalls: may(10, list(toolCall)),
+        limitedBy: may(11, oneOf("context", "memory")),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),

@@ -22,6 +22,10 @@ export const ERROR_CODES = {
     meaning: "The prompt has more tokens than the context or the memory for keys and values holds.",
   },
   schema_invalid: { status: 400, meaning: "The JSON schema cannot be compiled into a grammar." },
+  numeric_overflow: {
+    status: 500,
+    meaning: "The model's output for this sequence has a NaN or an infinity: no token can be picked from it.",
+  },
   queue_full: { status: 429, meaning: "As many requests or connections as the limits allow are open or waiting." },
   duplicate_id: { status: 409, meaning: "A request with the same id is still open on this connection." },
   unknown_request: { status: 404, meaning: "No request with this id is open on this connection." },

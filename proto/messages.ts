@@ -7,6 +7,7 @@ import type {
   FinishReason,
   GenerateRequest,
   Generation,
+  LengthLimit,
   MixtureReport,
   Timings,
   TokenLogprob,
@@ -104,6 +105,8 @@ export interface DoneMessage extends Correlated {
   stopString?: string;
   /** The stop id that ended it. */
   stopId?: number;
+  /** With finish reason `length`, where it was not the request's own maxTokens. */
+  limitedBy?: LengthLimit;
   text: string;
   usage: Usage;
   timings: Timings;

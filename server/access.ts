@@ -1,5 +1,4 @@
 // Who may do what on this port, whether by WebSocket or plain HTTP: secrets and the pages that may connect.
-// It knows nothing of sockets and routes.
 
 import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
@@ -15,6 +14,35 @@ export interface Access {
   apiKey?: string;
   /** Origins of web pages ("https://example.org") that may connect, beside pages this server's own address serves. */
   allowedOrigins?: readonly string[];
+}
+
+/**
+ * @throws MoloraError `bad_arguments` for a secret that anybody can present (an empty one, as an unset variable gives), and
+ * for an origin that no browser would send.
+ */
+export function checkAccess({ token, apiKey, allowedOrigins = [] }: Access): void {
+  for (const [name, secret] of Object.entries({ token, apiKey })) {
+    if (secret === undefined || secret.trim() !== "") continue;
+    throw new MoloraError("bad_arguments", `the ${name} is empty, so that anybody could present it`, {
+      remedy: "Set the variable it is read from, or leave it out.",
+      details: { option: name },
+    });
+  }
+  for (const origin of allowedOrigins) checkAllowedOrigin(origin);
+}
+
+/** As browsers serialise it (RFC 6454, section 6.2): scheme, host, and a port where it is not the scheme's own. */
+function checkAllowedOrigin(origin: string): void {
+  const parsed = URL.canParse(origin) ? new URL(origin) : undefined;
+  const isWeb = parsed?.protocol === "http:" || parsed?.protocol === "https:";
+  // Other schemes (browser extensions) have no origin in URL's eyes; browsers send scheme and host.
+  const exact = isWeb ? parsed?.origin : /^[a-z][a-z0-9+.-]*:\/\/[^/?#@\s]+$/.exec(origin)?.[0];
+  if (exact === origin) return;
+  const meant = isWeb && exact !== undefined ? `Did you mean ${exact}? ` : "";
+  throw new MoloraError("bad_arguments", `${JSON.stringify(origin)} is no origin that a browser sends`, {
+    remedy: `${meant}Name each page as scheme://host or scheme://host:port, without a path and in lower case.`,
+    details: { option: "allowedOrigins", origin },
+  });
 }
 
 /** The secret in `Authorization: Bearer …`. */

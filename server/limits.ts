@@ -1,5 +1,5 @@
 // What one client may take of the server, with the defaults that hold where nothing else is said.
-// It knows nothing of sockets; ws.ts, session.ts and outbox.ts keep to it.
+// ws.ts, session.ts and outbox.ts keep to it.
 
 import { MoloraError } from "../proto/errors.ts";
 
@@ -8,17 +8,20 @@ export interface ServerLimits {
   maxFrameBytes: number;
   /** Unsent bytes at which the socket's generations are no longer pulled. */
   softBufferBytes: number;
-  /** Unsent bytes at which the socket is cut off (`slow_reader`). */
+  /**
+   * Unsent bytes at which the socket is cut off (`slow_reader`). What was sent and not read counts too, but for a quarter
+   * of this: the kernel takes megabytes for a peer that reads next to nothing.
+   */
   hardBufferBytes: number;
-  /** Milliseconds a socket above the soft limit may pass without taking anything, before it is cut off (`slow_reader`). */
+  /** Milliseconds a socket above the soft limit may pass without taking anything before it is cut off (`slow_reader`). */
   stallMs: number;
   /** Milliseconds between pings; a socket silent for a whole interval after one is dropped. */
   pingMs: number;
   /** Open requests of one socket (`queue_full`). */
   maxRequests: number;
-  /** Sockets in all (HTTP 429, `queue_full`). */
+  /** Sockets in all, plain HTTP and WebSocket alike (HTTP 429, `queue_full`). */
   maxSockets: number;
-  /** Milliseconds a closing socket has to take its last frames. */
+  /** Milliseconds a closing socket has to take its last frames, or the rest of its answer. */
   closeMs: number;
 }
 

@@ -1,10 +1,10 @@
 // What Prometheus is told: latencies as they are met, and a picture of the engine whenever it asks.
-// It knows nothing of HTTP; every front end's requests go through the engine it wraps.
+// Every front end's requests go through the engine it wraps.
 
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { EngineStats, GenerateOptions, GenerateRequest, GenerationEvent } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
-import type { HttpEngine } from "./port.ts";
+import { type HttpEngine, withGenerate } from "./port.ts";
 
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
 
@@ -32,7 +32,7 @@ export class Metrics {
       registers,
     });
     registerPicture(this.#registry, () => engine.stats());
-    this.engine = observed(engine, (request, options) => this.#observe(request, options));
+    this.engine = withGenerate(engine, (request, options) => this.#observe(request, options));
   }
 
   get contentType(): string {
@@ -69,21 +69,6 @@ export class Metrics {
   }
 }
 
-/** The engine with another `generate`. */
-function observed(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEngine {
-  return {
-    generate,
-    tokenizer: engine.tokenizer,
-    listAdapters: () => engine.listAdapters(),
-    loadAdapter: (name, path) => engine.loadAdapter(name, path),
-    unloadAdapter: (name) => engine.unloadAdapter(name),
-    listMixtures: () => engine.listMixtures(),
-    loadMixture: (name, path) => engine.loadMixture(name, path),
-    unloadMixture: (name) => engine.unloadMixture(name),
-    stats: () => engine.stats(),
-  };
-}
-
 /** Gauges read from the engine's own counts at the moment of asking. */
 function registerPicture(registry: Registry, stats: () => EngineStats): void {
   const registers = [registry];
@@ -116,7 +101,16 @@ function registerPicture(registry: Registry, stats: () => EngineStats): void {
   counter("molora_preemptions_total", "Requests that lost their pages to older ones", ({ preemptions }) => preemptions);
   counter("molora_evictions_total", "Adapters and routers that lost their pages", ({ evictions }) => evictions);
   gauge("molora_pages", "Pages of the device pool", ({ pagesTotal }) => pagesTotal);
-  gauge("molora_pages_free", "Pages of the pool that hold nothing", ({ pagesFree }) => pagesFree);
+  gauge(
+    "molora_pages_free",
+    "Pages of the pool that hold nothing",
+    ({ pagesFree, pagesCached = 0 }) => pagesFree - pagesCached,
+  );
+  gauge(
+    "molora_pages_prefix",
+    "Pages nobody holds that keep the KV of earlier requests; given up when pages run short",
+    ({ pagesCached = 0 }) => pagesCached,
+  );
   gauge(
     "molora_adapters_resident",
     "Adapters on the device",

@@ -1,5 +1,5 @@
 // What the server needs of an engine, and all it needs: the seam between sockets and everything below.
-// It knows nothing of how an engine works; engine.ts implements it.
+// engine/engine.ts has all of it.
 
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
@@ -8,8 +8,10 @@ import type {
   GenerateOptions,
   GenerateRequest,
   GenerationEvent,
+  LoadAdapterOptions,
   MixtureReport,
 } from "../proto/api.ts";
+import type { MoloraError } from "../proto/errors.ts";
 
 export interface EnginePort {
   /**
@@ -19,15 +21,35 @@ export interface EnginePort {
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncIterable<GenerationEvent>;
   listAdapters(): AdapterReport[];
   /** `path`: a PEFT folder, already checked against the folders clients may name. */
-  loadAdapter(name: string, path: string): Promise<AdapterReport>;
+  loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   unloadAdapter(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
   loadMixture(name: string, path: string): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   stats(): EngineStats;
+  /** Why no more requests are taken, if so: it was closed, or it failed. */
+  readonly closed?: MoloraError | undefined;
 }
 
 /** What plain HTTP needs beyond that: the tokenizer, for the names of tokens. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
+}
+
+/** The engine with another `generate`. */
+export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEngine {
+  return {
+    generate,
+    tokenizer: engine.tokenizer,
+    get closed() {
+      return engine.closed;
+    },
+    listAdapters: () => engine.listAdapters(),
+    loadAdapter: (name, path, options) => engine.loadAdapter(name, path, options),
+    unloadAdapter: (name) => engine.unloadAdapter(name),
+    listMixtures: () => engine.listMixtures(),
+    loadMixture: (name, path) => engine.loadMixture(name, path),
+    unloadMixture: (name) => engine.unloadMixture(name),
+    stats: () => engine.stats(),
+  };
 }

@@ -1,10 +1,13 @@
 // One listening port: an HTTP server with the WebSocket stream on it.
-// It knows nothing of messages; routes beside the stream come in as `httpHandler`.
+// Routes beside the stream come in as `httpHandler`.
 
-import { createServer, type RequestListener, type Server } from "node:http";
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MoloraError } from "../proto/errors.ts";
+import { checkAccess } from "./access.ts";
+import { resolveLimits } from "./limits.ts";
 import type { EnginePort } from "./port.ts";
+import { refuseRequest, Sockets } from "./sockets.ts";
 import { attachStream, type StreamOptions } from "./stream/ws.ts";
 
 export interface ServerOptions extends StreamOptions {
@@ -21,15 +24,24 @@ export interface RunningServer {
   url: string;
   port: number;
   http: Server;
+  /** Open sockets, of whatever they speak. */
+  readonly sockets: number;
   /** Cancels every request and frees the port. The engine stays open. */
   close(): Promise<void>;
 }
 
-/** @throws MoloraError `bad_arguments` where the port cannot be had. */
+/** @throws MoloraError `bad_arguments` for options that cannot be, or where the port cannot be had. */
 export async function startServer(engine: EnginePort, options: ServerOptions = {}): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 0, httpHandler = pointToStream } = options;
-  const http = createServer(httpHandler);
-  const stream = attachStream(http, engine, options);
+  checkAccess(options);
+  const limits = resolveLimits(options.limits);
+  const http = createServer((request: IncomingMessage, response: ServerResponse) => {
+    const tooMany = sockets.refusal(request);
+    if (tooMany === undefined) httpHandler(request, response);
+    else refuseRequest(response, tooMany);
+  });
+  const sockets = new Sockets(http, limits.maxSockets);
+  const stream = attachStream(http, engine, { ...options, limits }, (request) => sockets.refusal(request));
   try {
     await listen(http, host, port);
   } catch (cause) {
@@ -45,11 +57,17 @@ export async function startServer(engine: EnginePort, options: ServerOptions = {
     url: `ws://${shownHost}:${address.port}/v1/stream`,
     port: address.port,
     http,
+    get sockets() {
+      return sockets.size;
+    },
     async close() {
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       await stream.close();
-      http.closeAllConnections();
+      http.closeIdleConnections();
+      // Answers that are being written get as long as a socket has for its last frames.
+      const timer = setTimeout(() => http.closeAllConnections(), limits.closeMs);
       await closed;
+      clearTimeout(timer);
     },
   };
 }

@@ -1,11 +1,11 @@
 // Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
-// It knows nothing of requests; what a loaded generation needs on the device, the bank knows.
+// What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadPeftAdapter } from "../../files/lora/peft.ts";
 import type { SourceFolder } from "../../files/source.ts";
-import type { AdapterReport, MixtureReport } from "../../proto/api.ts";
+import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
@@ -24,36 +24,60 @@ export interface LibraryParts {
   bank: Bank;
 }
 
+/**
+ * Loads and unloads happen one after another, in the order they were asked for: who unloads a name that is still being
+ * loaded unloads it, and of two loads of a name the later stays.
+ */
 export class Library {
   readonly #parts: LibraryParts;
+  #last: Promise<unknown> = Promise.resolve();
+  /** Adapters' names that were taken away: a mixture that is loaded does not bring them back. */
+  readonly #unloaded = new Set<string>();
 
   constructor(parts: LibraryParts) {
     this.#parts = parts;
   }
 
-  async loadAdapter(name: string, path: string): Promise<AdapterReport> {
-    const adapter = await this.#readAdapter(name, path);
-    this.#keep(this.#parts.registry.addAdapter(adapter));
-    return adapter.report;
+  /** @throws MoloraError `bad_request` where the name is loaded and not to be replaced, or what is wrong with the files. */
+  loadAdapter(name: string, path: string, { replace = true }: LoadAdapterOptions = {}): Promise<AdapterReport> {
+    return this.#inTurn(async () => {
+      if (!replace) this.#checkNotLoaded(name);
+      const adapter = await this.#readAdapter(name, path);
+      this.#keepAdapter(adapter);
+      this.#unloaded.delete(name);
+      return adapter.report;
+    });
   }
 
-  /** Loads a mixture and those of its experts' adapters that are not loaded under their names yet. */
-  async loadMixture(name: string, path: string): Promise<MixtureReport> {
-    const { config, registry } = this.#parts;
+  /**
+   * Loads a mixture. Its experts' adapters are loaded under their names too, except where a name is taken, or was taken
+   * away by `unloadAdapter`: then the mixture alone holds its adapter.
+   */
+  loadMixture(name: string, path: string): Promise<MixtureReport> {
+    return this.#inTurn(() => this.#loadMixture(name, path));
+  }
+
+  async #loadMixture(name: string, path: string): Promise<MixtureReport> {
+    const { config, registry, bank } = this.#parts;
     const mixture = await readMixture(name, await this.#folder(path), config);
     this.#checkMixture(mixture);
     const adapters: (Adapter | undefined)[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
-    this.#keep(registry.addMixture(mixture, adapters));
+    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation)));
     return reportMixture(mixture);
   }
 
-  unloadAdapter(name: string): void {
-    this.#parts.registry.removeAdapter(name);
+  /** @throws MoloraError `unknown_adapter`. */
+  unloadAdapter(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#parts.registry.removeAdapter(name);
+      this.#unloaded.add(name);
+    });
   }
 
-  unloadMixture(name: string): void {
-    this.#parts.registry.removeMixture(name);
+  /** @throws MoloraError `unknown_mixture`. */
+  unloadMixture(name: string): Promise<void> {
+    return this.#inTurn(async () => this.#parts.registry.removeMixture(name));
   }
 
   adapters(): AdapterReport[] {
@@ -84,8 +108,22 @@ export class Library {
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined) this.#keep(registry.addAdapter(adapter));
+    if (named === undefined && !this.#unloaded.has(expert.name)) this.#keepAdapter(adapter);
     return adapter;
+  }
+
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(work, work);
+    this.#last = done.catch(() => {});
+    return done;
+  }
+
+  #checkNotLoaded(name: string): void {
+    if (!this.#parts.registry.list().some(({ generation }) => generation.name === name)) return;
+    throw new MoloraError("bad_request", `"${name}" is loaded already`, {
+      remedy: "Unload it first, or replace it.",
+      details: { loaded: name },
+    });
   }
 
   async #readAdapter(name: string, path: string): Promise<Adapter> {
@@ -120,14 +158,17 @@ export class Library {
     }
   }
 
-  /** Refuses what could never be resident. */
-  #keep(generation: LoadedGeneration): void {
-    const { bank, registry, capacity } = this.#parts;
-    bank.add(generation);
-    const needed = bank.needs(generation).reduce((sum, need) => sum + need.pages, 0);
+  #keepAdapter(adapter: Adapter): void {
+    const { bank, registry } = this.#parts;
+    bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+  }
+
+  /** Refuses what could never be resident. One adapter of several experts takes its pages once. */
+  #checkFits(generation: LoadedGeneration): void {
+    const { bank, capacity } = this.#parts;
+    const sizes = new Map(bank.needs(generation).map((need) => [need.key, need.pages]));
+    const needed = [...sizes.values()].reduce((sum, size) => sum + size, 0);
     if (needed < capacity.pages) return;
-    if (generation.kind === "adapter") registry.removeAdapter(generation.name);
-    else registry.removeMixture(generation.name);
     throw new MoloraError(
       "out_of_pages",
       `${generation.kind} "${generation.name}" takes ${needed} of ${capacity.pages} pages`,

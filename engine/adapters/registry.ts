@@ -1,5 +1,5 @@
 // Which adapter and mixture each name stands for now, and which generations are still in use.
-// It knows nothing of files and devices; who keeps something for a generation's key is told when it may go.
+// It reads no files and holds no device; who keeps something for a generation's key is told when it may go.
 
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
@@ -36,6 +36,9 @@ export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
   release(): void;
 }
 
+/** Says no to a generation by throwing; nothing has changed then. */
+export type Check = (generation: LoadedGeneration) => void;
+
 interface Use {
   generation: LoadedGeneration;
   /** Names, mixtures and requests that hold it. */
@@ -58,20 +61,25 @@ export class Registry {
     this.#onRelease = onRelease;
   }
 
-  /** Makes the adapter's name stand for it from now on; requests that run keep what they started with. */
-  addAdapter(adapter: Adapter): LoadedAdapter {
+  /**
+   * Makes the adapter's name stand for it from now on; requests that run keep what they started with.
+   * @throws MoloraError `bad_request` for a name that cannot be taken, or what `check` throws.
+   */
+  addAdapter(adapter: Adapter, check: Check = () => {}): LoadedAdapter {
     this.#checkFree(adapter.name, "adapter");
     const loaded = toLoaded(adapter);
+    check(loaded);
     this.#bind(loaded);
     return loaded;
   }
 
   /**
    * The same for a mixture. `adapters[i]` serves expert i, undefined where that adds nothing; they are held by the
-   * mixture itself, whatever becomes of their names. Raises `mixture_invalid` where an expert and its adapter do not
-   * belong together, `checksum_mismatch` where the mixture was made for another generation of it.
+   * mixture itself, whatever becomes of their names.
+   * @throws MoloraError `mixture_invalid` where an expert and its adapter do not belong together, `checksum_mismatch`
+   * where the mixture was made for another generation of it, `bad_request`, or what `check` throws.
    */
-  addMixture(mixture: Mixture, adapters: readonly (Adapter | undefined)[]): LoadedMixture {
+  addMixture(mixture: Mixture, adapters: readonly (Adapter | undefined)[], check: Check = () => {}): LoadedMixture {
     this.#checkFree(mixture.name, "mixture");
     if (adapters.length !== mixture.experts.length) {
       const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
@@ -88,18 +96,19 @@ export class Registry {
       mixture,
       experts,
     };
+    check(loaded);
     this.#bind(loaded);
     return loaded;
   }
 
-  /** What the name stands for now. Raises `unknown_adapter`. */
+  /** What the name stands for now. @throws MoloraError `unknown_adapter`. */
   adapter(name: string): LoadedAdapter {
     const found = this.#names.get(name);
     if (found?.kind === "adapter") return found;
     throw this.#unknown("adapter", name, found);
   }
 
-  /** What the name stands for now. Raises `unknown_mixture`. */
+  /** What the name stands for now. @throws MoloraError `unknown_mixture`. */
   mixture(name: string): LoadedMixture {
     const found = this.#names.get(name);
     if (found?.kind === "mixture") return found;
@@ -114,7 +123,7 @@ export class Registry {
     }));
   }
 
-  /** Holds a generation for a request. It must be one that this registry still reaches. */
+  /** Holds a generation for a request. @throws MoloraError `internal` where no name and no request holds it any more. */
   pin<T extends LoadedGeneration>(generation: T): Pin<T> {
     const use = this.#uses.get(generation.key);
     if (use === undefined) throw new MoloraError("internal", `${generation.kind} "${generation.name}" is gone`);
@@ -130,13 +139,14 @@ export class Registry {
     return { generation, release };
   }
 
-  /** Forgets the name. Requests and mixtures that hold the generation keep it. */
+  /** Forgets the name. Requests and mixtures that hold the generation keep it. @throws MoloraError `unknown_adapter`. */
   removeAdapter(name: string): void {
     const { key } = this.adapter(name);
     this.#names.delete(name);
     this.#drop(key);
   }
 
+  /** The same for a mixture. @throws MoloraError `unknown_mixture`. */
   removeMixture(name: string): void {
     const { key } = this.mixture(name);
     this.#names.delete(name);

@@ -77,9 +77,17 @@ async function nappingWait(work: Promise<undefined>): Promise<void> {
     return;
   }
   let done = false;
-  const settled = work.finally(() => {
-    done = true;
-  });
+  const settled = work.then(
+    () => {
+      done = true;
+    },
+    (error: unknown) => {
+      done = true;
+      throw error;
+    },
+  );
+  // Awaited only after the loop; until then a lost device must not count as an unhandled rejection.
+  settled.catch(() => {});
   while (!done) {
     nap();
     await new Promise<void>((resolve) => setImmediate(resolve));

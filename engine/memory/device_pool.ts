@@ -1,5 +1,5 @@
 // The pages themselves: one buffer a layer, holding that layer's KV and that layer's share of adapters and routers.
-// It knows nothing of who owns a page (page_pool.ts) nor of what is written into it.
+// Who owns a page, page_pool.ts knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { VIEW_ALIGNMENT } from "../../shaders/alignment.ts";

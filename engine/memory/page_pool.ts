@@ -1,5 +1,5 @@
 // The page pool: which page indices are taken. One index stands for the same page in every layer's buffer.
-// It knows nothing of what a page holds (KV or adapter weights), how large it is, or of any device.
+// It holds no page itself (device_pool.ts does), so any size and content will do.
 
 import { MoloraError } from "../../proto/errors.ts";
 
@@ -23,6 +23,7 @@ export class PagePool {
   #top: number;
   /** Free pages whose content is still of use, the longest unused first. */
   #kept = new Set<number>();
+  /** Called with each kept page that is taken for new content. */
   #lost: (page: number) => void = () => {};
 
   /** @param pages pages of the device buffer, the reserved page 0 included. */
@@ -30,7 +31,7 @@ export class PagePool {
     if (!Number.isSafeInteger(pages) || pages < 2) {
       throw new MoloraError(
         "out_of_pages",
-        `A pool of ${pages} pages cannot hold anything beside the reserved page 0.`,
+        `a pool of ${pages} pages cannot hold anything beside the reserved page 0`,
         {
           remedy: "Give the engine more device memory.",
         },
@@ -43,8 +44,14 @@ export class PagePool {
     this.#top = pages - 1;
   }
 
+  /** Pages that nobody holds, the kept ones among them. */
   get free(): number {
     return this.#free;
+  }
+
+  /** Free pages whose content is still of use. */
+  get kept(): number {
+    return this.#kept.size;
   }
 
   /** Takes `pages` contiguous pages at the lowest place they fit; the first one's index, or undefined. */
@@ -57,18 +64,14 @@ export class PagePool {
 
   /** Takes the highest free page that is not kept, else the kept one that is longest unused; or undefined. */
   takePage(): number | undefined {
-    while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
-    let page = this.#top;
-    while (page > 0 && (this.#taken[page] === 1 || this.#kept.has(page))) page--;
-    if (page === 0) [page = 0] = this.#kept;
-    if (page === 0) return undefined;
-    this.#take(page);
+    const page = this.#highestUnused() ?? this.#longestKept();
+    if (page !== undefined) this.#take(page);
     return page;
   }
 
   /** Takes a kept page with its content. */
   retake(page: number): void {
-    if (!this.#kept.delete(page)) throw new MoloraError("internal", `Page ${page} is not kept.`);
+    if (!this.#kept.delete(page)) throw new MoloraError("internal", `page ${page} is not kept`);
     this.#take(page);
   }
 
@@ -78,12 +81,12 @@ export class PagePool {
     this.#kept.add(page);
   }
 
-  /** Who is told of each kept page that is handed out to someone else. */
+  /** Registers the callback for a kept page that is taken for new content. */
   whenLost(told: (page: number) => void): void {
     this.#lost = told;
   }
 
-  /** Gives pages back. A page outside the pool or one that is free already is a bug of the caller: `internal`. */
+  /** Gives pages back. @throws MoloraError `internal` for a page that is outside the pool or free already. */
   release(first: number, pages: number): void {
     this.#demandTaken(first, pages);
     this.#taken.fill(0, first, first + pages);
@@ -108,6 +111,20 @@ export class PagePool {
     });
   }
 
+  /** The highest page that is neither taken nor kept. */
+  #highestUnused(): number | undefined {
+    while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
+    for (let page = this.#top; page > 0; page--) {
+      if (this.#taken[page] === 0 && !this.#kept.has(page)) return page;
+    }
+    return undefined;
+  }
+
+  /** A set keeps the order of insertion, so its first page was given back first. */
+  #longestKept(): number | undefined {
+    return this.#kept.values().next().value;
+  }
+
   #take(page: number): void {
     this.#taken[page] = 1;
     this.#free--;
@@ -117,17 +134,17 @@ export class PagePool {
   #demandTaken(first: number, pages: number): void {
     const inside = Number.isInteger(first) && Number.isInteger(pages) && first > 0 && pages > 0;
     if (!inside || first + pages > this.#taken.length) {
-      throw new MoloraError("internal", `Pages [${first}, ${first + pages}) are not of this pool.`);
+      throw new MoloraError("internal", `pages [${first}, ${first + pages}) are not of this pool`);
     }
     const free = this.#taken.subarray(first, first + pages).indexOf(0);
-    if (free >= 0) throw new MoloraError("internal", `Page ${first + free} was given back twice.`);
+    if (free >= 0) throw new MoloraError("internal", `page ${first + free} was given back twice`);
   }
 }
 
 /** The lowest start of `pages` zeros in a row. */
 function firstFit(taken: Uint8Array, pages: number): number | undefined {
   if (!Number.isInteger(pages) || pages < 1) {
-    throw new MoloraError("internal", `A run of ${pages} pages was asked for.`);
+    throw new MoloraError("internal", `a run of ${pages} pages was asked for`);
   }
   let start = taken.indexOf(0);
   while (start >= 0 && start + pages <= taken.length) {

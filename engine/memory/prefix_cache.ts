@@ -1,5 +1,5 @@
 // Which KV pages hold the beginnings of which sequences, so that the next sequence that begins alike need not compute them.
-// It knows nothing of what a page holds: only that equal tokens under an equal route leave equal pages.
+// It relies on one fact only: equal tokens under an equal route leave equal pages.
 
 import type { PagePool } from "./page_pool.ts";
 
@@ -29,7 +29,7 @@ export class PrefixCache {
 
   constructor(pool: PagePool) {
     this.#pool = pool;
-    pool.whenLost((page) => this.#forget(page));
+    pool.whenLost((page) => this.forget(page));
   }
 
   /** A page nobody holds, to be filled; undefined when there is none. */
@@ -72,8 +72,11 @@ export class PrefixCache {
     else this.#pool.release(page, 1);
   }
 
-  #forget(page: number): void {
-    this.#found.delete(this.#known.get(page)!);
+  /** Nobody finds this page any more; who holds it keeps it. */
+  forget(page: number): void {
+    const key = this.#known.get(page);
+    if (key === undefined) return;
+    this.#found.delete(key);
     this.#known.delete(page);
   }
 }

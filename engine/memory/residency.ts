@@ -1,5 +1,5 @@
 // Which adapters and routers have pages on the device, who uses them, and which give way when pages run short.
-// It knows nothing of weights: the caller uploads what is reported `fresh`, and keeps a host copy to do it again.
+// It holds no weights: the caller uploads what is reported `fresh`, and keeps a host copy to do it again.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool, PageRun } from "./page_pool.ts";
@@ -84,7 +84,7 @@ export class Residency {
     const wanted = distinct(needs);
     for (const { key, pages } of wanted) {
       const known = this.#residents.get(key)?.pages ?? pages;
-      if (known !== pages) throw new MoloraError("internal", `${key} has ${known} pages, not ${pages}.`);
+      if (known !== pages) throw new MoloraError("internal", `${key} has ${known} pages, not ${pages}`);
     }
     const victims = this.#victims(wanted);
     if (victims === undefined) return undefined;
@@ -95,7 +95,7 @@ export class Residency {
     const fresh = new Set<string>();
     for (const { key, pages } of this.#missing(wanted, [])) {
       const first = this.#pool.takeRun(pages);
-      if (first === undefined) throw new MoloraError("internal", `The place found for ${key} is gone.`);
+      if (first === undefined) throw new MoloraError("internal", `The place found for ${key} is gone`);
       this.#residents.set(key, { key, first, pages, pins: 0, lastUse: 0, dropped: false });
       fresh.add(key);
     }
@@ -112,7 +112,7 @@ export class Residency {
   release(needs: readonly ResidentNeed[]): void {
     for (const { key } of distinct(needs)) {
       const resident = this.#demand(key);
-      if (resident.pins === 0) throw new MoloraError("internal", `${key} was released more often than acquired.`);
+      if (resident.pins === 0) throw new MoloraError("internal", `${key} was released more often than acquired`);
       resident.pins--;
       resident.lastUse = ++this.#clock;
       if (resident.pins === 0 && resident.dropped) this.#remove(resident);
@@ -186,7 +186,7 @@ export class Residency {
 
   #demand(key: string): Resident {
     const resident = this.#residents.get(key);
-    if (resident === undefined) throw new MoloraError("internal", `${key} is not resident.`);
+    if (resident === undefined) throw new MoloraError("internal", `${key} is not resident`);
     return resident;
   }
 }

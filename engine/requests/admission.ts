@@ -10,6 +10,7 @@ import type { LoadedGeneration, Pin, Registry } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import { resolveSampling } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
+import { promptEmpty, promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
 import type { RoutePlan } from "../scheduler/step.ts";
@@ -30,7 +31,7 @@ export interface AdmissionParts {
   tokenizer: Tokenizer;
   registry: Registry;
   bank: Bank;
-  scheduler: Scheduler<Job>;
+  scheduler: Scheduler;
 }
 
 /** Ids that end a request: the model's own unless they are ignored, and those it names. */
@@ -79,13 +80,12 @@ function enqueue(
   const longest = Math.min(parts.contextLength, scheduler.longest(residencyKeys) || parts.contextLength);
   const room = longest - prompt.length;
   if (room < (request.maxTokens === 0 ? 0 : 1)) {
-    throw new MoloraError("prompt_too_long", `the prompt has ${prompt.length} tokens, the context holds ${longest}`, {
-      remedy: "Shorten the prompt, or start the engine with a longer context.",
-      details: { promptTokens: prompt.length, context: longest },
-    });
+    throw promptTooLong(prompt.length, longest);
   }
-  const maxTokens = Math.min(atLeastZero("maxTokens", request.maxTokens ?? room), room);
-  const sequence = new Sequence<Job>({
+  const wanted = atLeastZero("maxTokens", request.maxTokens ?? Number.MAX_SAFE_INTEGER);
+  const maxTokens = Math.min(wanted, room);
+  const limitedBy = wanted <= room ? undefined : longest < parts.contextLength ? "memory" : "context";
+  const sequence = new Sequence({
     id,
     prompt,
     maxTokens,
@@ -93,7 +93,7 @@ function enqueue(
     residencyKeys,
     promptLogprobs: request.promptLogprobs !== undefined,
     lockstep: constraint !== undefined,
-    request: {
+    job: {
       sampling,
       logprobs: alternatives("logprobs", request.logprobs),
       promptLogprobs: alternatives("promptLogprobs", request.promptLogprobs),
@@ -112,7 +112,7 @@ function enqueue(
       notation,
       offeredTools(request).map(({ name }) => name),
     );
-  const ending = { endIds: endIds(parts, request), constraint, toolCalls };
+  const ending = { endIds: endIds(parts, request), limitedBy, constraint, toolCalls } as const;
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
@@ -179,9 +179,7 @@ function promptIds(parts: AdmissionParts, request: GenerateRequest): readonly nu
     });
   }
   const ids = request.ids ?? encode(parts.tokenizer, request);
-  if (ids.length === 0) {
-    throw new MoloraError("prompt_empty", "the prompt has no tokens", { remedy: "Give at least one token." });
-  }
+  if (ids.length === 0) throw promptEmpty();
   const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= parts.config.vocabSize);
   if (wrong === undefined) return ids;
   throw new MoloraError("bad_request", `${wrong} is no token id of this model`, {

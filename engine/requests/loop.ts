@@ -1,51 +1,41 @@
-// The engine's heartbeat: schedule, run, advance, publish, while there is work.
-// It knows nothing of how a request came in; tickets take what is published.
+// The engine's heartbeat: schedule, submit, advance, publish, while there is work.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { Constraint } from "../sampling/constraint.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
-import type { StepPlan } from "../scheduler/step.ts";
+import type { FinishedStep, InFlight } from "../step/in_flight.ts";
 import type { RowResult } from "../step/results.ts";
-import type { Runner, SubmittedStep } from "../step/runner.ts";
+import type { Runner } from "../step/runner.ts";
+import type { LoopObserver } from "./counters.ts";
 import type { Ticket } from "./ticket.ts";
 
-export interface LoopCounters {
-  steps: number;
-  promptTokens: number;
-  generatedTokens: number;
-  /** Of the last step: launches encoded, milliseconds the host spent encoding. */
-  launches: number;
-  encodeMs: number;
-}
-
-interface Step {
-  plan: StepPlan<Sequence<Job>>;
-  submitted: SubmittedStep;
+export interface LoopParts {
+  scheduler: Scheduler;
+  runner: Pick<Runner, "submit">;
+  inFlight: InFlight;
+  observers: readonly LoopObserver[];
 }
 
 export class Loop {
-  readonly #scheduler: Scheduler<Job>;
-  readonly #runner: Runner;
-  /** Steps submitted ahead of the one whose results are awaited. */
-  readonly #ahead: number;
-  readonly #onRow: (ticket: Ticket, result: RowResult) => void;
-  readonly #tickets = new Map<Sequence<Job>, Ticket>();
-  readonly counters: LoopCounters = { steps: 0, promptTokens: 0, generatedTokens: 0, launches: 0, encodeMs: 0 };
+  readonly #scheduler: Scheduler;
+  readonly #runner: LoopParts["runner"];
+  readonly #inFlight: InFlight;
+  readonly #observers: readonly LoopObserver[];
+  readonly #tickets = new Map<Sequence, Ticket>();
   #running: Promise<void> | undefined;
   #closed: MoloraError | undefined;
+  #end: (why: MoloraError) => void = () => {};
+  /** Resolves, with the reason, once no more requests are taken. */
+  readonly ended = new Promise<MoloraError>((resolve) => {
+    this.#end = resolve;
+  });
 
-  constructor(
-    scheduler: Scheduler<Job>,
-    runner: Runner,
-    ahead: number,
-    onRow: (ticket: Ticket, row: RowResult) => void,
-  ) {
+  constructor({ scheduler, runner, inFlight, observers }: LoopParts) {
     this.#scheduler = scheduler;
     this.#runner = runner;
-    this.#ahead = ahead;
-    this.#onRow = onRow;
+    this.#inFlight = inFlight;
+    this.#observers = observers;
   }
 
   /** A ticket whose sequence is in line. */
@@ -58,60 +48,57 @@ export class Loop {
   cancel(ticket: Ticket): void {
     if (!this.#tickets.delete(ticket.sequence)) return;
     this.#scheduler.cancel(ticket.sequence);
-    ticket.end("cancelled");
+    this.#guarded(ticket, () => ticket.end("cancelled"));
   }
 
   /** Fails whatever is under way; resolves when the device is idle. */
   async close(error: MoloraError): Promise<void> {
-    this.#closed = error;
-    this.#failAll(error);
+    this.#stop(error);
     await this.#running;
   }
 
+  /** Why no more requests are taken, if so. */
+  get closed(): MoloraError | undefined {
+    return this.#closed;
+  }
+
   async #run(): Promise<void> {
-    const steps: Step[] = [];
     try {
       // Requests that arrive in the same turn start in the same step.
       await Promise.resolve();
-      while (this.#scheduler.hasWork || steps.length > 0) {
-        const plan = this.#scheduler.schedule();
-        if (plan.tokens > 0) steps.push({ plan, submitted: await this.#submit(plan) });
-        const settled = steps.length > (plan.tokens > 0 ? this.#ahead : 0) ? steps.shift() : undefined;
-        if (settled !== undefined) await this.#publish(settled.plan, await settled.submitted.results);
-        else if (plan.tokens === 0) throw new MoloraError("internal", "requests wait and none can be admitted");
-      }
+      while (this.#scheduler.hasWork || !this.#inFlight.empty) await this.#step();
     } catch (thrown) {
-      const error = MoloraError.from(thrown);
-      this.#closed = error;
-      this.#failAll(error);
+      this.#stop(MoloraError.from(thrown));
     } finally {
       this.#running = undefined;
     }
   }
 
-  async #submit(plan: StepPlan<Sequence<Job>>): Promise<SubmittedStep> {
-    const submitted = await this.#runner.submit(plan);
-    this.#scheduler.advance(plan);
-    const { counters } = this;
-    counters.steps++;
-    counters.launches = submitted.launches;
-    counters.encodeMs = submitted.encodeMs;
-    for (const { sequence, start, count } of plan.slices) {
-      counters.promptTokens += Math.max(0, Math.min(start + count, sequence.promptLength) - start);
-      this.#tickets.get(sequence)?.started();
-    }
-    return submitted;
+  /** One step. Results of an earlier step are published while this one runs. */
+  async #step(): Promise<void> {
+    const plan = this.#scheduler.schedule(); // which tokens of which sequences
+    this.#inFlight.add(await this.#runner.submit(plan)); // queued on the device; an empty plan adds nothing
+    this.#scheduler.advance(plan); // these positions count as computed
+    await this.#publish(await this.#inFlight.next()); // tokens of the oldest step, if it is due, go to their tickets
   }
 
-  async #publish(plan: StepPlan<Sequence<Job>>, results: readonly RowResult[]): Promise<void> {
+  async #publish(step: FinishedStep | undefined): Promise<void> {
+    if (step === undefined) return;
+    for (const observer of this.#observers) observer.stepEnded?.(step);
     const constrained: Promise<void>[] = [];
-    for (const result of results) {
-      const ticket = this.#publishRow(result);
-      if (ticket?.constraint !== undefined) constrained.push(this.#constrain(ticket, ticket.constraint, result.id));
+    for (const row of step.rows) {
+      const ticket = this.#tickets.get(row.row.slice.sequence);
+      if (ticket === undefined) continue; // cancelled
+      const goesOn = this.#guarded(ticket, () => this.#publishRow(ticket, row));
+      if (goesOn && ticket.constraint !== undefined) {
+        constrained.push(this.#constrain(ticket, ticket.constraint, row.id));
+      }
     }
-    for (const { sequence } of plan.slices) {
-      if (sequence.maxTokens === 0 && sequence.remaining === 0)
-        this.#finish(sequence, (ticket) => ticket.end("length"));
+    for (const { sequence } of step.plan.slices) {
+      const ticket = this.#tickets.get(sequence);
+      if (ticket === undefined || sequence.maxTokens > 0 || sequence.remaining > 0) continue;
+      this.#guarded(ticket, () => ticket.end("length"));
+      this.#finish(ticket);
     }
     // What may follow in these must be known before the next step is built.
     if (constrained.length > 0) await Promise.all(constrained);
@@ -121,44 +108,52 @@ export class Loop {
     try {
       await constraint.accept(id);
     } catch (thrown) {
-      this.#finish(ticket.sequence, () => ticket.fail(MoloraError.from(thrown)));
+      this.#fail(ticket, thrown);
     }
   }
 
-  /** The ticket that goes on after this token, if one does. */
-  #publishRow(result: RowResult): Ticket | undefined {
-    const { sequence } = result.row.slice;
-    const ticket = this.#tickets.get(sequence);
-    if (ticket === undefined) return; // cancelled
+  /** Whether the request got a token and goes on. */
+  #publishRow(ticket: Ticket, result: RowResult): boolean {
+    const { sequence } = ticket;
+    if (result.failure !== undefined) throw result.failure;
     if (result.row.given !== undefined) {
       ticket.scored(result.logprob);
-      return;
+      return false;
     }
-    if (sequence.maxTokens === 0 || !this.#scheduler.deliver(sequence, result.id)) return;
-    this.counters.generatedTokens++;
-    this.#onRow(ticket, result);
-    if (!ticket.picked(result)) return ticket;
-    this.#finish(sequence);
+    if (sequence.maxTokens === 0 || !this.#scheduler.deliver(sequence, result.id)) return false;
+    for (const observer of this.#observers) observer.tokenSampled?.(ticket, result);
+    if (!ticket.sampled(result)) return true;
+    this.#finish(ticket);
+    return false;
   }
 
-  #finish(sequence: Sequence<Job>, end?: (ticket: Ticket) => void): void {
-    const ticket = this.#tickets.get(sequence);
-    if (ticket === undefined) return;
-    this.#tickets.delete(sequence);
-    this.#scheduler.finish(sequence);
-    end?.(ticket);
+  /** What is thrown while one request's result is read ends that request, and the loop goes on. */
+  #guarded<T>(ticket: Ticket, publish: () => T): T | undefined {
+    try {
+      return publish();
+    } catch (thrown) {
+      this.#fail(ticket, thrown);
+      return undefined;
+    }
   }
 
-  #failAll(error: MoloraError): void {
+  #fail(ticket: Ticket, thrown: unknown): void {
+    const error = MoloraError.from(thrown);
+    this.#finish(ticket, error.code === "numeric_overflow");
+    ticket.fail(error);
+  }
+
+  #finish({ sequence }: Ticket, spoiled = false): void {
+    if (this.#tickets.delete(sequence)) this.#scheduler.finish(sequence, spoiled);
+  }
+
+  #stop(error: MoloraError): void {
+    this.#closed = error;
+    this.#end(error);
     for (const [sequence, ticket] of this.#tickets) {
       this.#scheduler.cancel(sequence);
       ticket.fail(error);
     }
     this.#tickets.clear();
-  }
-
-  /** Why no more requests are taken, if so. */
-  get closed(): MoloraError | undefined {
-    return this.#closed;
   }
 }

@@ -1,18 +1,18 @@
 // Counts which experts took generated tokens, over the engine's life.
-// It knows nothing of requests beyond the ticket a result belongs to.
 
 import type { LayerShare } from "../../proto/api.ts";
 import { entropy, normalise } from "../../router/statistics.ts";
 import type { RowResult } from "../step/results.ts";
+import type { LoopObserver } from "./counters.ts";
 import type { Ticket } from "./ticket.ts";
 
-export class RoutingShares {
+export class RoutingShares implements LoopObserver {
   /** By mixture key and layer: choices an expert, those of several shared by their gates. */
   readonly #choices = new Map<string, number[][]>();
   /** By adapter name: tokens generated with it, a routed token counting by its share of layers. */
   readonly #tokens = new Map<string, number>();
 
-  count(ticket: Ticket, { trace }: RowResult): void {
+  tokenSampled(ticket: Ticket, { trace }: RowResult): void {
     const { routePlan } = ticket.sequence;
     if (routePlan.kind !== "router" || trace === undefined) {
       for (const name of ticket.accepted.experts) this.#add(name, 1);

@@ -1,5 +1,4 @@
 // One request from its acceptance to its end: turns device results into the events its reader pulls.
-// It knows nothing of scheduling; the engine feeds it and acts on what it answers.
 
 import type {
   Accepted,
@@ -7,13 +6,13 @@ import type {
   FinishReason,
   GenerateRequest,
   GenerationEvent,
+  LengthLimit,
   TokenLogprob,
   TokenTrace,
 } from "../../proto/api.ts";
 import type { MoloraError } from "../../proto/errors.ts";
 import type { Pin } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { RowResult, RowTrace } from "../step/results.ts";
 import { Detokenizer } from "../text/detokenizer.ts";
@@ -22,7 +21,7 @@ import type { ToolCallReader } from "../text/tool_calls.ts";
 
 export interface TicketParts {
   request: GenerateRequest;
-  sequence: Sequence<Job>;
+  sequence: Sequence;
   accepted: Accepted;
   pins: readonly Pin[];
   tokenizer: Tokenizer;
@@ -32,14 +31,16 @@ export interface TicketParts {
   expertNames: readonly string[] | undefined;
   /** Names and gates of every token where nothing is routed. */
   fixedTrace: TokenTrace;
-  /** What the text is held to. */
+  /** What its sequence's maxTokens comes from, where it is not what was asked for. */
+  limitedBy: LengthLimit | undefined;
+  /** The grammar its text must follow. */
   constraint: Constraint | undefined;
-  /** Takes calls of tools out of the text. */
+  /** Takes tool calls out of the text. */
   toolCalls: ToolCallReader | undefined;
 }
 
 export class Ticket {
-  readonly sequence: Sequence<Job>;
+  readonly sequence: Sequence;
   readonly accepted: Accepted;
   readonly expertNames: readonly string[] | undefined;
   readonly #parts: TicketParts;
@@ -47,9 +48,7 @@ export class Ticket {
   readonly #promptLogprobs: TokenLogprob[] = [];
   readonly #events: GenerationEvent[] = [];
   readonly #added = performance.now();
-  #started: number | undefined;
   #firstToken: number | undefined;
-  #cached = 0;
   #generated = 0;
   #ended = false;
   #failure: MoloraError | undefined;
@@ -63,25 +62,18 @@ export class Ticket {
     this.#detokenizer = new Detokenizer(parts.tokenizer, { stop: parts.request.stop ?? [] });
   }
 
-  /** Its first tokens are in a step now. */
-  started(): void {
-    if (this.#started !== undefined) return;
-    this.#started = performance.now();
-    this.#cached = this.sequence.adopted;
-  }
-
   /** A prompt token was scored. */
   scored(logprob: TokenLogprob | undefined): void {
     if (logprob !== undefined) this.#promptLogprobs.push(logprob);
   }
 
-  /** What must know of each token before the next is picked. */
+  /** The grammar this text must follow; it must accept each token before the next is sampled. */
   get constraint(): Constraint | undefined {
     return this.#parts.constraint;
   }
 
-  /** A token was picked. True when it was the last. */
-  picked({ id, logprob, trace }: RowResult): boolean {
+  /** A token was sampled. True when it was the last. */
+  sampled({ id, logprob, trace }: RowResult): boolean {
     this.#firstToken ??= performance.now();
     const { request, endIds, toolCalls } = this.#parts;
     const index = this.#generated++;
@@ -101,22 +93,25 @@ export class Ticket {
     return this.#ended;
   }
 
-  /** The last event. What is held is given back. */
+  /** Ends the request: releases its pins and its grammar, then emits `done`. */
   end(finishReason: FinishReason, stopped?: string | number): void {
     if (this.#ended) return;
     const now = performance.now();
+    const { started, cached = 0 } = this.sequence;
+    const { limitedBy } = this.#parts;
     const since = (time: number | undefined) => ((time ?? now) - this.#added) / 1000;
     const done: DoneEvent = {
       type: "done",
       finishReason,
       ...(stopped === undefined ? {} : { stopped }),
+      ...(finishReason === "length" && limitedBy !== undefined ? { limitedBy } : {}),
       text: this.#rest(),
       usage: {
         promptTokens: this.sequence.promptLength,
         completionTokens: this.#generated,
-        ...(this.#cached === 0 ? {} : { cachedTokens: this.#cached }),
+        ...(cached === 0 ? {} : { cachedTokens: cached }),
       },
-      timings: { queued: since(this.#started), firstToken: since(this.#firstToken), total: since(now) },
+      timings: { queued: since(started), firstToken: since(this.#firstToken), total: since(now) },
       generations: this.accepted.generations,
       ...this.#calls(),
       ...(this.sequence.promptLogprobs ? { promptLogprobs: this.#promptLogprobs } : {}),

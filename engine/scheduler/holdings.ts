@@ -1,22 +1,23 @@
-// What sequences hold on the device (a row, pinned generations, KV pages): taking it and giving it back.
-// It knows nothing of turns: who gets what, and who must yield, is the scheduler's to say.
+// What sequences hold on the device (a slot, pinned generations, KV pages): taking it and giving it back.
+// Who gets what, and who must yield, the scheduler decides.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
 import { emptyPrefix, PrefixCache } from "../memory/prefix_cache.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { SchedulerOptions } from "./options.ts";
-import { NO_ROW, type Sequence } from "./sequence.ts";
+import { promptTooLong } from "./refusals.ts";
+import { NO_SLOT, type Sequence } from "./sequence.ts";
 import type { RoutePlan } from "./step.ts";
 
-export class Holdings<R> {
+export class Holdings {
   #pool: PagePool;
   #residency: Residency;
   #cache: PrefixCache;
   #pageTokens: number;
   #shares: boolean;
-  /** The next row to give is the last one. */
-  #freeRows: number[];
+  /** Free slots, as a stack. */
+  #freeSlots: number[];
 
   constructor(pool: PagePool, residency: Residency, options: Required<SchedulerOptions>) {
     this.#pool = pool;
@@ -24,7 +25,7 @@ export class Holdings<R> {
     this.#cache = new PrefixCache(pool);
     this.#pageTokens = options.pageTokens;
     this.#shares = options.prefixCache;
-    this.#freeRows = Array.from({ length: options.maxSequences }, (_, i) => options.maxSequences - 1 - i);
+    this.#freeSlots = Array.from({ length: options.maxSequences }, (_, i) => options.maxSequences - 1 - i);
   }
 
   /** Positions of KV the pool can hold beside these generations; 0 when they alone do not fit. */
@@ -34,26 +35,21 @@ export class Holdings<R> {
     return Math.max(0, left) * this.#pageTokens;
   }
 
-  /** Refuses a sequence that could not run even alone: `out_of_pages` or `prompt_too_long`. */
-  demandFits({ id, promptLength, lastPosition, residencyKeys }: Sequence<R>): void {
+  /** @throws MoloraError `out_of_pages` or `prompt_too_long` for a sequence that could not run even alone. */
+  demandFits({ id, promptLength, lastPosition, residencyKeys }: Sequence): void {
     const positions = this.positionsBeside(residencyKeys);
     const details = { positions, promptLength, lastPosition };
     if (positions === 0) {
-      throw new MoloraError("out_of_pages", `The adapters of ${id} take all ${this.#pool.capacity} pages there are.`, {
+      throw new MoloraError("out_of_pages", `the adapters of ${id} take all ${this.#pool.capacity} pages there are`, {
         remedy: "Give the engine more device memory, or use fewer or smaller adapters.",
         details,
       });
     }
-    if (promptLength > positions) {
-      throw new MoloraError("prompt_too_long", `The prompt has ${promptLength} tokens; memory holds ${positions}.`, {
-        remedy: "Shorten the prompt or give the engine more device memory.",
-        details,
-      });
-    }
+    if (promptLength > positions) throw promptTooLong(promptLength, positions);
     if (lastPosition > positions) {
       throw new MoloraError(
         "out_of_pages",
-        `Prompt and output take ${lastPosition} positions; memory holds ${positions}.`,
+        `prompt and output take ${lastPosition} positions, memory holds ${positions}`,
         {
           remedy: `Lower maxTokens to ${positions - promptLength + 1} or give the engine more device memory.`,
           details,
@@ -66,34 +62,34 @@ export class Holdings<R> {
    * Pages a sequence still needs for the tokens it has and one page more to grow into. Admission leaves this much to
    * everyone who runs; else a newcomer would be admitted only to be preempted a few steps later.
    */
-  pagesAhead({ length, lastPosition, pages }: Sequence<R>): number {
+  pagesAhead({ length, lastPosition, pages }: Sequence): number {
     return Math.ceil(Math.min(length + this.#pageTokens, lastPosition) / this.#pageTokens) - pages.length;
   }
 
   /**
-   * Gives a sequence its row, pins its generations and finds the pages of its beginning that were computed before, if
+   * Gives a sequence its slot, pins its generations and finds the pages of its beginning that were computed before, if
    * that leaves `reserved` pages. Takes all of it or nothing.
    */
-  admit(sequence: Sequence<R>, reserved: number): Placement[] | undefined {
-    if (this.#freeRows.length === 0) return undefined;
+  admit(sequence: Sequence, reserved: number): Placement[] | undefined {
+    if (this.#freeSlots.length === 0) return undefined;
     const needed = this.#residency.unpinnedPages(sequence.residencyKeys) + this.pagesAhead(sequence) + reserved;
     if (needed > this.#pool.free + this.#residency.idlePages) return undefined;
     const acquired = this.#residency.acquire(sequence.residencyKeys);
     if (acquired === undefined) return undefined;
-    sequence.row = this.#freeRows.pop()!;
+    sequence.slot = this.#freeSlots.pop()!;
     this.#adopt(sequence);
     return acquired.placed;
   }
 
   /** Takes KV pages for positions [0, end), from idle adapters if need be; how many of the positions have a page now. */
-  cover(sequence: Sequence<R>, end: number): number {
+  cover(sequence: Sequence, end: number): number {
     const { pages } = sequence;
     while (pages.length * this.#pageTokens < end && this.#residency.evictFor(1)) pages.push(this.#cache.take()!);
     return Math.min(end, pages.length * this.#pageTokens);
   }
 
   /** Lets others find the pages that are full, as far as the host knows the tokens in them. */
-  publish(sequence: Sequence<R>): void {
+  publish(sequence: Sequence): void {
     if (!this.#shares) return;
     const { tokens, pages, computed } = sequence;
     const published = sequence.published!;
@@ -104,20 +100,21 @@ export class Holdings<R> {
     }
   }
 
-  /** Takes back everything a running sequence holds. */
-  reclaim(sequence: Sequence<R>): void {
-    this.publish(sequence);
+  /** Takes back everything a running sequence holds. `spoiled`: nobody is to find what its pages hold. */
+  reclaim(sequence: Sequence, spoiled = false): void {
+    if (spoiled) for (const page of sequence.pages) this.#cache.forget(page);
+    else this.publish(sequence);
     sequence.published = undefined;
     sequence.adopted = 0;
     // The last first: of a beginning, what all its continuations share is of use the longest.
     for (const page of sequence.pages.splice(0).reverse()) this.#cache.release(page);
     this.#residency.release(sequence.residencyKeys);
-    this.#freeRows.push(sequence.row);
-    sequence.row = NO_ROW;
+    this.#freeSlots.push(sequence.slot);
+    sequence.slot = NO_SLOT;
   }
 
   /** Takes the pages that hold the sequence's beginning already, but for its last token, which must be computed. */
-  #adopt(sequence: Sequence<R>): void {
+  #adopt(sequence: Sequence): void {
     const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan)) };
     sequence.published = published;
     // Logits of the prompt come from computing it.
@@ -133,7 +130,7 @@ export class Holdings<R> {
     sequence.adopted = sequence.computed = published.pages * this.#pageTokens;
   }
 
-  #tokensOfPage({ tokens }: Sequence<R>, page: number): number[] {
+  #tokensOfPage({ tokens }: Sequence, page: number): number[] {
     return tokens.slice(page * this.#pageTokens, (page + 1) * this.#pageTokens);
   }
 }

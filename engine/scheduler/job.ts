@@ -1,5 +1,4 @@
-// What the runner knows of a request: how to pick its tokens and what to report of them.
-// It knows nothing of text, sockets or who asked.
+// What the runner knows of a request: how to sample its tokens and what to report of them.
 
 import type { Sampling } from "../sampling/sampling.ts";
 

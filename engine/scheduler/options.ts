@@ -1,11 +1,10 @@
 // The scheduler's options and the one place that checks them.
-// It knows nothing of where they come from.
 
 import { MoloraError } from "../../proto/errors.ts";
-import type { StepLimits } from "./draft.ts";
+import type { StepLimits } from "./step_builder.ts";
 
 export interface SchedulerOptions extends StepLimits {
-  /** Most sequences that run at once; rows are 0 … maxSequences - 1. */
+  /** Most sequences that run at once; slots are 0 … maxSequences - 1. */
   maxSequences: number;
   /** Positions of KV a page holds. */
   pageTokens: number;
@@ -22,21 +21,21 @@ export interface SchedulerOptions extends StepLimits {
   prefixCache?: boolean;
 }
 
-/** Fills in the defaults. A value out of range is `bad_arguments`. */
+/** Fills in the defaults. @throws MoloraError `bad_arguments` for a value out of range. */
 export function checkOptions(given: SchedulerOptions): Required<SchedulerOptions> {
   const { prefixCache = true, ...counts } = { ...given, maxSkips: given.maxSkips ?? 32, runAhead: given.runAhead ?? 1 };
   const options = { ...counts, prefixCache };
   for (const [name, value] of Object.entries(counts)) {
     const least = name === "runAhead" ? 0 : 1;
     if (Number.isSafeInteger(value) && value >= least) continue;
-    throw new MoloraError("bad_arguments", `${name} is ${value}.`, { remedy: `Give an integer of at least ${least}.` });
+    throw new MoloraError("bad_arguments", `${name} is ${value}`, { remedy: `Give an integer of at least ${least}.` });
   }
   // Every running sequence can then decode in every step: decoding is never starved.
   for (const name of ["maxBatchTokens", "maxLogitRows"] as const) {
     if (options[name] >= options.maxSequences) continue;
     throw new MoloraError(
       "bad_arguments",
-      `${name} (${options[name]}) is below maxSequences (${options.maxSequences}).`,
+      `${name} (${options[name]}) is below maxSequences (${options.maxSequences})`,
       {
         remedy: `Raise ${name} or lower maxSequences: each running sequence may need one in every step.`,
       },

@@ -1,26 +1,22 @@
 // Continuous batching with chunked prefill: decides which tokens of which sequences the next step computes.
-// It knows nothing of GPUs, text or sampling; it moves indices: tokens, pages, rows, resident keys.
+// It holds no device object; it moves indices: tokens, pages, slots, resident keys.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
 import type { Residency, ResidentNeed } from "../memory/residency.ts";
-import { Draft } from "./draft.ts";
 import { Holdings } from "./holdings.ts";
 import { checkOptions, type SchedulerOptions } from "./options.ts";
+import { promptEmpty } from "./refusals.ts";
 import type { Sequence } from "./sequence.ts";
 import type { StepPlan } from "./step.ts";
+import { StepBuilder } from "./step_builder.ts";
 import { insertByArrival, remove, WaitingLine } from "./waiting_line.ts";
 
 /**
- * The engine's loop:
+ * `engine/requests/loop.ts` calls it: `schedule` and `advance` for every step, `deliver` for every token that came back,
+ * `finish` at a sequence's end.
  *
- *     const plan = scheduler.schedule();
- *     const sampled = runner.run(plan);          // reads rows and pages before it awaits anything
- *     scheduler.advance(plan);
- *     for (const [sequence, id] of await …)      // of this step or, running ahead, of the one before
- *       if (scheduler.deliver(sequence, id)) …   // publish; scheduler.finish(sequence) at its end
- *
- * What a sequence gives up (pages, row, pins) may be reused by the very next step, although steps submitted before may
+ * What a sequence gives up (pages, slot, pins) may be reused by the very next step, although steps submitted before may
  * still have to read it. That is safe because uploads and steps execute in the order of their submission on one queue:
  * the new owner writes after the old one has read.
  *
@@ -29,17 +25,17 @@ import { insertByArrival, remove, WaitingLine } from "./waiting_line.ts";
  * running sequence. Only an older sequence takes from a newer one, so the oldest always gets on, and everyone is the
  * oldest some day.
  */
-export class Scheduler<R = unknown> {
+export class Scheduler {
   #options: Required<SchedulerOptions>;
   #residency: Residency;
-  #holdings: Holdings<R>;
-  #waiting: WaitingLine<R>;
+  #holdings: Holdings;
+  #waiting: WaitingLine;
   /** By arrival. */
-  #running: Sequence<R>[] = [];
+  #running: Sequence[] = [];
   #arrivals = 0;
   #preemptions = 0;
   /** The plan that waits for `advance`. */
-  #planned: StepPlan<Sequence<R>> | undefined;
+  #planned: StepPlan | undefined;
 
   constructor(options: SchedulerOptions, pool: PagePool, residency: Residency) {
     this.#options = checkOptions(options);
@@ -75,40 +71,39 @@ export class Scheduler<R = unknown> {
     return positions === 0 ? 0 : positions + 1; // nothing is computed from the last token
   }
 
-  /** Puts a new sequence in line. Throws `prompt_empty`, `prompt_too_long`, `out_of_pages` or `queue_full`. */
-  add(sequence: Sequence<R>): void {
-    if (sequence.arrival !== undefined) throw new MoloraError("internal", `${sequence.id} was added twice.`);
-    if (sequence.promptLength === 0) {
-      throw new MoloraError("prompt_empty", "The prompt has no tokens.", { remedy: "Give at least one token." });
-    }
+  /** Puts a new sequence in line. @throws MoloraError `prompt_empty`, `prompt_too_long`, `out_of_pages`, `queue_full`. */
+  add(sequence: Sequence): void {
+    if (sequence.arrival !== undefined) throw new MoloraError("internal", `${sequence.id} was added twice`);
+    if (sequence.promptLength === 0) throw promptEmpty();
     this.#holdings.demandFits(sequence);
     if (this.waiting >= this.#options.maxQueue) {
-      throw new MoloraError("queue_full", `${this.waiting} requests wait already.`, { remedy: "Try again later." });
+      throw new MoloraError("queue_full", `${this.waiting} requests wait already`, { remedy: "Try again later." });
     }
     sequence.arrival = this.#arrivals++;
     this.#waiting.insert(sequence);
   }
 
   /** Chooses the next step. What its sequences need is taken at once, so a plan must be run and advanced. */
-  schedule(): StepPlan<Sequence<R>> {
-    if (this.#planned !== undefined) throw new MoloraError("internal", "The last plan was not advanced.");
-    const draft = new Draft<R>(this.#options);
+  schedule(): StepPlan {
+    if (this.#planned !== undefined) throw new MoloraError("internal", "the last plan was not advanced");
+    const step = new StepBuilder(this.#options);
     const { runAhead } = this.#options;
     const ready = this.#running.filter(({ pendingTokens, lockstep }) => pendingTokens <= (lockstep ? 0 : runAhead));
-    for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, draft);
-    for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, draft);
-    if (!draft.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, draft));
-    if (draft.plan.tokens > 0) this.#planned = draft.plan;
-    return draft.plan;
+    for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, step);
+    for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, step);
+    if (!step.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, step));
+    if (step.plan.tokens > 0) this.#planned = step.plan;
+    return step.plan;
   }
 
   /** The plan was submitted: its positions count as computed, its samples as tokens the host does not know yet. */
-  advance(plan: StepPlan<Sequence<R>>): void {
-    if (plan.tokens > 0 && plan !== this.#planned) throw new MoloraError("internal", "This plan is not the last one.");
+  advance(plan: StepPlan): void {
+    if (plan.tokens > 0 && plan !== this.#planned) throw new MoloraError("internal", "this plan is not the last one");
     this.#planned = undefined;
     for (const { sequence, count, samples } of plan.slices) {
       if (sequence.state !== "running") continue; // cancelled in the meantime
       sequence.computed += count;
+      sequence.started ??= performance.now();
       this.#holdings.publish(sequence);
       sequence.scored = Math.max(sequence.scored, Math.min(sequence.computed, sequence.promptLength));
       if (samples) sequence.pendingTokens++;
@@ -116,65 +111,69 @@ export class Scheduler<R = unknown> {
   }
 
   /** A sampled id reached the host. False, and nothing happens, when its sequence ended before. */
-  deliver(sequence: Sequence<R>, id: number): boolean {
+  deliver(sequence: Sequence, id: number): boolean {
     if (sequence.state === "finished") return false;
-    if (sequence.pendingTokens === 0) throw new MoloraError("internal", `${sequence.id} expects no token.`);
+    if (sequence.pendingTokens === 0) throw new MoloraError("internal", `${sequence.id} expects no token`);
     sequence.pendingTokens--;
     sequence.tokens.push(id);
     return true;
   }
 
-  /** Ends a sequence in whatever state it is and frees all it holds. Ids that arrive later are ignored. */
-  finish(sequence: Sequence<R>): void {
+  /**
+   * Ends a sequence in whatever state it is and frees all it holds. Ids that arrive later are ignored. `spoiled`: its KV is
+   * not to be found by others.
+   */
+  finish(sequence: Sequence, spoiled = false): void {
     if (sequence.state === "waiting") this.#waiting.remove(sequence);
-    if (sequence.state === "running") this.#stop(sequence);
+    if (sequence.state === "running") this.#stop(sequence, spoiled);
     sequence.state = "finished";
   }
 
   /** As `finish`, on somebody's wish. False when it had ended before. */
-  cancel(sequence: Sequence<R>): boolean {
+  cancel(sequence: Sequence): boolean {
     const alive = sequence.state !== "finished";
     this.finish(sequence);
     return alive;
   }
 
   /** Plans as much of a running sequence as budget and pages allow. */
-  #continue(sequence: Sequence<R>, draft: Draft<R>): void {
+  #continue(sequence: Sequence, step: StepBuilder): void {
     if (sequence.state !== "running") return; // preempted for an older one a moment ago
-    const room = draft.room(sequence);
+    const room = step.room(sequence);
     if (room === 0) return;
     const end = sequence.computed + room;
     let covered = this.#holdings.cover(sequence, end);
-    while (covered < end && this.#preemptFor(sequence, draft)) covered = this.#holdings.cover(sequence, end);
-    if (covered > sequence.computed) draft.add(sequence.slice(covered - sequence.computed));
+    while (covered < end && this.#preemptFor(sequence, step)) covered = this.#holdings.cover(sequence, end);
+    if (covered > sequence.computed) step.add(sequence.slice(covered - sequence.computed));
   }
 
-  #admit(sequence: Sequence<R>, draft: Draft<R>): boolean {
-    if (draft.room(sequence) === 0) return false;
+  #admit(sequence: Sequence, step: StepBuilder): boolean {
+    if (step.room(sequence) === 0) return false;
     const reserved = this.#running.reduce((pages, other) => pages + this.#holdings.pagesAhead(other), 0);
     const placed = this.#holdings.admit(sequence, reserved);
     if (placed === undefined) return false;
     sequence.state = "running";
+    sequence.cached ??= sequence.adopted;
     insertByArrival(this.#running, sequence);
-    draft.upload(placed);
+    step.upload(placed);
     // With a beginning found, its end may be near and want a row of logits that this step has no more: then the next has.
-    const room = draft.room(sequence);
+    const room = step.room(sequence);
     if (room === 0) return true;
     this.#holdings.cover(sequence, sequence.computed + room);
-    draft.add(sequence.slice(room));
+    step.add(sequence.slice(room));
     return true;
   }
 
   /**
    * Takes everything from the newest running sequence that is newer than `sequence`, if there is one that can lose it:
-   * not one that is in the step already, nor one with a token the host has not seen (that token exists only in its row),
+   * not one that is in the step already, nor one with a token the host has not seen (that token exists only in its slot),
    * nor one that has all its tokens and is about to end anyway. It waits for admission again and is then computed anew
    * from the tokens it has. If there is none, `sequence` keeps what it has and waits for others to end.
    */
-  #preemptFor(sequence: Sequence<R>, draft: Draft<R>): boolean {
+  #preemptFor(sequence: Sequence, step: StepBuilder): boolean {
     const victim = this.#running.findLast((other) => {
       const newer = other.arrival! > sequence.arrival!;
-      return newer && !draft.has(other) && other.pendingTokens === 0 && other.remaining > 0;
+      return newer && !step.has(other) && other.pendingTokens === 0 && other.remaining > 0;
     });
     if (victim === undefined) return false;
     this.#stop(victim);
@@ -182,12 +181,12 @@ export class Scheduler<R = unknown> {
     victim.computed = 0;
     this.#waiting.insert(victim);
     this.#preemptions++;
-    draft.preempted = true;
+    step.preempted = true;
     return true;
   }
 
-  #stop(sequence: Sequence<R>): void {
+  #stop(sequence: Sequence, spoiled = false): void {
     remove(this.#running, sequence);
-    this.#holdings.reclaim(sequence);
+    this.#holdings.reclaim(sequence, spoiled);
   }
 }

@@ -1,13 +1,13 @@
 // One request as the scheduler sees it: its tokens, how far they are computed, and what it holds on the device.
-// It knows nothing of text, of sampling (`request` passes through untouched) or of how its turn is chosen.
 
 import type { Prefix } from "../memory/prefix_cache.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
+import type { Job } from "./job.ts";
 import type { RoutePlan, Slice } from "./step.ts";
 
 export type SequenceState = "waiting" | "running" | "finished";
 
-export interface SequenceInit<R> {
+export interface SequenceInit {
   id: string;
   /** Ids of the prompt, at least one. */
   prompt: readonly number[];
@@ -20,15 +20,15 @@ export interface SequenceInit<R> {
   promptLogprobs: boolean;
   /** Planned only once the host has seen every sampled id: what may follow depends on them. Default: false. */
   lockstep?: boolean;
-  /** Whatever the runner and the sampler need to know; opaque here. */
-  request: R;
+  /** How to sample its tokens and what to report of them: for the runner, the scheduler does not look into it. */
+  job: Job;
 }
 
-/** `row` of a sequence that is not running. */
-export const NO_ROW = -1;
+/** `slot` of a sequence that is not running. */
+export const NO_SLOT = -1;
 
 /** Its mutable fields are written by the scheduler alone. */
-export class Sequence<R = unknown> {
+export class Sequence {
   readonly id: string;
   readonly promptLength: number;
   readonly maxTokens: number;
@@ -36,7 +36,7 @@ export class Sequence<R = unknown> {
   readonly residencyKeys: readonly ResidentNeed[];
   readonly promptLogprobs: boolean;
   readonly lockstep: boolean;
-  readonly request: R;
+  readonly job: Job;
 
   /** Ids the host knows: the prompt, then what was generated. */
   readonly tokens: number[];
@@ -50,18 +50,22 @@ export class Sequence<R = unknown> {
   computed = 0;
   /** KV pages, in the order of positions. */
   readonly pages: number[] = [];
-  /** Positions that were computed for others and found when this was admitted: where its own computing began. */
+  /** Positions found in the prefix cache at its last admission: where its own computing began. */
   adopted = 0;
-  /** Of its pages, those that others can find, and the beginning they hold. */
+  /** The same at its first admission, which is what its client is told. */
+  cached: number | undefined;
+  /** When its first positions were submitted, by performance.now(). */
+  started: number | undefined;
+  /** How many of its leading pages are in the prefix cache, and the prefix they hold. */
   published: { pages: number; prefix: Prefix } | undefined;
-  /** Index of its per-sequence device state (last sampled id, belief, penalty counts), or NO_ROW. */
-  row = NO_ROW;
+  /** Index of its per-sequence device state (last sampled id, belief, penalty counts), or NO_SLOT. */
+  slot = NO_SLOT;
   /** Tokens sampled on the device whose ids the host has not seen yet. They follow `tokens`. */
   pendingTokens = 0;
   /** Positions of the prompt whose logits were computed; recomputation after preemption does not repeat them. */
   scored = 0;
 
-  constructor(init: SequenceInit<R>) {
+  constructor(init: SequenceInit) {
     this.id = init.id;
     this.tokens = [...init.prompt];
     this.promptLength = init.prompt.length;
@@ -70,7 +74,7 @@ export class Sequence<R = unknown> {
     this.residencyKeys = init.residencyKeys;
     this.promptLogprobs = init.promptLogprobs;
     this.lockstep = init.lockstep ?? false;
-    this.request = init.request;
+    this.job = init.job;
   }
 
   /** Tokens in all: those the host knows and those only the device knows. */
@@ -89,7 +93,7 @@ export class Sequence<R = unknown> {
   }
 
   /** The next `count` positions as a share of a step. */
-  slice(count: number): Slice<Sequence<R>> {
+  slice(count: number): Slice {
     const start = this.computed;
     const end = start + count;
     const samples = end === this.length && this.maxTokens > 0;

@@ -1,20 +1,20 @@
 // What the scheduler hands to the runner: which tokens of which sequences make up one step.
-// It knows nothing of GPUs; pages and rows are plain indices.
 
 import type { Placement } from "../memory/residency.ts";
+import type { Sequence } from "./sequence.ts";
 
-/** Why a sequence's tokens meet adapters: a fixed weighted list, or a router. Resident keys, not names. */
+/** How a sequence's tokens get their adapters: a fixed weighted list, or a router. Resident keys, not names. */
 export type RoutePlan =
   | { kind: "none" }
   | { kind: "fixed"; entries: { key: string; weight: number }[] }
   | { kind: "router"; key: string };
 
 /**
- * One sequence's share of a step: positions [start, start + count). Its per-row device state begins anew where its own
- * computing does, at `sequence.adopted`.
+ * One sequence's share of a step: positions [start, start + count). The device state in its slot begins anew where its
+ * own computing does, at `sequence.adopted`.
  */
-export interface Slice<S> {
-  sequence: S;
+export interface Slice {
+  sequence: Sequence;
   start: number;
   count: number;
   /** The last position of the slice is the last known token: a next token is sampled from it. */
@@ -23,8 +23,8 @@ export interface Slice<S> {
   logitRows: number;
 }
 
-export interface StepPlan<S> {
-  slices: Slice<S>[];
+export interface StepPlan {
+  slices: Slice[];
   /** Tokens in all. */
   tokens: number;
   /** Logit rows in all. */

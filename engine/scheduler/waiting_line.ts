@@ -1,16 +1,16 @@
 // The line of sequences that wait for admission, in the order of arrival, and the rule by which one may be passed.
-// It knows nothing of what admission takes: the scheduler tries, the line only says who is next.
+// What admission takes, the scheduler knows: it tries, the line only says who is next.
 
 import type { Sequence } from "./sequence.ts";
 
 /** Puts a sequence where its arrival belongs. New ones belong at the end, preempted ones near the front. */
-export function insertByArrival<R>(sequences: Sequence<R>[], sequence: Sequence<R>): void {
+export function insertByArrival(sequences: Sequence[], sequence: Sequence): void {
   const after = sequences.findLastIndex((other) => other.arrival! < sequence.arrival!);
   sequences.splice(after + 1, 0, sequence);
 }
 
 /** Takes a sequence out, if it is there. */
-export function remove<R>(sequences: Sequence<R>[], sequence: Sequence<R>): void {
+export function remove(sequences: Sequence[], sequence: Sequence): void {
   const index = sequences.indexOf(sequence);
   if (index >= 0) sequences.splice(index, 1);
 }
@@ -21,8 +21,8 @@ export function remove<R>(sequences: Sequence<R>[], sequence: Sequence<R>): void
  * frees its pages, so the barrier falls. That is all the fairness there is between adapters, and it is enough: the
  * requests of a popular adapter can pass those of a rare one only so often.
  */
-export class WaitingLine<R> {
-  #line: Sequence<R>[] = [];
+export class WaitingLine {
+  #line: Sequence[] = [];
   #maxSkips: number;
 
   constructor(maxSkips: number) {
@@ -33,17 +33,17 @@ export class WaitingLine<R> {
     return this.#line.length;
   }
 
-  insert(sequence: Sequence<R>): void {
+  insert(sequence: Sequence): void {
     insertByArrival(this.#line, sequence);
   }
 
-  remove(sequence: Sequence<R>): void {
+  remove(sequence: Sequence): void {
     remove(this.#line, sequence);
   }
 
   /** Goes down the line, at most past `maxSkips` sequences, and takes out those that `tryAdmit` says it admitted. */
-  admit(tryAdmit: (sequence: Sequence<R>) => boolean): void {
-    const passed: Sequence<R>[] = [];
+  admit(tryAdmit: (sequence: Sequence) => boolean): void {
+    const passed: Sequence[] = [];
     let place = 0;
     while (place < this.#line.length && passed.length <= this.#maxSkips) {
       const sequence = this.#line[place];

@@ -7,7 +7,6 @@ import { PAGE_TOKENS } from "../memory/device_pool.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { InputLayout, Region } from "../model/inputs.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { Slice, StepPlan } from "../scheduler/step.ts";
 
@@ -24,9 +23,9 @@ export interface PlacedRoute {
   gateWidth: number;
 }
 
-/** One row of logits: whose, and what for. `position`: of the token that is picked or scored. */
+/** One row of logits: the sequence it belongs to and the position it predicts (of the token sampled or scored). */
 export interface LogitRow {
-  slice: Slice<Sequence<Job>>;
+  slice: Slice;
   position: number;
   /** The prompt's own token there, where it is scored instead of picked. */
   given: number | undefined;
@@ -43,10 +42,10 @@ export interface Batch {
 
 /** Fills a fresh batch. `route` places each sequence's adapters; `staging` is as long as the layout. */
 export function buildBatch(
-  plan: StepPlan<Sequence<Job>>,
+  plan: StepPlan,
   layout: InputLayout,
   capacity: Capacity,
-  route: (sequence: Sequence<Job>) => PlacedRoute,
+  route: (sequence: Sequence) => PlacedRoute,
   staging: ArrayBuffer,
 ): Batch {
   const target = wordBuffer(staging);
@@ -60,8 +59,7 @@ export function buildBatch(
     const placed = route(sequence);
     const first = shape.tokens;
     const fixed = shape.sequences * capacity.entries;
-    const { row: slot } = sequence;
-    const described = { first, count, start, blocks, slot, router: placed.router, fixed };
+    const described = { first, count, start, blocks, slot: sequence.slot, router: placed.router, fixed };
     SEQUENCE.write(target, wordOf("sequences") + shape.sequences * SEQUENCE.words, described);
     writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed.entries, capacity.entries);
     for (let i = 0; i < count; i++) {
@@ -115,7 +113,7 @@ function writeRow(
   token: number,
   masks: Uint32Array<ArrayBuffer>[],
 ): void {
-  const { request: job, row: slot } = slice.sequence;
+  const { job, slot } = slice.sequence;
   const { sampling } = job;
   const alternatives = given === undefined ? job.logprobs : job.promptLogprobs;
   const allowed = given === undefined ? job.allowed?.() : undefined;
@@ -139,7 +137,7 @@ function writeRow(
 }
 
 /** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */
-export function countTokens({ tokens, promptLength }: Sequence<Job>, vocabSize: number): Uint32Array<ArrayBuffer> {
+export function countTokens({ tokens, promptLength }: Sequence, vocabSize: number): Uint32Array<ArrayBuffer> {
   const counts = new Uint32Array(vocabSize);
   for (let i = promptLength; i < tokens.length; i++) counts[tokens[i]!]!++;
   for (let i = 0; i < promptLength; i++) counts[tokens[i]!]! |= IN_PROMPT;

@@ -1,8 +1,8 @@
 // What comes back from the device for each row of logits, read out of the bytes.
-// It knows nothing of requests or of experts' names.
 
 import type { TokenLogprob } from "../../proto/api.ts";
-import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { OVERFLOW, RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import type { LogitRow } from "./batch.ts";
 
@@ -11,8 +11,10 @@ export type RowTrace = { experts: number[]; gates: number[] }[];
 
 export interface RowResult {
   row: LogitRow;
-  /** The token picked, or the given one. */
+  /** The token sampled, or the given one. */
   id: number;
+  /** Why there is neither: what else is said here means nothing then. */
+  failure: MoloraError | undefined;
   /** Where log-probabilities were asked for. */
   logprob: TokenLogprob | undefined;
   /** Where the step was routed. */
@@ -29,15 +31,24 @@ export function readRows(
   const words = new Uint32Array(results);
   const floats = new Float32Array(results);
   return rows.map((row, r) => {
-    const { request } = row.slice.sequence;
-    const alternatives = row.given === undefined ? request.logprobs : request.promptLogprobs;
+    const { job } = row.slice.sequence;
+    const alternatives = row.given === undefined ? job.logprobs : job.promptLogprobs;
     const at = r * RESULT_WORDS;
     const pair = (i: number) => ({ id: words[at + 2 * i]!, logprob: floats[at + 2 * i + 1]! });
     const logprob =
       alternatives === undefined
         ? undefined
         : { ...pair(0), top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)) };
-    return { row, id: words[at]!, logprob, trace: trace && readTrace(trace, r, layers, entries) };
+    const id = words[at]!;
+    const failure = id === OVERFLOW ? overflow(row.position) : undefined;
+    return { row, id, failure, logprob, trace: trace && readTrace(trace, r, layers, entries) };
+  });
+}
+
+function overflow(position: number): MoloraError {
+  return new MoloraError("numeric_overflow", `the logits of the token at position ${position} are not finite numbers`, {
+    remedy: "Its adapters' weights or scales may be too large for this model; other requests are not affected.",
+    details: { position },
   });
 }
 

@@ -10,7 +10,6 @@ import type { InputLayout } from "../model/inputs.ts";
 import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import { buildBatch, countTokens, type LogitRow } from "./batch.ts";
@@ -23,9 +22,9 @@ export interface RunnerParts {
   bank: Bank;
 }
 
-/** A step under way. */
+/** A step that is queued on the device. */
 export interface SubmittedStep {
-  shape: StepShape;
+  plan: StepPlan;
   /** Launches encoded, and how long that took on the host, in milliseconds. */
   launches: number;
   encodeMs: number;
@@ -44,12 +43,13 @@ export class Runner {
     this.#staging = new ArrayBuffer(parts.inputs.bytes);
   }
 
-  /** Queues a plan on the device. Resolves once it is queued; `results` once the device is done with it. */
-  async submit(plan: StepPlan<Sequence<Job>>): Promise<SubmittedStep> {
+  /** Queues a plan on the device; an empty one gives undefined. Resolves once it is queued, its `results` when it ran. */
+  async submit(plan: StepPlan): Promise<SubmittedStep | undefined> {
+    if (plan.tokens === 0) return undefined;
     const { inputs, bank, forward, views } = this.#parts;
     bank.upload(plan.uploads);
     this.#beginSequences(plan);
-    const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
+    const place = (sequence: Sequence) => bank.place(sequence.routePlan);
     const { shape, rows, words, masks } = buildBatch(plan, inputs, views.capacity, place, this.#staging);
     const program = await forward.program(stepKind(shape, this.#device.wishes.segments));
 
@@ -58,7 +58,7 @@ export class Runner {
     this.#writeMasks(masks);
     const bytes = this.#device.run([program], shape, this.#resultViews(shape));
     const encodeMs = performance.now() - begun;
-    return { shape, launches: program.count(shape), encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
+    return { plan, launches: program.count(shape), encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
   }
 
   #read(bytes: ArrayBuffer, rows: readonly LogitRow[], shape: StepShape): RowResult[] {
@@ -76,15 +76,12 @@ export class Runner {
   }
 
   /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
-  #beginSequences({ slices }: StepPlan<Sequence<Job>>): void {
+  #beginSequences({ slices }: StepPlan): void {
     const { config, workspace } = this.#parts.views;
     for (const { sequence, start } of slices) {
-      if (start !== sequence.adopted || !countsTokens(sequence.request.sampling)) continue;
-      this.#device.write(
-        workspace.counts,
-        countTokens(sequence, config.vocabSize),
-        sequence.row * config.vocabSize * 4,
-      );
+      if (start !== sequence.adopted || !countsTokens(sequence.job.sampling)) continue;
+      const at = sequence.slot * config.vocabSize * 4;
+      this.#device.write(workspace.counts, countTokens(sequence, config.vocabSize), at);
     }
   }
 

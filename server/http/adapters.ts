@@ -1,5 +1,4 @@
 // `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`, as vLLM has them, for administrators.
-// It knows nothing of how adapters load.
 
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Fields } from "../../files/fields.ts";
@@ -20,7 +19,10 @@ export function adapterRoutes(
     body.only(["lora_name", "lora_path", "load_inplace", "base_model_name"]);
     const name = body.string("lora_name");
     const path = await resolveInside(adapterRoot, body.string("lora_path"), "adapterRoot");
-    const adapter = await engine.loadAdapter(name, path);
+    const replace = body.has("load_inplace") && body.boolean("load_inplace");
+    const adapter = await engine.loadAdapter(name, path, { replace }).catch((thrown: unknown) => {
+      throw asVllmSays(MoloraError.from(thrown), name);
+    });
     return { message: `Success: LoRA adapter '${name}' added successfully.`, adapter };
   });
 
@@ -31,6 +33,15 @@ export function adapterRoutes(
     const name = body.string("lora_name");
     await engine.unloadAdapter(name);
     return { message: `Success: LoRA adapter '${name}' removed successfully.` };
+  });
+}
+
+/** Scripts written for vLLM look for its words. */
+function asVllmSays(error: MoloraError, name: string): MoloraError {
+  if (error.details?.loaded !== name) return error;
+  return new MoloraError(error.code, `The lora adapter '${name}' has already been loaded`, {
+    remedy: "If you want to load the adapter in place, set 'load_inplace' to True.",
+    details: { field: "lora_name" },
   });
 }
 

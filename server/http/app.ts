@@ -1,15 +1,16 @@
 // The HTTP side of the port: OpenAI's routes, vLLM's for adapters, health and metrics, behind keys and limits.
-// It knows nothing of listening (serve.ts), nor of what a route answers.
 
 import type { RequestListener } from "node:http";
 import fastify, { type FastifyInstance } from "fastify";
 import { MoloraError } from "../../proto/errors.ts";
 import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from "../access.ts";
+import { resolveLimits, type ServerLimits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { adapterRoutes } from "./adapters.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody, requestError } from "./errors.ts";
+import { health } from "./health.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
 
 export interface HttpOptions extends Access {
@@ -19,6 +20,7 @@ export interface HttpOptions extends Access {
   adapterRoot?: string;
   /** Bytes of a body. Default 8 MiB. */
   maxBodyBytes?: number;
+  limits?: Partial<ServerLimits>;
   /** Further routes, such as a page at "/". Registered first; what it leaves free is served as usual. */
   routes?: (app: FastifyInstance) => void | Promise<void>;
 }
@@ -30,8 +32,14 @@ export interface HttpApp {
 
 const DEFAULT_BODY = 8 * 2 ** 20;
 
-export async function httpApp(engine: HttpEngine, metrics: Metrics, options: HttpOptions = {}): Promise<HttpApp> {
+/** `closed`: why no request is taken, if so. */
+export async function httpApp(
+  engine: HttpEngine,
+  metrics: Metrics,
+  options: HttpOptions & { closed: () => MoloraError | undefined },
+): Promise<HttpApp> {
   const { maxBodyBytes = DEFAULT_BODY } = options;
+  const limits = resolveLimits(options.limits);
   const base = baseName(engine, options.modelName);
   const app = fastify({ bodyLimit: maxBodyBytes });
   app.setErrorHandler((thrown, _request, reply) => {
@@ -45,8 +53,8 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
   });
   guard(app, options);
   await options.routes?.(app);
-  statusRoutes(app, engine, metrics, base);
-  completionRoutes(app, engine, base);
+  statusRoutes(app, engine, metrics, base, options.closed);
+  completionRoutes(app, engine, base, limits);
   adapterRoutes(app, engine, options, options.adapterRoot);
   await app.ready();
   return { handler: (request, response) => app.routing(request, response), close: () => app.close() };
@@ -71,12 +79,21 @@ function guard(app: FastifyInstance, { allowedOrigins = [], apiKey, token }: Acc
   });
 }
 
-function statusRoutes(app: FastifyInstance, engine: HttpEngine, metrics: Metrics, base: string): void {
+function statusRoutes(
+  app: FastifyInstance,
+  engine: HttpEngine,
+  metrics: Metrics,
+  base: string,
+  closed: () => MoloraError | undefined,
+): void {
   const created = Math.floor(Date.now() / 1000);
-  app.get("/health", () => {
-    const { running, waiting } = engine.stats();
-    return { status: "ok", model: base, running, waiting };
-  });
+  for (const path of ["/health", "/ready"]) {
+    app.get(path, async (_request, reply) => {
+      const [status, body] = health(engine, base, closed());
+      reply.status(status);
+      return body;
+    });
+  }
   app.get("/metrics", async (_request, reply) => {
     reply.type(metrics.contentType);
     return metrics.text();

@@ -3,6 +3,7 @@
 
 import type { FastifyInstance, FastifyReply } from "fastify";
 import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import type { ServerLimits } from "../limits.ts";
 import type { HttpEngine } from "../port.ts";
 import { ChatChunks, chatCompletion } from "./chat_reply.ts";
 import { readChat } from "./chat_request.ts";
@@ -15,14 +16,14 @@ import { type Finished, finish, startRuns } from "./run.ts";
 import { EventStream } from "./sse.ts";
 import { type Chunks, streamRuns } from "./stream.ts";
 
-export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base: string): void {
+export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base: string, limits: ServerLimits): void {
   const resolve = (model: string): Routing => resolveModel(engine, base, model);
   const { tokenizer } = engine;
 
   app.post("/v1/chat/completions", (request, reply) => {
     const chat = readChat(request.body, resolve);
     const head = envelope("chatcmpl", chat.model);
-    return answer(engine, reply, chat, [chat.request], {
+    return answer(engine, reply, chat, [chat.request], limits, {
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     });
@@ -31,7 +32,7 @@ export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base:
   app.post("/v1/completions", (request, reply) => {
     const completion = readCompletion(request.body, resolve);
     const head = envelope("cmpl", completion.model);
-    return answer(engine, reply, completion, completion.requests, {
+    return answer(engine, reply, completion, completion.requests, limits, {
       chunks: new TextChunks(tokenizer, head, completion.includeUsage, completion.n),
       whole: (finished) => textCompletion(tokenizer, head, finished, completion.n),
     });
@@ -48,6 +49,7 @@ async function answer(
   reply: FastifyReply,
   { stream, includeUsage, n }: Delivery,
   requests: readonly GenerateRequest[],
+  limits: ServerLimits,
   { chunks, whole }: Answer,
 ): Promise<object | undefined> {
   const abort = new AbortController();
@@ -61,6 +63,6 @@ async function answer(
   if (!stream) return whole(await Promise.all(runs.map(finish)));
   reply.hijack();
   const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
-  await streamRuns(runs, chunks, new EventStream(reply.raw, headers), abort, includeUsage);
+  await streamRuns(runs, chunks, new EventStream(reply.raw, headers, limits), abort, includeUsage);
   return undefined;
 }

@@ -1,5 +1,4 @@
 // Errors in OpenAI's shape, with molora's stable codes, whatever was thrown.
-// It knows nothing of routes.
 
 import type { FastifyError } from "fastify";
 import { MoloraError } from "../../proto/errors.ts";

@@ -1,7 +1,7 @@
 // What chat and text completions answer alike: their envelope, usage, finish reasons and molora's own field.
 // It knows nothing of choices.
 
-import type { DoneEvent, Generation, Timings, TokenEvent, TokenTrace, Usage } from "../../proto/api.ts";
+import type { DoneEvent, Generation, LengthLimit, Timings, TokenEvent, TokenTrace, Usage } from "../../proto/api.ts";
 
 export interface Envelope {
   id: string;
@@ -47,6 +47,8 @@ export function finishReason(done: DoneEvent): "stop" | "length" | "tool_calls" 
 export interface Extension {
   generations?: Generation[];
   timings?: Timings;
+  /** With finish_reason "length", where it was not the request's own max_tokens. */
+  limited_by?: LengthLimit;
   /** One a token: index = layer. */
   trace?: TokenTrace[];
 }
@@ -55,6 +57,7 @@ export function extension(tokens: readonly TokenEvent[], done?: DoneEvent): { mo
   const trace = tokens.flatMap((token) => (token.trace === undefined ? [] : [token.trace]));
   const own: Extension = {
     ...(done === undefined ? {} : { generations: done.generations, timings: done.timings }),
+    ...(done?.limitedBy === undefined ? {} : { limited_by: done.limitedBy }),
     ...(trace.length === 0 ? {} : { trace }),
   };
   return Object.keys(own).length === 0 ? {} : { molora: own };

@@ -2,16 +2,20 @@
 // It knows nothing of what the events say.
 
 import type { ServerResponse } from "node:http";
-
-/** Milliseconds a client may leave a full buffer untouched. */
-const STALL_MS = 30_000;
+import type { ServerLimits } from "../limits.ts";
 
 export class EventStream {
   readonly #response: ServerResponse;
+  readonly #limits: Pick<ServerLimits, "hardBufferBytes" | "stallMs">;
 
   /** Sends the headers. `headers`: further ones. */
-  constructor(response: ServerResponse, headers: Record<string, string>) {
+  constructor(
+    response: ServerResponse,
+    headers: Record<string, string>,
+    limits: Pick<ServerLimits, "hardBufferBytes" | "stallMs">,
+  ) {
     this.#response = response;
+    this.#limits = limits;
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream; charset=utf-8",
@@ -26,7 +30,9 @@ export class EventStream {
   async send(data: object | "[DONE]"): Promise<void> {
     if (this.#response.destroyed) return;
     const text = typeof data === "string" ? data : JSON.stringify(data);
-    if (!this.#response.write(`data: ${text}\n\n`)) await this.#drain();
+    if (this.#response.write(`data: ${text}\n\n`)) return;
+    if (this.#response.writableLength > this.#limits.hardBufferBytes) this.#response.destroy();
+    else await this.#drain();
   }
 
   end(): void {
@@ -36,7 +42,7 @@ export class EventStream {
   #drain(): Promise<void> {
     const response = this.#response;
     return new Promise((resolve) => {
-      const stalled = setTimeout(() => response.destroy(), STALL_MS);
+      const stalled = setTimeout(() => response.destroy(), this.#limits.stallMs);
       const resume = () => {
         clearTimeout(stalled);
         response.off("drain", resume);

@@ -29,6 +29,7 @@ export async function streamRuns(
   } catch (thrown) {
     abort.abort();
     await sink.send(errorBody(MoloraError.from(thrown)));
+    await sink.send("[DONE]");
   }
   sink.end();
 }

@@ -1,5 +1,4 @@
 // The messages that are not generations: what each asks of the engine, who may ask it, and the reply.
-// It knows nothing of sockets and of requests in flight.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { CancelMessage, ClientMessage, GenerateMessage, ServerMessage } from "../../proto/messages.ts";

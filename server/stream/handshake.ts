@@ -1,5 +1,4 @@
 // Who may open a connection and in which encoding: the checks on an upgrade request, before a socket exists.
-// It knows nothing of what is said afterwards.
 
 import type { IncomingMessage } from "node:http";
 import type { Codec } from "../../proto/codec.ts";
@@ -10,13 +9,14 @@ import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from ".
 /** Offered beside an encoding, it carries the token where no header can be set (browsers). */
 const BEARER = "molora.bearer.";
 
-export interface Admission {
+/** What was agreed on. */
+export interface Handshake {
   codec: Codec;
   admin: boolean;
 }
 
 /** @throws MoloraError `not_permitted` (origin, token), `unauthorized` (key), `bad_request` (no encoding in common). */
-export function admit(request: IncomingMessage, access: Access): Admission {
+export function shakeHands(request: IncomingMessage, access: Access): Handshake {
   checkOrigin(request.headers, access.allowedOrigins ?? []);
   const offered = offeredProtocols(request);
   const token = presentedToken(request, offered);

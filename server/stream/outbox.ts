@@ -1,5 +1,5 @@
 // Frames on their way to one socket: counts what is unsent, tells producers to wait, gives up on a reader that stalls.
-// It knows nothing of messages, requests or WebSocket; a sink takes frames and says when each has left.
+// A sink takes frames and says when each has left.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { Frame } from "../../proto/messages.ts";

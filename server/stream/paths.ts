@@ -1,5 +1,4 @@
 // Turns a path a client names into one on disk, inside a folder the operator allowed, or refuses.
-// It knows nothing of what lies there.
 
 import { realpath } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";

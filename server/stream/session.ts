@@ -1,5 +1,5 @@
 // One connection's conversation: frames in, requests side by side, frames out, each request's troubles its own.
-// It knows nothing of WebSocket; ws.ts hands it frames and an outbox.
+// It holds no socket; ws.ts hands it frames and an outbox.
 
 import type { Codec } from "../../proto/codec.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -56,7 +56,7 @@ export class Session {
       this.#cancel(message.id);
       return;
     }
-    this.#admit(message.id);
+    this.#checkOpen(message.id);
     void this.#run(message.id, (signal) =>
       message.type === "generate"
         ? this.#generate(message, signal)
@@ -85,7 +85,7 @@ export class Session {
     request.abort();
   }
 
-  #admit(id: string): void {
+  #checkOpen(id: string): void {
     if (this.#open.has(id)) throw about("duplicate_id", `the request "${id}" is still open on this connection`, id);
     if (this.#open.size < this.#limits.maxRequests) return;
     throw new MoloraError("queue_full", `${this.#open.size} requests are open on this connection`, {

@@ -1,16 +1,18 @@
 // WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
-// It knows nothing of what messages mean (session.ts) and of how much may wait (outbox.ts).
+// What messages mean is session.ts's, how much may wait outbox.ts's.
 
-import { type IncomingMessage, type Server, STATUS_CODES } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply } from "../../proto/events.ts";
 import type { Access } from "../access.ts";
-import { resolveLimits, type ServerLimits } from "../limits.ts";
+import type { ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
-import { type Admission, admit } from "./handshake.ts";
+import { refuseUpgrade } from "../sockets.ts";
+import { type Handshake, shakeHands } from "./handshake.ts";
 import { Outbox } from "./outbox.ts";
+import { Receipts } from "./receipts.ts";
 import { Session } from "./session.ts";
 
 export interface StreamOptions extends Access {
@@ -21,7 +23,7 @@ export interface StreamOptions extends Access {
 }
 
 export interface Stream {
-  /** Open sockets. */
+  /** Open connections. */
   readonly size: number;
   /** Cancels every request, closes every socket (1001) and takes no more. */
   close(): Promise<void>;
@@ -34,9 +36,17 @@ const GOING_AWAY = 1001;
 const POLICY = 1008;
 const TOO_LARGE = 1009;
 
-/** Serves the stream on `server`, beside whatever else it does. The engine stays the caller's to close. */
-export function attachStream(server: Server, engine: EnginePort, options: StreamOptions = {}): Stream {
-  const limits = resolveLimits(options.limits);
+/**
+ * Serves the stream on `server`, beside whatever else it does. The engine stays the caller's to close. `refusal`: why a
+ * socket is one too many, if it is.
+ */
+export function attachStream(
+  server: Server,
+  engine: EnginePort,
+  options: StreamOptions & { limits: ServerLimits },
+  refusal: (request: IncomingMessage) => MoloraError | undefined,
+): Stream {
+  const { limits } = options;
   const listener = new WebSocketServer({
     noServer: true,
     clientTracking: false,
@@ -44,9 +54,9 @@ export function attachStream(server: Server, engine: EnginePort, options: Stream
     // Compressed frames would make small input large, and cost a context for every socket.
     perMessageDeflate: false,
     WebSocket: StreamSocket,
-    handleProtocols: (_offered, request) => admissions.get(request)?.codec.subprotocol ?? false,
+    handleProtocols: (_offered, request) => handshakes.get(request)?.codec.subprotocol ?? false,
   });
-  const admissions = new WeakMap<IncomingMessage, Admission>();
+  const handshakes = new WeakMap<IncomingMessage, Handshake>();
   const connections = new Set<Connection>();
 
   const upgrade = (request: IncomingMessage, stream: Duplex, head: Buffer) => {
@@ -54,20 +64,22 @@ export function attachStream(server: Server, engine: EnginePort, options: Stream
       const path = (request.url ?? "/").split("?", 1)[0];
       if (!PATHS.includes(path))
         throw new MoloraError("bad_request", `no stream at ${path}`, { remedy: "Use /v1/stream." });
-      if (connections.size >= limits.maxSockets) throw new MoloraError("queue_full", "too many connections");
-      const admission = admit(request, options);
-      admissions.set(request, admission);
+      const tooMany = refusal(request);
+      if (tooMany !== undefined) throw tooMany;
+      const handshake = shakeHands(request, options);
+      handshakes.set(request, handshake);
       listener.handleUpgrade(request, stream, head, (socket) => {
-        connections.add(connect(socket as StreamSocket, admission));
+        connections.add(connect(socket as StreamSocket, handshake));
       });
     } catch (thrown) {
-      refuse(stream, MoloraError.from(thrown));
+      refuseUpgrade(stream, MoloraError.from(thrown));
     }
   };
 
-  const connect = (socket: StreamSocket, { codec, admin }: Admission): Connection => {
+  const connect = (socket: StreamSocket, { codec, admin }: Handshake): Connection => {
+    const receipts = new Receipts(socket, limits.hardBufferBytes / 4);
     const outbox = new Outbox(
-      (frame, sent) => socket.send(frame, sent),
+      (frame, sent) => receipts.send(frame, sent),
       limits,
       (error) => connection.cut(POLICY, error),
     );
@@ -197,13 +209,4 @@ function ignoreFailure(): void {}
 function bytes(data: RawData): Buffer {
   if (Buffer.isBuffer(data)) return data;
   return Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data);
-}
-
-function refuse(stream: Duplex, error: MoloraError): void {
-  const body = JSON.stringify(error);
-  stream.on("error", () => stream.destroy());
-  stream.end(
-    `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status] ?? "Error"}\r\nConnection: close\r\n` +
-      `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }

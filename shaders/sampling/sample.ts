@@ -1,4 +1,5 @@
 // Picks the next token of each row of logits on the device, or scores a given one. See sample.wgsl.
+// engine/step/batch.ts writes its rows, engine/step/results.ts reads its results.
 
 import type { Kernel } from "../kernel.ts";
 
@@ -9,6 +10,8 @@ export const RESULT_WORDS = 2 + 2 * MAX_ALTERNATIVES;
 /** `LogitRow.given`: pick a token. `LogitRow.mask`: there is none. */
 export const SAMPLE = 0xffffffff;
 export const NO_MASK = 0xffffffff;
+/** A result's id where a logit of its row is NaN or infinite: no token was picked. */
+export const OVERFLOW = 0xffffffff;
 /** Flag in `counts` of a token that occurs in the prompt. */
 export const IN_PROMPT = 0x80000000;
 

@@ -2,7 +2,9 @@
 // Order: log-probabilities of the raw logits; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p; draw.
 // A draw is the arg max of logit / temperature + Gumbel noise (Gumbel-max; Maddison et al. 2014), the noise hashed from
 // (seed, position, token), so that it depends on nothing else. Thresholds are found without sorting: equal logits are kept
-// or dropped together. Greedy ties: the lowest id.
+// or dropped together. Greedy ties: the lowest id, and where a temperature is so low that the logits divided by it overflow.
+// A row with a NaN or an infinity gives OVERFLOW in place of the id, and token 0 for whoever reads `sampled` before the
+// host has seen that.
 // Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT; masks
 // [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same.
 // One workgroup a row. It walks the row once for what each stage needs: one walk in the text, with stages around it, because
@@ -10,6 +12,7 @@
 const SAMPLE = 0xffffffffu;
 const NO_MASK = 0xffffffffu;
 const IN_PROMPT = 0x80000000u;
+const OVERFLOW = 0xffffffffu;
 
 @group(0) @binding(0) var<storage, read> rows: array<LogitRow>;
 @group(0) @binding(2) var<storage, read_write> counts: array<u32>;
@@ -22,6 +25,8 @@ const N = u32(VOCAB);
 const N4 = (N + 3u) / 4u;
 const FLOOR = -3.0e38;    // below every logit that counts
 const NOTHING = -3.4e38;  // in place of a logit that is masked, or past the end
+const LARGEST = 1.0e38;   // of a logit divided by its temperature
+const EXPONENT = 0x7f800000u;  // the bits of f32 that are all set in a NaN or an infinity alone
 
 // Stages, in order. Those before PICK see the raw logits.
 const LIKELIEST = 0u;  // the best logit
@@ -51,6 +56,7 @@ struct Walk {
 // What a walk gives: the best, and of the logits from each cut on, what they weigh together and how many they are.
 struct Gathered {
   best: Found,
+  broken: u32,  // 1: a raw logit is NaN or infinite
   weight: vec4f,
   number: vec4f,
 }
@@ -75,9 +81,12 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var id = row.given;
   var normaliser = 0.0;
   var reported = 0u;
+  var broken = 0u;
   var bracket: Bracket;
   while (walk.stage != DONE) {
     let all = gather(row, r, walk, lane);
+    broken |= all.broken;
+    if (broken != 0u) { break; }
     switch (walk.stage) {
       case LIKELIEST: {
         walk.last = all.best;
@@ -94,7 +103,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
         if (walk.stage == PICK) { walk.last = FIRST; }
       }
       case DRAW: {
-        id = all.best.index;
+        if (all.best.value > NOTHING) { id = all.best.index; }
         walk.stage = DONE;
       }
       default: {
@@ -106,7 +115,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
           bracket = narrowed(bracket, walk.cuts, all, row.top_p);
         }
         if (bracket.settled) {
-          walk.stage = stage_after(row, walk.stage);
+          walk.stage = stage_after(row, walk);
           walk.cold = select(1.0 / row.temperature, 0.0, walk.stage == TOP_K);
           bracket = bracket_for(row, walk, bracket.low);
         }
@@ -114,7 +123,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
       }
     }
   }
-  if (lane == 0u) {
+  if (lane == 0u && broken != 0u) {
+    results[r * RESULT] = OVERFLOW;
+    if (row.given == SAMPLE) { sampled[row.row] = 0u; }
+  } else if (lane == 0u) {
     report(r, 0u, id, normaliser);
     if (row.given == SAMPLE) {
       sampled[row.slot] = id;
@@ -129,8 +141,9 @@ fn report(r: u32, place: u32, id: u32, normaliser: f32) {
   results[at + 1u] = bitcast<u32>(raw4(r, id / 4u)[id % 4u] - normaliser);
 }
 
-fn stage_after(row: LogitRow, stage: u32) -> u32 {
-  if (row.temperature == 0.0) { return DONE; }
+fn stage_after(row: LogitRow, walk: Walk) -> u32 {
+  let stage = walk.stage;
+  if (row.temperature == 0.0 || abs(walk.top) > row.temperature * LARGEST) { return DONE; }
   if (stage < TOP_K && row.top_k > 0u && row.top_k < N) { return TOP_K; }
   if (stage < TOP_P && row.top_p < 1.0) { return TOP_P; }
   return DRAW;
@@ -173,9 +186,11 @@ fn narrowed(before: Bracket, cuts: vec4f, all: Gathered, top_p: f32) -> Bracket 
 
 // Walks the row, and gathers what the lanes found.
 fn gather(row: LogitRow, r: u32, walk: Walk, lane: u32) -> Gathered {
-  var mine = Gathered(Found(NOTHING, 0u), vec4f(0.0), vec4f(0.0));
+  var mine = Gathered(Found(NOTHING, 0u), 0u, vec4f(0.0), vec4f(0.0));
   for (var i = lane; i < N4; i += THREADS) {
-    let l = logits4(row, r, i, walk.stage < PICK);
+    let raw = raw4(r, i);
+    mine.broken |= u32(any((bitcast<vec4u>(raw) & vec4u(EXPONENT)) == vec4u(EXPONENT)));
+    let l = logits4(row, raw, i, walk.stage < PICK);
     if (!any(l >= vec4f(walk.cuts.w))) { continue; }
     if (walk.stage == NORMALISE || walk.stage == TOP_K || walk.stage == TOP_P) {
       let w = exp((l - walk.top) * walk.cold);
@@ -209,15 +224,16 @@ fn join(i: u32) {
   if (other.best.value > best.value || (other.best.value == best.value && other.best.index < best.index)) {
     gathered[0].best = other.best;
   }
+  gathered[0].broken |= other.broken;
   gathered[0].weight += other.weight;
   gathered[0].number += other.number;
 }
 
-// Four logits; unless raw, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency
+// Four logits; unless as they are, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency
 // as OpenAI's API.
-fn logits4(row: LogitRow, r: u32, i: u32, raw: bool) -> vec4f {
-  var l = raw4(r, i);
-  if (raw) { return l; }
+fn logits4(row: LogitRow, raw: vec4f, i: u32, as_it_is: bool) -> vec4f {
+  var l = raw;
+  if (as_it_is) { return l; }
   if (row.counted != 0u) {
     let at = row.slot * N + min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(N - 1u));
     let seen = vec4u(counts[at.x], counts[at.y], counts[at.z], counts[at.w]);

@@ -12,7 +12,7 @@ import { freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
-import { drawBatch, cutBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
+import { cutBatch, drawBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
 import { onHostDevice } from "../host_device.ts";
 import { readTraining, type StepsFixture, tinyModel } from "./tiny_model.ts";
 

@@ -49,23 +49,23 @@ export function intoSteps<T>(
 export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], scored: boolean): Batch {
   const { device, base, capacity, bank } = model;
   const { inputs } = base;
-  const slices = texts.map(({ ids, plan }, slot): Slice<Sequence<Job>> => {
-    const sequence = new Sequence<Job>({
+  const slices = texts.map(({ ids, plan }, slot): Slice => {
+    const sequence = new Sequence({
       id: `text ${slot}`,
       prompt: ids,
       maxTokens: 0,
       routePlan: plan,
       residencyKeys: [],
       promptLogprobs: scored,
-      request: JOB,
+      job: JOB,
     });
     sequence.pages.push(...model.textPages(slot));
-    sequence.row = slot;
+    sequence.slot = slot;
     const count = ids.length - (scored ? 1 : 0);
     return { sequence, start: 0, count, samples: false, logitRows: scored ? count : 0 };
   });
   const plan = { slices, tokens: 0, logitRows: 0, uploads: [] };
-  const place = (sequence: Sequence<Job>) => bank.place(sequence.routePlan);
+  const place = (sequence: Sequence) => bank.place(sequence.routePlan);
   const batch = buildBatch(plan, inputs, capacity, place, new ArrayBuffer(inputs.bytes));
   device.write(inputs.whole, batch.words);
   return batch;

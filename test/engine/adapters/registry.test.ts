@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { type LoadedGeneration, Registry } from "../../../engine/adapters/registry.ts";
-import type { MoloraError } from "../../../proto/errors.ts";
+import { MoloraError } from "../../../proto/errors.ts";
 import type { Mixture } from "../../../router/mixture.ts";
 import { adapterOf } from "../../files/lora/synthetic.ts";
 
@@ -102,6 +102,14 @@ test("a load that fails changes nothing", () => {
   for (const [mixture, adapters, code] of wrong) {
     assert.throws(() => registry.addMixture(mixture, adapters), raises(code), mixture.name);
   }
+  const refuse = () => {
+    throw new MoloraError("out_of_pages", "too large");
+  };
+  assert.throws(
+    () => registry.addMixture(mixtureOf("default", ["math"]), [undefined, math], refuse),
+    raises("out_of_pages"),
+  );
+  assert.throws(() => registry.addAdapter(math, refuse), raises("out_of_pages"));
   assert.equal(registry.mixture("default"), loaded);
   assert.equal(registry.list().length, 1);
   assert.deepEqual(released, []);

@@ -44,6 +44,24 @@ test("held pages are not free; kept ones are, are found again, and are lost to w
   assert.deepEqual([pool.free, cache.take()], [0, undefined]);
 });
 
+test("a forgotten page is found by nobody; who holds it keeps it, and it goes back like any other", () => {
+  const pool = new PagePool(4);
+  const cache = new PrefixCache(pool);
+  const page = cache.take()!;
+  const prefix = cache.publish(ROOT, [1], page);
+  cache.adopt(ROOT, [1]);
+  cache.forget(page);
+  cache.forget(page);
+  assert.equal(cache.adopt(ROOT, [1]), undefined);
+  cache.release(page);
+  assert.equal(pool.free, 2);
+  cache.release(page);
+  assert.equal(pool.free, 3);
+  const again = cache.take()!;
+  assert.notEqual(cache.publish(ROOT, [1], again), prefix);
+  assert.equal(cache.adopt(ROOT, [1])!.page, again);
+});
+
 test("a run that takes kept pages makes them unknown", () => {
   const pool = new PagePool(4);
   const cache = new PrefixCache(pool);

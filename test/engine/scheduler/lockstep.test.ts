@@ -6,6 +6,7 @@ import { PagePool } from "../../../engine/memory/page_pool.ts";
 import { Residency } from "../../../engine/memory/residency.ts";
 import { Scheduler } from "../../../engine/scheduler/scheduler.ts";
 import { Sequence } from "../../../engine/scheduler/sequence.ts";
+import { JOB } from "./job.ts";
 
 const LIMITS = { maxSequences: 4, maxBatchTokens: 64, prefillChunk: 32, pageTokens: 16, maxQueue: 8, maxLogitRows: 64 };
 
@@ -17,7 +18,7 @@ test("lockstep sequences wait for their ids, others run one step ahead", () => {
       routePlan: { kind: "none" as const },
       residencyKeys: [],
       promptLogprobs: false,
-      request: undefined,
+      job: JOB,
     };
     const sequence = new Sequence({ id: String(lockstep), prompt: [1, 2, 3], maxTokens: 8, lockstep, ...shared });
     scheduler.add(sequence);

@@ -6,6 +6,7 @@ import { Residency } from "../../../engine/memory/residency.ts";
 import { Scheduler } from "../../../engine/scheduler/scheduler.ts";
 import { Sequence } from "../../../engine/scheduler/sequence.ts";
 import { MoloraError } from "../../../proto/errors.ts";
+import { JOB } from "./job.ts";
 import { nextToken, type Sampled, SimulatedDevice } from "./simulated_device.ts";
 
 const PAGE_TOKENS = 4;
@@ -86,7 +87,7 @@ class Harness {
           : { kind: "fixed", entries: residencyKeys.map(({ key }) => ({ key, weight: 1 })) },
       residencyKeys,
       promptLogprobs,
-      request: undefined,
+      job: JOB,
     });
     const tokens = prompt + Math.max(maxTokens, 1);
     const fits = tokens <= this.scheduler.longest(residencyKeys);
@@ -204,14 +205,14 @@ class Harness {
     ];
     assert.equal(new Set(owned).size, owned.length, "no page has two owners");
     assert.equal(owned.length + this.pool.free, this.pool.capacity, "no page is lost");
-    assert.equal(new Set(running.map(({ row }) => row)).size, running.length, "no row has two owners");
+    assert.equal(new Set(running.map(({ slot }) => slot)).size, running.length, "no slot has two owners");
     for (const { key, pins } of residents) {
       assert.equal(pins, running.filter((each) => each.residencyKeys.some((need) => need.key === key)).length);
     }
     for (const sequence of this.sequences) {
-      if (sequence.state !== "running") assert.deepEqual([sequence.pages, sequence.row], [[], -1]);
+      if (sequence.state !== "running") assert.deepEqual([sequence.pages, sequence.slot], [[], -1]);
       if (sequence.state === "waiting") assert.deepEqual([sequence.computed, sequence.pendingTokens], [0, 0]);
-      if (sequence.state === "running") assert.ok(sequence.row >= 0 && sequence.row < this.options.maxSequences);
+      if (sequence.state === "running") assert.ok(sequence.slot >= 0 && sequence.slot < this.options.maxSequences);
       assert.ok(sequence.skips <= this.options.maxSkips);
       for (const need of sequence.state === "running" ? sequence.residencyKeys : []) {
         assert.notEqual(this.residency.firstPage(need.key), undefined);

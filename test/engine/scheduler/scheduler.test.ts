@@ -4,9 +4,10 @@ import { PagePool } from "../../../engine/memory/page_pool.ts";
 import { Residency, type ResidentNeed } from "../../../engine/memory/residency.ts";
 import type { SchedulerOptions } from "../../../engine/scheduler/options.ts";
 import { Scheduler } from "../../../engine/scheduler/scheduler.ts";
-import { NO_ROW, Sequence } from "../../../engine/scheduler/sequence.ts";
+import { NO_SLOT, Sequence } from "../../../engine/scheduler/sequence.ts";
 import type { RoutePlan, StepPlan } from "../../../engine/scheduler/step.ts";
 import { MoloraError } from "../../../proto/errors.ts";
+import { JOB } from "./job.ts";
 
 const OPTIONS: SchedulerOptions = {
   maxSequences: 4,
@@ -38,19 +39,19 @@ function sequence(
     routePlan: { kind: "none" },
     residencyKeys: needs,
     promptLogprobs,
-    request: undefined,
+    job: JOB,
   });
 }
 
 /** One step without a device: every sampled id is 7 and is delivered at once. */
-function step(scheduler: Scheduler): StepPlan<Sequence> {
+function step(scheduler: Scheduler): StepPlan {
   const plan = scheduler.schedule();
   scheduler.advance(plan);
   for (const slice of plan.slices) if (slice.samples) scheduler.deliver(slice.sequence, 7);
   return plan;
 }
 
-const shares = (plan: StepPlan<Sequence>) =>
+const shares = (plan: StepPlan) =>
   plan.slices.map(({ sequence, start, count, samples }) => [sequence.id, start, count, samples]);
 const code = (expected: string) => (error: unknown) => error instanceof MoloraError && error.code === expected;
 
@@ -116,7 +117,7 @@ test("cancelling frees everything by the next step and late ids are ignored", ()
   const plan = scheduler.schedule();
   assert.equal(scheduler.cancel(a), true);
   scheduler.advance(plan);
-  assert.deepEqual([a.state, a.row, a.pages, residency.idlePages, pool.free], ["finished", NO_ROW, [], 2, 6]);
+  assert.deepEqual([a.state, a.slot, a.pages, residency.idlePages, pool.free], ["finished", NO_SLOT, [], 2, 6]);
   assert.equal(scheduler.deliver(a, 5), false);
   assert.equal(scheduler.cancel(a), false);
   const next = step(scheduler);
@@ -288,7 +289,7 @@ test("every prompt position of a promptLogprobs request is a logit row; scoring 
   const [plain, scored] = [sequence(4, 4), sequence(20, 0, [], true)];
   scheduler.add(plain);
   scheduler.add(scored);
-  const rows = (plan: StepPlan<Sequence>) => plan.slices.map(({ count, logitRows }) => [count, logitRows]);
+  const rows = (plan: StepPlan) => plan.slices.map(({ count, logitRows }) => [count, logitRows]);
   assert.deepEqual(rows(step(scheduler)), [
     [4, 1],
     [11, 11],
@@ -326,7 +327,7 @@ test("wrong use and impossible options are named", () => {
 /** A sequence of given tokens that ends with its first. */
 function asked(prompt: number[], more: Partial<ConstructorParameters<typeof Sequence>[0]> = {}): Sequence {
   const facts = { maxTokens: 1, routePlan: { kind: "none" } as const, residencyKeys: [], promptLogprobs: false };
-  return new Sequence({ id: `r${created++}`, prompt, ...facts, request: undefined, ...more });
+  return new Sequence({ id: `r${created++}`, prompt, ...facts, job: JOB, ...more });
 }
 
 /** Runs one alone; where its computing began. */

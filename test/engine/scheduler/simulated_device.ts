@@ -1,4 +1,4 @@
-// A device in miniature: pages that remember who wrote what, rows, and a sampler that is a function of id and position.
+// A device in miniature: pages that remember who wrote what, slots, and a sampler that is a function of id and position.
 // It runs a plan as the real one does, in submission order, and fails when a slice reads what its sequence did not write.
 
 import assert from "node:assert/strict";
@@ -27,14 +27,14 @@ export class SimulatedDevice {
   #pageTokens: number;
   /** A page's cells: "weights of <key>" all over, or a KV cell for each position. */
   #pages = new Map<number, string[]>();
-  #rows = new Map<number, { id: string; next: number; sampled: number }>();
+  #slots = new Map<number, { id: string; next: number; sampled: number }>();
 
   constructor(residency: Residency, pageTokens: number) {
     this.#residency = residency;
     this.#pageTokens = pageTokens;
   }
 
-  run(plan: StepPlan<Sequence>): Sampled[] {
+  run(plan: StepPlan): Sampled[] {
     const resident = new Map(this.#residency.residents().map((each) => [each.key, each]));
     for (const { key, firstPage } of plan.uploads) {
       const pages = resident.get(key)?.pages ?? 0;
@@ -44,15 +44,15 @@ export class SimulatedDevice {
     }
     const sampled: Sampled[] = [];
     for (const { sequence, start, count, samples } of plan.slices) {
-      const { id, tokens, row } = sequence;
+      const { id, tokens, slot } = sequence;
       for (const { key, pages } of sequence.residencyKeys) {
         const first = this.#residency.firstPage(key)!;
         for (let i = 0; i < pages; i++) assert.equal(this.#pages.get(first + i)?.[0], `weights of ${key}`);
       }
       const fresh = { id, next: sequence.adopted, sampled: -1 };
-      const state = start === sequence.adopted ? fresh : this.#rows.get(row)!;
-      assert.deepEqual([state.id, state.next], [id, start], "the row is this sequence's and goes on where it was");
-      this.#rows.set(row, state);
+      const state = start === sequence.adopted ? fresh : this.#slots.get(slot)!;
+      assert.deepEqual([state.id, state.next], [id, start], "the slot is this sequence's and goes on where it was");
+      this.#slots.set(slot, state);
       const token = (position: number) => (position < tokens.length ? tokens[position] : state.sampled);
       for (let position = start; position < start + count; position++) {
         const page = sequence.pages[Math.floor(position / this.#pageTokens)];

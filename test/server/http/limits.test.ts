@@ -145,6 +145,18 @@ test("adapters load and unload for administrators only, and from the allowed fol
   assert.equal((await post(`${baseUrl}/load_lora_adapter`, load, admin)).status, 200);
   const asked = await post(`${baseUrl}/chat/completions`, { ...chat, model: "nano:queries" });
   assert.equal(asked.status, 200);
+  const again = await post(`${baseUrl}/load_lora_adapter`, load, admin);
+  assert.deepStrictEqual([again.status, again.body.error?.param], [400, "lora_name"]);
+  assert.equal(
+    again.body.error?.message,
+    "The lora adapter 'queries' has already been loaded. If you want to load the adapter in place, set 'load_inplace' to True.",
+  );
+  const both = await Promise.all(
+    ["one", "one"].map((name) => post(`${baseUrl}/load_lora_adapter`, { ...load, lora_name: name }, admin)),
+  );
+  assert.deepStrictEqual(both.map(({ status }) => status).sort(), [200, 400], "two at once: one is told so");
+  assert.equal((await post(`${baseUrl}/unload_lora_adapter`, { lora_name: "one" }, admin)).status, 200);
+  assert.equal((await post(`${baseUrl}/load_lora_adapter`, { ...load, load_inplace: true }, admin)).status, 200);
   const unload = { lora_name: "queries" };
   assert.equal((await post(`${baseUrl}/unload_lora_adapter`, unload)).status, 403);
   assert.equal((await post(`${baseUrl}/unload_lora_adapter`, unload, admin)).status, 200);
@@ -184,7 +196,13 @@ test("metrics tell of requests, adapters and routing", async (t) => {
   assert.match(text, /^molora_requests_total\{outcome="length"\} 2$/m);
   assert.match(text, /^molora_requests_running 0$/m);
   assert.match(text, /^molora_adapters_resident [1-9]/m);
-  assert.match(text, /^molora_pages_free \d+$/m);
+  const gauge = (name: string) => Number(new RegExp(`^molora_${name} (\\d+)$`, "m").exec(text)?.[1]);
+  const { pagesTotal, pagesFree, pagesCached } = (await nano()).stats();
+  assert.ok(pagesCached !== undefined && pagesCached > 0, "the prompts are kept");
+  assert.deepStrictEqual(
+    [gauge("pages"), gauge("pages_free"), gauge("pages_prefix")],
+    [pagesTotal, pagesFree - pagesCached, pagesCached],
+  );
   assert.match(text, /^molora_adapter_tokens\{adapter="math"\} [1-9]/m);
   const shares = [...text.matchAll(/^molora_routing_share\{mixture="default",layer="3",expert="\w+"\} (\S+)$/gm)];
   assert.equal(shares.length, 5);

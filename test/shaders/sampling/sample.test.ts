@@ -1,6 +1,7 @@
 // The sample kernel against float64: greedy, distributions, truncation, penalties, masks, log-probabilities, scoring.
 
 import assert from "node:assert/strict";
+import { OVERFLOW } from "../../../shaders/sampling/sample.ts";
 import { gumbelDraw } from "../../reference/gumbel_draw.ts";
 import { penalise, type Seen } from "../../reference/penalties.ts";
 import { ranked, sampleFilters } from "../../reference/sample_filters.ts";
@@ -83,6 +84,53 @@ for (const vocab of VOCABS) {
       }
     },
   );
+}
+
+for (const vocab of [4096, 1027, 33]) {
+  onEachDevice(
+    `${vocab} tokens: a NaN or an infinity anywhere in a row spoils that row and no other`,
+    async (device) => {
+      const sound: CaseRow = { logits: logitsOf(vocab, 8), alternatives: 2 };
+      const spoiled: CaseRow[] = [];
+      for (const value of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+        for (const at of [0, vocab >> 1, vocab - 1]) {
+          const logits = logitsOf(vocab, 9);
+          logits[at] = value;
+          spoiled.push({ logits }, { logits, alternatives: 3 }, { logits, temperature: 0.8, topP: 0.9, topK: 7 });
+          spoiled.push({ logits, alternatives: 0, given: 3 });
+          spoiled.push({ logits, seen: new Map([[1, { inPrompt: true, times: 2 }]]), repetition: 1.2, temperature: 1 });
+        }
+      }
+      spoiled.push({ logits: new Float32Array(vocab).fill(Number.NaN), temperature: 0.5 });
+      const rows = spoiled.flatMap((row) => [row, sound]);
+      const results = await sampleRows(device, vocab, rows);
+      const [best] = ranked(Float64Array.from(sound.logits));
+      for (const [r, { id, sampled, counts }] of results.entries()) {
+        if (rows[r] === sound) {
+          assert.deepEqual([id, sampled], [best, best]);
+          continue;
+        }
+        assert.equal(id, OVERFLOW, `row ${r}`);
+        assert.equal(sampled, rows[r].given === undefined ? 0 : undefined, "whoever runs ahead reads a real token");
+        assert.deepEqual(
+          [...counts].filter((count) => count !== 0).length,
+          rows[r].seen === undefined ? 0 : 1,
+          "nothing is counted",
+        );
+      }
+    },
+  );
+
+  onEachDevice(`${vocab} tokens: the coldest temperatures pick the best`, async (device) => {
+    const rows = [1e-45, 1e-38, 1e-30, 1e-7].map(
+      (temperature, i): CaseRow => ({ logits: logitsOf(vocab, i), temperature }),
+    );
+    const results = await sampleRows(device, vocab, rows);
+    assert.deepEqual(
+      results.map(({ id }) => id),
+      rows.map(({ logits }) => ranked(Float64Array.from(logits))[0]),
+    );
+  });
 }
 
 /** Truncation and shaping, alone and together. */

@@ -1,5 +1,4 @@
-// A step while it is being put together: the slices chosen so far and the budget they leave.
-// It knows nothing of pages or of whose turn it is.
+// A step while the scheduler puts it together: the slices chosen so far and the budget they leave.
 
 import type { Placement } from "../memory/residency.ts";
 import type { Sequence } from "./sequence.ts";
@@ -14,23 +13,23 @@ export interface StepLimits {
   maxLogitRows: number;
 }
 
-export class Draft<R> {
-  readonly plan: StepPlan<Sequence<R>> = { slices: [], tokens: 0, logitRows: 0, uploads: [] };
+export class StepBuilder {
+  readonly plan: StepPlan = { slices: [], tokens: 0, logitRows: 0, uploads: [] };
   /** A running sequence lost its pages for this step, so it is no time to admit others. */
   preempted = false;
   #limits: StepLimits;
-  #members = new Set<Sequence<R>>();
+  #members = new Set<Sequence>();
 
   constructor(limits: StepLimits) {
     this.#limits = limits;
   }
 
-  has(sequence: Sequence<R>): boolean {
+  has(sequence: Sequence): boolean {
     return this.#members.has(sequence);
   }
 
   /** How many of the sequence's remaining positions the budget still takes. */
-  room(sequence: Sequence<R>): number {
+  room(sequence: Sequence): number {
     const tokens = this.#limits.maxBatchTokens - this.plan.tokens;
     const count = Math.min(sequence.remaining, this.#limits.prefillChunk, tokens);
     if (count <= 0) return 0;
@@ -39,7 +38,7 @@ export class Draft<R> {
     return count - Math.max(0, rows - this.#limits.maxLogitRows);
   }
 
-  add(slice: Slice<Sequence<R>>): void {
+  add(slice: Slice): void {
     this.#members.add(slice.sequence);
     this.plan.slices.push(slice);
     this.plan.tokens += slice.count;

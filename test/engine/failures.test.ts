@@ -1,0 +1,119 @@
+// What goes wrong while the engine runs: a request's own failure ends that request, the device's ends them all and is told.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { Engine } from "../../engine/engine.ts";
+import { GpuDevice } from "../../engine/gpu/gpu_device.ts";
+import { readText } from "../../node/device.ts";
+import { openGpuDevice } from "../../node/gpu.ts";
+import { nodeHost } from "../../node/host.ts";
+import type { GenerateRequest } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { raises } from "../raises.ts";
+import { collect } from "./parity.ts";
+
+const NANO = "models/nano";
+const STREAM: GenerateRequest = { prompt: "Tell me a story.", maxTokens: 40, ignoreEos: true, mixture: "default" };
+const OTHER: GenerateRequest = { prompt: "Add 2 and 3.", maxTokens: 40, ignoreEos: true, adapter: "math" };
+/** Finite as the client sends it, and too large for the sums it goes into. */
+const TOO_LARGE: GenerateRequest = { prompt: "Add 2 and 3.", maxTokens: 40, adapters: [{ id: "math", weight: 1e30 }] };
+
+async function open(): Promise<{ engine: Engine; device: GPUDevice }> {
+  const host = nodeHost();
+  let device: GPUDevice | undefined;
+  const watched = {
+    ...host,
+    openDevice: async () => {
+      const opened = await openGpuDevice();
+      device = opened.device;
+      return new GpuDevice({ ...opened, description: opened.adapter.description, readText, onClose: opened.close });
+    },
+  };
+  const engine = await Engine.load(watched, {
+    model: NANO,
+    adapters: { math: `${NANO}/adapters/math` },
+    mixtures: { default: `${NANO}/mixtures/default` },
+  });
+  return { engine, device: device! };
+}
+
+let engine: Engine;
+let device: GPUDevice;
+const idsOf = async (request: GenerateRequest) => (await collect(engine, request)).tokens.map(({ id }) => id);
+
+before(async () => {
+  ({ engine, device } = await open());
+});
+after(() => engine.close());
+
+test("logits that are no numbers end their request with numeric_overflow; those beside it go on", async () => {
+  const expected = await Promise.all([idsOf(STREAM), idsOf(OTHER)]);
+  const beside = Promise.all([idsOf(STREAM), idsOf(OTHER)]);
+  const broken = Array.from({ length: 6 }, (_, i) => ({ ...TOO_LARGE, temperature: i % 2, seed: i }));
+  await Promise.all(broken.map((request) => raises("numeric_overflow", /not finite/, () => idsOf(request))));
+  await raises("numeric_overflow", /not finite/, () => idsOf({ ...TOO_LARGE, maxTokens: 0, promptLogprobs: 1 }));
+  await raises("numeric_overflow", /not finite/, () =>
+    idsOf({ ...TOO_LARGE, temperature: 1, repetitionPenalty: 1.2, logprobs: 2 }),
+  );
+  assert.deepEqual(await beside, expected);
+});
+
+test("pages, slots and prefixes of a broken request bring nobody else down", async () => {
+  const expected = await idsOf({ ...OTHER, maxTokens: 60 });
+  const free = engine.stats().pagesFree;
+  for (let i = 0; i < 40; i++) await raises("numeric_overflow", /finite/, () => idsOf(TOO_LARGE));
+  assert.equal(engine.stats().pagesFree, free);
+  const many = await Promise.all(Array.from({ length: 24 }, () => idsOf({ ...OTHER, maxTokens: 60 })));
+  for (const ids of many) assert.deepEqual(ids, expected);
+  assert.equal(engine.stats().running, 0);
+});
+
+test("what fails while one request's token is read ends that request only", async () => {
+  const expected = await Promise.all([idsOf(STREAM), idsOf(OTHER)]);
+  const fatal = expected[0].find((id) => !expected[1].includes(id));
+  assert.ok(fatal !== undefined);
+  const { tokenizer } = engine;
+  const idBytes = tokenizer.idBytes.bind(tokenizer);
+  tokenizer.idBytes = (id) => {
+    if (id === fatal) throw new Error("this token cannot be read");
+    return idBytes(id);
+  };
+  try {
+    const [fails, goesOn] = [idsOf(STREAM), idsOf(OTHER)];
+    await raises("internal", /cannot be read/, () => fails);
+    assert.deepEqual(await goesOn, expected[1]);
+  } finally {
+    tokenizer.idBytes = idBytes;
+  }
+  assert.deepEqual(await idsOf(STREAM), expected[0]);
+});
+
+test("a caller whose own code throws leaves nothing behind", async () => {
+  const failing = engine.generate(
+    { ...STREAM, maxTokens: 800 },
+    {
+      onAccepted: () => {
+        throw new Error("the caller's own");
+      },
+    },
+  );
+  await assert.rejects(failing.next(), /the caller's own/);
+  assert.deepEqual([engine.stats().running, engine.stats().waiting], [0, 0]);
+});
+
+test("a lost device ends every request with the reason, and the engine says so from then on", async () => {
+  let told: MoloraError | undefined;
+  void engine.ended.then((error) => {
+    told = error;
+  });
+  assert.equal(engine.closed, undefined);
+  const running = [idsOf({ ...STREAM, maxTokens: 900 }), idsOf({ ...OTHER, maxTokens: 900 })];
+  const settled = Promise.allSettled(running);
+  setTimeout(() => device.destroy(), 50);
+  for (const outcome of await settled) {
+    assert.ok(outcome.status === "rejected" && outcome.reason instanceof MoloraError);
+  }
+  assert.equal(told?.code, "gpu_lost");
+  assert.equal(engine.closed, told);
+  await raises("gpu_lost", /device was lost/, () => idsOf(STREAM));
+});
