@@ -85,7 +85,7 @@ export const ERROR_CODES = {
   checksum_mismatch: { status: 422, meaning: "A file is not the one whose hash was stated." },
   // The machine
   no_gpu_adapter: { status: 503, meaning: "The machine offers no device, or the library that opens it does not load." },
-  gpu_limit: { status: 503, meaning: "A buffer is larger than the device binds." },
+  gpu_limit: { status: 503, meaning: "A buffer is larger than the device can bind or hold." },
   gpu_lost: { status: 503, meaning: "The device stopped working while it was in use." },
   shader_failed: { status: 500, meaning: "The device refused to compile a kernel." },
   out_of_pages: {
