@@ -22,6 +22,10 @@ export const ERROR_CODES = {
     meaning: "The prompt has more tokens than the context or the memory for keys and values holds.",
   },
   schema_invalid: { status: 400, meaning: "The JSON schema cannot be compiled into a grammar." },
+  numeric_overflow: {
+    status: 500,
+    meaning: "The logits of a token are not finite numbers: weights or adapters overflow on the device.",
+  },
   queue_full: { status: 429, meaning: "As many requests or connections as the limits allow are open or waiting." },
   duplicate_id: { status: 409, meaning: "A request with the same id is still open on this connection." },
   unknown_request: { status: 404, meaning: "No request with this id is open on this connection." },
@@ -37,6 +41,7 @@ export const ERROR_CODES = {
   // Frames of the wire
   bad_frame: { status: 400, meaning: "A frame is not one message in the encoding that the connection negotiated." },
   frame_too_large: { status: 413, meaning: "A frame or body has more bytes than the receiver takes." },
+  unsupported_encoding: { status: 415, meaning: "The body comes in a Content-Encoding that is not read." },
   unknown_message: { status: 400, meaning: "A message has a type that the protocol does not know." },
   // Files
   file_not_found: { status: 404, meaning: "A file or folder is not there or cannot be read." },
@@ -96,6 +101,7 @@ export const ERROR_CODES = {
   bad_arguments: { status: 400, meaning: "A command's flags, a call's options or a URL cannot be used as they are." },
   engine_closed: { status: 503, meaning: "The engine or the server is closed or closing." },
   connection_lost: { status: 503, meaning: "The connection to the server could not be made, or broke." },
+  output_failed: { status: 500, meaning: "A command could not write its result: a full disk or a closed pipe, say." },
   internal: { status: 500, meaning: "Something in molora is wrong; please report it." },
 } as const;
 
