@@ -21,7 +21,14 @@ export const ERROR_CODES = {
     status: 400,
     meaning: "The prompt has more tokens than the context or the memory for keys and values holds.",
   },
-  schema_invalid: { status: 400, meaning: "The JSON schema cannot be compiled into a grammar." },
+  schema_invalid: {
+    status: 400,
+    meaning: "The JSON schema is no schema, or asks for something that a grammar cannot hold text to.",
+  },
+  schema_too_complex: {
+    status: 400,
+    meaning: "Compiling the JSON schema into a grammar would take too much time or memory.",
+  },
   numeric_overflow: {
     status: 500,
     meaning: "The logits of a token are not finite numbers: weights or adapters overflow on the device.",
