@@ -5,6 +5,7 @@ import type { ErrorCode } from "./errors.ts";
 
 /** One turn of a conversation, as chat templates take it. */
 export interface ChatMessage {
+  /** "system", "user", "assistant", "tool": what the model's template takes. */
   role: string;
   /** "" where a turn only calls tools. */
   content: string;
@@ -145,14 +146,17 @@ export interface LayerChoice {
 /** Index = layer. */
 export type TokenTrace = LayerChoice[];
 
-/** A generated token. `text` is what becomes readable with it: "" while a UTF-8 character or a possible stop string is open. */
+/** A generated token. */
 export interface TokenEvent {
   type: "token";
   /** 0-based position in the generated sequence. */
   index: number;
   id: number;
+  /** The text that becomes readable with it: "" while a UTF-8 character or a possible stop string is open. */
   text: string;
+  /** When `logprobs` was asked for. */
   logprob?: TokenLogprob;
+  /** When `trace` was asked for. */
   trace?: TokenTrace;
 }
 
@@ -166,6 +170,7 @@ export type LengthLimit = "context" | "memory";
 export interface Generation {
   kind: "base" | "adapter" | "mixture";
   name: string;
+  /** SHA-256 over its files, in hex. */
   hash: string;
 }
 
@@ -179,12 +184,15 @@ export interface Usage {
 
 /** Seconds, by the engine's clock, from the moment the request was added. */
 export interface Timings {
+  /** Until its first step began. */
   queued: number;
+  /** Until its first token was published. */
   firstToken: number;
+  /** Until its end. */
   total: number;
 }
 
-/** The end of a generation. `text` is the rest that was held back while a stop string was possible. */
+/** The end of a generation. */
 export interface DoneEvent {
   type: "done";
   finishReason: FinishReason;
@@ -192,9 +200,11 @@ export interface DoneEvent {
   stopped?: string | number;
   /** With `length`, where it was not the request's own maxTokens. */
   limitedBy?: LengthLimit;
+  /** The rest that was held back while a stop string was possible. */
   text: string;
   usage: Usage;
   timings: Timings;
+  /** The base, adapters and mixture that it was pinned to. */
   generations: Generation[];
   /** Calls of the request's tools, in order; absent where there is none. */
   toolCalls?: ToolCall[];
@@ -241,27 +251,36 @@ export interface AdapterReport {
 export interface MixtureReport {
   name: string;
   hash: string;
+  /** Type of its router: "mlp", "arrow", "uniform" or "vocabulary". */
   router: string;
+  /** Names, in the order of the router's outputs. */
   experts: string[];
+  /** Bytes its router takes on the device; its experts' adapters are counted apart. */
   bytes: number;
 }
 
 /** How a router spread its choices in one layer. */
 export interface LayerShare {
+  /** Of the layer's choices, by expert; sums to 1, or to 0 where there were none. */
   share: number[];
-  /** 0 where one expert took all, ln(experts) where all took the same. */
+  /** In nats: 0 where one expert took all, ln(experts) where all took the same. */
   entropy: number;
 }
 
 /** A point-in-time picture of the engine. */
 export interface EngineStats {
   model: string;
+  /** Requests that have a place in the batch. */
   running: number;
+  /** Requests in line. */
   waiting: number;
+  /** Steps run since the engine was loaded; tokens below likewise. */
   steps: number;
   promptTokens: number;
   generatedTokens: number;
+  /** How often a running request was put back in line because pages ran out. */
   preemptions: number;
+  /** Pages of the pool that KV and adapters share. */
   pagesTotal: number;
   /** Pages that nobody holds, those that keep a prefix among them. */
   pagesFree: number;
@@ -269,6 +288,7 @@ export interface EngineStats {
   pagesCached?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
+  /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */
   adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];
   /** `share`: of (token, layer) choices, by expert; `layers`: the same within each layer, and its entropy in nats. */
   mixtures: { name: string; hash: string; experts: string[]; share: number[]; layers: LayerShare[] }[];
@@ -277,7 +297,10 @@ export interface EngineStats {
 /** An error as the wire and `--json` carry it. */
 export interface ErrorMessage {
   code: ErrorCode;
+  /** The reason. */
   message: string;
+  /** What the person can do about it. */
   remedy?: string;
+  /** Facts for programs: the offending field, limits, lists of names. */
   details?: Record<string, unknown>;
 }

@@ -21,10 +21,17 @@ export const ERROR_CODES = {
     status: 400,
     meaning: "The prompt has more tokens than the context or the memory for keys and values holds.",
   },
-  schema_invalid: { status: 400, meaning: "The JSON schema cannot be compiled into a grammar." },
+  schema_invalid: {
+    status: 400,
+    meaning: "The JSON schema is no schema, or asks for something that a grammar cannot hold text to.",
+  },
+  schema_too_complex: {
+    status: 400,
+    meaning: "Compiling the JSON schema into a grammar would take too much time or memory.",
+  },
   numeric_overflow: {
     status: 500,
-    meaning: "The model's output for this sequence has a NaN or an infinity: no token can be picked from it.",
+    meaning: "The logits of a token are not finite numbers: weights or adapters overflow on the device.",
   },
   queue_full: { status: 429, meaning: "As many requests or connections as the limits allow are open or waiting." },
   duplicate_id: { status: 409, meaning: "A request with the same id is still open on this connection." },
@@ -41,6 +48,7 @@ export const ERROR_CODES = {
   // Frames of the wire
   bad_frame: { status: 400, meaning: "A frame is not one message in the encoding that the connection negotiated." },
   frame_too_large: { status: 413, meaning: "A frame or body has more bytes than the receiver takes." },
+  unsupported_encoding: { status: 415, meaning: "The body comes in a Content-Encoding that is not read." },
   unknown_message: { status: 400, meaning: "A message has a type that the protocol does not know." },
   // Files
   file_not_found: { status: 404, meaning: "A file or folder is not there or cannot be read." },
@@ -89,7 +97,7 @@ export const ERROR_CODES = {
   checksum_mismatch: { status: 422, meaning: "A file is not the one whose hash was stated." },
   // The machine
   no_gpu_adapter: { status: 503, meaning: "The machine offers no device, or the library that opens it does not load." },
-  gpu_limit: { status: 503, meaning: "A buffer is larger than the device binds." },
+  gpu_limit: { status: 503, meaning: "A buffer is larger than the device can bind or hold." },
   gpu_lost: { status: 503, meaning: "The device stopped working while it was in use." },
   shader_failed: { status: 500, meaning: "The device refused to compile a kernel." },
   out_of_pages: {
@@ -100,6 +108,7 @@ export const ERROR_CODES = {
   bad_arguments: { status: 400, meaning: "A command's flags, a call's options or a URL cannot be used as they are." },
   engine_closed: { status: 503, meaning: "The engine or the server is closed or closing." },
   connection_lost: { status: 503, meaning: "The connection to the server could not be made, or broke." },
+  output_failed: { status: 500, meaning: "A command could not write its result: a full disk or a closed pipe, say." },
   internal: { status: 500, meaning: "Something in molora is wrong; please report it." },
 } as const;
 
