@@ -11,7 +11,6 @@ import type {
   MixtureReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { rotations } from "../shaders/rope_kv.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
@@ -23,6 +22,7 @@ import { PagePool } from "./memory/page_pool.ts";
 import { Residency } from "./memory/residency.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { layOutInputs } from "./model/inputs.ts";
+import { rotations } from "./model/rotations.ts";
 import { uploadWeights } from "./model/weights.ts";
 import { allocateWorkspace } from "./model/workspace.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";

@@ -6,6 +6,7 @@ import { test } from "node:test";
 import type { Buffers, View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { type Grid, launch } from "../../engine/gpu/program.ts";
+import { rotations } from "../../engine/model/rotations.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { LoraGroup } from "../../files/families/modules.ts";
 import { activation, activationGrid } from "../../shaders/activation.ts";
@@ -13,7 +14,7 @@ import type { Build, Fragment } from "../../shaders/compose.ts";
 import { finalNorm, finalNormGrid } from "../../shaders/final_norm.ts";
 import { type LoraForm, loraFragment } from "../../shaders/lora_form.ts";
 import { norm, normGrid } from "../../shaders/norm.ts";
-import { ropeKv, ropeKvGrid, rotations } from "../../shaders/rope_kv.ts";
+import { ropeKv, ropeKvGrid } from "../../shaders/rope_kv.ts";
 import { LOGIT_ROW_WORDS } from "../../shaders/sample.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import { rmsNorm } from "../reference/rmsNorm.ts";
@@ -29,7 +30,7 @@ const TOLERANCE = 2e-5;
 const TOKENS = [1, 2, 7, 33, 65];
 
 /** Ragged on purpose: no width fills a workgroup, an MLP row takes two, and heads, q and hidden all differ. */
-const CONFIG: ModelConfig = {
+const CONFIG = {
   architecture: "LlamaForCausalLM",
   hiddenSize: 36,
   numLayers: 1,
@@ -45,7 +46,7 @@ const CONFIG: ModelConfig = {
   tieEmbeddings: true,
   bosId: 0,
   eosIds: [0],
-};
+} satisfies ModelConfig;
 const { hiddenSize: HIDDEN, intermediateSize: FFN, numHeads, numKvHeads, headDim } = CONFIG;
 const PAGE = 2 * 16 * numKvHeads * headDim;
 const Q_ROWS = numHeads * headDim;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "../../engine/gpu/program.ts";
 import { uploadLinear } from "../../engine/model/linear_weights.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
+import { rotations } from "../../engine/model/rotations.ts";
 import { elementGrid } from "../../shaders/training/add.ts";
 import {
   backwardAttentionKeyValue,

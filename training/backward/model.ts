@@ -5,11 +5,11 @@ import { type Buffers, subView, type View } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { encode } from "../../engine/gpu/program.ts";
 import { readView } from "../../engine/gpu/readback.ts";
+import { rotations } from "../../engine/model/rotations.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { embed, embedGrid } from "../../shaders/embed.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import {
   allocateBatch,

@@ -13,6 +13,7 @@ import { PagePool } from "../../engine/memory/page_pool.ts";
 import { Residency } from "../../engine/memory/residency.ts";
 import { type Capacity, type InputLayout, layOutInputs } from "../../engine/model/inputs.ts";
 import type { WeightDtype } from "../../engine/model/linear_weights.ts";
+import { rotations } from "../../engine/model/rotations.ts";
 import { type ForwardParts, Stage } from "../../engine/model/stage.ts";
 import type { StepKind } from "../../engine/model/step_kind.ts";
 import { uploadWeights } from "../../engine/model/weights.ts";
@@ -21,7 +22,6 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { Mixture } from "../../router/mixture.ts";
-import { rotations } from "../../shaders/rope_kv.ts";
 import { MAX_SORT } from "../../shaders/segments.ts";
 
 export interface FrozenOptions {

@@ -71,7 +71,7 @@ test("variants are refused by name", async () => {
   const refused: [Record<string, GgufValue>, RegExp][] = [
     [{ "general.architecture": "gemma3" }, /gemma3/],
     [{ "llama.expert_count": 8 }, /8 feed-forward experts/],
-    [{ "llama.attention.sliding_window": 4096 }, /sliding window of 4096/],
+    [{ "llama.attention.sliding_window": 4096, "llama.context_length": 8192 }, /sliding window of 4096/],
     [{ "llama.rope.scaling.type": "yarn" }, /yarn/],
     [{ "llama.rope.dimension_count": 8 }, /8 of 16/],
     [{ "llama.attention.value_length": 8 }, /value size/],

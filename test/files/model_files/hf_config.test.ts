@@ -72,7 +72,7 @@ test("RoPE scaling, old and new spelling", () => {
 });
 
 test("RoPE scaling that is not known or not whole", async () => {
-  await raises("unsupported_architecture", /yarn/, () => parse({ rope_scaling: { rope_type: "yarn", factor: 2 } }));
+  await raises("unsupported_architecture", /mrope/, () => parse({ rope_scaling: { rope_type: "mrope", factor: 2 } }));
   await raises("config_invalid", /factor is missing/, () => parse({ rope_scaling: { type: "linear" } }));
   await raises("config_invalid", /factor is 0/, () => parse({ rope_scaling: { type: "linear", factor: 0 } }));
   await raises("config_invalid", /rope_scaling is not an object/, () => parse({ rope_scaling: 2 }));
