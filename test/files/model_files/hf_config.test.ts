@@ -137,3 +137,27 @@ test("any JSON in any field gives a config or a typed error", () => {
     }),
   );
 });
+
+test("a field nobody knows is refused by its name, unless it is not set or private", async () => {
+  await raises("unsupported_architecture", /the field attention_sinks/, () => parse({ attention_sinks: 4 }));
+  await raises("unsupported_architecture", /the field rope_interleaved/, () => parse({ rope_interleaved: true }));
+  const harmless = {
+    rope_interleaved: false,
+    attention_sinks: null,
+    _name_or_path: "x",
+    unsloth_fixed: true,
+    use_cache: 1,
+  };
+  assert.deepEqual(parse(harmless), parse({}));
+});
+
+test("a window that hides nothing is none; one that names its layers is that of those layers", async () => {
+  assert.deepEqual(parse({ sliding_window: 2048 }), parse({}));
+  await raises("config_invalid", /layer_types lists 1 layers of 2/, () =>
+    parse({ sliding_window: 64, layer_types: ["full_attention"] }),
+  );
+  assert.deepEqual(parse({ sliding_window: 64, layer_types: ["full_attention", "full_attention"] }), parse({}));
+  await raises("unsupported_architecture", /layer_types linear_attention/, () =>
+    parse({ sliding_window: 64, layer_types: ["full_attention", "linear_attention"] }),
+  );
+});
