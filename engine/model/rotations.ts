@@ -1,38 +1,98 @@
-// The table of rotations that RoPE turns q and k by.
+// RoPE's table: (cos, sin) of every position and frequency, frequencies stretched as the model's config says.
 
-import type { ModelConfig, RopeScaling } from "../../files/families/config.ts";
+import type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../../files/families/config.ts";
 
-/** (cos, sin) of every position and frequency, [positions, headDim / 2, 2] f32. Angles are formed in f32, as PyTorch does. */
-export function rotations(config: ModelConfig, positions: number): Float32Array<ArrayBuffer> {
-  const half = config.headDim / 2;
-  const frequencies = Float32Array.from({ length: half }, (_, i) =>
-    scaleFrequency(config.ropeTheta ** (-i / half), config.ropeScaling),
-  );
+type RopeConfig = Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling" | "rotaryDim">;
+
+/**
+ * (cos, sin) of positions 0 to `positions` − 1 and every frequency, [positions, rotaryDim / 2, 2] f32. Angles are formed
+ * in f32, as PyTorch does. A LongRoPE table for more positions than the original context has the long factors for all of
+ * them, as one sequence has in transformers once it is that long.
+ */
+export function rotations(config: RopeConfig, positions: number): Float32Array<ArrayBuffer> {
+  const { frequencies, magnitude } = ropeFrequencies(config, positions);
+  const half = frequencies.length;
   const table = new Float32Array(positions * half * 2);
   for (let position = 0; position < positions; position++) {
     for (let i = 0; i < half; i++) {
       const angle = Math.fround(position * frequencies[i]!);
-      table[(position * half + i) * 2] = Math.cos(angle);
-      table[(position * half + i) * 2 + 1] = Math.sin(angle);
+      table[(position * half + i) * 2] = Math.cos(angle) * magnitude;
+      table[(position * half + i) * 2 + 1] = Math.sin(angle) * magnitude;
     }
   }
   return table;
 }
 
-function scaleFrequency(frequency: number, scaling: RopeScaling): number {
+/** The same for a layer with a window of a model that has a second base there. */
+export function localRotations(config: RopeConfig & { localRopeTheta: number }, positions: number) {
+  return rotations({ ...config, ropeTheta: config.localRopeTheta, ropeScaling: { type: "none" } }, positions);
+}
+
+/** The same for layers without RoPE: no angle anywhere. */
+export function noRotations(config: RopeConfig, positions: number): Float32Array<ArrayBuffer> {
+  return Float32Array.from({ length: positions * (config.rotaryDim ?? config.headDim) }, (_, i) => 1 - (i & 1));
+}
+
+/** Radians a position for each pair of a head's elements, and what cos and sin are multiplied by. */
+export function ropeFrequencies(
+  config: RopeConfig,
+  positions: number,
+): { frequencies: Float32Array; magnitude: number } {
+  const { ropeTheta, ropeScaling } = config;
+  const dim = config.rotaryDim ?? config.headDim;
+  const plain = Array.from({ length: dim / 2 }, (_, i) => ropeTheta ** ((-2 * i) / dim));
+  const frequencies = Float32Array.from(stretched(plain, ropeTheta, ropeScaling, positions));
+  const magnitude = "attentionFactor" in ropeScaling ? ropeScaling.attentionFactor : 1;
+  return { frequencies, magnitude };
+}
+
+function stretched(
+  plain: readonly number[],
+  theta: number,
+  scaling: RopeScaling,
+  positions: number,
+): readonly number[] {
   switch (scaling.type) {
     case "none":
-      return frequency;
+      return plain;
     case "linear":
-      return frequency / scaling.factor;
-    case "llama3": {
-      // Long waves are slowed by the factor, short ones kept, those between blended (Llama 3.1 model card).
-      const wave = (2 * Math.PI) / frequency;
-      const { factor, lowFreqFactor: low, highFreqFactor: high, originalContext: context } = scaling;
-      if (wave > context / low) return frequency / factor;
-      if (wave < context / high) return frequency;
-      const smooth = (context / wave - low) / (high - low);
-      return ((1 - smooth) * frequency) / factor + smooth * frequency;
-    }
+      return plain.map((frequency) => frequency / scaling.factor);
+    case "factors":
+      return plain.map((frequency, i) => frequency / scaling.factors[i]!);
+    case "longrope":
+      return long(plain, scaling, positions);
+    case "yarn":
+      return yarn(plain, theta, scaling);
+    case "llama3":
+      return plain.map((frequency) => llama3(frequency, scaling));
   }
+}
+
+function long(plain: readonly number[], scaling: LongScaling, positions: number): number[] {
+  const factors = positions > scaling.originalContext ? scaling.longFactors : scaling.shortFactors;
+  return plain.map((frequency, i) => frequency / factors[i]!);
+}
+
+/** Long waves are slowed by the factor, short ones kept, those between blended (Llama 3.1 model card). */
+function llama3(frequency: number, scaling: Extract<RopeScaling, { type: "llama3" }>): number {
+  const wave = (2 * Math.PI) / frequency;
+  const { factor, lowFreqFactor: low, highFreqFactor: high, originalContext: context } = scaling;
+  if (wave > context / low) return frequency / factor;
+  if (wave < context / high) return frequency;
+  const smooth = (context / wave - low) / (high - low);
+  return ((1 - smooth) * frequency) / factor + smooth * frequency;
+}
+
+/** Between the frequency that turns `betaFast` times within the original context and the one that turns `betaSlow` times. */
+function yarn(plain: readonly number[], theta: number, scaling: YarnScaling): number[] {
+  const { factor, originalContext, betaFast, betaSlow, truncate } = scaling;
+  const dim = plain.length * 2;
+  const at = (turns: number) => (dim * Math.log(originalContext / (turns * 2 * Math.PI))) / (2 * Math.log(theta));
+  const first = Math.max(0, truncate ? Math.floor(at(betaFast)) : at(betaFast));
+  const last = Math.min(dim - 1, truncate ? Math.ceil(at(betaSlow)) : at(betaSlow));
+  const width = first === last ? 0.001 : last - first;
+  return plain.map((frequency, i) => {
+    const slowed = Math.min(1, Math.max(0, (i - first) / width));
+    return (frequency / factor) * slowed + frequency * (1 - slowed);
+  });
 }

@@ -4,7 +4,12 @@ import type { Family } from "./family.ts";
 
 export const LLAMA: Family = {
   architectures: ["LlamaForCausalLM", "MistralForCausalLM"],
-  gguf: { architecture: "llama", interleavedRope: true },
+  config: {
+    defaults: { MistralForCausalLM: { sliding_window: 4096, max_position_embeddings: 131072 } },
+    states: ["attention_bias", "mlp_bias", "sliding_window"],
+    windowed: () => true,
+  },
+  gguf: { architecture: "llama", interleavedRope: true, windowed: () => true },
   tensors: {
     embedding: { hf: "model.embed_tokens.weight", gguf: "token_embd.weight" },
     layer: { hf: "model.layers.", gguf: "blk." },

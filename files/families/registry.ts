@@ -3,9 +3,31 @@
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "./config.ts";
 import type { Family } from "./family.ts";
+import { GEMMA, GEMMA2, GEMMA3 } from "./gemma.ts";
+import { GRANITE } from "./granite.ts";
 import { LLAMA } from "./llama.ts";
+import { OLMO2 } from "./olmo2.ts";
+import { OLMOE } from "./olmoe.ts";
+import { PHI3 } from "./phi3.ts";
+import { QWEN2 } from "./qwen2.ts";
+import { QWEN3 } from "./qwen3.ts";
+import { QWEN3_MOE } from "./qwen3_moe.ts";
+import { SMOLLM3 } from "./smollm3.ts";
 
-export const FAMILIES: readonly Family[] = [LLAMA];
+export const FAMILIES: readonly Family[] = [
+  LLAMA,
+  GRANITE,
+  SMOLLM3,
+  QWEN2,
+  QWEN3,
+  QWEN3_MOE,
+  GEMMA,
+  GEMMA2,
+  GEMMA3,
+  PHI3,
+  OLMO2,
+  OLMOE,
+];
 
 /** The family of transformers' class `architecture`, or undefined. */
 export function familyOfClass(architecture: string): Family | undefined {

@@ -1,6 +1,7 @@
 // Whole tensor names of a family: where a layer's tensors are, and GGUF's names as Hugging Face's and back.
 
-import type { Family, FamilyTensors, NamePair } from "./family.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { Family, FamilyTensors, NamePair, NormName } from "./family.ts";
 import type { LoraModuleName } from "./modules.ts";
 
 /** Path of a module, as PEFT's patterns see it: "model.layers.3.self_attn.q_proj". */
@@ -13,9 +14,16 @@ export function moduleTensor(family: Family, layer: number, module: LoraModuleNa
   return `${modulePath(family, layer, module)}.weight`;
 }
 
-/** Hugging Face's name of a layer's norm. */
-export function normTensor({ tensors }: Family, layer: number, norm: keyof FamilyTensors["norms"]): string {
-  return `${tensors.layer.hf}${layer}.${tensors.norms[norm].hf}`;
+/** Hugging Face's name of a module's bias. */
+export function biasTensor(family: Family, layer: number, module: LoraModuleName): string {
+  return `${modulePath(family, layer, module)}.bias`;
+}
+
+/** Hugging Face's name of a layer's norm. @throws MoloraError `internal` for a norm the family does not have */
+export function normTensor(family: Family, layer: number, norm: NormName): string {
+  const name = family.tensors.norms[norm];
+  if (name === undefined) throw new MoloraError("internal", `${family.architectures[0]} has no norm "${norm}"`);
+  return `${family.tensors.layer.hf}${layer}.${name.hf}`;
 }
 
 /** "blk.3.attn_q.weight" → "model.layers.3.self_attn.q_proj.weight"; undefined for a name of no tensor of the family. */
@@ -37,7 +45,11 @@ function renamed({ tensors }: Family, name: string, from: keyof NamePair, to: ke
   return found && `${tensors.layer[to]}${number}.${found}`;
 }
 
-function inLayer({ norms, modules }: FamilyTensors): NamePair[] {
-  const weights = Object.values(modules).map(({ hf, gguf }) => ({ hf: `${hf}.weight`, gguf: `${gguf}.weight` }));
-  return [...Object.values(norms), ...weights];
+function inLayer({ norms, modules, fused = [] }: FamilyTensors): NamePair[] {
+  // A fused tensor may bear the name that one of its parts has elsewhere.
+  const linear = [...fused, ...Object.values(modules)];
+  const pairs = ["weight", "bias"].flatMap((part) =>
+    linear.map(({ hf, gguf }) => ({ hf: `${hf}.${part}`, gguf: `${gguf}.${part}` })),
+  );
+  return [...Object.values(norms), ...pairs];
 }

@@ -16,17 +16,23 @@ const LIMITS = {
   contextLength: 1 << 26,
 } as const satisfies Partial<Record<keyof ModelConfig, number>>;
 
-/** Checks sizes and how they divide each other; gives `config` back. Raises `config_invalid`. */
-export function checkConfig(file: string, config: ModelConfig): ModelConfig {
+/** Checks that sizes are whole and of this world. @throws MoloraError `config_invalid` */
+export function checkSizes(file: string, config: Pick<ModelConfig, keyof typeof LIMITS>): void {
   for (const [field, limit] of Object.entries(LIMITS)) {
     const value = config[field as keyof typeof LIMITS];
     if (!Number.isInteger(value) || value < 1 || value > limit) {
       throw configInvalid(file, `${field} is ${value}, not a whole number from 1 to ${limit}`);
     }
   }
+}
+
+/** Checks sizes, how they divide each other and what depends on them; gives `config` back. @throws MoloraError `config_invalid` */
+export function checkConfig(file: string, config: ModelConfig): ModelConfig {
+  checkSizes(file, config);
   const { numHeads, numKvHeads, headDim, vocabSize } = config;
   if (numHeads % numKvHeads !== 0) throw configInvalid(file, `${numHeads} heads do not share ${numKvHeads} KV heads`);
   if (headDim % 2 !== 0) throw configInvalid(file, `head size ${headDim} is odd; RoPE rotates pairs`);
+  checkRope(file, config);
   if (!(config.normEps > 0 && config.normEps < 1)) throw configInvalid(file, `normEps is ${config.normEps}`);
   if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta))) {
     throw configInvalid(file, `ropeTheta is ${config.ropeTheta}`);
@@ -37,6 +43,23 @@ export function checkConfig(file: string, config: ModelConfig): ModelConfig {
     }
   }
   return config;
+}
+
+function checkRope(file: string, { headDim, rotaryDim = headDim, ropeScaling }: ModelConfig): void {
+  if (!Number.isInteger(rotaryDim) || rotaryDim % 2 !== 0 || rotaryDim < 2 || rotaryDim > headDim) {
+    throw configInvalid(file, `RoPE rotates ${rotaryDim} of ${headDim} elements of a head`);
+  }
+  const lists =
+    ropeScaling.type === "longrope"
+      ? [ropeScaling.shortFactors, ropeScaling.longFactors]
+      : ropeScaling.type === "factors"
+        ? [ropeScaling.factors]
+        : [];
+  for (const list of lists) {
+    if (list.length !== rotaryDim / 2 || !list.every((factor) => factor > 0 && Number.isFinite(factor))) {
+      throw configInvalid(file, `RoPE's factors are no ${rotaryDim / 2} positive numbers`);
+    }
+  }
 }
 
 export function configInvalid(file: string, reason: string): MoloraError {

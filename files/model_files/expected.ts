@@ -2,11 +2,13 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
+import type { NormName } from "../families/family.ts";
 import { LORA_MODULES, moduleShape } from "../families/modules.ts";
 import { familyOf } from "../families/registry.ts";
-import { moduleTensor, normTensor } from "../families/tensor_names.ts";
+import { biasTensor, moduleTensor, normTensor } from "../families/tensor_names.ts";
 import { unsupportedType } from "../weights/safetensors/safetensors.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
+import { unsupportedArchitecture } from "./check_config.ts";
 
 export interface ExpectedTensor {
   name: string;
@@ -19,12 +21,16 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
   const table = [config.vocabSize, config.hiddenSize];
   const family = familyOf(config);
   const { embedding, finalNorm, head } = family.tensors;
+  const norms = Object.keys(family.tensors.norms) as NormName[];
   const layers = Array.from({ length: config.numLayers }, (_, layer) => [
-    { name: normTensor(family, layer, "attention"), shape: vector },
-    { name: normTensor(family, layer, "mlp"), shape: vector },
+    ...norms.map((norm) => ({ name: normTensor(family, layer, norm), shape: normShape(config, norm) })),
     ...LORA_MODULES.map((module) => ({
       name: moduleTensor(family, layer, module),
       shape: moduleShape(config, module),
+    })),
+    ...(config.biases ?? []).map((module) => ({
+      name: biasTensor(family, layer, module),
+      shape: [moduleShape(config, module)[0]],
     })),
   ]);
   return [
@@ -33,6 +39,11 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
     { name: finalNorm.hf, shape: vector },
     ...(config.tieEmbeddings ? [] : [{ name: head.hf, shape: table }]),
   ];
+}
+
+function normShape({ hiddenSize, headDim, numHeads, numKvHeads, qkNorm }: ModelConfig, norm: NormName): number[] {
+  if (norm !== "query" && norm !== "key") return [hiddenSize];
+  return [qkNorm === "projection" ? headDim * (norm === "query" ? numHeads : numKvHeads) : headDim];
 }
 
 /** The tensor `name`. Raises `tensor_missing`, or `unsupported_dtype` where the file has it in a type not read. */
@@ -47,9 +58,15 @@ export function wantTensor(source: TensorSource, name: string): StoredTensor {
   });
 }
 
-/** Checks up front that every expected tensor can be read and has its shape; raises `tensor_shape` and `wantTensor`'s. */
+/**
+ * Checks up front that every expected tensor can be read and has its shape, and that the layers have no others.
+ *
+ * @throws MoloraError `tensor_shape`, `unsupported_architecture` and what `wantTensor` throws
+ */
 export function checkTensors(config: ModelConfig, source: TensorSource): void {
-  for (const { name, shape } of expectedTensors(config)) {
+  const expected = expectedTensors(config);
+  refuseStrangers(config, source, new Set(expected.map(({ name }) => name)));
+  for (const { name, shape } of expected) {
     const found = wantTensor(source, name).shape;
     if (found.length === shape.length && found.every((size, i) => size === shape[i])) continue;
     throw new MoloraError(
@@ -57,5 +74,19 @@ export function checkTensors(config: ModelConfig, source: TensorSource): void {
       `${source.name}: tensor ${name} is [${found.join(", ")}], the config asks for [${shape.join(", ")}]`,
       { remedy: "Config and weights belong to different models: fetch both again.", details: { tensor: name } },
     );
+  }
+}
+
+/** Tables that older exporters wrote into each layer, made again from the config. */
+const DERIVED = /\.(rotary_emb\.inv_freq|attn_rot_embd\.weight|attn\.bias|attn\.masked_bias)$/;
+
+/** A tensor in a layer that nothing reads would change what the layer computes. Layers beyond the last are not used. */
+function refuseStrangers(config: ModelConfig, source: TensorSource, expected: ReadonlySet<string>): void {
+  const { hf, gguf } = familyOf(config).tensors.layer;
+  for (const name of [...source.tensors.keys(), ...(source.unsupported?.keys() ?? [])]) {
+    const prefix = [hf, gguf].find((one) => name.startsWith(one));
+    if (prefix === undefined || expected.has(name) || DERIVED.test(name)) continue;
+    if (Number.parseInt(name.slice(prefix.length), 10) >= config.numLayers) continue;
+    throw unsupportedArchitecture(source.name, `the tensor ${name}`);
   }
 }

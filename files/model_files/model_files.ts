@@ -8,8 +8,10 @@ import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts
 import { partOf } from "../weights/gguf/split.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
 import type { TensorSource } from "../weights/tensor.ts";
+import { arrangeTensors } from "./arrange.ts";
 import { checkTensors } from "./expected.ts";
 import { ggufConfig } from "./gguf_config.ts";
+import { readRopeFactors } from "./gguf_rope.ts";
 import { parseHfConfig } from "./hf_config.ts";
 import { modelHash } from "./model_hash.ts";
 
@@ -48,12 +50,12 @@ export async function openModelFiles(from: ByteSource | SourceFolder): Promise<M
   if ("read" in from) {
     const gguf = await readGguf(from);
     const tokenizerFiles: TokenizerFiles = { kind: "gguf", metadata: gguf.metadata };
-    return check(from.name, ggufConfig(gguf.metadata, gguf.tensors), gguf.tensors, tokenizerFiles);
+    return check(from.name, await configOf(gguf), gguf, tokenizerFiles);
   }
   const weights = await openWeights(from);
   const config = await readConfig(from, weights);
   const tokenizerFiles = await readTokenizerFiles(from, weights);
-  return check(from.name, config, weights.tensors, tokenizerFiles);
+  return check(from.name, config, weights, tokenizerFiles);
 }
 
 /** Safetensors have tensors only; a GGUF has metadata too. */
@@ -62,11 +64,16 @@ type Weights = GgufFile | { tensors: TensorSource; metadata?: undefined };
 async function check(
   name: string,
   config: ModelConfig,
-  tensors: TensorSource,
+  weights: Weights,
   tokenizerFiles: TokenizerFiles,
 ): Promise<ModelFiles> {
+  const tensors = arrangeTensors(config, weights.tensors, weights.metadata ? "gguf" : "safetensors");
   checkTensors(config, tensors);
   return { name, config, tensors, hash: await modelHash(config, tensors), tokenizerFiles };
+}
+
+async function configOf({ metadata, tensors }: GgufFile): Promise<ModelConfig> {
+  return ggufConfig(metadata, tensors, await readRopeFactors(tensors));
 }
 
 async function openWeights(folder: SourceFolder): Promise<Weights> {
@@ -93,7 +100,7 @@ async function openWeights(folder: SourceFolder): Promise<Weights> {
 async function readConfig(folder: SourceFolder, weights: Weights): Promise<ModelConfig> {
   const config = await readJson(folder, "config.json", "config_invalid");
   if (config) return parseHfConfig(config, await readJson(folder, "generation_config.json", "config_invalid"));
-  if (weights.metadata) return ggufConfig(weights.metadata, weights.tensors);
+  if (weights.metadata) return configOf(weights);
   throw notThere(folder, "config.json");
 }
 

@@ -21,9 +21,11 @@ function tensor(name: string, shape: number[]): [string, StoredTensor] {
   return [name, { name, shape, type: "f32", bytes: 0, readRows: async () => new Uint8Array(0) }];
 }
 
+const EMBEDDING = tensor("model.embed_tokens.weight", [100, 64]);
+
 function config(more: Record<string, GgufValue>, ...names: string[]) {
   const metadata = new Map(Object.entries({ ...BASE, ...more }));
-  const tensors = new Map([tensor("model.embed_tokens.weight", [100, 64]), ...names.map((name) => tensor(name, [1]))]);
+  const tensors = new Map([EMBEDDING, ...names.map((name) => tensor(name, [1]))]);
   return ggufConfig(metadata, { name: "m.gguf", tensors });
 }
 
@@ -71,14 +73,40 @@ test("variants are refused by name", async () => {
   const refused: [Record<string, GgufValue>, RegExp][] = [
     [{ "general.architecture": "gemma3" }, /gemma3/],
     [{ "llama.expert_count": 8 }, /8 feed-forward experts/],
-    [{ "llama.attention.sliding_window": 4096 }, /sliding window of 4096/],
-    [{ "llama.rope.scaling.type": "yarn" }, /yarn/],
+    [{ "llama.attention.sliding_window": 4096, "llama.context_length": 8192 }, /sliding window of 4096/],
+    [{ "llama.rope.scaling.type": "longrope" }, /longrope/],
+    [{ "general.architecture": "mamba" }, /mamba/],
     [{ "llama.rope.dimension_count": 8 }, /8 of 16/],
     [{ "llama.attention.value_length": 8 }, /value size/],
   ];
   for (const [more, name] of refused) await raises("unsupported_architecture", name, () => config(more));
   await raises("unsupported_architecture", /bias blk\.0\.attn_q\.bias/, () => config({}, "blk.0.attn_q.bias"));
   await raises("unsupported_architecture", /rope_freqs\.weight/, () => config({}, "rope_freqs.weight"));
+});
+
+test("a window that hides nothing is none", () => {
+  assert.deepEqual(config({ "llama.attention.sliding_window": 512 }), config({}));
+});
+
+test("RoPE's factors come from tensors, YaRN's numbers from metadata", async () => {
+  const yarn = config({
+    "llama.rope.scaling.type": "yarn",
+    "llama.rope.scaling.factor": 4,
+    "llama.rope.scaling.original_context_length": 128,
+  }).ropeScaling;
+  const attentionFactor = 0.1 * Math.log(4) + 1;
+  const expected = { type: "yarn", factor: 4, originalContext: 128, betaFast: 32, betaSlow: 1, attentionFactor };
+  assert.deepEqual(yarn, { ...expected, truncate: true });
+  const factors = (...lists: [string, number[]][]) => {
+    const metadata = new Map(Object.entries(BASE));
+    return () => ggufConfig(metadata, { name: "m.gguf", tensors: new Map([EMBEDDING]) }, new Map(lists)).ropeScaling;
+  };
+  const eight = [1, 1, 1, 2, 4, 8, 8, 8];
+  assert.deepEqual(factors(["rope_freqs.weight", eight])(), { type: "factors", factors: eight });
+  const long = factors(["rope_factors_long.weight", eight], ["rope_factors_short.weight", eight])();
+  assert.deepEqual([long.type, "longFactors" in long && long.longFactors], ["longrope", eight]);
+  await raises("config_invalid", /no 8 positive numbers/, factors(["rope_freqs.weight", [1, 2]]));
+  await raises("config_invalid", /no 8 positive numbers/, factors(["rope_freqs.weight", [...eight.slice(1), -1]]));
 });
 
 test("metadata that are missing or make no sense", async () => {

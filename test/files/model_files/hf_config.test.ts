@@ -72,7 +72,7 @@ test("RoPE scaling, old and new spelling", () => {
 });
 
 test("RoPE scaling that is not known or not whole", async () => {
-  await raises("unsupported_architecture", /yarn/, () => parse({ rope_scaling: { rope_type: "yarn", factor: 2 } }));
+  await raises("unsupported_architecture", /mrope/, () => parse({ rope_scaling: { rope_type: "mrope", factor: 2 } }));
   await raises("config_invalid", /factor is missing/, () => parse({ rope_scaling: { type: "linear" } }));
   await raises("config_invalid", /factor is 0/, () => parse({ rope_scaling: { type: "linear", factor: 0 } }));
   await raises("config_invalid", /rope_scaling is not an object/, () => parse({ rope_scaling: 2 }));
@@ -135,5 +135,29 @@ test("any JSON in any field gives a config or a typed error", () => {
         assert.ok(error instanceof MoloraError, `${error}`);
       }
     }),
+  );
+});
+
+test("a field nobody knows is refused by its name, unless it is not set or private", async () => {
+  await raises("unsupported_architecture", /the field attention_sinks/, () => parse({ attention_sinks: 4 }));
+  await raises("unsupported_architecture", /the field rope_interleaved/, () => parse({ rope_interleaved: true }));
+  const harmless = {
+    rope_interleaved: false,
+    attention_sinks: null,
+    _name_or_path: "x",
+    unsloth_fixed: true,
+    use_cache: 1,
+  };
+  assert.deepEqual(parse(harmless), parse({}));
+});
+
+test("a window that hides nothing is none; one that names its layers is that of those layers", async () => {
+  assert.deepEqual(parse({ sliding_window: 2048 }), parse({}));
+  await raises("config_invalid", /layer_types lists 1 layers of 2/, () =>
+    parse({ sliding_window: 64, layer_types: ["full_attention"] }),
+  );
+  assert.deepEqual(parse({ sliding_window: 64, layer_types: ["full_attention", "full_attention"] }), parse({}));
+  await raises("unsupported_architecture", /layer_types linear_attention/, () =>
+    parse({ sliding_window: 64, layer_types: ["full_attention", "linear_attention"] }),
   );
 });

@@ -27,7 +27,7 @@ const TOLERANCE = 2e-5;
 const TOKENS = [1, 2, 7, 33, 65];
 
 /** Ragged on purpose: no width fills a workgroup, an MLP row takes two, and heads, q and hidden all differ. */
-const CONFIG: ModelConfig = {
+const CONFIG = {
   architecture: "LlamaForCausalLM",
   hiddenSize: 36,
   numLayers: 1,
@@ -43,7 +43,7 @@ const CONFIG: ModelConfig = {
   tieEmbeddings: true,
   bosId: 0,
   eosIds: [0],
-};
+} satisfies ModelConfig;
 const { hiddenSize: HIDDEN, intermediateSize: FFN, numHeads, numKvHeads, headDim } = CONFIG;
 const PAGE = 2 * 16 * numKvHeads * headDim;
 const Q_ROWS = numHeads * headDim;
