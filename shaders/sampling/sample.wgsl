@@ -125,7 +125,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   if (lane == 0u && broken != 0u) {
     results[r * RESULT] = OVERFLOW;
-    if (row.given == SAMPLE) { sampled[row.row] = 0u; }
+    if (row.given == SAMPLE) { sampled[row.slot] = 0u; }
   } else if (lane == 0u) {
     report(r, 0u, id, normaliser);
     if (row.given == SAMPLE) {

@@ -3,17 +3,20 @@
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
+import { onEachHost } from "./each_device.ts";
 import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
 
 const ORIGINAL = "../shared/models/nano";
 
-test("nano in bf16, as f32: every adapter, stack and router equals transformers and PEFT", async (t) => {
-  if (!existsSync(ORIGINAL)) return t.skip(`shared/ absent: no ${ORIGINAL}`);
+if (!existsSync(ORIGINAL)) test("nano in bf16", { skip: `shared/ absent: no ${ORIGINAL}` });
+
+onEachHost("nano in bf16, as f32: every adapter, stack and router equals transformers and PEFT", async (device) => {
+  if (!existsSync(ORIGINAL)) return;
   const fixture = await readFixture("nano");
   const engine = await openEngine(
     fixture,
     { adapters: `${ORIGINAL}/adapters`, mixtures: "models/nano/mixtures" },
-    { model: ORIGINAL, dtype: "f32" },
+    { model: ORIGINAL, dtype: "f32", ...device },
   );
   const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
   const compared = await checkGreedy(engine, fixture, fixture.uses);

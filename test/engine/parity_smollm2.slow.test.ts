@@ -6,6 +6,7 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 import { modelDirectories } from "../../node/cache.ts";
+import { onEachHost } from "./each_device.ts";
 import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
 
 const SMOLLM2 = "models/smollm2";
@@ -14,10 +15,12 @@ const FILE = modelDirectories()
   .find(existsSync);
 const FOLDERS = { adapters: `${SMOLLM2}/adapters`, mixtures: `${SMOLLM2}/mixtures` };
 
-test("SmolLM2 equals transformers and PEFT: base, four adapters, its mixture", async (t) => {
-  if (FILE === undefined) return t.skip("the GGUF is not in the cache; `npm run demo` fetches it");
+if (FILE === undefined) test("SmolLM2", { skip: "the GGUF is not in the cache; `npm run demo` fetches it" });
+
+onEachHost("SmolLM2 equals transformers and PEFT: base, four adapters, its mixture", async (device) => {
+  if (FILE === undefined) return;
   const fixture = await readFixture("smollm2");
-  const engine = await openEngine(fixture, FOLDERS, { model: FILE });
+  const engine = await openEngine(fixture, FOLDERS, { model: FILE, activations: "f32", ...device });
   const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
   const compared = await checkGreedy(engine, fixture, fixture.uses);
   await engine.close();
