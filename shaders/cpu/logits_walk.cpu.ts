@@ -89,30 +89,42 @@ export function findBest(w: Walk): void {
   settle(w, best, index);
 }
 
+/** Logits whose weights are summed by themselves first, so that a long vocabulary's sum loses no digits. */
+const BLOCK: i32 = 1024;
+
 /** What the logits from each cut on weigh together, and their number. */
 export function weigh(w: Walk): void {
   const top = f32x4.splat(w.top), cold = f32x4.splat(w.cold);
   const c0 = f32x4.splat(w.cut0), c1 = f32x4.splat(w.cut1), c2 = f32x4.splat(w.cut2), c3 = f32x4.splat(w.cut3);
-  let w0 = f32x4.splat(0), w1 = w0, w2 = w0, w3 = w0, n0 = w0, n1 = w0, n2 = w0, n3 = w0;
-  for (let at = 0; at < w.vocab; at += 4) {
-    const l = logits4(w, at);
-    const in3 = f32x4.ge(l, c3);
-    if (!v128.any_true(in3)) continue;
-    const e = exp4(f32x4.mul(f32x4.sub(l, top), cold));
-    const in0 = f32x4.ge(l, c0), in1 = f32x4.ge(l, c1), in2 = f32x4.ge(l, c2);
-    w0 = f32x4.add(w0, v128.and(e, in0));
-    w1 = f32x4.add(w1, v128.and(e, in1));
-    w2 = f32x4.add(w2, v128.and(e, in2));
-    w3 = f32x4.add(w3, v128.and(e, in3));
-    n0 = i32x4.sub(n0, in0);
-    n1 = i32x4.sub(n1, in1);
-    n2 = i32x4.sub(n2, in2);
-    n3 = i32x4.sub(n3, in3);
+  const zero = f32x4.splat(0);
+  let t0 = zero, t1 = zero, t2 = zero, t3 = zero, n0 = zero, n1 = zero, n2 = zero, n3 = zero;
+  for (let from = 0; from < w.vocab; from += BLOCK) {
+    const end = min(from + BLOCK, w.vocab);
+    let w0 = zero, w1 = zero, w2 = zero, w3 = zero;
+    for (let at = from; at < end; at += 4) {
+      const l = logits4(w, at);
+      const in3 = f32x4.ge(l, c3);
+      if (!v128.any_true(in3)) continue;
+      const e = exp4(f32x4.mul(f32x4.sub(l, top), cold));
+      const in0 = f32x4.ge(l, c0), in1 = f32x4.ge(l, c1), in2 = f32x4.ge(l, c2);
+      w0 = f32x4.add(w0, v128.and(e, in0));
+      w1 = f32x4.add(w1, v128.and(e, in1));
+      w2 = f32x4.add(w2, v128.and(e, in2));
+      w3 = f32x4.add(w3, v128.and(e, in3));
+      n0 = i32x4.sub(n0, in0);
+      n1 = i32x4.sub(n1, in1);
+      n2 = i32x4.sub(n2, in2);
+      n3 = i32x4.sub(n3, in3);
+    }
+    t0 = f32x4.add(t0, w0);
+    t1 = f32x4.add(t1, w1);
+    t2 = f32x4.add(t2, w2);
+    t3 = f32x4.add(t3, w3);
   }
-  w.weight0 = across(w0);
-  w.weight1 = across(w1);
-  w.weight2 = across(w2);
-  w.weight3 = across(w3);
+  w.weight0 = across(t0);
+  w.weight1 = across(t1);
+  w.weight2 = across(t2);
+  w.weight3 = across(t3);
   w.number0 = across(f32x4.convert_i32x4_s(n0));
   w.number1 = across(f32x4.convert_i32x4_s(n1));
   w.number2 = across(f32x4.convert_i32x4_s(n2));

@@ -40,13 +40,16 @@ export interface CaseResult {
   counts: Uint32Array;
 }
 
-/** Runs all rows in one launch; row r's device state lies in row `states − 1 − r`. */
-export async function sampleRows(
-  gpu: Gpu,
-  buffers: Buffers,
-  vocab: number,
-  rows: readonly CaseRow[],
-): Promise<CaseResult[]> {
+/** What the rows are to the kernel, and what it leaves: arrays of words. */
+export interface PackedRows {
+  logits: Float32Array<ArrayBuffer>;
+  words: Uint32Array<ArrayBuffer>;
+  counts: Uint32Array<ArrayBuffer>;
+  masks: Uint32Array<ArrayBuffer>;
+}
+
+/** Row r's device state lies in row `states − 1 − r`. */
+export function packRows(vocab: number, rows: readonly CaseRow[]): PackedRows {
   const R = rows.length;
   const logits = new Float32Array(R * vocab);
   const words = new Uint32Array(R * LOGIT_ROW_WORDS).fill(SENTINEL);
@@ -72,6 +75,42 @@ export async function sampleRows(
   }
   const allMasks = new Uint32Array(Math.max(1, masks.length) * maskWords);
   for (const [slot, mask] of masks.entries()) allMasks.set(mask, slot * maskWords);
+  return { logits, words, counts, masks: allMasks };
+}
+
+/** `last`, `after`: the words of `sampled` and `counts` afterwards. */
+export function unpackResults(
+  vocab: number,
+  rows: readonly CaseRow[],
+  out: Float32Array<ArrayBuffer>,
+  last: Uint32Array,
+  after: Uint32Array,
+): CaseResult[] {
+  const outWords = bitsOf(out);
+  return rows.map(({ alternatives = 0 }, r) => {
+    const pair = (i: number) => ({
+      id: outWords[r * RESULT_WORDS + 2 * i],
+      logprob: out[r * RESULT_WORDS + 2 * i + 1],
+    });
+    const state = rows.length - 1 - r;
+    return {
+      ...pair(0),
+      top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)),
+      sampled: last[state] === SENTINEL ? undefined : last[state],
+      counts: after.slice(state * vocab, (state + 1) * vocab),
+    };
+  });
+}
+
+/** Runs all rows in one launch. */
+export async function sampleRows(
+  gpu: Gpu,
+  buffers: Buffers,
+  vocab: number,
+  rows: readonly CaseRow[],
+): Promise<CaseResult[]> {
+  const R = rows.length;
+  const { logits, words, counts, masks } = packRows(vocab, rows);
   const countsOut = new Output(gpu, buffers, counts.length, new Float32Array(counts.buffer));
   const sampled = new Output(gpu, buffers, R);
   const results = new Output(gpu, buffers, R * RESULT_WORDS);
@@ -80,29 +119,14 @@ export async function sampleRows(
     rows: buffers.from("rows", words),
     logits: buffers.from("logits", logits),
     counts: countsOut.view,
-    masks: buffers.from("masks", allMasks),
+    masks: buffers.from("masks", masks),
     sampled: sampled.view,
     results: results.view,
   };
   const shape = { tokens: R, sequences: R, rows: R, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };
   run(gpu, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, sampleGrid)], shape);
   const out = await results.read();
-  const outWords = bitsOf(out);
-  const last = await sampled.readWords();
-  const after = await countsOut.readWords();
-  return rows.map(({ alternatives = 0 }, r) => {
-    const pair = (i: number) => ({
-      id: outWords[r * RESULT_WORDS + 2 * i],
-      logprob: out[r * RESULT_WORDS + 2 * i + 1],
-    });
-    const state = R - 1 - r;
-    return {
-      ...pair(0),
-      top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)),
-      sampled: last[state] === SENTINEL ? undefined : last[state],
-      counts: after.slice(state * vocab, (state + 1) * vocab),
-    };
-  });
+  return unpackResults(vocab, rows, out, await sampled.readWords(), await countsOut.readWords());
 }
 
 function maskOf(allowed: ReadonlySet<number>, count: number): Uint32Array {

@@ -1,0 +1,149 @@
+// Paged attention on the CPU against float64: head shapes, contexts from one position to many tiles, pages scattered and shared.
+
+import { test } from "node:test";
+import type { HeadFacts } from "../../../shaders/rope_kv.ts";
+import { gqaAttention } from "../../reference/gqaAttention.ts";
+import { checkClose, randomFloats } from "../device.ts";
+import { checkSameBits } from "../outputs.ts";
+import { BUILDS, CpuKernels } from "./cpu_kernels.ts";
+
+/** Sums of up to 700 weighted terms whose weights sum to 1, after an exp. */
+const TOLERANCE = 2e-5;
+
+/** Slices of a step: positions [start, start + count) of a sequence whose earlier positions are in its pages. */
+interface CaseSlice {
+  start: number;
+  count: number;
+}
+
+interface Case {
+  slices: CaseSlice[];
+  q: Float32Array<ArrayBuffer>;
+  /** Per slice, of positions 0 …: [S, kvHeads, headDim]. */
+  k: Float32Array[];
+  v: Float32Array[];
+}
+
+const MIXES: CaseSlice[][] = [
+  [{ start: 0, count: 1 }],
+  [{ start: 299, count: 1 }],
+  [{ start: 0, count: 33 }],
+  [
+    { start: 0, count: 2 },
+    { start: 15, count: 1 },
+    { start: 16, count: 1 },
+    { start: 62, count: 4 },
+    { start: 254, count: 4 },
+  ],
+  [
+    { start: 635, count: 65 },
+    { start: 699, count: 1 },
+    { start: 5, count: 7 },
+  ],
+];
+
+const HEADS: HeadFacts[] = [
+  { numHeads: 3, numKvHeads: 3, headDim: 8 },
+  { numHeads: 4, numKvHeads: 2, headDim: 16 },
+  { numHeads: 9, numKvHeads: 3, headDim: 64 },
+  { numHeads: 4, numKvHeads: 1, headDim: 96 },
+];
+
+for (const build of BUILDS) {
+  for (const heads of HEADS) {
+    const { numHeads, numKvHeads, headDim } = heads;
+    test(`${build}: ${numHeads} heads over ${numKvHeads}, ${headDim} wide: equals float64; a token alone has the same bits`, () => {
+      const kernels = new CpuKernels(build);
+      for (const [seed, slices] of MIXES.entries()) {
+        const c = makeCase(slices, heads, seed);
+        const all = attend(kernels, heads, c, 1, 1);
+        checkSameBits(attend(kernels, heads, c, numHeads, 3), all, "all heads in an item, three parts");
+        let first = 0;
+        for (const [i, { start, count }] of slices.entries()) {
+          const width = numHeads * headDim;
+          const part = all.subarray(first * width, (first + count) * width);
+          const q = c.q.slice(first * width, (first + count) * width);
+          const positions = Array.from({ length: count }, (_, n) => start + n);
+          checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
+          for (const n of [0, count - 1]) {
+            const own = q.slice(n * width, (n + 1) * width);
+            const alone = { slices: [{ start: start + n, count: 1 }], q: own, k: [c.k[i]], v: [c.v[i]] };
+            const expected = part.slice(n * width, (n + 1) * width);
+            checkSameBits(attend(kernels, heads, alone, 1, 1), expected, `token ${n} of a slice`);
+          }
+          first += count;
+        }
+      }
+    });
+  }
+
+  test(`${build}: scores far apart neither overflow nor lose the sum`, () => {
+    const kernels = new CpuKernels(build);
+    const heads = { numHeads: 4, numKvHeads: 2, headDim: 16 };
+    const c = makeCase([{ start: 300, count: 3 }], heads, 9);
+    // The likeliest position is in a late tile of keys, after tiles of scores near −1000.
+    for (let i = 0; i < c.q.length; i++) c.q[i] = 30;
+    for (let i = 0; i < c.k[0].length; i++) c.k[0][i] = Math.floor(i / 16) === 280 ? 10 : -10 + c.k[0][i] / 8;
+    // Scores near −1200 are rounded to steps of 1e-4, and weights with them.
+    checkClose(attend(kernels, heads, c, 1, 1), gqaAttention(c.q, c.k[0], c.v[0], [300, 301, 302], heads), 1e-4);
+  });
+}
+
+function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFacts, seed: number): Case {
+  const tokens = slices.reduce((sum, { count }) => sum + count, 0);
+  const kv = (offset: number) =>
+    slices.map(({ start, count }, i) =>
+      randomFloats((start + count) * numKvHeads * headDim, 100 * seed + 10 * i + offset),
+    );
+  const q = randomFloats(tokens * numHeads * headDim, 100 * seed).map((value) => 3 * value);
+  return { slices, q, k: kv(1), v: kv(2) };
+}
+
+/** Scatters K and V over pages of a pool of NaNs, and attends. */
+function attend(
+  kernels: CpuKernels,
+  { numHeads, numKvHeads, headDim }: HeadFacts,
+  c: Case,
+  group: number,
+  parts: number,
+): Float32Array<ArrayBuffer> {
+  kernels.reset();
+  const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
+  const total = pages.reduce((sum, count) => sum + count, 0) + 3;
+  const pageFloats = 2 * 16 * numKvHeads * headDim;
+  const pool = new Float32Array(total * pageFloats).fill(Number.NaN);
+  // Every page once, in an order that a step coprime to their number gives; one unused number before each table.
+  const stride = [7, 5, 3, 2].find((n) => total % n !== 0)!;
+  let taken = 0;
+  const blocks: number[] = [];
+  const sequences: number[] = [];
+  const tokens: number[] = [];
+  for (const [i, { start, count }] of c.slices.entries()) {
+    const own = Array.from({ length: pages[i] }, () => (taken++ * stride + 1) % total);
+    sequences.push(tokens.length / 4, count, start, blocks.length + 1, i, 0, 0, 0);
+    blocks.push(0x00ffffff, ...own);
+    for (let p = 0; p < start + count; p++) {
+      for (let head = 0; head < numKvHeads; head++) {
+        const at = own[Math.floor(p / 16)] * pageFloats + (head * 16 + (p % 16)) * headDim;
+        const row = (p * numKvHeads + head) * headDim;
+        pool.set(c.k[i].subarray(row, row + headDim), at);
+        pool.set(c.v[i].subarray(row, row + headDim), at + pageFloats / 2);
+      }
+    }
+    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
+  }
+  const count = tokens.length / 4;
+  const x = kernels.output(count * numHeads * headDim);
+  const args = {
+    step: kernels.step(count, 0, 0),
+    tokens: kernels.place(new Uint32Array(tokens)),
+    sequences: kernels.place(new Uint32Array(sequences)),
+    blocks: kernels.place(new Uint32Array(blocks)),
+    q: kernels.place(c.q),
+    pool: kernels.place(pool),
+    x,
+    ...{ HEADS: numHeads, KV_HEADS: numKvHeads, HEAD_DIM: headDim, GROUP: group, SCALE: 1 / Math.sqrt(headDim) },
+  };
+  kernels.run("attention", args, Math.ceil(count / 4) * (numHeads / group), parts);
+  return x.read();
+}
