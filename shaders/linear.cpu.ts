@@ -2,9 +2,12 @@
 // Shapes: W [ROWS, COLS] in panels of 8 rows (formats/format.cpu.ts); x [T, COLS] f32, or int8 blocks xq, xs where xq is not
 // null (quantised formats only); y [T, ROWS_TOTAL] f32.
 // Items: ceil(ROWS / 8), a panel each, against all tokens.
+import { storeRows } from "./cpu/rows.cpu";
 import { scratch } from "./cpu/scratch.cpu";
-import { blockBytes, oneFloats, storeRows, tileFloats, tileIntegers } from "./cpu/tile.cpu";
-import { columnBytes, floats, one, planes, unpack } from "./formats/format.cpu";
+import { oneFloats, tileFloats } from "./cpu/tile_floats.cpu";
+import { tileIntegers } from "./cpu/tile_integers.cpu";
+import { tileWords, WORD_BLOCK, widenActivations } from "./cpu/tile_words.cpu";
+import { columnBytes, floats, one, unpack, wide } from "./formats/format.cpu";
 import { stepAt } from "./step.cpu";
 
 @unmanaged
@@ -23,10 +26,10 @@ export class LinearArgs {
   COUNT_ROWS: i32;
 }
 
-/** Bytes of scratch for a panel: it should stay in the first cache while tokens pass by. */
-const PANEL_BYTES: i32 = 24 << 10;
-/** Columns of a float panel that fit. */
-const FLOAT_COLUMNS: i32 = PANEL_BYTES / 32;
+/** Blocks and columns that are unpacked at a time: they should stay in the first cache while tokens pass by. */
+const INTEGER_BLOCKS: i32 = 64;
+const WORD_BLOCKS: i32 = 32;
+const FLOAT_COLUMNS: i32 = 768;
 
 export function linear(args: usize, first: i32, end: i32): void {
   const a = changetype<LinearArgs>(args);
@@ -45,23 +48,28 @@ function integers(a: LinearArgs, item: i32, tokens: i32): void {
   const stride = <usize>a.ROWS_TOTAL << 2;
   // Fewer than three tokens are as fast one by one.
   const tiled = (tokens & 3) == 3 ? tokens : tokens & ~3;
-  if (tiled > 0) {
-    const count = planes(format);
-    const most = PANEL_BYTES / blockBytes(count);
-    for (let b = 0; b < blocks; b += most) {
-      const piece = min(most, blocks - b);
-      unpack(format, weights + columnBytes(format, b << 5), piece, scratch);
-      for (let t = 0; t < tiled; t += 4) {
-        // Past the end, the last token once more: it writes the same.
-        const t3 = min(t + 3, tiled - 1);
-        const x = a.xq + (<usize>b << 5), s = a.xs + (<usize>b << 3);
-        tileIntegers(
-          scratch, piece, count,
-          x + <usize>t * a.COLS, x + <usize>(t + 1) * a.COLS, x + <usize>(t + 2) * a.COLS, x + <usize>t3 * a.COLS,
-          s + (<usize>t * blocks << 3), s + (<usize>(t + 1) * blocks << 3), s + (<usize>(t + 2) * blocks << 3), s + (<usize>t3 * blocks << 3),
-          y + <usize>t * stride, y + <usize>(t + 1) * stride, y + <usize>(t + 2) * stride, y + <usize>t3 * stride,
-          rows, b == 0,
-        );
+  const most = wide(format) ? WORD_BLOCKS : INTEGER_BLOCKS;
+  for (let b = 0; b < blocks && tiled > 0; b += most) {
+    const piece = min(most, blocks - b);
+    unpack(format, weights + columnBytes(format, b << 5), piece, scratch);
+    for (let t = 0; t < tiled; t += 4) {
+      // Past the end, the last token once more: it writes the same.
+      const t1 = <usize>(t + 1), t2 = <usize>(t + 2), t3 = <usize>min(t + 3, tiled - 1);
+      const s = a.xs + (<usize>b << 3), scales = <usize>blocks << 3;
+      const s0 = s + <usize>t * scales, s1 = s + t1 * scales, s2 = s + t2 * scales, s3 = s + t3 * scales;
+      const x = a.xq + (<usize>b << 5), width = <usize>a.COLS;
+      const x0 = x + <usize>t * width, x1 = x + t1 * width, x2 = x + t2 * width, x3 = x + t3 * width;
+      const y0 = y + <usize>t * stride, y1 = y + t1 * stride, y2 = y + t2 * stride, y3 = y + t3 * stride;
+      if (wide(format)) {
+        const w0 = scratch + WORD_BLOCKS * WORD_BLOCK, bytes = <usize>piece << 6;
+        const w1 = w0 + bytes, w2 = w1 + bytes, w3 = w2 + bytes;
+        widenActivations(x0, piece << 5, w0);
+        widenActivations(x1, piece << 5, w1);
+        widenActivations(x2, piece << 5, w2);
+        widenActivations(x3, piece << 5, w3);
+        tileWords(scratch, piece, w0, w1, w2, w3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
+      } else {
+        tileIntegers(scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
       }
     }
   }

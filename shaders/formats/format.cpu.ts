@@ -2,8 +2,8 @@
 // Weights lie in panels of 8 rows (the last padded with zeros), written by files/weights/stored/pack_panels.ts.
 import { F16_COLUMN, floatsF16, rowF16 } from "./f16.cpu";
 import { F32_COLUMN, rowF32 } from "./f32.cpu";
-import { floatsQ4, oneQ4, Q4_BLOCK, Q4_PLANES, rowQ4, unpackQ4 } from "./q4.cpu";
-import { floatsQ8, oneQ8, Q8_BLOCK, Q8_PLANES, rowQ8, unpackQ8 } from "./q8_0.cpu";
+import { floatsQ4, oneQ4, Q4_BLOCK, rowQ4, unpackQ4 } from "./q4.cpu";
+import { floatsQ8, oneQ8, Q8_BLOCK, rowQ8, unpackQ8 } from "./q8_0.cpu";
 
 /** Values of a kernel's FORMAT. */
 export const F32: i32 = 0;
@@ -27,12 +27,13 @@ export function floats(format: i32, w: usize, columns: i32, panel: usize): usize
   return panel;
 }
 
-/** Planes of 7-bit numbers in an unpacked block of a quantised format. */
-export function planes(format: i32): i32 {
-  return format == Q4 ? Q4_PLANES : Q8_PLANES;
+/** Whether a quantised format's quants have more than 7 bits, and so are met as words (tile_words.cpu.ts). */
+@inline
+export function wide(format: i32): bool {
+  return format == Q8_0;
 }
 
-/** Blocks of a panel as planes of 7-bit numbers (tile.cpu.ts). */
+/** Blocks of a panel as the tile of their width reads them (tile_integers.cpu.ts, tile_words.cpu.ts). */
 export function unpack(format: i32, w: usize, blocks: i32, panel: usize): void {
   if (format == Q4) unpackQ4(w, blocks, panel);
   else unpackQ8(w, blocks, panel);

@@ -95,7 +95,7 @@ function halfWords(bytes: Uint8Array): Uint16Array {
   return new Uint16Array(even.buffer, even.byteOffset, even.length / 2);
 }
 
-/** Blocks of (half d, 32 int8) to blocks of 8 rows: 8 halves d, then words [8][8 rows] of bytes, each 128 more than stored. */
+/** Blocks of (half d, 32 int8) to blocks of 8 rows: 8 halves d, then words [8][8 rows] of int8. */
 function panelsOfQ8(bytes: Uint8Array, cols: number): Uint8Array<ArrayBuffer> {
   const words = halfWords(bytes);
   const size = STORED.q8_0.bytes / 2;
@@ -111,8 +111,8 @@ function panelsOfQ8(bytes: Uint8Array, cols: number): Uint8Array<ArrayBuffer> {
       out[to + lane] = words[from];
       for (let j = 0; j < 8; j++) {
         const at = to + 8 + 16 * j + 2 * lane;
-        out[at] = words[from + 1 + 2 * j] ^ 0x8080;
-        out[at + 1] = words[from + 2 + 2 * j] ^ 0x8080;
+        out[at] = words[from + 1 + 2 * j];
+        out[at + 1] = words[from + 2 + 2 * j];
       }
     }
   }
