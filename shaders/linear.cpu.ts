@@ -6,8 +6,7 @@ import { storeRows } from "./cpu/rows.cpu";
 import { scratch } from "./cpu/scratch.cpu";
 import { oneFloats, tileFloats } from "./cpu/tile_floats.cpu";
 import { tileIntegers } from "./cpu/tile_integers.cpu";
-import { tileWords, WORD_BLOCK, widenActivations } from "./cpu/tile_words.cpu";
-import { columnBytes, floats, one, unpack, wide } from "./formats/format.cpu";
+import { columnBytes, floats, one, oneStraight, unpack, unpacks } from "./formats/format.cpu";
 import { stepAt } from "./step.cpu";
 
 @unmanaged
@@ -28,7 +27,6 @@ export class LinearArgs {
 
 /** Blocks and columns that are unpacked at a time: they should stay in the first cache while tokens pass by. */
 const INTEGER_BLOCKS: i32 = 64;
-const WORD_BLOCKS: i32 = 32;
 const FLOAT_COLUMNS: i32 = 768;
 
 export function linear(args: usize, first: i32, end: i32): void {
@@ -47,10 +45,9 @@ function integers(a: LinearArgs, item: i32, tokens: i32): void {
   const y = a.y + (<usize>(a.FIRST_ROW + 8 * item) << 2);
   const stride = <usize>a.ROWS_TOTAL << 2;
   // Fewer than three tokens are as fast one by one.
-  const tiled = (tokens & 3) == 3 ? tokens : tokens & ~3;
-  const most = wide(format) ? WORD_BLOCKS : INTEGER_BLOCKS;
-  for (let b = 0; b < blocks && tiled > 0; b += most) {
-    const piece = min(most, blocks - b);
+  const tiled = !unpacks(format) ? 0 : (tokens & 3) == 3 ? tokens : tokens & ~3;
+  for (let b = 0; b < blocks && tiled > 0; b += INTEGER_BLOCKS) {
+    const piece = min(INTEGER_BLOCKS, blocks - b);
     unpack(format, weights + columnBytes(format, b << 5), piece, scratch);
     for (let t = 0; t < tiled; t += 4) {
       // Past the end, the last token once more: it writes the same.
@@ -60,17 +57,7 @@ function integers(a: LinearArgs, item: i32, tokens: i32): void {
       const x = a.xq + (<usize>b << 5), width = <usize>a.COLS;
       const x0 = x + <usize>t * width, x1 = x + t1 * width, x2 = x + t2 * width, x3 = x + t3 * width;
       const y0 = y + <usize>t * stride, y1 = y + t1 * stride, y2 = y + t2 * stride, y3 = y + t3 * stride;
-      if (wide(format)) {
-        const w0 = scratch + WORD_BLOCKS * WORD_BLOCK, bytes = <usize>piece << 6;
-        const w1 = w0 + bytes, w2 = w1 + bytes, w3 = w2 + bytes;
-        widenActivations(x0, piece << 5, w0);
-        widenActivations(x1, piece << 5, w1);
-        widenActivations(x2, piece << 5, w2);
-        widenActivations(x3, piece << 5, w3);
-        tileWords(scratch, piece, w0, w1, w2, w3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
-      } else {
-        tileIntegers(scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
-      }
+      tileIntegers(scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
     }
   }
   for (let t = tiled; t < tokens; t++) {
@@ -85,6 +72,10 @@ function reals(a: LinearArgs, item: i32, tokens: i32): void {
   const rows = min(8, a.ROWS - 8 * item);
   const y = a.y + (<usize>(a.FIRST_ROW + 8 * item) << 2);
   const stride = <usize>a.ROWS_TOTAL << 2, width = <usize>cols << 2;
+  if (tokens == 1 && oneStraight(format, weights, cols, a.x, scratch)) {
+    storeRows(y, v128.load(scratch), v128.load(scratch, 16), rows);
+    return;
+  }
   for (let k = 0; k < cols; k += FLOAT_COLUMNS) {
     const piece = min(FLOAT_COLUMNS, cols - k);
     const panel = floats(format, weights + columnBytes(format, k), piece, scratch);
