@@ -140,11 +140,14 @@ export function draw(w: Walk): void {
   for (let at = 0; at < w.vocab; at += 4) {
     const l = logits4(w, at);
     const scaled = f32x4.mul(l, cold);
-    // Most cannot win whatever their noise is, which takes long to compute.
-    const possible = v128.and(f32x4.ge(l, floor), f32x4.gt(f32x4.add(scaled, f32x4.splat(MOST_NOISE)), best));
+    // Most cannot win whatever their noise is, and most of the others not with theirs, of which the logarithms take long.
+    let possible = v128.and(f32x4.ge(l, floor), f32x4.gt(f32x4.add(scaled, f32x4.splat(MOST_NOISE)), best));
     if (!v128.any_true(possible)) continue;
     const indices = i32x4.add(i32x4.splat(at), i32x4(0, 1, 2, 3));
-    const value = f32x4.add(scaled, gumbel(v128.xor(indices, stream)));
+    const v = uniform(v128.xor(indices, stream));
+    possible = v128.and(possible, f32x4.gt(f32x4.add(scaled, atMost(v)), best));
+    if (!v128.any_true(possible)) continue;
+    const value = f32x4.add(scaled, gumbel(v));
     const better = v128.and(possible, f32x4.gt(value, best));
     best = v128.bitselect(value, best, better);
     index = v128.bitselect(indices, index, better);
@@ -168,15 +171,26 @@ function settleLane(w: Walk, value: f32, index: i32): void {
   }
 }
 
+/** In (0, 1), of four hashed tokens. */
+@inline
+function uniform(tokens: v128): v128 {
+  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_u(pcg(tokens)), f32x4.splat(0.5)), f32x4.splat(2.3283064365386963e-10));
+  return f32x4.pmin(v, f32x4.splat(0.99999994));
+}
+
+/** A bound of the noise: −log v, whose exponent is a whole number of ln 2, and rounding. */
+@inline
+function atMost(v: v128): v128 {
+  const exponent = f32x4.convert_i32x4_s(i32x4.sub(i32x4.splat(127), i32x4.shr_u(v, 23)));
+  return f32x4.add(f32x4.mul(exponent, f32x4.splat(0.6931472)), f32x4.splat(0.001));
+}
+
 /**
- * Gumbel noise, −log(−log(1 − v)) for v uniform in (0, 1), of four hashed tokens. For small v, where the noise is large and
- * 1 − v would round, by the series of log(1 − v).
+ * Gumbel noise, −log(−log(1 − v)). For small v, where the noise is large and 1 − v would round, by the series of log(1 − v).
  */
 @inline
-function gumbel(tokens: v128): v128 {
+function gumbel(v: v128): v128 {
   const one = f32x4.splat(1);
-  const uniform = f32x4.mul(f32x4.add(f32x4.convert_i32x4_u(pcg(tokens)), f32x4.splat(0.5)), f32x4.splat(2.3283064365386963e-10));
-  const v = f32x4.pmin(uniform, f32x4.splat(0.99999994));
   const third = f32x4.div(v, f32x4.splat(3));
   const series = f32x4.mul(v, f32x4.add(one, f32x4.mul(v, f32x4.add(f32x4.splat(0.5), third))));
   const exact = f32x4.neg(log4(f32x4.sub(one, v)));
