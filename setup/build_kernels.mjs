@@ -37,9 +37,10 @@ export function argumentsOf(sources) {
   for (const [path, text] of sources) {
     const fields = /class \w+Args \{([^}]*)\}/.exec(text)?.[1];
     if (fields === undefined) continue;
-    kernels[basename(path, SUFFIX)] = [...fields.matchAll(/^ +(\w+): (usize|i32|u32|f32);$/gm)].map(
-      ([, name, type]) => [name, type],
-    );
+    kernels[basename(path, SUFFIX)] = [...fields.matchAll(/^ +(\w+): (usize|i32|u32|f32);/gm)].map(([, name, type]) => [
+      name,
+      type,
+    ]);
   }
   return kernels;
 }

@@ -5,7 +5,7 @@
 // Tiles of keys start at absolute positions and rows do not mix, so a token's result depends on its own sequence alone.
 // Source: online softmax, Milakov & Gimelshein 2018; tiling as FlashAttention, Dao et al. 2022.
 import { weightedOne, weightedTwo } from "./cpu/attention_values.cpu";
-import { dotsOne, dotsTwo } from "./cpu/dots.cpu";
+import { dotsEight, dotsTwo } from "./cpu/dots.cpu";
 import { across, highest } from "./cpu/lanes.cpu";
 import { exp1, exp4 } from "./cpu/math.cpu";
 import { finish } from "./cpu/quantize_blocks.cpu";
@@ -118,20 +118,25 @@ function attend(a: AttentionArgs, first: i32, count: i32, pages: usize, head: i3
   }
 }
 
-/** Scores of a tile's first `seen` positions, and of those that fill up the last four. */
+/** Scores of a tile's first `seen` positions, and of those that fill up the last eight. */
 function score(keys: usize, pageBytes: usize, list: usize, seen: i32, count: i32, bytes: usize): void {
-  for (let p = 0; p < seen; p += 4) {
-    const k0 = keys + <usize>load<u32>(list + (<usize>(p >> 4) << 2)) * pageBytes + <usize>(p & 15) * bytes;
-    const k1 = k0 + bytes, k2 = k1 + bytes, k3 = k2 + bytes;
+  for (let p = 0; p < seen; p += 8) {
+    const k = keys + <usize>load<u32>(list + (<usize>(p >> 4) << 2)) * pageBytes + <usize>(p & 15) * bytes;
     let n = 0;
     for (; n + 1 < count; n += 2) {
-      const pair = scratch + VECTORS + <usize>(2 * QUERIES) * bytes;
-      dotsTwo(queryAt(n, bytes), queryAt(n + 1, bytes), k0, k1, k2, k3, bytes, pair);
-      v128.store(scoresAt(n) + (<usize>p << 2), v128.load(pair));
-      v128.store(scoresAt(n + 1) + (<usize>p << 2), v128.load(pair, 16));
+      scoreFour(k, n, p, bytes);
+      scoreFour(k + 4 * bytes, n, p + 4, bytes);
     }
-    if (n < count) v128.store(scoresAt(n) + (<usize>p << 2), dotsOne(queryAt(n, bytes), k0, k1, k2, k3, bytes));
+    if (n < count) dotsEight(queryAt(n, bytes), k, bytes, scoresAt(n) + (<usize>p << 2));
   }
+}
+
+/** Rows n and n + 1 against four positions. */
+function scoreFour(k: usize, n: i32, p: i32, bytes: usize): void {
+  const pair = scratch + VECTORS + <usize>(2 * QUERIES) * bytes;
+  dotsTwo(queryAt(n, bytes), queryAt(n + 1, bytes), k, k + bytes, k + 2 * bytes, k + 3 * bytes, bytes, pair);
+  v128.store(scoresAt(n) + (<usize>p << 2), v128.load(pair));
+  v128.store(scoresAt(n + 1) + (<usize>p << 2), v128.load(pair, 16));
 }
 
 /** A row's scores to weights, exp(score − highest so far). */

@@ -2,9 +2,11 @@
 // Shapes: W [ROWS, COLS] in panels of 8 rows (formats/format.cpu.ts); x [T, COLS] f32, or int8 blocks xq, xs where xq is not
 // null (quantised formats only); y [T, ROWS_TOTAL] f32.
 // Items: ceil(ROWS / 8), a panel each, against all tokens.
+import { storeRows } from "./cpu/rows.cpu";
 import { scratch } from "./cpu/scratch.cpu";
-import { blockBytes, oneFloats, storeRows, tileFloats, tileIntegers } from "./cpu/tile.cpu";
-import { columnBytes, floats, one, planes, unpack } from "./formats/format.cpu";
+import { oneFloats, tileFloats } from "./cpu/tile_floats.cpu";
+import { tileIntegers } from "./cpu/tile_integers.cpu";
+import { columnBytes, floats, one, oneStraight, unpack, unpacks } from "./formats/format.cpu";
 import { stepAt } from "./step.cpu";
 
 @unmanaged
@@ -23,10 +25,9 @@ export class LinearArgs {
   COUNT_ROWS: i32;
 }
 
-/** Bytes of scratch for a panel: it should stay in the first cache while tokens pass by. */
-const PANEL_BYTES: i32 = 24 << 10;
-/** Columns of a float panel that fit. */
-const FLOAT_COLUMNS: i32 = PANEL_BYTES / 32;
+/** Blocks and columns that are unpacked at a time: they should stay in the first cache while tokens pass by. */
+const INTEGER_BLOCKS: i32 = 64;
+const FLOAT_COLUMNS: i32 = 768;
 
 export function linear(args: usize, first: i32, end: i32): void {
   const a = changetype<LinearArgs>(args);
@@ -44,25 +45,19 @@ function integers(a: LinearArgs, item: i32, tokens: i32): void {
   const y = a.y + (<usize>(a.FIRST_ROW + 8 * item) << 2);
   const stride = <usize>a.ROWS_TOTAL << 2;
   // Fewer than three tokens are as fast one by one.
-  const tiled = (tokens & 3) == 3 ? tokens : tokens & ~3;
-  if (tiled > 0) {
-    const count = planes(format);
-    const most = PANEL_BYTES / blockBytes(count);
-    for (let b = 0; b < blocks; b += most) {
-      const piece = min(most, blocks - b);
-      unpack(format, weights + columnBytes(format, b << 5), piece, scratch);
-      for (let t = 0; t < tiled; t += 4) {
-        // Past the end, the last token once more: it writes the same.
-        const t3 = min(t + 3, tiled - 1);
-        const x = a.xq + (<usize>b << 5), s = a.xs + (<usize>b << 3);
-        tileIntegers(
-          scratch, piece, count,
-          x + <usize>t * a.COLS, x + <usize>(t + 1) * a.COLS, x + <usize>(t + 2) * a.COLS, x + <usize>t3 * a.COLS,
-          s + (<usize>t * blocks << 3), s + (<usize>(t + 1) * blocks << 3), s + (<usize>(t + 2) * blocks << 3), s + (<usize>t3 * blocks << 3),
-          y + <usize>t * stride, y + <usize>(t + 1) * stride, y + <usize>(t + 2) * stride, y + <usize>t3 * stride,
-          rows, b == 0,
-        );
-      }
+  const tiled = !unpacks(format) ? 0 : (tokens & 3) == 3 ? tokens : tokens & ~3;
+  for (let b = 0; b < blocks && tiled > 0; b += INTEGER_BLOCKS) {
+    const piece = min(INTEGER_BLOCKS, blocks - b);
+    unpack(format, weights + columnBytes(format, b << 5), piece, scratch);
+    for (let t = 0; t < tiled; t += 4) {
+      // Past the end, the last token once more: it writes the same.
+      const t1 = <usize>(t + 1), t2 = <usize>(t + 2), t3 = <usize>min(t + 3, tiled - 1);
+      const s = a.xs + (<usize>b << 3), scales = <usize>blocks << 3;
+      const s0 = s + <usize>t * scales, s1 = s + t1 * scales, s2 = s + t2 * scales, s3 = s + t3 * scales;
+      const x = a.xq + (<usize>b << 5), width = <usize>a.COLS;
+      const x0 = x + <usize>t * width, x1 = x + t1 * width, x2 = x + t2 * width, x3 = x + t3 * width;
+      const y0 = y + <usize>t * stride, y1 = y + t1 * stride, y2 = y + t2 * stride, y3 = y + t3 * stride;
+      tileIntegers(scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0);
     }
   }
   for (let t = tiled; t < tokens; t++) {
@@ -77,6 +72,10 @@ function reals(a: LinearArgs, item: i32, tokens: i32): void {
   const rows = min(8, a.ROWS - 8 * item);
   const y = a.y + (<usize>(a.FIRST_ROW + 8 * item) << 2);
   const stride = <usize>a.ROWS_TOTAL << 2, width = <usize>cols << 2;
+  if (tokens == 1 && oneStraight(format, weights, cols, a.x, scratch)) {
+    storeRows(y, v128.load(scratch), v128.load(scratch, 16), rows);
+    return;
+  }
   for (let k = 0; k < cols; k += FLOAT_COLUMNS) {
     const piece = min(FLOAT_COLUMNS, cols - k);
     const panel = floats(format, weights + columnBytes(format, k), piece, scratch);

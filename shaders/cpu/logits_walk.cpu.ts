@@ -89,30 +89,42 @@ export function findBest(w: Walk): void {
   settle(w, best, index);
 }
 
+/** Logits whose weights are summed by themselves first, so that a long vocabulary's sum loses no digits. */
+const BLOCK: i32 = 1024;
+
 /** What the logits from each cut on weigh together, and their number. */
 export function weigh(w: Walk): void {
   const top = f32x4.splat(w.top), cold = f32x4.splat(w.cold);
   const c0 = f32x4.splat(w.cut0), c1 = f32x4.splat(w.cut1), c2 = f32x4.splat(w.cut2), c3 = f32x4.splat(w.cut3);
-  let w0 = f32x4.splat(0), w1 = w0, w2 = w0, w3 = w0, n0 = w0, n1 = w0, n2 = w0, n3 = w0;
-  for (let at = 0; at < w.vocab; at += 4) {
-    const l = logits4(w, at);
-    const in3 = f32x4.ge(l, c3);
-    if (!v128.any_true(in3)) continue;
-    const e = exp4(f32x4.mul(f32x4.sub(l, top), cold));
-    const in0 = f32x4.ge(l, c0), in1 = f32x4.ge(l, c1), in2 = f32x4.ge(l, c2);
-    w0 = f32x4.add(w0, v128.and(e, in0));
-    w1 = f32x4.add(w1, v128.and(e, in1));
-    w2 = f32x4.add(w2, v128.and(e, in2));
-    w3 = f32x4.add(w3, v128.and(e, in3));
-    n0 = i32x4.sub(n0, in0);
-    n1 = i32x4.sub(n1, in1);
-    n2 = i32x4.sub(n2, in2);
-    n3 = i32x4.sub(n3, in3);
+  const zero = f32x4.splat(0);
+  let t0 = zero, t1 = zero, t2 = zero, t3 = zero, n0 = zero, n1 = zero, n2 = zero, n3 = zero;
+  for (let from = 0; from < w.vocab; from += BLOCK) {
+    const end = min(from + BLOCK, w.vocab);
+    let w0 = zero, w1 = zero, w2 = zero, w3 = zero;
+    for (let at = from; at < end; at += 4) {
+      const l = logits4(w, at);
+      const in3 = f32x4.ge(l, c3);
+      if (!v128.any_true(in3)) continue;
+      const e = exp4(f32x4.mul(f32x4.sub(l, top), cold));
+      const in0 = f32x4.ge(l, c0), in1 = f32x4.ge(l, c1), in2 = f32x4.ge(l, c2);
+      w0 = f32x4.add(w0, v128.and(e, in0));
+      w1 = f32x4.add(w1, v128.and(e, in1));
+      w2 = f32x4.add(w2, v128.and(e, in2));
+      w3 = f32x4.add(w3, v128.and(e, in3));
+      n0 = i32x4.sub(n0, in0);
+      n1 = i32x4.sub(n1, in1);
+      n2 = i32x4.sub(n2, in2);
+      n3 = i32x4.sub(n3, in3);
+    }
+    t0 = f32x4.add(t0, w0);
+    t1 = f32x4.add(t1, w1);
+    t2 = f32x4.add(t2, w2);
+    t3 = f32x4.add(t3, w3);
   }
-  w.weight0 = across(w0);
-  w.weight1 = across(w1);
-  w.weight2 = across(w2);
-  w.weight3 = across(w3);
+  w.weight0 = across(t0);
+  w.weight1 = across(t1);
+  w.weight2 = across(t2);
+  w.weight3 = across(t3);
   w.number0 = across(f32x4.convert_i32x4_s(n0));
   w.number1 = across(f32x4.convert_i32x4_s(n1));
   w.number2 = across(f32x4.convert_i32x4_s(n2));
@@ -128,11 +140,14 @@ export function draw(w: Walk): void {
   for (let at = 0; at < w.vocab; at += 4) {
     const l = logits4(w, at);
     const scaled = f32x4.mul(l, cold);
-    // Most cannot win whatever their noise is, which takes long to compute.
-    const possible = v128.and(f32x4.ge(l, floor), f32x4.gt(f32x4.add(scaled, f32x4.splat(MOST_NOISE)), best));
+    // Most cannot win whatever their noise is, and most of the others not with theirs, of which the logarithms take long.
+    let possible = v128.and(f32x4.ge(l, floor), f32x4.gt(f32x4.add(scaled, f32x4.splat(MOST_NOISE)), best));
     if (!v128.any_true(possible)) continue;
     const indices = i32x4.add(i32x4.splat(at), i32x4(0, 1, 2, 3));
-    const value = f32x4.add(scaled, gumbel(v128.xor(indices, stream)));
+    const v = uniform(v128.xor(indices, stream));
+    possible = v128.and(possible, f32x4.gt(f32x4.add(scaled, atMost(v)), best));
+    if (!v128.any_true(possible)) continue;
+    const value = f32x4.add(scaled, gumbel(v));
     const better = v128.and(possible, f32x4.gt(value, best));
     best = v128.bitselect(value, best, better);
     index = v128.bitselect(indices, index, better);
@@ -156,15 +171,26 @@ function settleLane(w: Walk, value: f32, index: i32): void {
   }
 }
 
+/** In (0, 1), of four hashed tokens. */
+@inline
+function uniform(tokens: v128): v128 {
+  const v = f32x4.mul(f32x4.add(f32x4.convert_i32x4_u(pcg(tokens)), f32x4.splat(0.5)), f32x4.splat(2.3283064365386963e-10));
+  return f32x4.pmin(v, f32x4.splat(0.99999994));
+}
+
+/** A bound of the noise: −log v, whose exponent is a whole number of ln 2, and rounding. */
+@inline
+function atMost(v: v128): v128 {
+  const exponent = f32x4.convert_i32x4_s(i32x4.sub(i32x4.splat(127), i32x4.shr_u(v, 23)));
+  return f32x4.add(f32x4.mul(exponent, f32x4.splat(0.6931472)), f32x4.splat(0.001));
+}
+
 /**
- * Gumbel noise, −log(−log(1 − v)) for v uniform in (0, 1), of four hashed tokens. For small v, where the noise is large and
- * 1 − v would round, by the series of log(1 − v).
+ * Gumbel noise, −log(−log(1 − v)). For small v, where the noise is large and 1 − v would round, by the series of log(1 − v).
  */
 @inline
-function gumbel(tokens: v128): v128 {
+function gumbel(v: v128): v128 {
   const one = f32x4.splat(1);
-  const uniform = f32x4.mul(f32x4.add(f32x4.convert_i32x4_u(pcg(tokens)), f32x4.splat(0.5)), f32x4.splat(2.3283064365386963e-10));
-  const v = f32x4.pmin(uniform, f32x4.splat(0.99999994));
   const third = f32x4.div(v, f32x4.splat(3));
   const series = f32x4.mul(v, f32x4.add(one, f32x4.mul(v, f32x4.add(f32x4.splat(0.5), third))));
   const exact = f32x4.neg(log4(f32x4.sub(one, v)));

@@ -1,9 +1,9 @@
 // Which weight formats there are, and what each of them does where a kernel asks. A new format: its file, and a case here.
 // Weights lie in panels of 8 rows (the last padded with zeros), written by files/weights/stored/pack_panels.ts.
-import { F16_COLUMN, floatsF16, rowF16 } from "./f16.cpu";
+import { F16_COLUMN, floatsF16, oneF16, rowF16 } from "./f16.cpu";
 import { F32_COLUMN, rowF32 } from "./f32.cpu";
-import { floatsQ4, oneQ4, Q4_BLOCK, Q4_PLANES, rowQ4, unpackQ4 } from "./q4.cpu";
-import { floatsQ8, oneQ8, Q8_BLOCK, Q8_PLANES, rowQ8, unpackQ8 } from "./q8_0.cpu";
+import { floatsQ4, oneQ4, Q4_BLOCK, rowQ4, unpackQ4 } from "./q4.cpu";
+import { floatsQ8, oneQ8, Q8_BLOCK, rowQ8 } from "./q8_0.cpu";
 
 /** Values of a kernel's FORMAT. */
 export const F32: i32 = 0;
@@ -27,21 +27,28 @@ export function floats(format: i32, w: usize, columns: i32, panel: usize): usize
   return panel;
 }
 
-/** Planes of 7-bit numbers in an unpacked block of a quantised format. */
-export function planes(format: i32): i32 {
-  return format == Q4 ? Q4_PLANES : Q8_PLANES;
+/** Whether a quantised format gains by being unpacked for many tokens; else they are met one by one. */
+@inline
+export function unpacks(format: i32): bool {
+  return format == Q4;
 }
 
-/** Blocks of a panel as planes of 7-bit numbers (tile.cpu.ts). */
+/** Blocks of a panel as tile_integers.cpu.ts reads them, for formats that unpack. */
 export function unpack(format: i32, w: usize, blocks: i32, panel: usize): void {
   if (format == Q4) unpackQ4(w, blocks, panel);
-  else unpackQ8(w, blocks, panel);
 }
 
 /** One token's int8 activations against a panel: 8 sums at `out`. */
 export function one(format: i32, w: usize, blocks: i32, x: usize, xs: usize, out: usize): void {
   if (format == Q4) oneQ4(w, blocks, x, xs, out);
   else oneQ8(w, blocks, x, xs, out);
+}
+
+/** One token's floats against a panel, for formats that need no panel of floats for that: 8 sums at `out`. Says if so. */
+export function oneStraight(format: i32, w: usize, columns: i32, x: usize, out: usize): bool {
+  if (format != F16) return false;
+  oneF16(w, columns, x, out);
+  return true;
 }
 
 /** Row `row` of a matrix of `columns` columns as floats. */

@@ -3,13 +3,12 @@
 // column 4j + i in its low nibble, column 16 + 4j + i in the high one.
 import { widenHigh, widenLow, widenSplat } from "../cpu/lanes.cpu";
 import { dot, madd } from "../cpu/simd.cpu";
+import { INTEGER_BLOCK } from "../cpu/tile_integers.cpu";
 
 /** Bytes of a block of 8 rows. */
 export const Q4_BLOCK: i32 = 160;
-/** Planes of 7-bit numbers that `unpackQ4` makes. */
-export const Q4_PLANES: i32 = 1;
 
-/** Blocks to the panel that tile.cpu.ts reads: 8 floats d, 8 floats m, one plane. */
+/** Blocks to the panel that tile_integers.cpu.ts reads. */
 export function unpackQ4(w: usize, blocks: i32, panel: usize): void {
   const mask = i8x16.splat(15);
   for (let b = 0; b < blocks; b++) {
@@ -24,7 +23,7 @@ export function unpackQ4(w: usize, blocks: i32, panel: usize): void {
       v128.store(panel + i, i8x16.shr_u(v, 4), 192);
     }
     w += Q4_BLOCK;
-    panel += 320;
+    panel += INTEGER_BLOCK;
   }
 }
 

@@ -41,6 +41,9 @@ test("the tarball holds what is needed to run, and nothing that only tests need"
     "bin/molora.mjs",
     "models/nano/nano.Q8_0.gguf",
     "shaders/linear.wgsl",
+    "dist/engine/cpu/kernels.wasm",
+    "dist/engine/cpu/kernels_plain.wasm",
+    "dist/engine/cpu/kernels.json",
     "proto/molora.proto",
     "LICENSE",
   ];

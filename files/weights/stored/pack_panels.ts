@@ -64,7 +64,7 @@ function interleaved<W extends Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffe
   return new Uint8Array(out.buffer);
 }
 
-/** int8 and f32 scales to blocks of 8 rows: 8 halves d, then words [8][8 rows] of bytes, each 128 more than stored. */
+/** int8 and f32 scales to blocks of 8 rows: 8 halves d, then words [8][8 rows] of int8. */
 function panelsOfQ8(quants: Uint32Array, scales: Float32Array, cols: number): Uint8Array<ArrayBuffer> {
   const blocks = cols / 32;
   const rows = scales.length / blocks;
@@ -77,7 +77,7 @@ function panelsOfQ8(quants: Uint32Array, scales: Float32Array, cols: number): Ui
     let to = (row >> 3) * blocks * block;
     for (let b = row * blocks; b < (row + 1) * blocks; b++, from += 8, to += block) {
       halves[2 * to + lane] = encodeFloat16(scales[b]);
-      for (let j = 0; j < 8; j++) out[to + 4 + 8 * j + lane] = quants[from + j] ^ 0x80808080;
+      for (let j = 0; j < 8; j++) out[to + 4 + 8 * j + lane] = quants[from + j];
     }
   }
   return new Uint8Array(out.buffer);

@@ -47,7 +47,7 @@ export class CpuKernels {
   #top = 1024;
   #scratch = 0;
 
-  constructor(build: Build = "kernels", megabytes = 64) {
+  constructor(build: Build = "kernels", megabytes = 16) {
     this.memory = new WebAssembly.Memory({ initial: megabytes * 16, maximum: megabytes * 16, shared: true });
     const module = new WebAssembly.Module(readFileSync(at(`${build}.wasm`)));
     const { exports } = new WebAssembly.Instance(module, { env: { memory: this.memory } });

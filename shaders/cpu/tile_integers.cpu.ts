@@ -1,0 +1,82 @@
+// 8 rows of weights of at most 7 bits, unpacked, against four tokens of int8 activations: a lane a row.
+// An output's bits depend on its row and its token alone: a format's path for one token must sum in the same order.
+import { loadHigh, loadLow, storeRows } from "./rows.cpu";
+import { dot, madd } from "./simd.cpu";
+
+/** Bytes of an unpacked block: 8 floats d, 8 floats m (w = d · q + m), and quants [8 words][8 rows] of 4 bytes. */
+export const INTEGER_BLOCK: i32 = 320;
+
+/**
+ * Blocks of 32 columns. x0 … x3: int8 of four tokens; s0 … s3: their (scale, scale · sum); y0 … y3: their sums, which run on
+ * from what y holds unless `begin`. Integers inside a block, which are exact, f32 across blocks.
+ */
+export function tileIntegers(
+  panel: usize, blocks: i32, x0: usize, x1: usize, x2: usize, x3: usize,
+  s0: usize, s1: usize, s2: usize, s3: usize, y0: usize, y1: usize, y2: usize, y3: usize, rows: i32, begin: bool,
+): void {
+  let f0 = loadLow(y0, rows, begin), f1 = loadLow(y1, rows, begin), f2 = loadLow(y2, rows, begin), f3 = loadLow(y3, rows, begin);
+  let g0 = loadHigh(y0, rows, begin), g1 = loadHigh(y1, rows, begin), g2 = loadHigh(y2, rows, begin), g3 = loadHigh(y3, rows, begin);
+  for (let b = 0; b < blocks; b++) {
+    let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
+    let w = v128.load(panel, 64), u = v128.load(panel, 80), t = v128.load32_splat(x0, 0);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 0);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 0);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 0);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 96); u = v128.load(panel, 112); t = v128.load32_splat(x0, 4);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 4);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 4);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 4);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 128); u = v128.load(panel, 144); t = v128.load32_splat(x0, 8);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 8);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 8);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 8);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 160); u = v128.load(panel, 176); t = v128.load32_splat(x0, 12);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 12);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 12);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 12);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 192); u = v128.load(panel, 208); t = v128.load32_splat(x0, 16);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 16);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 16);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 16);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 224); u = v128.load(panel, 240); t = v128.load32_splat(x0, 20);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 20);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 20);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 20);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 256); u = v128.load(panel, 272); t = v128.load32_splat(x0, 24);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 24);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 24);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 24);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    w = v128.load(panel, 288); u = v128.load(panel, 304); t = v128.load32_splat(x0, 28);
+    a0 = dot(t, w, a0); c0 = dot(t, u, c0); t = v128.load32_splat(x1, 28);
+    a1 = dot(t, w, a1); c1 = dot(t, u, c1); t = v128.load32_splat(x2, 28);
+    a2 = dot(t, w, a2); c2 = dot(t, u, c2); t = v128.load32_splat(x3, 28);
+    a3 = dot(t, w, a3); c3 = dot(t, u, c3);
+    const d = v128.load(panel), e = v128.load(panel, 16), m = v128.load(panel, 32), n = v128.load(panel, 48);
+    let s = v128.load32_splat(s0), z = v128.load32_splat(s0, 4);
+    f0 = madd(f32x4.mul(d, s), f32x4.convert_i32x4_s(a0), madd(m, z, f0));
+    g0 = madd(f32x4.mul(e, s), f32x4.convert_i32x4_s(c0), madd(n, z, g0));
+    s = v128.load32_splat(s1); z = v128.load32_splat(s1, 4);
+    f1 = madd(f32x4.mul(d, s), f32x4.convert_i32x4_s(a1), madd(m, z, f1));
+    g1 = madd(f32x4.mul(e, s), f32x4.convert_i32x4_s(c1), madd(n, z, g1));
+    s = v128.load32_splat(s2); z = v128.load32_splat(s2, 4);
+    f2 = madd(f32x4.mul(d, s), f32x4.convert_i32x4_s(a2), madd(m, z, f2));
+    g2 = madd(f32x4.mul(e, s), f32x4.convert_i32x4_s(c2), madd(n, z, g2));
+    s = v128.load32_splat(s3); z = v128.load32_splat(s3, 4);
+    f3 = madd(f32x4.mul(d, s), f32x4.convert_i32x4_s(a3), madd(m, z, f3));
+    g3 = madd(f32x4.mul(e, s), f32x4.convert_i32x4_s(c3), madd(n, z, g3));
+    panel += INTEGER_BLOCK;
+    x0 += 32; x1 += 32; x2 += 32; x3 += 32;
+    s0 += 8; s1 += 8; s2 += 8; s3 += 8;
+  }
+  storeRows(y0, f0, g0, rows);
+  storeRows(y1, f1, g1, rows);
+  storeRows(y2, f2, g2, rows);
+  storeRows(y3, f3, g3, rows);
+}
