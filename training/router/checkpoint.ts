@@ -23,11 +23,7 @@ export async function saveTensors(trainer: RouterTrainer): Promise<Uint8Array> {
 }
 
 /** Puts them back. Raises what reading a safetensors file raises, `tensor_missing`, `tensor_shape`. */
-export async function restoreTensors(
-  trainer: RouterTrainer,
-  bytes: Uint8Array,
-  step: number,
-): Promise<void> {
+export async function restoreTensors(trainer: RouterTrainer, bytes: Uint8Array, step: number): Promise<void> {
   const source = await readSafetensors(new MemorySource("checkpoint", bytes));
   const current = await trainer.gates.parameters.read();
   const read = async (state: (typeof STATES)[number]) => {
