@@ -1,10 +1,10 @@
 // GMAC/s of one thread of the CPU's linear kernel on SmolLM2-135M's shapes: `node dist/perf/cpu_linear.js [PART OF A NAME]`.
 // Weights cycle through more than the caches hold, as in a step. Beside other work the best of several runs is nearest the truth.
 
+import { BEYOND_HALF } from "../files/weights/stored/format.ts";
 import type { StoredType } from "../files/weights/stored/formats.ts";
-import { BEYOND_HALF } from "../files/weights/stored/linear_repack.ts";
-import { packPanels } from "../files/weights/stored/pack_panels.ts";
-import type { DeviceFormat } from "../shaders/linear.ts";
+import { layoutOf } from "../files/weights/stored/layout.ts";
+import type { DeviceFormat } from "../shaders/formats/device_format.ts";
 import { BUILDS, CpuKernels } from "../test/shaders/cpu/cpu_kernels.ts";
 import { randomFloats } from "../test/shaders/device.ts";
 import { randomTensor } from "../test/shaders/linear_case.ts";
@@ -34,9 +34,11 @@ for (const build of BUILDS) {
     const name = `${build} ${format} × ${int8 ? "int8" : "f32"} ${cols} → ${rows}`;
     if (!name.includes(part)) continue;
     const kernels = new CpuKernels(build, 320);
-    const packed = packPanels(type, await randomTensor(type, rows, cols, 1).readRows(0, rows), format, cols);
-    if (packed === BEYOND_HALF) throw new Error("beyond half precision");
-    const copies = Math.max(1, Math.floor(COLD_BYTES / packed.length));
+    const bytes = await randomTensor(type, rows, cols, 1).readRows(0, rows);
+    const planes = layoutOf(8).pack(type, bytes, format, cols);
+    if (planes === BEYOND_HALF) throw new Error("beyond half precision");
+    const packed = planes.quants;
+    const copies = Math.max(1, Math.floor(COLD_BYTES / packed.byteLength));
     const quants = Array.from({ length: copies }, () => kernels.place(packed));
     const most = Math.max(...TOKENS);
     const x = kernels.place(randomFloats(most * cols, 2));

@@ -19,7 +19,7 @@ import { stepShape, stepUniform } from "./step_case.ts";
 export const CAPACITY = { sequences: 9, entries: 4, experts: 8, gateWidth: 28 };
 export const HIDDEN = 36;
 /** Pages of a sequence of the tests: of row r, those from r · PAGES on. */
-export const PAGES = 8;
+const PAGES = 8;
 
 /** A mixture's experts: adapters of one layer each, or the base. */
 export interface PlacedMixture {
@@ -92,7 +92,22 @@ export class RouterBench {
     hidden?: Float32Array<ArrayBuffer>,
   ): Promise<{ lists: RoutedEntry[][]; logits: Float32Array<ArrayBuffer> }> {
     const { entries, experts } = CAPACITY;
-    const { pool, tokens, structs, fixed, ids, width } = packSequences(sequences);
+    const { pool, addresses } = this.#placeRouters(sequences);
+    const tokens: number[] = [];
+    const structs: number[] = [];
+    const fixed = new Uint32Array(4 * entries * sequences.length).fill(77);
+    const ids: number[] = [];
+    for (const [s, sequence] of sequences.entries()) {
+      const blocks = PAGES * (sequence.pagesOf ?? sequence.row);
+      structs.push(ids.length, sequence.ids.length, sequence.start, blocks, sequence.row, addresses[s], s * entries, 0);
+      for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
+      ids.push(...sequence.ids);
+      if ("fixed" in sequence.route) writeList(fixed, 4 * s * entries, sequence.route.fixed);
+    }
+    const width = Math.max(
+      0,
+      ...sequences.map(({ route }) => ("router" in route ? gateWidth(route.router.mixture) : 0)),
+    );
     const count = ids.length;
     const gates = new Output(this.#device, count * CAPACITY.gateWidth, hidden);
     const evidence = new Output(this.#device, count * (experts + 1));
@@ -114,7 +129,7 @@ export class RouterBench {
       ids: allocateFrom(this.#device, "ids", new Uint32Array(ids)),
       x: allocateFrom(this.#device, "x", x),
       gate: gates.view,
-      pool: this.#buffers.from("pool", pool),
+      pool,
       evidence: evidence.view,
       belief: this.belief,
       table: table.view,
@@ -147,58 +162,7 @@ export class RouterBench {
   }
 }
 
-/** A step's sequences as the kernels read them. */
-export interface PackedSequences {
-  pool: Float32Array<ArrayBuffer>;
-  tokens: Uint32Array<ArrayBuffer>;
-  structs: Uint32Array<ArrayBuffer>;
-  fixed: Uint32Array<ArrayBuffer>;
-  ids: Uint32Array<ArrayBuffer>;
-  /** Widest gate. */
-  width: number;
-}
-
-export function packSequences(sequences: readonly CaseSequence[]): PackedSequences {
-  const { entries } = CAPACITY;
-  const { pool, addresses } = placeRouters(sequences);
-  const tokens: number[] = [];
-  const structs: number[] = [];
-  const fixed = new Uint32Array(4 * entries * sequences.length).fill(77);
-  const ids: number[] = [];
-  for (const [s, sequence] of sequences.entries()) {
-    const blocks = PAGES * (sequence.pagesOf ?? sequence.row);
-    structs.push(ids.length, sequence.ids.length, sequence.start, blocks, sequence.row, addresses[s], s * entries, 0);
-    for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
-    ids.push(...sequence.ids);
-    if ("fixed" in sequence.route) writeList(fixed, 4 * s * entries, sequence.route.fixed);
-  }
-  const widths = sequences.map(({ route }) => ("router" in route ? gateWidth(route.router.mixture) : 0));
-  return {
-    pool,
-    tokens: new Uint32Array(tokens),
-    structs: new Uint32Array(structs),
-    fixed,
-    ids: new Uint32Array(ids),
-    width: Math.max(0, ...widths),
-  };
-}
-
-/** Every router once, behind a gap of NaNs. */
-function placeRouters(sequences: readonly CaseSequence[]): { pool: Float32Array<ArrayBuffer>; addresses: number[] } {
-  const gap = [Number.NaN, Number.NaN, Number.NaN, Number.NaN];
-  const floats: number[] = [];
-  const addresses = sequences.map(({ route }) => {
-    if (!("router" in route)) return 0;
-    const { mixture, adapters, addresses } = route.router;
-    floats.push(...gap);
-    const at = floats.length / 4;
-    floats.push(...packRouterLayer(mixture, 0, { adapters, addresses }));
-    return at;
-  });
-  return { pool: Float32Array.from([...floats, ...gap]), addresses };
-}
-
-export function writeList(
+function writeList(
   words: Uint32Array<ArrayBuffer>,
   at: number,
   list: readonly { address: number; gate: number }[],
@@ -210,7 +174,7 @@ export function writeList(
   if (list.length < CAPACITY.entries) ENTRY.write(target, at + list.length * ENTRY.words, { expert: NO_EXPERT });
 }
 
-export function readLists(words: Uint32Array<ArrayBuffer>, tokens: number): RoutedEntry[][] {
+function readLists(words: Uint32Array<ArrayBuffer>, tokens: number): RoutedEntry[][] {
   const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
   return Array.from({ length: tokens }, (_, t) => {
     const list: RoutedEntry[] = [];

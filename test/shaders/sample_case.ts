@@ -89,12 +89,14 @@ export async function sampleRows(device: Device, vocab: number, rows: readonly C
   await run(device, [launch(sample, { vocab }, views)], stepShape({ tokens: R, sequences: R, rows: R }));
   const out = await results.read();
   const outWords = bitsOf(out);
+  const last = await sampled.readWords();
+  const after = await countsOut.readWords();
   return rows.map(({ alternatives = 0 }, r) => {
     const pair = (i: number) => ({
       id: outWords[r * RESULT_WORDS + 2 * i],
       logprob: out[r * RESULT_WORDS + 2 * i + 1],
     });
-    const state = rows.length - 1 - r;
+    const state = R - 1 - r;
     return {
       ...pair(0),
       top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)),
@@ -102,33 +104,6 @@ export async function sampleRows(device: Device, vocab: number, rows: readonly C
       counts: after.slice(state * vocab, (state + 1) * vocab),
     };
   });
-}
-
-/** Runs all rows in one launch. */
-export async function sampleRows(
-  gpu: Gpu,
-  buffers: Buffers,
-  vocab: number,
-  rows: readonly CaseRow[],
-): Promise<CaseResult[]> {
-  const R = rows.length;
-  const { logits, words, counts, masks } = packRows(vocab, rows);
-  const countsOut = new Output(gpu, buffers, counts.length, new Float32Array(counts.buffer));
-  const sampled = new Output(gpu, buffers, R);
-  const results = new Output(gpu, buffers, R * RESULT_WORDS);
-  const { kernel, constants } = sample({ vocab });
-  const views = {
-    rows: buffers.from("rows", words),
-    logits: buffers.from("logits", logits),
-    counts: countsOut.view,
-    masks: buffers.from("masks", masks),
-    sampled: sampled.view,
-    results: results.view,
-  };
-  const shape = { tokens: R, sequences: R, rows: R, entries: 0, maxRank4: 0, adapters: 0, routed: false, gateWidth: 0 };
-  run(gpu, [launch(gpu, await gpu.pipelines.get(kernel, constants), views, sampleGrid)], shape);
-  const out = await results.read();
-  return unpackResults(vocab, rows, out, await sampled.readWords(), await countsOut.readWords());
 }
 
 function maskOf(allowed: ReadonlySet<number>, count: number): Uint32Array {

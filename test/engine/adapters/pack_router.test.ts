@@ -1,4 +1,4 @@
-// A router's run in the pool, read back by the layout of shaders/parts/router.wgsl.
+// A router's run in the pool, read back by the layout of shaders/routing/router.wgsl.
 // It knows nothing of pages.
 
 import assert from "node:assert/strict";

@@ -2,12 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { BEYOND_HALF } from "../../../files/weights/stored/format.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
-import { BEYOND_HALF } from "../../../files/weights/stored/linear_repack.ts";
-import { packPanels } from "../../../files/weights/stored/pack_panels.ts";
+import { layoutOf } from "../../../files/weights/stored/layout.ts";
 import type { StoredTensor } from "../../../files/weights/tensor.ts";
-import type { ActivationForm } from "../../../shaders/activation_form.ts";
-import type { DeviceFormat } from "../../../shaders/linear.ts";
+import type { ActivationForm, DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { int8BlocksReference, linearReference } from "../../reference/linear.ts";
 import { checkClose, randomFloats } from "../device.ts";
 import { randomTensor, valuesOf } from "../linear_case.ts";
@@ -33,10 +32,10 @@ const FORMS: [StoredType, DeviceFormat, ActivationForm][] = [
   ["q4_1", "q4", "q8"],
 ];
 
-async function panelsOf({ type, shape, readRows }: StoredTensor, format: DeviceFormat): Promise<Uint8Array> {
-  const panels = packPanels(type, await readRows(0, shape[0]), format, shape[1]);
-  assert.ok(panels !== BEYOND_HALF);
-  return panels;
+async function panelsOf({ type, shape, readRows }: StoredTensor, format: DeviceFormat): Promise<ArrayBufferView> {
+  const planes = layoutOf(8).pack(type, await readRows(0, shape[0]), format, shape[1]);
+  assert.ok(planes !== BEYOND_HALF);
+  return planes.quants;
 }
 
 interface Quantized {
