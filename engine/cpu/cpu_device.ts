@@ -1,6 +1,7 @@
 // The CPU behind the device's door: one memory that threads share, kernels in WebAssembly, a queue.
 
 import { MoloraError } from "../../proto/errors.ts";
+import { alignUp } from "../../shaders/alignment.ts";
 import type { Device, DeviceLimits, DeviceWishes, Launch, Program } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { COMMAND_WORDS, CONTROL_BYTES } from "./control.ts";
@@ -46,6 +47,7 @@ export class CpuDevice implements Device {
   /** The last thing that was asked for; undefined when all is done. */
   #last: Promise<unknown> | undefined;
   #closed = false;
+  #bytes = 0;
 
   constructor({ description, module, table, threads, cores, start }: CpuOptions) {
     const memory = createMemory(64);
@@ -65,7 +67,7 @@ export class CpuDevice implements Device {
   }
 
   get bytes(): number {
-    return this.#memory.held;
+    return this.#bytes;
   }
 
   get threads(): number {
@@ -82,8 +84,10 @@ export class CpuDevice implements Device {
         },
       );
     }
-    const buffer = this.#memory.take(label, bytes);
-    return { buffer, offset: 0, size: buffer.size };
+    const size = Math.max(16, alignUp(bytes, 16));
+    const buffer = this.#memory.take(label, size);
+    this.#bytes += buffer.size;
+    return { buffer, offset: 0, size };
   }
 
   write(view: View, data: ArrayBufferView<ArrayBuffer>, at = 0): void {
@@ -138,12 +142,15 @@ export class CpuDevice implements Device {
   }
 
   free({ buffer }: View): void {
-    this.#enqueue(() => this.#memory.give(buffer as CpuBuffer));
+    this.#enqueue(() => {
+      if (this.#memory.give(buffer as CpuBuffer)) this.#bytes -= buffer.size;
+    });
   }
 
   async close(): Promise<void> {
     await this.idle().catch(() => {});
     this.#closed = true;
+    this.#bytes = 0;
     this.#crew.close();
   }
 

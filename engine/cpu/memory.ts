@@ -48,13 +48,14 @@ export class CpuMemory {
     return { label, size, address };
   }
 
-  /** Ranges that were given back already are ignored. */
-  give({ address, size }: CpuBuffer): void {
-    if (this.#free.some((gap) => gap.address <= address && address < gap.address + gap.size)) return;
+  /** False for a range that was given back already. */
+  give({ address, size }: CpuBuffer): boolean {
+    if (this.#free.some((gap) => gap.address <= address && address < gap.address + gap.size)) return false;
     this.#held -= size;
     const at = this.#free.findIndex((gap) => gap.address > address);
     this.#free.splice(at < 0 ? this.#free.length : at, 0, { address, size });
     this.#free = joined(this.#free);
+    return true;
   }
 
   #cut(gap: Range, size: number): number {
