@@ -53,6 +53,7 @@ export async function loadEngine(
   }
   const fetching = new Progress(`fetching ${model}`, formatBytes, stderr);
   const loading = new Progress(`loading ${model}`, formatBytes, stderr);
+  const compiling = new Progress("compiling for the GPU", (kinds) => `${kinds} kinds of step`, stderr);
   try {
     return await Engine.load({
       ...options,
@@ -61,10 +62,12 @@ export async function loadEngine(
         if (received >= total) fetching.finish();
       },
       onProgress: (done, total) => loading.update(done, total),
+      onCompile: (done, total) => compiling.update(done, total),
     });
   } finally {
     fetching.finish();
     loading.finish();
+    compiling.finish();
   }
 }
 

@@ -21,6 +21,7 @@ import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
+import { usualKinds } from "./model/step_kind.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
@@ -44,6 +45,7 @@ interface EngineParts {
   shares: RoutingShares;
   grammars: Grammars;
   device: Device;
+  forward: Forward;
 }
 
 export class Engine {
@@ -61,11 +63,26 @@ export class Engine {
       const engine = new Engine(await assemble(host, device, options));
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
       for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
+      await engine.#prepare(options);
       return engine;
     } catch (error) {
       await device.close();
       throw error;
     }
+  }
+
+  /** Compiles what the first requests will need, where a device takes long over that. */
+  async #prepare({ onCompile }: EngineOptions): Promise<void> {
+    const { device, forward, library } = this.#parts;
+    if (!device.wishes.preparesAhead) return;
+    const kinds = usualKinds({ adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 });
+    await forward.prepare(kinds, onCompile);
+  }
+
+  /** What computes, in words. */
+  get device(): { kind: "gpu" | "cpu"; description: string } {
+    const { kind, description } = this.#parts.device;
+    return { kind, description };
   }
 
   /** Name of the base, for messages and reports. */
@@ -227,5 +244,5 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const library = new Library({ host, config, capacity, registry, bank });
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, counters, pages, residency, shares, grammars, device };
+  return { admission, library, loop, counters, pages, residency, shares, grammars, device, forward };
 }

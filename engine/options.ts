@@ -41,6 +41,8 @@ export interface EngineOptions extends DeviceOptions {
   maxRank?: number;
   /** Called while weights are read: bytes done and in all. */
   onProgress?: (done: number, total: number) => void;
+  /** Called while programs are compiled for a GPU: programs done and in all. */
+  onCompile?: (done: number, total: number) => void;
 }
 
 export interface Sizes {

@@ -7,7 +7,7 @@ import { GpuDevice } from "../engine/gpu/gpu_device.ts";
 import type { DeviceChoice, DeviceOptions } from "../engine/host.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { openCpuDevice } from "./cpu.ts";
-import { openGpuDevice } from "./gpu.ts";
+import { type OpenedGpu, openGpuDevice, openHardwareGpu } from "./gpu.ts";
 
 /** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
 export async function openNodeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -25,22 +25,17 @@ export function readText(url: string): Promise<string> {
 }
 
 async function openGpu(): Promise<Device> {
-  const { device, adapter, isSoftware, close } = await openGpuDevice();
-  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
+  return deviceOf(await openGpuDevice());
 }
 
 /** Undefined where there is no GPU, or only a CPU posing as one. */
 async function hardwareGpu(): Promise<Device | undefined> {
-  try {
-    const { device, adapter, isSoftware, close } = await openGpuDevice();
-    if (!isSoftware)
-      return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
-    close();
-    return undefined;
-  } catch (error) {
-    if (error instanceof MoloraError && error.code === "no_gpu_adapter") return undefined;
-    throw error;
-  }
+  const opened = await openHardwareGpu();
+  return opened && deviceOf(opened);
+}
+
+function deviceOf({ device, adapter, isSoftware, close }: OpenedGpu): Device {
+  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
 }
 
 /** MOLORA_DEVICE, where nothing else is said. */

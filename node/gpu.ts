@@ -1,7 +1,7 @@
 // Opens a WebGPU device in Node through Dawn (the `webgpu` package): flags, limits, features, globals.
 // A browser hands the engine its own device instead.
 
-import { chmodSync, mkdirSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { MoloraError } from "../proto/errors.ts";
 import { cacheDirectory } from "./cache.ts";
@@ -71,6 +71,9 @@ export const NO_ADAPTER_REMEDY =
   "with Vulkan, or on Debian and Ubuntu `apt-get install libvulkan1 mesa-vulkan-drivers` (Mesa 23.1 or later; on " +
   "Debian 12 from bookworm-backports).";
 
+/** What Linux shows for a GPU: DRM, NVIDIA's own driver, WSL. */
+const KERNEL_DEVICES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg"];
+
 /** Dawn's instances by their flags. Dropping one while its devices live crashes the process, so they stay here. */
 const instances = new Map<string, GPU>();
 
@@ -82,6 +85,23 @@ const instances = new Map<string, GPU>();
  */
 export async function openGpuDevice(options: OpenGpuOptions = {}): Promise<OpenedGpu> {
   const adapter = await requestAdapter(options.validate ?? process.env.MOLORA_VALIDATE === "1");
+  return openAdapter(adapter);
+}
+
+/** The same for a hardware adapter; undefined where there is none. */
+export async function openHardwareGpu(): Promise<OpenedGpu | undefined> {
+  // Where the kernel knows of no GPU there is no need to load Dawn and a software driver to be told so.
+  if (process.platform === "linux" && !KERNEL_DEVICES.some(existsSync)) return undefined;
+  try {
+    const adapter = await requestAdapter(process.env.MOLORA_VALIDATE === "1");
+    return isSoftware(adapter.info) ? undefined : await openAdapter(adapter);
+  } catch (error) {
+    if (MoloraError.is(error) && error.code === "no_gpu_adapter") return undefined;
+    throw error;
+  }
+}
+
+async function openAdapter(adapter: GPUAdapter): Promise<OpenedGpu> {
   const facts = describeAdapter(adapter);
   let device: GPUDevice;
   try {

@@ -1,4 +1,5 @@
-// Makes sure a WebGPU adapter exists: a machine that has one is left alone, another gets Mesa's software driver.
+// Makes sure a WebGPU adapter exists, for the tests of WGSL: a machine that has one is left alone, another gets Mesa's
+// software driver. What runs on the CPU device needs none.
 // With MOLORA_NO_INSTALL=1 it says what is missing and installs nothing.
 
 import { spawnSync } from "node:child_process";
@@ -8,6 +9,16 @@ import { join } from "node:path";
 import { readAptSources } from "./apt_sources.mjs";
 import { plan } from "./driver_plan.mjs";
 import { ROOT, runShown, SetupError, say, seconds } from "./say.mjs";
+
+/** As ensureDriver, but where there can be no adapter it says so and goes on. */
+export function ensureDriverIfPossible() {
+  try {
+    ensureDriver();
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    say(`NO WEBGPU ADAPTER: tests of WGSL will be skipped. ${error.message}`);
+  }
+}
 
 export function ensureDriver() {
   const first = probe();

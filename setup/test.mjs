@@ -6,11 +6,17 @@ import { join, relative } from "node:path";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
 import { parseArgs } from "node:util";
+import { ensureDriverIfPossible } from "./driver.mjs";
 import { ROOT } from "./say.mjs";
 import "./setup.mjs";
 
 const { values, positionals } = parseArgs({ options: { slow: { type: "boolean" } }, allowPositionals: true });
 
+ensureDriverIfPossible();
+// Test files run side by side: each process has one core
+process.env.MOLORA_THREADS ??= "1";
+// Engines of tests run on the CPU unless a test says otherwise
+process.env.MOLORA_DEVICE ??= "cpu";
 // Kernels misbehave loudly only where Dawn checks them
 process.env.MOLORA_VALIDATE ??= "1";
 process.chdir(ROOT);

@@ -50,7 +50,6 @@ with --model nano, the embedded nano. Your own: --model DIR|FILE.gguf --mixture 
     try {
       const client = await MoloraClient.connect(server.url);
       const mixture = theMixture(engine);
-      await warmUp(engine, mixture.name, output);
       const palette = new Palette(["base", ...mixture.experts], wantsColors(flags.color, output));
       const columns = output.streams.stdout.columns ?? 100;
       const say = (line = "") => output.print(line);
@@ -100,15 +99,6 @@ function theMixture(engine: Engine): { name: string; experts: string[] } {
   throw new MoloraError("bad_arguments", "this model comes without a mixture: there is nothing to route", {
     remedy: "Give one: --mixture NAME=DIR (make-router and train-router make them).",
   });
-}
-
-/** Generates a few tokens, so that the shaders of prefill and decode are compiled before anyone waits for an answer. */
-async function warmUp(engine: Engine, mixture: string, output: Output): Promise<void> {
-  output.note("compiling shaders: the first time on a machine this takes a quarter of a minute, later a second or two");
-  const ids = Array.from({ length: 32 }, (_, i) => i);
-  for await (const _ of engine.generate({ ids, mixture, maxTokens: 2, ignoreEos: true })) {
-    // The text does not matter
-  }
 }
 
 function wantsColors(color: "auto" | "always" | "never", output: Output): boolean {

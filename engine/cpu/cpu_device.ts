@@ -36,6 +36,7 @@ export class CpuDevice implements Device {
     poolBytes: 512 * MB,
     stepsAhead: 0,
     segments: false,
+    preparesAhead: false,
     panelRows: 8,
     int8Activations: true,
   };

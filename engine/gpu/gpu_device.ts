@@ -63,6 +63,8 @@ export class GpuDevice implements Device {
       // Where host and device share the cores, running ahead gains nothing and wastes a step at each end.
       stepsAhead: isSoftware ? 0 : 1,
       segments: true,
+      // On a software adapter that would take longer than the first request saves.
+      preparesAhead: !isSoftware,
       panelRows: 1,
       int8Activations: false,
     };

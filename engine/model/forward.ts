@@ -50,6 +50,15 @@ export class Forward {
     this.#activations = activations;
   }
 
+  /** Prepares programs that requests will ask for, side by side. `onProgress`: how many are done, and of how many. */
+  async prepare(
+    kinds: readonly StepKind[],
+    onProgress: (done: number, total: number) => void = () => {},
+  ): Promise<void> {
+    let done = 0;
+    await Promise.all(kinds.map((kind) => this.program(kind).then(() => onProgress(++done, kinds.length))));
+  }
+
   /** The program of one kind of step. One that failed to compile is tried again. */
   program(kind: StepKind): Promise<Program> {
     const name = kindName(kind);

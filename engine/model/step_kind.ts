@@ -27,6 +27,21 @@ export function stepKind(
   return { lora, routed: shape.routed, tokens: tileClass(shape.tokens), rows: tileClass(shape.rows) };
 }
 
+/** Kinds that the first requests of a server ask for: prompts and single or few tokens, with each way to adapters there is. */
+export function usualKinds({ adapters, routers }: { adapters: boolean; routers: boolean }): StepKind[] {
+  const ways = [
+    { entries: 0, routed: false },
+    ...(adapters ? [{ entries: 1, routed: false }] : []),
+    ...(routers ? [{ entries: 1, routed: true }] : []),
+  ];
+  const sizes = [
+    { tokens: GATHER_TOKENS, rows: 1 },
+    { tokens: 1, rows: 1 },
+    { tokens: 8, rows: 8 },
+  ];
+  return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, true)));
+}
+
 export function kindName({ lora, routed, tokens, rows }: StepKind): string {
   return `${lora} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
 }
