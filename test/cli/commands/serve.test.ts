@@ -61,7 +61,7 @@ test("a second signal does not wait", async () => {
   const running = client.generate({ prompt: "Go on.", ignoreEos: true, maxTokens: 900 });
   await running.next();
   child.kill("SIGTERM");
-  await once(createInterface({ input: child.stderr! }), "line");
+  for await (const said of createInterface({ input: child.stderr! })) if (/^closing: 1 running/.test(said)) break;
   child.kill("SIGTERM");
   assert.deepEqual(await once(child, "close"), [143, null]);
   await assert.rejects(async () => {
