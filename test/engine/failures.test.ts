@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { Engine } from "../../engine/engine.ts";
-import { Forward } from "../../engine/model/forward.ts";
 import { nodeHost } from "../../node/host.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -84,32 +83,6 @@ test("what fails while one request's token is read ends that request only", asyn
     tokenizer.idBytes = idBytes;
   }
   assert.deepEqual(await idsOf(STREAM), expected[0]);
-});
-
-test("a step whose kernels cannot be prepared ends its requests; the next one does what this one should have", async () => {
-  const expected = await idsOf({ ...OTHER, adapter: "math" });
-  await engine.loadAdapter("fresh", `${NANO}/adapters/sql`);
-  const { program } = Forward.prototype;
-  let fails = true;
-  Forward.prototype.program = function (kind) {
-    if (!fails) return program.call(this, kind);
-    fails = false;
-    return Promise.reject(new Error("EMFILE: too many open files, open 'norm.wgsl'"));
-  };
-  try {
-    // It is on no page yet: what this step was to upload must be uploaded by the next.
-    const fresh = { ...OTHER, adapter: "fresh" };
-    await raises("internal", /EMFILE/, () => idsOf(fresh));
-    assert.equal(engine.closed, undefined);
-    const ids = await idsOf(fresh);
-    await engine.unloadAdapter("fresh");
-    await engine.loadAdapter("fresh", `${NANO}/adapters/sql`);
-    assert.deepEqual(ids, await idsOf(fresh), "the same once it was uploaded anew");
-    assert.deepEqual(await idsOf({ ...OTHER, adapter: "math" }), expected);
-  } finally {
-    Forward.prototype.program = program;
-  }
-  assert.deepEqual([engine.stats().running, engine.stats().waiting], [0, 0]);
 });
 
 test("a caller whose own code throws leaves nothing behind", async () => {
