@@ -4,9 +4,10 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
+import type { StepPlan } from "../scheduler/step.ts";
 import type { FinishedStep, InFlight } from "../step/in_flight.ts";
 import type { RowResult } from "../step/results.ts";
-import type { Runner } from "../step/runner.ts";
+import type { Runner, SubmittedStep } from "../step/runner.ts";
 import type { LoopObserver } from "./counters.ts";
 import type { Ticket } from "./ticket.ts";
 
@@ -77,9 +78,25 @@ export class Loop {
   /** One step. Results of an earlier step are published while this one runs. */
   async #step(): Promise<void> {
     const plan = this.#scheduler.schedule(); // which tokens of which sequences
-    this.#inFlight.add(await this.#runner.submit(plan)); // queued on the device; an empty plan adds nothing
+    this.#inFlight.add(await this.#submit(plan)); // queued on the device; an empty plan adds nothing
     this.#scheduler.advance(plan); // these positions count as computed
     await this.#publish(await this.#inFlight.next()); // tokens of the oldest step, if it is due, go to their tickets
+  }
+
+  /** A step that cannot be prepared (a kernel's text cannot be read) ends its requests; nothing of it ran, and others go on. */
+  async #submit(plan: StepPlan): Promise<SubmittedStep | undefined> {
+    try {
+      return await this.#runner.submit(plan);
+    } catch (thrown) {
+      const error = MoloraError.from(thrown);
+      if (error.code === "gpu_lost") throw error;
+      this.#scheduler.abandon(plan);
+      for (const { sequence } of plan.slices) {
+        this.#tickets.get(sequence)?.fail(error);
+        this.#tickets.delete(sequence);
+      }
+      return { plan: { ...plan, slices: [] }, launches: 0, encodeMs: 0, results: Promise.resolve([]) };
+    }
   }
 
   async #publish(step: FinishedStep | undefined): Promise<void> {

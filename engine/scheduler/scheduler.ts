@@ -3,7 +3,7 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
-import type { Residency, ResidentNeed } from "../memory/residency.ts";
+import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import { Holdings } from "./holdings.ts";
 import { checkOptions, type SchedulerOptions } from "./options.ts";
 import { promptEmpty } from "./refusals.ts";
@@ -36,6 +36,8 @@ export class Scheduler {
   #preemptions = 0;
   /** The plan that waits for `advance`. */
   #planned: StepPlan | undefined;
+  /** Uploads of abandoned plans: their pages hold something else still. */
+  #owed: Placement[] = [];
 
   constructor(options: SchedulerOptions, pool: PagePool, residency: Residency) {
     this.#options = checkOptions(options);
@@ -92,8 +94,18 @@ export class Scheduler {
     for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, step);
     for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, step);
     if (!step.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, step));
-    if (step.plan.tokens > 0) this.#planned = step.plan;
+    if (step.plan.tokens === 0) return step.plan;
+    this.#planned = step.plan;
+    // What lost its pages in the meantime is uploaded by whoever acquires it anew.
+    step.upload(this.#owed.filter(({ key, firstPage }) => this.#residency.firstPage(key) === firstPage));
+    this.#owed = [];
     return step.plan;
+  }
+
+  /** The plan cannot be run, nor has any of it: its sequences end. It must be advanced like any other. */
+  abandon(plan: StepPlan): void {
+    this.#owed.push(...plan.uploads);
+    for (const { sequence } of plan.slices) this.finish(sequence);
   }
 
   /** The plan was submitted: its positions count as computed, its samples as tokens the host does not know yet. */

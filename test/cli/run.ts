@@ -18,10 +18,13 @@ export async function molora(args: string[], input = ""): Promise<Ran> {
   return { code, stdout, stderr };
 }
 
-/** The same, left running. */
-export function start(args: string[]): ChildProcess {
+/** The same, left running; `more`: further variables of its environment. */
+export function start(args: string[], more: NodeJS.ProcessEnv = {}): ChildProcess {
   const { NO_COLOR: _, FORCE_COLOR: __, ...env } = process.env;
-  return spawn(process.execPath, ["bin/molora.mjs", ...args], { env, stdio: ["pipe", "pipe", "pipe"] });
+  return spawn(process.execPath, ["bin/molora.mjs", ...args], {
+    env: { ...env, ...more },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
 }
 
 /** What `--json` printed: one value and nothing else. */

@@ -9,7 +9,7 @@ import { MoloraClient } from "../../../proto/client.ts";
 import { json, molora, start } from "../run.ts";
 
 test("serves until interrupted; then clients are told and the port is free", async () => {
-  const child = start(["serve", "--port", "0", "--json"]);
+  const child = start(["serve", "--port", "0", "--json", "--drain-seconds", "0"]);
   const [line] = await once(createInterface({ input: child.stdout! }), "line");
   const { url, port } = JSON.parse(line) as { url: string; port: number };
   assert.match(url, new RegExp(`^ws://127\\.0\\.0\\.1:${port}/`));
@@ -35,6 +35,64 @@ test("serves until interrupted; then clients are told and the port is free", asy
   });
   const [code] = await once(child, "close");
   assert.equal(code, 0);
+});
+
+test("on SIGHUP what runs is finished first; the exit code is 0", async () => {
+  const child = start(["serve", "--port", "0", "--json", "--drain-seconds", "120"]);
+  const [line] = await once(createInterface({ input: child.stdout! }), "line");
+  const { url, port } = JSON.parse(line) as { url: string; port: number };
+  const client = await MoloraClient.connect(url);
+  const running = client.generate({ prompt: "Go on.", ignoreEos: true, maxTokens: 100 });
+  await running.next();
+  child.kill("SIGHUP");
+  const ready = async () => (await fetch(`http://127.0.0.1:${port}/ready`)).status;
+  while ((await ready()) === 200);
+  assert.equal(await ready(), 503);
+  let last: unknown;
+  for await (const event of running) last = event;
+  assert.deepEqual((last as { usage: { completionTokens: number } }).usage.completionTokens, 100);
+  assert.deepEqual(await once(child, "close"), [0, null]);
+});
+
+test("a second signal does not wait", async () => {
+  const child = start(["serve", "--port", "0", "--json", "--drain-seconds", "600"]);
+  const [line] = await once(createInterface({ input: child.stdout! }), "line");
+  const client = await MoloraClient.connect((JSON.parse(line) as { url: string }).url);
+  const running = client.generate({ prompt: "Go on.", ignoreEos: true, maxTokens: 900 });
+  await running.next();
+  child.kill("SIGTERM");
+  for await (const said of createInterface({ input: child.stderr! })) if (/^closing: 1 running/.test(said)) break;
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "close"), [143, null]);
+  await assert.rejects(async () => {
+    while (!(await running.next()).done);
+  });
+});
+
+/** What only the model and the device can tell. */
+const BEYOND: [flags: string[], says: RegExp][] = [
+  [["--context", "100000"], /contextLength is 100000, the model's own is 1024/],
+  [["--pool-bytes", "1000000000000000"], /poolBytes is 1000000000000000, what this device can bind/],
+  [["--max-sequences", "5000"], /maxSequences is 5000/],
+  [["--adapter-root", "nowhere"], /--adapter-root nowhere does not exist/],
+];
+
+test("what cannot be ends the start with exit code 2, the reason and the remedy", async () => {
+  for (const [flags, says] of BEYOND) {
+    const ran = await molora(["serve", "--port", "0", ...flags]);
+    assert.equal(ran.code, 2, `${flags.join(" ")}: ${ran.stderr}`);
+    assert.match(ran.stderr, says);
+    assert.match(ran.stderr, /^remedy: /m);
+  }
+});
+
+test("a cache that cannot be written is a warning", async () => {
+  const child = start(["serve", "--port", "0", "--json"], { MOLORA_CACHE: "/dev/null/cache" });
+  const [said] = await once(createInterface({ input: child.stderr! }), "line");
+  assert.match(said, /^warning: \/dev\/null\/cache cannot be written \(ENOTDIR\).*MOLORA_CACHE/);
+  await once(createInterface({ input: child.stdout! }), "line");
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "close"), [0, null]);
 });
 
 test("administration for the whole network is refused", async () => {

@@ -311,6 +311,38 @@ test("ten thousand waiting requests cost a step little", () => {
   assert.ok(each < 25, `a step took ${each.toFixed(2)} ms`);
 });
 
+test("an abandoned plan ends its sequences, and its uploads come with the next plan as long as their pages are theirs", () => {
+  const { scheduler, pool, residency } = setUp(8);
+  const one = [{ key: "one", pages: 2 }];
+  const [a, b] = [sequence(5, 3, one), sequence(5, 3, one)];
+  scheduler.add(a);
+  const lost = scheduler.schedule();
+  assert.deepEqual(
+    lost.uploads.map(({ key }) => key),
+    ["one"],
+  );
+  scheduler.abandon(lost);
+  scheduler.advance(lost);
+  assert.deepEqual([a.state, scheduler.running, pool.free + residency.idlePages], ["finished", 0, 8]);
+  scheduler.add(b);
+  const next = scheduler.schedule();
+  assert.deepEqual(
+    next.uploads.map(({ key }) => key),
+    ["one"],
+    "resident, and yet to be written",
+  );
+  scheduler.abandon(next);
+  scheduler.advance(next);
+  // Another takes the pages: nothing is owed for who has none.
+  const all = [{ key: "all", pages: 7 }];
+  scheduler.add(sequence(5, 3, all));
+  assert.deepEqual(
+    step(scheduler).uploads.map(({ key }) => key),
+    ["all"],
+  );
+  assert.deepEqual(step(scheduler).uploads, []);
+});
+
 test("wrong use and impossible options are named", () => {
   const { scheduler } = setUp(4);
   scheduler.add(sequence(1, 4));
