@@ -2,7 +2,7 @@
 // A block of a panel (8 rows, 32 columns): 8 halves d, 8 halves m, then words [4][8 rows]: byte i of word j of a row holds
 // column 4j + i in its low nibble, column 16 + 4j + i in the high one.
 import { widenHigh, widenLow, widenSplat } from "../cpu/lanes.cpu";
-import { dot, madd } from "../cpu/simd.cpu";
+import { dotPairs, madd, wholeDots } from "../cpu/simd.cpu";
 import { INTEGER_BLOCK } from "../cpu/tile_integers.cpu";
 
 /** Bytes of a block of 8 rows. */
@@ -57,39 +57,39 @@ export function oneQ4(w: usize, blocks: i32, x: usize, xs: usize, out: usize): v
   for (let b = 0; b < blocks; b++) {
     let a = i32x4.splat(0), c = a, e = a, g = a;
     let v = v128.load(w, 32), u = v128.load(w, 48), t = v128.load32_splat(x, 0);
-    a = dot(t, v128.and(v, mask), a);
-    c = dot(t, v128.and(u, mask), c);
+    a = dotPairs(t, v128.and(v, mask), a);
+    c = dotPairs(t, v128.and(u, mask), c);
     t = v128.load32_splat(x, 16);
-    e = dot(t, i8x16.shr_u(v, 4), e);
-    g = dot(t, i8x16.shr_u(u, 4), g);
+    e = dotPairs(t, i8x16.shr_u(v, 4), e);
+    g = dotPairs(t, i8x16.shr_u(u, 4), g);
     v = v128.load(w, 64);
     u = v128.load(w, 80);
     t = v128.load32_splat(x, 4);
-    a = dot(t, v128.and(v, mask), a);
-    c = dot(t, v128.and(u, mask), c);
+    a = dotPairs(t, v128.and(v, mask), a);
+    c = dotPairs(t, v128.and(u, mask), c);
     t = v128.load32_splat(x, 20);
-    e = dot(t, i8x16.shr_u(v, 4), e);
-    g = dot(t, i8x16.shr_u(u, 4), g);
+    e = dotPairs(t, i8x16.shr_u(v, 4), e);
+    g = dotPairs(t, i8x16.shr_u(u, 4), g);
     v = v128.load(w, 96);
     u = v128.load(w, 112);
     t = v128.load32_splat(x, 8);
-    a = dot(t, v128.and(v, mask), a);
-    c = dot(t, v128.and(u, mask), c);
+    a = dotPairs(t, v128.and(v, mask), a);
+    c = dotPairs(t, v128.and(u, mask), c);
     t = v128.load32_splat(x, 24);
-    e = dot(t, i8x16.shr_u(v, 4), e);
-    g = dot(t, i8x16.shr_u(u, 4), g);
+    e = dotPairs(t, i8x16.shr_u(v, 4), e);
+    g = dotPairs(t, i8x16.shr_u(u, 4), g);
     v = v128.load(w, 128);
     u = v128.load(w, 144);
     t = v128.load32_splat(x, 12);
-    a = dot(t, v128.and(v, mask), a);
-    c = dot(t, v128.and(u, mask), c);
+    a = dotPairs(t, v128.and(v, mask), a);
+    c = dotPairs(t, v128.and(u, mask), c);
     t = v128.load32_splat(x, 28);
-    e = dot(t, i8x16.shr_u(v, 4), e);
-    g = dot(t, i8x16.shr_u(u, 4), g);
+    e = dotPairs(t, i8x16.shr_u(v, 4), e);
+    g = dotPairs(t, i8x16.shr_u(u, 4), g);
     const d = v128.load(w), m = v128.load(w, 16);
     const scale = v128.load32_splat(xs), sum = v128.load32_splat(xs, 4);
-    low = madd(f32x4.mul(widenLow(d), scale), f32x4.convert_i32x4_s(i32x4.add(a, e)), madd(widenLow(m), sum, low));
-    high = madd(f32x4.mul(widenHigh(d), scale), f32x4.convert_i32x4_s(i32x4.add(c, g)), madd(widenHigh(m), sum, high));
+    low = madd(f32x4.mul(widenLow(d), scale), wholeDots(i16x8.add(a, e)), madd(widenLow(m), sum, low));
+    high = madd(f32x4.mul(widenHigh(d), scale), wholeDots(i16x8.add(c, g)), madd(widenHigh(m), sum, high));
     w += Q4_BLOCK;
     x += 32;
     xs += 8;

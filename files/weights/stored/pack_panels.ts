@@ -56,10 +56,25 @@ function interleaved<W extends Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffe
   Type: WordArray<W>,
 ): Uint8Array<ArrayBuffer> {
   const rows = values.length / cols;
+  const whole = rows - (rows % PANEL_ROWS);
   const out = new Type(panelCount(rows) * cols * PANEL_ROWS);
-  for (let row = 0; row < rows; row++) {
-    const to = (row >> 3) * cols * PANEL_ROWS + (row & 7);
-    for (let k = 0, from = row * cols; k < cols; k++) out[to + k * PANEL_ROWS] = values[from + k];
+  let to = 0;
+  for (let row = 0; row < whole; row += PANEL_ROWS) {
+    const end = (row + 1) * cols;
+    for (let k = row * cols; k < end; k++, to += PANEL_ROWS) {
+      // Written out, which is twice as fast as a loop.
+      out[to] = values[k];
+      out[to + 1] = values[k + cols];
+      out[to + 2] = values[k + 2 * cols];
+      out[to + 3] = values[k + 3 * cols];
+      out[to + 4] = values[k + 4 * cols];
+      out[to + 5] = values[k + 5 * cols];
+      out[to + 6] = values[k + 6 * cols];
+      out[to + 7] = values[k + 7 * cols];
+    }
+  }
+  for (let row = whole; row < rows; row++) {
+    for (let k = 0, from = row * cols; k < cols; k++) out[to + k * PANEL_ROWS + row - whole] = values[from + k];
   }
   return new Uint8Array(out.buffer);
 }
