@@ -1,6 +1,6 @@
 // The belief of a routed sequence: a filter along its tokens (route.cpu.ts), in logarithms throughout. An expert that is as
 // good as out, under a switch probability too small for f32, still comes back.
-import { exp1, log1 } from "./math.cpu";
+import { exp1, log1, sigmoid1, softplus1 } from "./math.cpu";
 import { NEVER } from "./router.cpu";
 import { scratch } from "./scratch.cpu";
 import { Sequence } from "../step.cpu";
@@ -21,12 +21,11 @@ export function filterBelief(
   }
   for (let t = 0; t < sequence.count; t++) {
     const turn = load<f32>(evidence + bytes);
-    const stay = -softplus(turn);             // log(1 - ρ)
-    const change = evenly - softplus(-turn);  // log(ρ / E)
+    const stay = -softplus1(turn);              // log(1 - ρ)
+    const change = evenly - softplus1(-turn);  // log(ρ / E)
     let top = NEVER;
     for (let e: usize = 0; e < bytes; e += 4) {
-      const stayed = stay + load<f32>(logs + e);
-      const log = load<f32>(evidence + e) + max<f32>(stayed, change) + log1(1 + exp1(-abs<f32>(stayed - change)));
+      const log = load<f32>(evidence + e) + mixedLog(stay + load<f32>(logs + e), change);
       store<f32>(logs + e, log);
       top = max<f32>(top, log);
     }
@@ -48,7 +47,17 @@ function pageBefore(sequence: Sequence, blocks: usize, end: i32): usize {
   return load<u32>(blocks + (<usize>(sequence.blocks + end / 16 - 1) << 2));
 }
 
+/** log(eᵃ + eᵇ) */
 @inline
-function softplus(v: f32): f32 {
-  return max<f32>(v, 0) + log1(1 + exp1(-abs<f32>(v)));
+export function mixedLog(a: f32, b: f32): f32 {
+  return max<f32>(a, b) + log1(1 + exp1(-abs<f32>(a - b)));
+}
+
+/**
+ * The share of an expert's prior that stayed with it, (1 − ρ) b / ((1 − ρ) b + ρ / E), for ρ = σ(turn), b = e^before and
+ * evenly = −log E.
+ */
+@inline
+export function stayedShare(turn: f32, evenly: f32, before: f32): f32 {
+  return sigmoid1(before - evenly - turn);
 }

@@ -59,3 +59,40 @@ export function log1(x: f32): f32 {
 export function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))));
 }
+
+/** 1 / (1 + e⁻ˣ) */
+@inline
+export function sigmoid4(x: v128): v128 {
+  return f32x4.div(f32x4.splat(1), f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))));
+}
+
+/** silu'(x) = σ (1 + x (1 − σ)), given σ = sigmoid(x) */
+@inline
+export function siluSlope4(x: v128, sigmoid: v128): v128 {
+  const one = f32x4.splat(1);
+  return f32x4.mul(sigmoid, madd(x, f32x4.sub(one, sigmoid), one));
+}
+
+/** 1 / (1 + e⁻ˣ), not below 1e-35. */
+@inline
+export function sigmoid1(x: f32): f32 {
+  return 1 / (1 + exp1(min<f32>(-x, 80)));
+}
+
+/** log(1 + eˣ) */
+@inline
+export function softplus1(x: f32): f32 {
+  return max<f32>(x, 0) + log1(1 + exp1(-abs<f32>(x)));
+}
+
+/** Subnormal lanes as zeros: they cost processors many times what other numbers do. */
+@inline
+export function withoutSubnormals(x: v128): v128 {
+  return v128.and(x, f32x4.ge(f32x4.abs(x), f32x4.splat(1.17549435e-38)));
+}
+
+/** What is too small to matter as zero, so that what it is multiplied with next is no subnormal. */
+@inline
+export function withoutTiny(x: f32): f32 {
+  return abs<f32>(x) < 1e-30 ? 0 : x;
+}

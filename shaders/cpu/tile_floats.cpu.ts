@@ -4,7 +4,7 @@ import { loadHigh, loadLow, storeRows } from "./rows.cpu";
 import { madd } from "./simd.cpu";
 
 /**
- * panel [columns][8 rows], columns a multiple of 4; x0 … x3: floats of four tokens; y0 … y3: their sums, which run on from
+ * panel [columns][8 rows]; x0 … x3: floats of four tokens; y0 … y3: their sums, which run on from
  * what y holds unless `begin`.
  */
 export function tileFloats(
@@ -13,7 +13,8 @@ export function tileFloats(
 ): void {
   let f0 = loadLow(y0, rows, begin), f1 = loadLow(y1, rows, begin), f2 = loadLow(y2, rows, begin), f3 = loadLow(y3, rows, begin);
   let g0 = loadHigh(y0, rows, begin), g1 = loadHigh(y1, rows, begin), g2 = loadHigh(y2, rows, begin), g3 = loadHigh(y3, rows, begin);
-  for (let k = 0; k < columns; k += 4) {
+  let k = 0;
+  for (; k + 4 <= columns; k += 4) {
     let w = v128.load(panel, 0), u = v128.load(panel, 16), t = v128.load32_splat(x0, 0);
     f0 = madd(t, w, f0); g0 = madd(t, u, g0); t = v128.load32_splat(x1, 0);
     f1 = madd(t, w, f1); g1 = madd(t, u, g1); t = v128.load32_splat(x2, 0);
@@ -37,13 +38,23 @@ export function tileFloats(
     panel += 128;
     x0 += 16; x1 += 16; x2 += 16; x3 += 16;
   }
+  for (; k < columns; k++) {
+    const w = v128.load(panel), u = v128.load(panel, 16);
+    let t = v128.load32_splat(x0);
+    f0 = madd(t, w, f0); g0 = madd(t, u, g0); t = v128.load32_splat(x1);
+    f1 = madd(t, w, f1); g1 = madd(t, u, g1); t = v128.load32_splat(x2);
+    f2 = madd(t, w, f2); g2 = madd(t, u, g2); t = v128.load32_splat(x3);
+    f3 = madd(t, w, f3); g3 = madd(t, u, g3);
+    panel += 32;
+    x0 += 4; x1 += 4; x2 += 4; x3 += 4;
+  }
   storeRows(y0, f0, g0, rows);
   storeRows(y1, f1, g1, rows);
   storeRows(y2, f2, g2, rows);
   storeRows(y3, f3, g3, rows);
 }
 
-/** The same for one token. */
+/** The same for one token; columns a multiple of 4. */
 export function oneFloats(panel: usize, columns: i32, x: usize, y: usize, rows: i32, begin: bool): void {
   let f = loadLow(y, rows, begin), g = loadHigh(y, rows, begin);
   for (let k = 0; k < columns; k += 4) {

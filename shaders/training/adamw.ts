@@ -35,4 +35,5 @@ export const adamw: Kernel<{ count: number }, void> = {
     // Threads beyond this many workgroups take further elements in turn.
     grid: () => [Math.min(4096, Math.ceil(count / 256)), 1, 1],
   }),
+  cpu: ({ count }) => [{ body: "adamw", items: () => Math.ceil(count / 1024) }],
 };

@@ -11,6 +11,7 @@ export const add: Kernel<{ width: number }> = {
     bindings: { step: "uniform", left: "read", right: "read", sum: "read_write" },
     grid: elementGrid(width),
   }),
+  cpu: () => [{ body: "add", items: ({ tokens }) => tokens }],
 };
 
 /** One thread for every four values of every token. */

@@ -2,7 +2,7 @@
 
 import type { Kernel } from "../kernel.ts";
 import type { HeadFacts } from "../layer/rope_kv.ts";
-import { headConstants, headGrid } from "./causal_attention.ts";
+import { headConstants, headGrid, headItems } from "./causal_attention.ts";
 
 /** Runs behind backwardAttentionQuery, which leaves it `delta`. */
 export const backwardAttentionKeyValue: Kernel<HeadFacts> = {
@@ -22,4 +22,5 @@ export const backwardAttentionKeyValue: Kernel<HeadFacts> = {
     },
     grid: headGrid(numKvHeads),
   }),
+  cpu: ({ numKvHeads }) => [{ body: "backward_attention_key_value", items: headItems(numKvHeads) }],
 };

@@ -2,7 +2,7 @@
 
 import type { Kernel } from "../kernel.ts";
 import type { HeadFacts } from "../layer/rope_kv.ts";
-import { headConstants, headGrid } from "./causal_attention.ts";
+import { headConstants, headGrid, headItems } from "./causal_attention.ts";
 
 export const backwardAttentionQuery: Kernel<HeadFacts> = {
   name: "training/backward_attention_query",
@@ -22,4 +22,5 @@ export const backwardAttentionQuery: Kernel<HeadFacts> = {
     },
     grid: headGrid(numHeads),
   }),
+  cpu: ({ numHeads }) => [{ body: "backward_attention_query", items: headItems(numHeads) }],
 };

@@ -18,4 +18,5 @@ export const backwardBelief: Kernel<BeliefFacts> = {
     },
     grid: sequenceGrid,
   }),
+  cpu: () => [{ body: "backward_belief", items: ({ sequences }) => sequences }],
 };

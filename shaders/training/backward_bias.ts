@@ -10,4 +10,5 @@ export const backwardBias: Kernel<{ rows: number }> = {
     bindings: { step: "uniform", dy: "read", db: "read_write" },
     grid: () => [Math.ceil(rows / 64), 1, 1],
   }),
+  cpu: ({ rows }) => [{ body: "backward_bias", items: () => Math.ceil(rows / 4) }],
 };

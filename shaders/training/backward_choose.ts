@@ -26,4 +26,5 @@ export const backwardChoose: Kernel<BackwardChooseFacts> = {
     },
     grid: tokenGrid,
   }),
+  cpu: () => [{ body: "backward_choose", items: ({ tokens }) => tokens }],
 };

@@ -1,7 +1,8 @@
 // Gradient of a linear layer for its input, for every weight format. See backward_linear.wgsl.
 
-import type { DeviceFormat } from "../formats/device_format.ts";
+import { CPU_FORMATS, type DeviceFormat } from "../formats/device_format.ts";
 import type { Kernel } from "../kernel.ts";
+import type { StepShape } from "../step.ts";
 
 /** Columns [offset, …) of rows that are `stride` values long. */
 export interface Strip {
@@ -43,6 +44,11 @@ export const backwardLinear: Kernel<BackwardLinearFacts> = {
       fragments: [{ texts: [`formats/${format}`] }],
       grid: ({ tokens }) => [groups, Math.ceil(tokens / 4), 1],
     };
+  },
+  cpu: ({ format, cols }) => {
+    const chunks = Math.ceil(cols / 32);
+    const items = ({ tokens }: StepShape) => Math.ceil(tokens / 256) * chunks;
+    return [{ body: "backward_linear", constants: { FORMAT: CPU_FORMATS[format] }, items }];
   },
 };
 

@@ -28,6 +28,9 @@ export const backwardLoraGate: SizedKernel<LoraGateFacts> = {
     },
     grid: tokenGrid,
   }),
+  cpu: (facts) => [
+    { body: "backward_lora_gate", constants: backwardLoraGate.sizes(facts), items: ({ tokens }) => tokens },
+  ],
 };
 
 /** One thread a token: the grid of every kernel that has no more of them. */

@@ -2,7 +2,7 @@
 
 import type { Kernel } from "../kernel.ts";
 import { LOSS_ROW } from "./cross_entropy.ts";
-import { normGrid } from "./residual_norm.ts";
+import { normGrid, normItems } from "./residual_norm.ts";
 
 export interface BackwardNormFacts {
   hidden: number;
@@ -20,4 +20,5 @@ export const backwardNorm: Kernel<BackwardNormFacts> = {
     bindings: { rows: "read", residual: "read", weight: "read", dx: "read", d_residual: "read_write" },
     grid: normGrid(gather),
   }),
+  cpu: ({ gather }) => [{ body: "backward_norm", items: normItems(gather) }],
 };

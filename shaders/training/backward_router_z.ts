@@ -17,4 +17,5 @@ export const backwardRouterZ: Kernel<RouterZFacts> = {
     bindings: { step: "uniform", whole: "uniform", z: "read", dz: "read_write" },
     grid: tokenGrid,
   }),
+  cpu: () => [{ body: "backward_router_z", items: ({ tokens }) => tokens }],
 };

@@ -11,4 +11,5 @@ export const backwardSilu: Kernel<{ width: number }> = {
     bindings: { step: "uniform", x: "read", dy: "read_write" },
     grid: elementGrid(width),
   }),
+  cpu: () => [{ body: "backward_silu", items: ({ tokens }) => tokens }],
 };

@@ -11,4 +11,5 @@ export const backwardSwiglu: Kernel<{ ffn: number }> = {
     bindings: { step: "uniform", dy: "read", gate_up: "read_write" },
     grid: elementGrid(ffn),
   }),
+  cpu: () => [{ body: "backward_swiglu", items: ({ tokens }) => tokens }],
 };

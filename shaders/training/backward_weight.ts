@@ -20,4 +20,8 @@ export const backwardWeight: SizedKernel<BackwardWeightFacts> = {
     bindings: { step: "uniform", sizes: "uniform", u: "read", x: "read", dw: "read_write" },
     grid: () => [Math.ceil(cols / 4 / 32), rows / 4, 1],
   }),
+  cpu: (facts) => {
+    const items = Math.ceil(facts.rows / 32) * Math.ceil(facts.cols / 32);
+    return [{ body: "backward_weight", constants: backwardWeight.sizes(facts), items: () => items }];
+  },
 };

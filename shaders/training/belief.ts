@@ -17,6 +17,7 @@ export const belief: Kernel<BeliefFacts> = {
     bindings: { step: "uniform", sequences: "read", z: "read", logits: "read_write" },
     grid: sequenceGrid,
   }),
+  cpu: () => [{ body: "belief", items: ({ sequences }) => sequences }],
 };
 
 export function beliefConstants({ experts, stride }: BeliefFacts): Constants {

@@ -19,11 +19,17 @@ export const causalAttention: Kernel<HeadFacts> = {
     },
     grid: headGrid(numHeads),
   }),
+  cpu: ({ numHeads }) => [{ body: "causal_attention", items: headItems(numHeads) }],
 };
 
 /** One thread for every head of every token. */
 export function headGrid(heads: number): (shape: StepShape) => Grid {
   return ({ tokens }) => [Math.ceil((tokens * heads) / 64), 1, 1];
+}
+
+/** On the CPU: one item for every head of 32 neighbouring tokens. */
+export function headItems(heads: number): (shape: StepShape) => number {
+  return ({ tokens }) => heads * Math.ceil(tokens / 32);
 }
 
 /** HEADS, KV_HEADS, and in vec4s DIM4, a head, and ROW4, a token's q, k and v. */

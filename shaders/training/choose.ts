@@ -25,6 +25,7 @@ export const choose: Kernel<ChooseFacts> = {
     bindings: { step: "uniform", logits: "read", p: "read_write", gates: "read_write" },
     grid: tokenGrid,
   }),
+  cpu: () => [{ body: "choose", items: ({ tokens }) => tokens }],
 };
 
 export function chooseConstants({ experts, stride, rule }: ChooseFacts): Constants {

@@ -21,4 +21,5 @@ export const crossEntropy: Kernel<CrossEntropyFacts> = {
     bindings: { rows: "read", logits: "read_write", losses: "read_write" },
     grid: () => [rows, 1, 1],
   }),
+  cpu: ({ rows }) => [{ body: "cross_entropy", items: () => rows }],
 };

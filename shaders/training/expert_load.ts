@@ -15,4 +15,5 @@ export const expertLoad: Kernel<ExpertLoadFacts> = {
     bindings: { step: "uniform", gates: "read", p: "read", load: "read_write" },
     grid: () => [Math.ceil(experts / 64), 1, 1],
   }),
+  cpu: ({ experts }) => [{ body: "expert_load", items: () => experts }],
 };

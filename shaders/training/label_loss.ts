@@ -27,4 +27,5 @@ export const labelLoss: Kernel<LabelLossFacts> = {
     },
     grid: ({ sequences }) => [sequences, 1, 1],
   }),
+  cpu: () => [{ body: "label_loss", items: ({ sequences }) => sequences }],
 };

@@ -19,4 +19,5 @@ export const loraGate: SizedKernel<LoraGateFacts> = {
     },
     grid: ({ tokens }) => [Math.ceil((tokens * ranks) / 64), 1, 1],
   }),
+  cpu: (facts) => [{ body: "lora_gate", constants: loraGate.sizes(facts), items: ({ tokens }) => tokens }],
 };

@@ -1,5 +1,6 @@
 // A small f32 matrix times a strip of every token's values: LoRA's A x and Bᵀ dy, a router's layers. See project.wgsl.
 
+import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
 import { inVec4s, type SizedKernel } from "./sizes.ts";
 
@@ -25,4 +26,9 @@ export const project: SizedKernel<ProjectFacts> = {
     bindings: { step: "uniform", sizes: "uniform", weight: "read", bias: "read", x: "read", y: "read_write" },
     grid: ({ tokens }) => [Math.ceil((rows * Math.ceil(tokens / 4)) / 64), 1, 1],
   }),
+  cpu: (facts) => {
+    const blocks = Math.ceil(facts.rows / 16);
+    const items = ({ tokens }: StepShape) => Math.ceil(tokens / 16) * blocks;
+    return [{ body: "project", constants: project.sizes(facts), items }];
+  },
 };

@@ -1,5 +1,6 @@
 // The transpose of a small f32 matrix times every token's values, into a strip. See project_back.wgsl.
 
+import type { StepShape } from "../step.ts";
 import type { Strip } from "./backward_linear.ts";
 import { inVec4s, type SizedKernel } from "./sizes.ts";
 
@@ -25,4 +26,9 @@ export const projectBack: SizedKernel<ProjectBackFacts> = {
     bindings: { step: "uniform", sizes: "uniform", weight: "read", dy: "read", dx: "read_write" },
     grid: ({ tokens }) => [Math.ceil(cols / 4 / 32), Math.ceil(tokens / 4), 1],
   }),
+  cpu: (facts) => {
+    const chunks = Math.ceil(facts.cols / 64);
+    const items = ({ tokens }: StepShape) => Math.ceil(tokens / 64) * chunks;
+    return [{ body: "project_back", constants: projectBack.sizes(facts), items }];
+  },
 };

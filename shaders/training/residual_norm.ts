@@ -30,9 +30,15 @@ export const residualNorm: Kernel<ResidualNormFacts> = {
     },
     grid: normGrid(form === "gather"),
   }),
+  cpu: ({ form }) => [{ body: "residual_norm", items: normItems(form === "gather") }],
 };
 
 /** A workgroup a token, or a wanted row. */
 export function normGrid(gather: boolean): (shape: StepShape) => Grid {
-  return ({ tokens, rows }) => [gather ? rows : tokens, 1, 1];
+  const items = normItems(gather);
+  return (shape) => [items(shape), 1, 1];
+}
+
+export function normItems(gather: boolean): (shape: StepShape) => number {
+  return ({ tokens, rows }) => (gather ? rows : tokens);
 }

@@ -23,4 +23,5 @@ export const rotate: Kernel<RotateFacts> = {
       grid: ({ tokens }) => [groups, tokens, 1],
     };
   },
+  cpu: ({ numHeads, numKvHeads }) => [{ body: "rotate", items: ({ tokens }) => tokens * (numHeads + numKvHeads) }],
 };

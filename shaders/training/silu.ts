@@ -11,4 +11,5 @@ export const silu: Kernel<{ width: number }> = {
     bindings: { step: "uniform", x: "read", y: "read_write" },
     grid: elementGrid(width),
   }),
+  cpu: () => [{ body: "silu", items: ({ tokens }) => tokens }],
 };

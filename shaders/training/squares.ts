@@ -14,4 +14,5 @@ export const squares: Kernel<{ count: number }, void> = {
     bindings: { values: "read", partials: "read_write" },
     grid: () => [PARTIALS / 64, 1, 1],
   }),
+  cpu: () => [{ body: "squares", items: () => PARTIALS }],
 };
