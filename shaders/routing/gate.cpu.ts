@@ -2,11 +2,11 @@
 // Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where route
 // reads whole vec4s. Other routers need no hidden layer and write nothing.
 // Items: ceil(T / 4) · GATE_WIDTH / 4, rows innermost: four rows for four tokens; those past a router's width do nothing.
-import { behind, MLP, ARROW, Router, routerAt } from "./cpu/router.cpu";
-import { dotsOne, dotsTwo } from "./cpu/dots.cpu";
-import { silu4 } from "./cpu/math.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { sequenceAt, stepAt, tokenAt } from "./step.cpu";
+import { behind, MLP, ARROW, Router, routerAt } from "../cpu/router.cpu";
+import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
+import { silu4 } from "../cpu/math.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { sequenceAt, stepAt, tokenAt } from "../step.cpu";
 
 @unmanaged
 export class GateArgs {

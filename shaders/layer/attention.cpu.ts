@@ -4,13 +4,13 @@
 // Items: ceil(T / 4) · HEADS / GROUP, heads innermost: GROUP neighbouring heads of four neighbouring tokens.
 // Tiles of keys start at absolute positions and rows do not mix, so a token's result depends on its own sequence alone.
 // Source: online softmax, Milakov & Gimelshein 2018; tiling as FlashAttention, Dao et al. 2022.
-import { weightedOne, weightedTwo } from "./cpu/attention_values.cpu";
-import { dotsEight, dotsTwo } from "./cpu/dots.cpu";
-import { across, highest } from "./cpu/lanes.cpu";
-import { exp1, exp4 } from "./cpu/math.cpu";
-import { finish } from "./cpu/quantize_blocks.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { sequenceAt, stepAt, tokenAt } from "./step.cpu";
+import { weightedOne, weightedTwo } from "../cpu/attention_values.cpu";
+import { dotsEight, dotsTwo } from "../cpu/dots.cpu";
+import { across, highest } from "../cpu/lanes.cpu";
+import { exp1, exp4 } from "../cpu/math.cpu";
+import { finish } from "../cpu/quantize_blocks.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { sequenceAt, stepAt, tokenAt } from "../step.cpu";
 
 @unmanaged
 export class AttentionArgs {

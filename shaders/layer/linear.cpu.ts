@@ -2,12 +2,12 @@
 // Shapes: W [ROWS, COLS] in panels of 8 rows (formats/format.cpu.ts); x [T, COLS] f32, or int8 blocks xq, xs where xq is not
 // null (quantised formats only); y [T, ROWS_TOTAL] f32.
 // Items: ceil(ROWS / 8), a panel each, against all tokens.
-import { storeRows } from "./cpu/rows.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { oneFloats, tileFloats } from "./cpu/tile_floats.cpu";
-import { tileIntegers } from "./cpu/tile_integers.cpu";
-import { columnBytes, floats, one, oneStraight, unpack, unpacks } from "./formats/format.cpu";
-import { stepAt } from "./step.cpu";
+import { storeRows } from "../cpu/rows.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { oneFloats, tileFloats } from "../cpu/tile_floats.cpu";
+import { tileIntegers } from "../cpu/tile_integers.cpu";
+import { columnBytes, floats, one, oneStraight, unpack, unpacks } from "../formats/format.cpu";
+import { stepAt } from "../step.cpu";
 
 @unmanaged
 export class LinearArgs {

@@ -1,7 +1,7 @@
 // Semantics: for each row of logits, the table entries that its token had in every layer, packed for the host.
 // Shapes: table [LAYERS, STRIDE], of which [T, ENTRIES] are used; trace [R, LAYERS, ENTRIES] of (expert, gate as f32 bits).
 // Items: rows of logits.
-import { entryAt, logitRowAt } from "./step.cpu";
+import { entryAt, logitRowAt } from "../step.cpu";
 
 @unmanaged
 export class TraceArgs {

@@ -7,10 +7,10 @@
 // [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same. What lies behind
 // the last row of logits and of counts, up to 12 bytes, may be read.
 // Items: rows of logits. Stages and thresholds are those of sample.wgsl.
-import { draw, findBest, FIRST, FLOOR, Walk, weigh } from "./cpu/logits_walk.cpu";
-import { log1 } from "./cpu/math.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { LogitRow, logitRowAt } from "./step.cpu";
+import { draw, findBest, FIRST, FLOOR, Walk, weigh } from "../cpu/logits_walk.cpu";
+import { log1 } from "../cpu/math.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { LogitRow, logitRowAt } from "../step.cpu";
 
 @unmanaged
 export class SampleArgs {

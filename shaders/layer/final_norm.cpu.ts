@@ -1,10 +1,10 @@
 // Semantics: x[r] = RMSNorm(residual[t] + output[t] + lora(t)) · weight for the token t that heads each row of logits
 // Shapes: residual, output [T, HIDDEN], x [R, HIDDEN] f32; xq, xs: x in int8 blocks, where xq is not null. table = 0: no
 // adapters. Items: rows of logits.
-import { addLora } from "./cpu/lora.cpu";
-import { normRow } from "./cpu/norm_row.cpu";
-import { finish } from "./cpu/quantize_blocks.cpu";
-import { logitRowAt } from "./step.cpu";
+import { addLora } from "../cpu/lora.cpu";
+import { normRow } from "../cpu/norm_row.cpu";
+import { finish } from "../cpu/quantize_blocks.cpu";
+import { logitRowAt } from "../step.cpu";
 
 @unmanaged
 export class FinalNormArgs {

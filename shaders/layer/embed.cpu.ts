@@ -1,8 +1,8 @@
 // Semantics: ids[t] = the token's id, or the one sampled last for its sequence; residual[t] = table[ids[t]]
 // Shapes: residual [T, COLS] f32, ids [T], sampled [rows]. The table is [ROWS, COLS] in panels of its FORMAT, or a shard of it
 // that begins at FIRST_ROW: then only the shard that has the id writes the residual. Items: tokens.
-import { readRow } from "./formats/format.cpu";
-import { ON_DEVICE, sequenceAt, tokenAt } from "./step.cpu";
+import { readRow } from "../formats/format.cpu";
+import { ON_DEVICE, sequenceAt, tokenAt } from "../step.cpu";
 
 @unmanaged
 export class EmbedArgs {

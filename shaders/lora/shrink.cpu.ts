@@ -4,10 +4,10 @@
 // units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices; A is [rank, COLS] row-major.
 // Items: ceil(T / 4) · step.entries · GROUP · 4: four tokens, an entry, a module, and of its blocks of four ranks every
 // fourth one. Neighbouring tokens of one adapter share loads of A; no token's sums depend on that.
-import { dotsOne, dotsTwo } from "./cpu/dots.cpu";
-import { headerAt } from "./cpu/lora.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { entryAt, NO_EXPERT, stepAt } from "./step.cpu";
+import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
+import { headerAt } from "../cpu/lora.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { entryAt, NO_EXPERT, stepAt } from "../step.cpu";
 
 @unmanaged
 export class ShrinkArgs {

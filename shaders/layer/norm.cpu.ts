@@ -2,9 +2,9 @@
 // Shapes: residual, output, x [T, HIDDEN] f32; weight [HIDDEN]; xq, xs: x in int8 blocks, where xq is not null.
 // ADD = 0: the first norm of a step, which has no output to add and leaves the residual as it is. table = 0: no adapters.
 // Items: tokens.
-import { addLora } from "./cpu/lora.cpu";
-import { finish } from "./cpu/quantize_blocks.cpu";
-import { normRow } from "./cpu/norm_row.cpu";
+import { addLora } from "../cpu/lora.cpu";
+import { finish } from "../cpu/quantize_blocks.cpu";
+import { normRow } from "../cpu/norm_row.cpu";
 
 @unmanaged
 export class NormArgs {

@@ -3,9 +3,9 @@
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. The pool holds the adapters too. table = 0: no adapters.
 // Items: T · (HEADS + 2·KV_HEADS), heads innermost.
 // Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
-import { addLora } from "./cpu/lora.cpu";
-import { scratch } from "./cpu/scratch.cpu";
-import { tokenAt } from "./step.cpu";
+import { addLora } from "../cpu/lora.cpu";
+import { scratch } from "../cpu/scratch.cpu";
+import { tokenAt } from "../step.cpu";
 
 @unmanaged
 export class RopeKvArgs {

@@ -1,6 +1,6 @@
 // Semantics: xq[t], xs[t] = x[t] in int8 blocks of 32 (parts/quantize_q8.wgsl).
 // Shapes: x [T, COLS] f32; xq [T, COLS] int8; xs [T, COLS / 32] (scale, scale · sum). Items: tokens.
-import { finish } from "./cpu/quantize_blocks.cpu";
+import { finish } from "../cpu/quantize_blocks.cpu";
 
 @unmanaged
 export class QuantizeArgs {

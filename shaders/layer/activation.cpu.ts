@@ -1,10 +1,10 @@
 // Semantics: y[t, i] = silu(g) · u, where g = gate_up[t, i] + lora(t, gate, i) and u = gate_up[t, FFN + i] + lora(t, up, i)
 // Shapes: gate_up [T, 2·FFN] f32, x (y) [T, FFN] f32; xq, xs: x in int8 blocks, where xq is not null. table = 0: no adapters.
 // Items: T · ceil(FFN / 256): 256 consecutive outputs of one token.
-import { addLora } from "./cpu/lora.cpu";
-import { silu4 } from "./cpu/math.cpu";
-import { finish } from "./cpu/quantize_blocks.cpu";
-import { scratch } from "./cpu/scratch.cpu";
+import { addLora } from "../cpu/lora.cpu";
+import { silu4 } from "../cpu/math.cpu";
+import { finish } from "../cpu/quantize_blocks.cpu";
+import { scratch } from "../cpu/scratch.cpu";
 
 @unmanaged
 export class ActivationArgs {

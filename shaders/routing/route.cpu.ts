@@ -7,12 +7,12 @@
 // sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
 // Items: sequences, since a belief runs through a sequence's tokens in order. It begins from the page before, where there is
 // a full one: the page may have been filled for another sequence that began alike.
-import { filterBelief } from "./cpu/belief.cpu";
-import { across } from "./cpu/lanes.cpu";
-import { exp1 } from "./cpu/math.cpu";
-import { ARROW, behind, NEVER, Router, routerAt, UNIFORM, VOCABULARY } from "./cpu/router.cpu";
-import { madd } from "./cpu/simd.cpu";
-import { Entry, entryAt, NO_EXPERT, sequenceAt } from "./step.cpu";
+import { filterBelief } from "../cpu/belief.cpu";
+import { across } from "../cpu/lanes.cpu";
+import { exp1 } from "../cpu/math.cpu";
+import { ARROW, behind, NEVER, Router, routerAt, UNIFORM, VOCABULARY } from "../cpu/router.cpu";
+import { madd } from "../cpu/simd.cpu";
+import { Entry, entryAt, NO_EXPERT, sequenceAt } from "../step.cpu";
 
 @unmanaged
 export class RouteArgs {
