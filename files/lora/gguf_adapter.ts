@@ -41,7 +41,7 @@ export async function readGgufAdapter(source: ByteSource, config: ModelConfig): 
       `it was made for the architecture ${shown(architecture)}, the base is ${family.gguf.architecture}`,
     );
   }
-  const alpha = metadata.get("adapter.lora.alpha");
+  const alpha = metadata.get("adapter.lora.alpha") ?? 0;
   if (typeof alpha !== "number" || !Number.isFinite(alpha)) {
     throw new MoloraError("config_invalid", `${source.name}: adapter.lora.alpha is ${shown(alpha)}, not a number`);
   }
@@ -49,7 +49,7 @@ export async function readGgufAdapter(source: ByteSource, config: ModelConfig): 
   return {
     claims: {
       baseModel: namedBase(metadata.get("general.base_model.0.name")),
-      // llama.cpp takes an alpha of 0 for none: the factors as they are.
+      // llama.cpp takes no alpha and one of 0 alike: the factors as they are.
       rankAndScale: (_, rank) => ({ rank, scale: alpha === 0 ? 1 : alpha / rank }),
       transposed: "never",
     },

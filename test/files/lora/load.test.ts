@@ -128,6 +128,8 @@ function ggufTensors(weight = "blk.1.attn_q.weight"): GgufTensor[] {
 test("llama.cpp's adapters: one file, alone or in a folder, B of q in its row order", async () => {
   const file = gguf();
   assert.deepEqual((await loadAdapter("a", file, SMALL)).layers, LAYERS);
+  const plain = await loadAdapter("a", gguf([["adapter.lora.alpha", { type: "f32", value: 0 }]]), SMALL);
+  assert.deepEqual(plain.layers, [{}, { q_proj: { ...Q, scale: 1 } }]);
   const folder = new MemoryFolder({ "lora.gguf": await file.read(0, file.size) });
   assert.deepEqual((await loadAdapter("a", folder, SMALL)).layers, LAYERS);
 });
