@@ -65,7 +65,7 @@ test("losses, norms and the adapter it ends with are those of PEFT's own trainin
     assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
   }
 
-  const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
+  const { config: json, safetensors } = writePeftAdapter({ layers }, config, { baseModel: "molora/tiny" });
   const loaded = await loadAdapter("trained", memoryFolder(json, safetensors), config);
   assert.deepEqual(loaded.layers, layers);
   buffers.destroy();

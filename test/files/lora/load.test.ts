@@ -3,9 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ModelConfig } from "../../../files/families/config.ts";
-import { moduleShape } from "../../../files/families/modules.ts";
-import type { Adapter } from "../../../files/lora/adapter.ts";
+import { type LoraModuleName, moduleShape } from "../../../files/families/modules.ts";
+import type { Adapter, LoraModule } from "../../../files/lora/adapter.ts";
 import { loadAdapter } from "../../../files/lora/load.ts";
+import { writePeftAdapter } from "../../../files/lora/peft_write.ts";
 import { MemorySource } from "../../../files/source.ts";
 import { type GgufTensor, type TypedValue, writeGguf } from "../../../files/weights/gguf/gguf_write.ts";
 import { type WrittenTensor, writeSafetensors } from "../../../files/weights/safetensors/safetensors_write.ts";
@@ -174,4 +175,34 @@ test("a LoRA on a fused matrix is one on each of its modules", async () => {
   assert.deepEqual(layers[0], { q_proj: part(0, q), k_proj: part(q, k), v_proj: part(q + k, v) });
   assert.deepEqual(report.matched, ["layers.0.q_proj", "layers.0.k_proj", "layers.0.v_proj"]);
   await raises("adapter_mismatch", /no place/, () => loadAdapter("a", peft(writeSafetensors(tensors), fields), SMALL));
+});
+
+/** scale · B · A, row by row. */
+function delta({ rank, scale, a, b }: LoraModule): number[] {
+  const cols = a.length / rank;
+  return Array.from({ length: (b.length / rank) * cols }, (_, i) => {
+    const [row, col] = [Math.floor(i / cols), i % cols];
+    let sum = 0;
+    for (let r = 0; r < rank; r++) sum += b[row * rank + r] * a[r * cols + col];
+    return scale * sum;
+  });
+}
+
+test("LoRAs of a fused matrix's modules are written as one, with the same deltas", async () => {
+  const config: ModelConfig = { ...SMALL, architecture: "Phi3ForCausalLM" };
+  const made: Adapter["layers"] = [
+    { q_proj: loraModule("q_proj", 2, 2), v_proj: loraModule("v_proj", 3, 1), o_proj: loraModule("o_proj", 2, 2) },
+    { gate_proj: loraModule("gate_proj", 2, 2), up_proj: loraModule("up_proj", 2, 2) },
+  ];
+  const { config: json, safetensors } = writePeftAdapter({ layers: made }, config);
+  const folder = new MemoryFolder({ "adapter_config.json": json, "adapter_model.safetensors": safetensors });
+  const { layers, report } = await loadAdapter("a", folder, config);
+  assert.deepEqual(report.ranks, [2, 4, 5]);
+  for (const [i, layer] of made.entries()) {
+    for (const [name, lora] of Object.entries(layer)) {
+      const read = layers[i][name as LoraModuleName] ?? assert.fail(name);
+      assert.deepEqual(delta(read), delta(lora), `${i} ${name}`);
+    }
+  }
+  assert.ok(layers[0].k_proj?.b.every((value) => value === 0));
 });

@@ -57,7 +57,7 @@ test("an adapter comes back as it was written, in every stored type", async () =
     Object.fromEntries(LORA_MODULES.map((module) => [module, loraModule(module, 2, 2)])),
   ];
   for (const type of ["f32", "f16", "bf16"] as const) {
-    const files = writePeftAdapter({ layers }, { type, baseModel: "molora/small" });
+    const files = writePeftAdapter({ layers }, SMALL, { type, baseModel: "molora/small" });
     const folder = new MemoryFolder({ [CONFIG]: files.config, [WEIGHTS]: files.safetensors });
     const loaded = await loadAdapter("small", folder, SMALL);
     assert.deepEqual(loaded.layers, layers, type);
@@ -237,7 +237,7 @@ for (const [base, folder, adapters, ranks] of bases) {
       assert.equal(adapter.report.matched.length, modules * config.numLayers, name);
     }
     const sql = await loadAdapter("sql", new DirectoryFolder(join(adapters, "sql")), config);
-    const files = writePeftAdapter(sql, { type: "f16" });
+    const files = writePeftAdapter(sql, config, { type: "f16" });
     const again = await loadAdapter(
       "sql",
       new MemoryFolder({ [CONFIG]: files.config, [WEIGHTS]: files.safetensors }),

@@ -7,7 +7,7 @@ import { writePeftAdapter } from "../../../files/lora/peft_write.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import { loraModule, MemoryFolder, SMALL } from "./synthetic.ts";
 
-const FILES = writePeftAdapter({ layers: [{ q_proj: loraModule("q_proj", 2, 2) }, {}] });
+const FILES = writePeftAdapter({ layers: [{ q_proj: loraModule("q_proj", 2, 2) }, {}] }, SMALL);
 const CONFIG = JSON.parse(FILES.config) as Record<string, unknown>;
 
 /** Whatever the input is, the answer is an adapter or a typed error that is not our own fault. */

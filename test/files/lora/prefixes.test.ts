@@ -58,7 +58,7 @@ function within(path: string): string {
 }
 
 async function written(rename: Rename): Promise<WrittenTensor[]> {
-  const { safetensors } = writePeftAdapter({ layers: LAYERS });
+  const { safetensors } = writePeftAdapter({ layers: LAYERS }, SMALL);
   const { tensors } = await readSafetensors(new MemorySource("made", safetensors));
   return Promise.all(
     [...tensors.values()].map(async (tensor) => {
