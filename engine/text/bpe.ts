@@ -1,0 +1,291 @@
+// Byte-pair encoding of one piece of text: symbols merged in the order of their ranks, in steps that can be interleaved.
+// How a text is cut into pieces is pre_tokenizer.ts's business.
+
+import { type BpeModel, isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { utf8 } from "./token_bytes.ts";
+
+/** Pieces up to this many characters are remembered with their ids. */
+const CACHED_LENGTH = 64;
+const CACHED_PIECES = 10_000;
+/** Symbols looked at, or heap operations done, between two steps of a long piece. */
+const STEP = 4096;
+
+export interface BpeOptions {
+  /** Ids that no text may become by being spelt: control tokens. They take no part in merging. */
+  withheld: ReadonlySet<number>;
+  /** GPT-2's spelling of each byte; undefined: symbols are characters. */
+  byteSpelling: readonly string[] | undefined;
+  /** The id of a token by its text, added tokens included: for `unk_token`. */
+  idOf(token: string): number | undefined;
+}
+
+/**
+ * Semantics: while two neighbours have a merge, the one of lowest rank is done, of equal ranks the leftmost. As Rust
+ * `tokenizers` has it, in n·log n for a piece of n symbols.
+ */
+export class Bpe {
+  /** Unknown characters in a row are one unknown token; across pieces too, so that it is the caller's to do. */
+  readonly fusesUnknown: boolean;
+  readonly unknownId: number | undefined;
+  /** Every character has tokens: nothing is dropped or becomes unknown. */
+  readonly coversAll: boolean;
+  readonly #ids: ReadonlyMap<string, number>;
+  /** left · #stride + right → rank. */
+  readonly #ranks = new Map<number, number>();
+  /** rank → the id both become. */
+  readonly #merged: number[] = [];
+  readonly #stride: number;
+  readonly #takesWhole: boolean;
+  readonly #byteSpelling: readonly string[] | undefined;
+  readonly #byteIds: readonly (number | undefined)[] | undefined;
+  readonly #fallbackIds: readonly (number | undefined)[] | undefined;
+  readonly #cache = new Map<string, number[]>();
+
+  /** @throws MoloraError `tokenizer_invalid` where the model contradicts itself or uses what is not supported. */
+  constructor(model: BpeModel, { withheld, byteSpelling, idOf }: BpeOptions) {
+    const all = vocabulary(model.vocab);
+    this.#ids = new Map([...all].filter(([, id]) => !withheld.has(id)));
+    this.#stride = 1 + Math.max(0, ...all.values());
+    this.#takesWhole = flag(model, "ignore_merges");
+    this.fusesUnknown = flag(model, "fuse_unk");
+    this.unknownId = unknownToken(model, idOf);
+    this.#byteSpelling = byteSpelling;
+    this.#byteIds = byteSpelling?.map((character) => this.#ids.get(character));
+    if (flag(model, "byte_fallback")) {
+      this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => all.get(fallbackName(byte)));
+    }
+    refuseAffixes(model);
+    this.#readMerges(model.merges, all);
+    const bytes = this.#byteIds ?? this.#fallbackIds;
+    this.coversAll = bytes?.every((id) => id !== undefined) ?? false;
+  }
+
+  /** Appends the piece's ids to `out`. Yields between steps; what is done in between is the caller's to say. */
+  *encode(piece: string, out: number[]): Generator<undefined, void> {
+    const cached = this.#cache.get(piece);
+    if (cached !== undefined) {
+      for (const id of cached) out.push(id);
+      return;
+    }
+    const whole = this.#takesWhole ? this.#ids.get(this.#spelt(piece)) : undefined;
+    if (whole !== undefined) {
+      out.push(whole);
+      return;
+    }
+    const from = out.length;
+    const symbols = this.#byteIds === undefined ? yield* this.#characters(piece) : yield* this.#bytes(piece);
+    yield* this.#merge(symbols, out);
+    if (piece.length <= CACHED_LENGTH) this.#remember(piece, out.slice(from));
+  }
+
+  /** As the vocabulary spells it, where it is short enough to be a token. */
+  #spelt(piece: string): string {
+    if (this.#byteSpelling === undefined || piece.length > 1024) return piece;
+    return Array.from(utf8(piece), (byte) => this.#byteSpelling![byte]).join("");
+  }
+
+  #remember(piece: string, ids: number[]): void {
+    if (this.#cache.size >= CACHED_PIECES) {
+      for (const oldest of this.#cache.keys()) {
+        this.#cache.delete(oldest);
+        break;
+      }
+    }
+    this.#cache.set(piece, ids);
+  }
+
+  *#bytes(piece: string): Generator<undefined, Int32Array> {
+    const bytes = utf8(piece);
+    const symbols = new Int32Array(bytes.length);
+    for (let i = 0; i < bytes.length; i++) {
+      symbols[i] = this.#byteIds![bytes[i]!] ?? -1;
+      if ((i + 1) % (8 * STEP) === 0) yield;
+    }
+    return symbols;
+  }
+
+  /** Ids of characters; one without a token is −1 − its code point. */
+  *#characters(piece: string): Generator<undefined, Int32Array> {
+    const symbols = new Int32Array(piece.length);
+    let count = 0;
+    for (const character of piece) {
+      symbols[count++] = this.#ids.get(character) ?? -1 - character.codePointAt(0)!;
+      if (count % STEP === 0) yield;
+    }
+    return symbols.subarray(0, count);
+  }
+
+  /** `symbols` is used up: each merge writes the left one and unlinks the right one. */
+  *#merge(symbols: Int32Array, out: number[]): Generator<undefined, void> {
+    const { length } = symbols;
+    const next = new Int32Array(length);
+    const previous = new Int32Array(length);
+    const queue = new MergeQueue();
+    let work = 0;
+    const propose = (left: number): void => {
+      const right = next[left]!;
+      const rank = right < length ? this.#rank(symbols[left]!, symbols[right]!) : undefined;
+      // Rank first, then place: both in one number, which a double holds exactly.
+      if (rank !== undefined) queue.push(rank * length + left);
+    };
+    for (let i = 0; i < length; i++) {
+      next[i] = i + 1;
+      previous[i] = i - 1;
+      if (i > 0) propose(i - 1);
+      if (++work % STEP === 0) yield;
+    }
+    for (let key = queue.pop(); key !== undefined; key = queue.pop()) {
+      if (++work % STEP === 0) yield;
+      const left = key % length;
+      const rank = (key - left) / length;
+      const right = next[left]!;
+      // A proposal outlives its symbols: it holds while they still merge at this rank.
+      if (right === GONE || right >= length || this.#rank(symbols[left]!, symbols[right]!) !== rank) continue;
+      symbols[left] = this.#merged[rank]!;
+      const behind = next[right]!;
+      next[left] = behind;
+      next[right] = GONE;
+      if (behind < length) {
+        previous[behind] = left;
+        propose(left);
+      }
+      if (previous[left]! >= 0) propose(previous[left]!);
+    }
+    for (let at = 0; at < length; at = next[at]!) {
+      this.#append(symbols[at]!, out);
+      if (++work % STEP === 0) yield;
+    }
+  }
+
+  #rank(left: number, right: number): number | undefined {
+    return left < 0 || right < 0 ? undefined : this.#ranks.get(left * this.#stride + right);
+  }
+
+  #append(symbol: number, out: number[]): void {
+    if (symbol >= 0) {
+      out.push(symbol);
+      return;
+    }
+    if (this.#fallbackIds !== undefined && this.#byteIds === undefined) {
+      const bytes = Array.from(utf8(String.fromCodePoint(-1 - symbol)), (byte) => this.#fallbackIds![byte]);
+      if (bytes.every((id) => id !== undefined)) {
+        out.push(...bytes);
+        return;
+      }
+    }
+    if (this.unknownId !== undefined) out.push(this.unknownId);
+  }
+
+  #readMerges(merges: unknown, ids: ReadonlyMap<string, number>): void {
+    if (!Array.isArray(merges)) throw tokenizerInvalid("tokenizer.json's BPE model lacks vocab or merges");
+    for (const [i, merge] of merges.entries()) {
+      const [left, right] = mergePair(merge, i);
+      const parts = [ids.get(left), ids.get(right), ids.get(left + right)] as const;
+      const missing = [left, right, left + right].find((_, part) => parts[part] === undefined);
+      if (missing !== undefined) {
+        throw tokenizerInvalid(`merge ${i} needs ${shown(missing)}, which is no token of the vocabulary`);
+      }
+      this.#merged.push(parts[2]!);
+      // A merge that would spell a control token is passed over; so is one told twice.
+      if ([left, right, left + right].some((token) => !this.#ids.has(token))) continue;
+      const key = parts[0]! * this.#stride + parts[1]!;
+      if (!this.#ranks.has(key)) this.#ranks.set(key, i);
+    }
+  }
+}
+
+/** In `next`: merged into its left neighbour. */
+const GONE = -1;
+
+/** Least number first. */
+class MergeQueue {
+  readonly #heap: number[] = [];
+
+  push(key: number): void {
+    const heap = this.#heap;
+    let at = heap.length;
+    heap.push(key);
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if (heap[parent]! <= key) break;
+      heap[at] = heap[parent]!;
+      at = parent;
+    }
+    heap[at] = key;
+  }
+
+  pop(): number | undefined {
+    const heap = this.#heap;
+    const least = heap[0];
+    const key = heap.pop();
+    if (key === undefined || heap.length === 0) return least;
+    let at = 0;
+    for (;;) {
+      let child = 2 * at + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++;
+      if (heap[child]! >= key) break;
+      heap[at] = heap[child]!;
+      at = child;
+    }
+    heap[at] = key;
+    return least;
+  }
+}
+
+function vocabulary(vocab: JsonObject): Map<string, number> {
+  const ids = new Map<string, number>();
+  const owners = new Map<number, string>();
+  for (const [token, id] of Object.entries(vocab)) {
+    const owner = owners.get(id as number);
+    if (owner !== undefined) throw tokenizerInvalid(`${shown(owner)} and ${shown(token)} have one id, ${id}`);
+    owners.set(id as number, token);
+    ids.set(token, id as number);
+  }
+  return ids;
+}
+
+function unknownToken(model: JsonObject, idOf: BpeOptions["idOf"]): number | undefined {
+  const unknown = model.unk_token ?? undefined;
+  if (unknown === undefined) return undefined;
+  const id = typeof unknown === "string" ? idOf(unknown) : undefined;
+  if (id === undefined) throw tokenizerInvalid(`unk_token ${shown(unknown)} is no token of the vocabulary`);
+  return id;
+}
+
+/** A pair, or both parts in one string with a space between, as older files have it. */
+function mergePair(merge: unknown, i: number): [string, string] {
+  if (typeof merge === "string") {
+    const at = merge.indexOf(" ", 1);
+    if (at > 0 && at < merge.length - 1) return [merge.slice(0, at), merge.slice(at + 1)];
+  } else if (Array.isArray(merge) && merge.length === 2) {
+    const [left, right] = merge;
+    if (typeof left === "string" && typeof right === "string" && left !== "" && right !== "") return [left, right];
+  }
+  throw tokenizerInvalid(`merge ${i} is no pair of tokens: ${shown(merge)}`);
+}
+
+function flag(model: JsonObject, name: string): boolean {
+  const value = model[name] ?? false;
+  if (typeof value !== "boolean") throw tokenizerInvalid(`model.${name} is neither true nor false`);
+  return value;
+}
+
+/** Marks on parts of words belong to other families' tokenizers; their decoders are not supported either. */
+function refuseAffixes(model: JsonObject): void {
+  for (const name of ["end_of_word_suffix", "continuing_subword_prefix", "continuing_subword_suffix"]) {
+    if ((model[name] ?? "") === "") continue;
+    throw tokenizerInvalid(`model.${name} is not supported`, {
+      remedy: "Use a model whose tokenizer is byte-level BPE or SentencePiece BPE with byte fallback.",
+    });
+  }
+}
+
+function fallbackName(byte: number): string {
+  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
+}
+
+function shown(value: unknown): string {
+  const text = isObject(value) ? "an object" : (JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}
