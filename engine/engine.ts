@@ -26,9 +26,10 @@ import { layOutInputs } from "./model/inputs.ts";
 import { uploadWeights } from "./model/weights.ts";
 import { allocateWorkspace } from "./model/workspace.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
-import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
+import { type AdmissionParts, admit, endIds, neverBegan } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
 import { Loop, type LoopCounters } from "./requests/loop.ts";
+import { Prompts } from "./requests/prompt.ts";
 import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { Grammars } from "./sampling/grammar.ts";
@@ -39,6 +40,7 @@ import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 interface EngineParts {
   admission: AdmissionParts;
+  prompts: Prompts;
   library: Library;
   loop: Loop;
   pages: PagePool;
@@ -106,14 +108,24 @@ export class Engine {
    * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, loop, grammars } = this.#parts;
+    const { admission, prompts, loop, grammars } = this.#parts;
     const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    let prompt: readonly number[];
+    try {
+      prompt = await prompts.read(request, options.signal);
+    } catch (error) {
+      if (MoloraError.from(error).code !== "cancelled") throw error;
+      const { accepted, done } = neverBegan(admission);
+      options.onAccepted?.(accepted);
+      yield done;
+      return;
+    }
     const constraint = source && (await grammars.begin(source, [...endIds(admission, request)]));
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, request, id, constraint);
+      ticket = admit(admission, request, { id, prompt, constraint });
     } catch (error) {
       constraint?.dispose();
       throw error;
@@ -246,5 +258,6 @@ async function assemble(
   };
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, pages, residency, shares, grammars, buffers, close };
+  const prompts = new Prompts(admission);
+  return { admission, prompts, library, loop, pages, residency, shares, grammars, buffers, close };
 }

@@ -102,6 +102,7 @@ const request = {
   tools: may(24, list(tool, 128)),
   toolChoice: may(25, toolChoice),
   responseFormat: may(26, responseFormat),
+  allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
 const routes: ["adapter", "adapters", "mixture"] = ["adapter", "adapters", "mixture"];

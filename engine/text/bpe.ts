@@ -62,7 +62,7 @@ export class Bpe {
 
   /** Appends the piece's ids to `out`. Yields between steps; what is done in between is the caller's to say. */
   *encode(piece: string, out: number[]): Generator<undefined, void> {
-    const cached = this.#cache.get(piece);
+    const cached = piece.length <= CACHED_LENGTH ? this.#cache.get(piece) : undefined;
     if (cached !== undefined) {
       for (const id of cached) out.push(id);
       return;

@@ -1,6 +1,7 @@
 // What is done to a text before it is cut: tokenizer.json's normalizers, checked here and run by the library.
 
 import { libraryNormalizer } from "./library.ts";
+import { replaceLiteral } from "./replace_literal.ts";
 import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
 
 export interface Normalizer {
@@ -71,7 +72,7 @@ function replace(node: JsonObject): Normalizer {
   if (typeof pattern.String === "string" && pattern.String !== "") {
     const literal = pattern.String;
     const shrinks = Math.max(1, content === "" ? VANISHES : literal.length / content.length);
-    return { normalize: (text) => text.replaceAll(literal, () => content), shrinks };
+    return { normalize: (text) => replaceLiteral(text, literal, content), shrinks };
   }
   if (typeof pattern.Regex !== "string") throw tokenizerInvalid(`a pattern is neither {"Regex"} nor {"String"}`);
   return library({ type: "Replace", pattern: { Regex: pattern.Regex }, content }, VANISHES);

@@ -2,6 +2,7 @@
 // piece at a time, so that a long text can be cut in steps.
 
 import { libraryPattern, libraryPreTokenizer } from "./library.ts";
+import { replaceLiteral } from "./replace_literal.ts";
 import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
 import { byteSpelling, utf8 } from "./token_bytes.ts";
 
@@ -99,7 +100,7 @@ function metaspace(node: JsonObject): Cut {
   }
   const cut = boolean(node, "split", true) ? split(regex({ String: replacement }), "MergedWithNext", false) : whole;
   return (text, first) => {
-    const replaced = text.replaceAll(" ", replacement);
+    const replaced = replaceLiteral(text, " ", replacement);
     const prepend = scheme === "always" || (scheme === "first" && first);
     return cut(prepend && !replaced.startsWith(replacement) ? replacement + replaced : replaced, first);
   };
