@@ -40,6 +40,9 @@ import {
 /** Most alternatives a log-probability lists. */
 export const MAX_LOGPROBS = 20;
 
+/** Most turns of a conversation: what a chat template renders without holding up everyone else. */
+export const MAX_MESSAGES = 4096;
+
 const id = string(1, 128);
 const name = string(1, 256);
 const path = string(1, 4096);
@@ -78,7 +81,7 @@ const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
 
 const request = {
   prompt: may(2, string()),
-  messages: may(3, list(chatMessage)),
+  messages: may(3, list(chatMessage, MAX_MESSAGES)),
   ids: may(4, list(uint32())),
   raw: may(5, boolean()),
   adapter: may(6, name),

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   // frames
   bad_frame: 400,
   frame_too_large: 413,
+  unsupported_encoding: 415,
   unknown_message: 400,
   // files
   file_not_found: 404,
@@ -58,6 +59,7 @@ export const ERROR_CODES = {
   bad_arguments: 400,
   engine_closed: 503,
   connection_lost: 503,
+  output_failed: 500,
   internal: 500,
 } as const;
 

@@ -50,7 +50,7 @@ export class Prompts {
   }
 
   async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<readonly number[]> {
-    this.#checkLength(charactersOf(request));
+    this.#checkLength(textsOf(request));
     this.#parts.scheduler.checkRoom(this.#encoding);
     this.#encoding++;
     try {
@@ -72,7 +72,7 @@ export class Prompts {
       for (const { toolCalls = [] } of turns) for (const call of toolCalls) checkArguments(call.arguments);
       const { messages: told, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
       const { text, marked, encoding } = chatText(tokenizer, told, { addGenerationPrompt: true, ...tools });
-      this.#checkLength(text.length);
+      this.#checkLength([text]);
       yield;
       const trusted = allowSpecialTokens === true;
       ids = yield* trusted
@@ -85,10 +85,12 @@ export class Prompts {
   }
 
   /** No prompt of N tokens has more than N times the longest token's characters: known before it is encoded. */
-  #checkLength(characters: number): void {
+  #checkLength(texts: readonly string[]): void {
     const { tokenizer, contextLength } = this.#parts;
     const mostCharacters = tokenizer.mostCharacters(contextLength);
+    const characters = texts.reduce((sum, text) => sum + text.length, 0);
     if (characters <= mostCharacters) return;
+    if (characters - texts.reduce((sum, text) => sum + tokenizer.vanishing(text), 0) <= mostCharacters) return;
     const most = `a context of ${contextLength} tokens holds at most ${mostCharacters}`;
     throw this.#tooLong(`the prompt has ${characters} characters, ${most}`, { characters, mostCharacters });
   }
@@ -115,11 +117,12 @@ export class Prompts {
   }
 }
 
-/** Of all text that the prompt will hold; what the template adds is not counted. */
-function charactersOf({ prompt = "", messages = [] }: GenerateRequest): number {
-  return messages.reduce((sum, { content, toolCalls = [] }) => {
-    return sum + content.length + toolCalls.reduce((calls, call) => calls + call.arguments.length, 0);
-  }, prompt.length);
+/** All that people and tools say in the prompt; what the template adds comes on top. */
+function textsOf({ prompt = "", messages = [] }: GenerateRequest): string[] {
+  return [
+    prompt,
+    ...messages.flatMap(({ content, toolCalls = [] }) => [content, ...toolCalls.map((c) => c.arguments)]),
+  ];
 }
 
 function checkArguments(json: string): void {

@@ -1,7 +1,10 @@
 // Byte-pair encoding of one piece of text: symbols merged in the order of their ranks, in steps that can be interleaved.
 // How a text is cut into pieces is pre_tokenizer.ts's business.
 
-import { type BpeModel, isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { fallbackName, flag, mergePair, refuseAffixes, shown, unknownToken, vocabulary } from "./bpe_model.ts";
+import { vanishing } from "./coverage.ts";
+import { MergeQueue } from "./merge_queue.ts";
+import { type BpeModel, tokenizerInvalid } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
 
 /** Pieces up to this many characters are remembered with their ids. */
@@ -27,8 +30,8 @@ export class Bpe {
   /** Unknown characters in a row are one unknown token; across pieces too, so that it is the caller's to do. */
   readonly fusesUnknown: boolean;
   readonly unknownId: number | undefined;
-  /** Every character has tokens: nothing is dropped or becomes unknown. */
-  readonly coversAll: boolean;
+  /** Characters that have no tokens, see coverage.ts. */
+  readonly vanishing: RegExp | "none" | "any";
   readonly #ids: ReadonlyMap<string, number>;
   /** left · #stride + right → rank. */
   readonly #ranks = new Map<number, number>();
@@ -56,8 +59,7 @@ export class Bpe {
     }
     refuseAffixes(model);
     this.#readMerges(model.merges, all);
-    const bytes = this.#byteIds ?? this.#fallbackIds;
-    this.coversAll = bytes?.every((id) => id !== undefined) ?? false;
+    this.vanishing = this.#vanishing();
   }
 
   /** Appends the piece's ids to `out`. Yields between steps; what is done in between is the caller's to say. */
@@ -76,6 +78,13 @@ export class Bpe {
     const symbols = this.#byteIds === undefined ? yield* this.#characters(piece) : yield* this.#bytes(piece);
     yield* this.#merge(symbols, out);
     if (piece.length <= CACHED_LENGTH) this.#remember(piece, out.slice(from));
+  }
+
+  #vanishing(): RegExp | "none" | "any" {
+    // An unknown character is a token of its own, unless unknown ones in a row are one.
+    if (this.unknownId !== undefined && !this.fusesUnknown) return "none";
+    const bytes = this.#byteIds ?? this.#fallbackIds;
+    return bytes === undefined ? "any" : vanishing([...bytes.keys()].filter((byte) => bytes[byte] === undefined));
   }
 
   /** As the vocabulary spells it, where it is short enough to be a token. */
@@ -196,96 +205,3 @@ export class Bpe {
 
 /** In `next`: merged into its left neighbour. */
 const GONE = -1;
-
-/** Least number first. */
-class MergeQueue {
-  readonly #heap: number[] = [];
-
-  push(key: number): void {
-    const heap = this.#heap;
-    let at = heap.length;
-    heap.push(key);
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      if (heap[parent]! <= key) break;
-      heap[at] = heap[parent]!;
-      at = parent;
-    }
-    heap[at] = key;
-  }
-
-  pop(): number | undefined {
-    const heap = this.#heap;
-    const least = heap[0];
-    const key = heap.pop();
-    if (key === undefined || heap.length === 0) return least;
-    let at = 0;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && heap[child + 1]! < heap[child]!) child++;
-      if (heap[child]! >= key) break;
-      heap[at] = heap[child]!;
-      at = child;
-    }
-    heap[at] = key;
-    return least;
-  }
-}
-
-function vocabulary(vocab: JsonObject): Map<string, number> {
-  const ids = new Map<string, number>();
-  const owners = new Map<number, string>();
-  for (const [token, id] of Object.entries(vocab)) {
-    const owner = owners.get(id as number);
-    if (owner !== undefined) throw tokenizerInvalid(`${shown(owner)} and ${shown(token)} have one id, ${id}`);
-    owners.set(id as number, token);
-    ids.set(token, id as number);
-  }
-  return ids;
-}
-
-function unknownToken(model: JsonObject, idOf: BpeOptions["idOf"]): number | undefined {
-  const unknown = model.unk_token ?? undefined;
-  if (unknown === undefined) return undefined;
-  const id = typeof unknown === "string" ? idOf(unknown) : undefined;
-  if (id === undefined) throw tokenizerInvalid(`unk_token ${shown(unknown)} is no token of the vocabulary`);
-  return id;
-}
-
-/** A pair, or both parts in one string with a space between, as older files have it. */
-function mergePair(merge: unknown, i: number): [string, string] {
-  if (typeof merge === "string") {
-    const at = merge.indexOf(" ", 1);
-    if (at > 0 && at < merge.length - 1) return [merge.slice(0, at), merge.slice(at + 1)];
-  } else if (Array.isArray(merge) && merge.length === 2) {
-    const [left, right] = merge;
-    if (typeof left === "string" && typeof right === "string" && left !== "" && right !== "") return [left, right];
-  }
-  throw tokenizerInvalid(`merge ${i} is no pair of tokens: ${shown(merge)}`);
-}
-
-function flag(model: JsonObject, name: string): boolean {
-  const value = model[name] ?? false;
-  if (typeof value !== "boolean") throw tokenizerInvalid(`model.${name} is neither true nor false`);
-  return value;
-}
-
-/** Marks on parts of words belong to other families' tokenizers; their decoders are not supported either. */
-function refuseAffixes(model: JsonObject): void {
-  for (const name of ["end_of_word_suffix", "continuing_subword_prefix", "continuing_subword_suffix"]) {
-    if ((model[name] ?? "") === "") continue;
-    throw tokenizerInvalid(`model.${name} is not supported`, {
-      remedy: "Use a model whose tokenizer is byte-level BPE or SentencePiece BPE with byte fallback.",
-    });
-  }
-}
-
-function fallbackName(byte: number): string {
-  return `<0x${byte.toString(16).toUpperCase().padStart(2, "0")}>`;
-}
-
-function shown(value: unknown): string {
-  const text = isObject(value) ? "an object" : (JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
-}

@@ -21,7 +21,7 @@ interface Finders {
 }
 
 export class Encoder {
-  /** UTF-16 units of text the longest token can stand for; Infinity where characters are dropped. */
+  /** UTF-16 units of text the longest token can stand for; Infinity where any of them may vanish. */
   readonly longest: number;
   readonly #normalizer: Normalizer | undefined;
   readonly #preTokenizer: PreTokenizer;
@@ -50,9 +50,18 @@ export class Encoder {
     this.#all = this.#finders(added);
     this.#ordinary = this.#finders(added.filter((token) => !control.includes(token)));
     this.#control = new TokenFinder(control.map((token) => sought(token)));
-    const covers = this.#bpe.coversAll && this.#preTokenizer.keepsAll && !added.some(strips);
+    const covers = this.#bpe.vanishing !== "any" && this.#preTokenizer.keepsAll && !added.some(strips);
     const longest = spec.tokens.reduce((most, token) => Math.max(most, token?.length ?? 0), 1);
     this.longest = covers ? longest * (this.#normalizer?.shrinks ?? 1) : Number.POSITIVE_INFINITY;
+  }
+
+  /** UTF-16 units that no token can stand for. */
+  vanishing(text: string): number {
+    const { vanishing } = this.#bpe;
+    if (!(vanishing instanceof RegExp)) return 0;
+    let units = 0;
+    for (const { 0: character } of text.matchAll(vanishing)) units += character.length;
+    return units;
   }
 
   /** Appends to `ids`, and stops soon after there are more than `atMost`. */

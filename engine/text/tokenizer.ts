@@ -53,10 +53,12 @@ export interface Tokenizer {
   /** The same in steps of about a millisecond: each `next()` does one, the last returns the ids. */
   encoding(text: string, options?: EncodeOptions): Generator<undefined, number[]>;
   /**
-   * A longer text, in UTF-16 units, has more than `tokens` tokens, whatever it says. Infinity where a tokenizer drops
-   * characters, so that length says nothing.
+   * Most UTF-16 units of a text that has `tokens` tokens, those aside that it has no tokens for (`vanishing`). Infinity
+   * where length says nothing, as much may vanish.
    */
   mostCharacters(tokens: number): number;
+  /** UTF-16 units of the text that no token stands for. */
+  vanishing(text: string): number;
   /** Malformed UTF-8 becomes U+FFFD. */
   decode(ids: readonly number[], options?: DecodeOptions): string;
   /** As the vocabulary spells it ("Ġthe", "▁the", "<0x0A>"); "" for an id without a token. */
@@ -151,6 +153,10 @@ class BpeTokenizer implements Tokenizer {
 
   mostCharacters(tokens: number): number {
     return tokens * this.#encoder.longest;
+  }
+
+  vanishing(text: string): number {
+    return this.#encoder.vanishing(text);
   }
 
   decode(ids: readonly number[], { skipSpecial = false, continuation = false }: DecodeOptions = {}): string {

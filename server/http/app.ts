@@ -8,6 +8,7 @@ import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from ".
 import type { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { adapterRoutes } from "./adapters.ts";
+import { readBodies } from "./body.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody, requestError } from "./errors.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
@@ -44,6 +45,7 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
     });
   });
   guard(app, options);
+  readBodies(app);
   await options.routes?.(app);
   statusRoutes(app, engine, metrics, base);
   completionRoutes(app, engine, base);
