@@ -40,6 +40,9 @@ import {
 /** Most alternatives a log-probability lists. */
 export const MAX_LOGPROBS = 20;
 
+/** Most ids of a prompt. */
+export const MAX_IDS = 2 ** 20;
+
 /** Most turns of a conversation: what a chat template renders without holding up everyone else. */
 export const MAX_MESSAGES = 4096;
 
@@ -82,7 +85,7 @@ const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
 const request = {
   prompt: may(2, string()),
   messages: may(3, list(chatMessage, MAX_MESSAGES)),
-  ids: may(4, list(uint32())),
+  ids: may(4, list(uint32(), MAX_IDS)),
   raw: may(5, boolean()),
   adapter: may(6, name),
   adapters: may(7, list(weightedAdapter, 64)),

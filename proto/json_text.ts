@@ -1,40 +1,50 @@
 // JSON text from strangers, read with bounds: how deep it nests is known before anything walks it by recursion.
 
+/** Strings, lists and objects of a request: more than any has, few enough to be parsed and checked at once. */
+export const MAX_REQUEST_VALUES = 2 ** 17;
+
 /** Deeper than any message or row, and far from what a stack bears. */
 export const MAX_NESTING = 128;
 
-const MARKS = /["[\]{}]/g;
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
 
-/** @throws Error where brackets nest more than MAX_NESTING deep. Whether it is JSON is for JSON.parse to say. */
-export function checkNesting(text: string): void {
+/**
+ * Looks over JSON text before it is parsed. Whether it is JSON is for JSON.parse to say.
+ *
+ * @throws Error where brackets nest more than MAX_NESTING deep, or where there are more than `mostValues` strings, lists and
+ * objects: many small ones take far longer than their bytes suggest.
+ */
+export function checkNesting(text: string, mostValues = Number.POSITIVE_INFINITY): void {
   let depth = 0;
-  MARKS.lastIndex = 0;
-  for (let match = MARKS.exec(text); match !== null; match = MARKS.exec(text)) {
-    const mark = match[0];
-    if (mark === '"') {
-      const end = stringEnd(text, match.index + 1);
-      if (end < 0) return;
-      MARKS.lastIndex = end + 1;
-    } else if (mark === "[" || mark === "{") {
+  let values = 0;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      at = stringEnd(text, at + 1);
+      values++;
+    } else if (code === 0x5b || code === 0x7b) {
       if (++depth > MAX_NESTING) throw new Error(`nested more than ${MAX_NESTING} deep`);
-    } else depth--;
+      values++;
+    } else if (code === 0x5d || code === 0x7d) depth--;
+    if (values > mostValues) throw new Error(`more than ${mostValues} values`);
   }
 }
 
-/** Where the string that has begun before `from` closes, or -1. */
+/** Where the string that has begun before `from` closes; the text's length where it does not. */
 function stringEnd(text: string, from: number): number {
   for (let end = text.indexOf('"', from); end >= 0; end = text.indexOf('"', end + 1)) {
     let slashes = 0;
-    while (text[end - 1 - slashes] === "\\") slashes++;
+    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
     if (slashes % 2 === 0) return end;
   }
-  return -1;
+  return text.length;
 }
 
-/** A byte order mark is passed over. @throws Error for text that is not JSON, or nests too deep. */
-export function parseJson(text: string): unknown {
+/** A byte order mark is passed over. @throws Error for text that is not JSON, and as checkNesting. */
+export function parseJson(text: string, mostValues?: number): unknown {
   const body = text.startsWith("\uFEFF") ? text.slice(1) : text;
-  checkNesting(body);
+  checkNesting(body, mostValues);
   return JSON.parse(body);
 }
 

@@ -2,7 +2,7 @@
 // calls and tools spell out stays text.
 
 import { type ChatOptions, renderChat } from "./chat_template.ts";
-import { createGuard } from "./guard.ts";
+import { freeCharacter, guardAgainst } from "./guard.ts";
 import type { EncodeOptions, Tokenizer } from "./tokenizer.ts";
 import type { TemplateMessage } from "./tool_prompt.ts";
 
@@ -24,22 +24,22 @@ export interface ChatText {
 export function chatText(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): ChatText {
   const text = renderChat(tokenizer, messages, options);
   const said: Said = options.tools === undefined ? { messages } : { messages, tools: options.tools };
-  const guard = createGuard(tokenizer.controlTexts, stringsOf(said));
-  if (guard === undefined) return { text, marked: text, encoding: { addBos: false, special: false } };
+  const guard = guardAgainst(tokenizer.controlTexts);
+  const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts]);
   const render = ({ messages: turns, ...tools }: Said) => renderChat(tokenizer, turns, { ...options, ...tools });
-  const encoding = { addBos: false, mark: guard.mark };
+  const encoding = { addBos: false, mark };
   let marks = false;
   const guarded = mapStrings(said, (string, isRole) => {
-    const result = guard.guard(string, isRole ? "role" : "content");
+    const result = guard.guard(string, mark, isRole ? "role" : "content");
     marks ||= result !== string;
     return result;
   });
   if (!marks) return { text, marked: text, encoding };
   const marked = attempt(() => render(guarded));
-  if (marked?.replaceAll(guard.mark, "") === text) return { text, marked, encoding };
+  if (marked?.replaceAll(mark, "") === text) return { text, marked, encoding };
   // The template looked into a text and took a mark for a difference: marks in whole special tokens alone, then, which
   // no template has reason to look for.
-  return { text, marked: render(mapStrings(said, (string) => guard.guardWhole(string))), encoding };
+  return { text, marked: render(mapStrings(said, (string) => guard.guardWhole(string, mark))), encoding };
 }
 
 function attempt(render: () => string): string | undefined {

@@ -1,10 +1,13 @@
 // How the body of a request becomes a value: unpacked within the limit, UTF-8, JSON of bounded depth.
 
+import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import type { FastifyInstance, RequestPayload } from "fastify";
 import { MoloraError } from "../../proto/errors.ts";
-import { decodeUtf8, parseJson } from "../../proto/json_text.ts";
+import { decodeUtf8, MAX_REQUEST_VALUES, parseJson } from "../../proto/json_text.ts";
+
+import { Turnstile } from "./turnstile.ts";
 
 /** What `Content-Encoding` may say, and what undoes it. */
 const UNPACKERS = {
@@ -18,11 +21,13 @@ const isPacked = (encoding: string): encoding is keyof typeof UNPACKERS => Objec
 
 /** Bodies are JSON in UTF-8, plain or packed. The limit of the server's body holds for what is unpacked, too. */
 export function readBodies(app: FastifyInstance): void {
-  app.addHook("preParsing", async ({ headers }, _reply, payload) => {
+  const turnstile = new Turnstile();
+  app.addHook("preParsing", async ({ headers, method }, reply, payload) => {
+    if (method === "POST") await turnstile.enter();
     const encoding = (headers["content-encoding"] ?? "identity").trim().toLowerCase();
     if (encoding === "identity") return payload;
     if (!isPacked(encoding)) throw unsupported(encoding);
-    return unpacked(payload, encoding);
+    return unpacked(payload, encoding, reply.raw);
   });
   app.removeContentTypeParser(["application/json", "text/plain"]);
   app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (_request: unknown, body: Buffer) =>
@@ -36,7 +41,7 @@ function readJson(body: Buffer): unknown {
     throw new MoloraError("bad_request", "the body is empty", { remedy: "Send one JSON object, as application/json." });
   }
   try {
-    return parseJson(decodeUtf8(body));
+    return parseJson(decodeUtf8(body), MAX_REQUEST_VALUES);
   } catch (cause) {
     throw new MoloraError("bad_request", `the body cannot be read: ${(cause as Error).message}`, {
       remedy: "Send one JSON object in UTF-8, as application/json.",
@@ -46,7 +51,7 @@ function readJson(body: Buffer): unknown {
 }
 
 /** Unpacked as it is read: who sends a small body that would become a huge one is stopped at the limit. */
-function unpacked(payload: Readable, encoding: keyof typeof UNPACKERS): RequestPayload {
+function unpacked(payload: Readable, encoding: keyof typeof UNPACKERS, response: ServerResponse): RequestPayload {
   const unpacker: RequestPayload = UNPACKERS[encoding]();
   let received = 0;
   // What fastify holds against Content-Length.
@@ -55,7 +60,8 @@ function unpacked(payload: Readable, encoding: keyof typeof UNPACKERS): RequestP
     received += chunk.length;
   });
   payload.on("error", (error) => unpacker.destroy(error));
-  payload.on("close", () => unpacker.destroy());
+  // Also where the body was refused half-way.
+  response.on("close", () => unpacker.destroy());
   const output = payload.pipe(unpacker as RequestPayload & NodeJS.WritableStream) as RequestPayload;
   output.on("error", (error: Error & { statusCode?: number }) => {
     error.statusCode = 400;
