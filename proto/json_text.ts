@@ -1,5 +1,7 @@
 // JSON text from strangers, read with bounds: how deep it nests is known before anything walks it by recursion.
 
+import { MoloraError } from "./errors.ts";
+
 /** Strings, lists and objects of a request: more than any has, few enough to be parsed and checked at once. */
 export const MAX_REQUEST_VALUES = 2 ** 17;
 
@@ -9,43 +11,57 @@ export const MAX_NESTING = 128;
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
 
-/**
- * Looks over JSON text before it is parsed. Whether it is JSON is for JSON.parse to say.
- *
- * @throws Error where brackets nest more than MAX_NESTING deep, or where there are more than `mostValues` strings, lists and
- * objects: many small ones take far longer than their bytes suggest.
- */
-export function checkNesting(text: string, mostValues = Number.POSITIVE_INFINITY): void {
+/** @throws MoloraError `bad_request` where brackets nest more than MAX_NESTING deep. */
+export function checkNesting(text: string): void {
+  if (scan(text, Number.POSITIVE_INFINITY).depth > MAX_NESTING) throw tooDeep();
+}
+
+function tooDeep(): MoloraError {
+  return new MoloraError("bad_request", `JSON nested more than ${MAX_NESTING} deep`, { remedy: "Send it flatter." });
+}
+
+/** How deep brackets nest, and how many strings, lists and objects there are, up to one more than `most`. */
+function scan(text: string, most: number): { depth: number; values: number } {
+  let open = 0;
   let depth = 0;
   let values = 0;
-  for (let at = 0; at < text.length; at++) {
+  for (let at = 0; at < text.length && values <= most; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) {
       at = stringEnd(text, at + 1);
       values++;
     } else if (code === 0x5b || code === 0x7b) {
-      if (++depth > MAX_NESTING) throw new Error(`nested more than ${MAX_NESTING} deep`);
+      depth = Math.max(depth, ++open);
       values++;
-    } else if (code === 0x5d || code === 0x7d) depth--;
-    if (values > mostValues) throw new Error(`more than ${mostValues} values`);
+    } else if (code === 0x5d || code === 0x7d) open--;
   }
+  return { depth, values };
 }
 
 /** Where the string that has begun before `from` closes; the text's length where it does not. */
 function stringEnd(text: string, from: number): number {
-  for (let end = text.indexOf('"', from); end >= 0; end = text.indexOf('"', end + 1)) {
-    let slashes = 0;
-    while (text.charCodeAt(end - 1 - slashes) === BACKSLASH) slashes++;
-    if (slashes % 2 === 0) return end;
+  for (let at = from; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) return at;
+    if (code === BACKSLASH) at++;
   }
   return text.length;
 }
 
-/** A byte order mark is passed over. @throws Error for text that is not JSON, and as checkNesting. */
-export function parseJson(text: string, mostValues?: number): unknown {
+/**
+ * A byte order mark is passed over. `mostValues`: strings, lists and objects it may have; many small ones take far longer
+ * than their bytes suggest.
+ *
+ * @throws Error for text that is not JSON, or has more values; MoloraError `bad_request` where it nests too deep.
+ */
+export function parseJson(text: string, mostValues = Number.POSITIVE_INFINITY): unknown {
   const body = text.startsWith("\uFEFF") ? text.slice(1) : text;
-  checkNesting(body, mostValues);
-  return JSON.parse(body);
+  const { depth, values } = scan(body, mostValues);
+  if (values > mostValues) throw new Error(`more than ${mostValues} values`);
+  // The parser does not recurse; what walks its result may.
+  const value: unknown = JSON.parse(body);
+  if (depth > MAX_NESTING) throw tooDeep();
+  return value;
 }
 
 /** Half a surrogate pair, which only an escape can bring into text that was UTF-8. */
