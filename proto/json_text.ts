@@ -10,6 +10,7 @@ export const MAX_NESTING = 128;
 
 const QUOTE = 0x22;
 const BACKSLASH = 0x5c;
+const STRIDE = 256;
 
 /** @throws MoloraError `bad_request` where brackets nest more than MAX_NESTING deep. */
 export function checkNesting(text: string): void {
@@ -40,12 +41,21 @@ function scan(text: string, most: number): { depth: number; values: number } {
 
 /** Where the string that has begun before `from` closes; the text's length where it does not. */
 function stringEnd(text: string, from: number): number {
-  for (let at = from; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === QUOTE) return at;
-    if (code === BACKSLASH) at++;
+  let at = from;
+  for (;;) {
+    // Short strings, and such as are full of escapes, by the character; long ones by the next quote.
+    for (const stop = Math.min(at + STRIDE, text.length); at < stop; at++) {
+      const code = text.charCodeAt(at);
+      if (code === QUOTE) return at;
+      if (code === BACKSLASH) at++;
+    }
+    const quote = text.indexOf('"', at);
+    if (quote < 0) return text.length;
+    let slashes = 0;
+    while (quote - 1 - slashes >= at && text.charCodeAt(quote - 1 - slashes) === BACKSLASH) slashes++;
+    if (slashes % 2 === 0) return quote;
+    at = quote + 1;
   }
-  return text.length;
 }
 
 /**
@@ -54,10 +64,20 @@ function stringEnd(text: string, from: number): number {
  *
  * @throws Error for text that is not JSON, or has more values; MoloraError `bad_request` where it nests too deep.
  */
-export function parseJson(text: string, mostValues = Number.POSITIVE_INFINITY): unknown {
+export function parseJson(text: string, mostValues?: number): unknown {
+  const steps = parsing(text, mostValues);
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+/** The same in steps, for megabytes: none of them holds its caller up for long. */
+export function* parsing(text: string, mostValues = Number.POSITIVE_INFINITY): Generator<undefined, unknown> {
   const body = text.startsWith("\uFEFF") ? text.slice(1) : text;
   const { depth, values } = scan(body, mostValues);
   if (values > mostValues) throw new Error(`more than ${mostValues} values`);
+  yield;
   // The parser does not recurse; what walks its result may.
   const value: unknown = JSON.parse(body);
   if (depth > MAX_NESTING) throw tooDeep();

@@ -5,7 +5,7 @@ import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import type { FastifyInstance, RequestPayload } from "fastify";
 import { MoloraError } from "../../proto/errors.ts";
-import { decodeUtf8, MAX_REQUEST_VALUES, parseJson } from "../../proto/json_text.ts";
+import { decodeUtf8, MAX_REQUEST_VALUES, parsing } from "../../proto/json_text.ts";
 
 import { Turnstile } from "./turnstile.ts";
 
@@ -16,6 +16,9 @@ const UNPACKERS = {
   deflate: createInflate,
   br: createBrotliDecompress,
 } as const;
+
+/** Bytes from which on reading a body takes more than a few milliseconds. */
+const LARGE = 2 ** 19;
 
 const isPacked = (encoding: string): encoding is keyof typeof UNPACKERS => Object.hasOwn(UNPACKERS, encoding);
 
@@ -30,18 +33,27 @@ export function readBodies(app: FastifyInstance): void {
     return unpacked(payload, encoding, reply.raw);
   });
   app.removeContentTypeParser(["application/json", "text/plain"]);
-  app.addContentTypeParser("application/json", { parseAs: "buffer" }, async (_request: unknown, body: Buffer) =>
+  app.addContentTypeParser("application/json", { parseAs: "buffer" }, (_request: unknown, body: Buffer) =>
     readJson(body),
   );
 }
 
-/** @throws MoloraError `bad_request` */
-function readJson(body: Buffer): unknown {
+/** Rejects with `bad_request`. A large body is read in turns of the event loop. */
+async function readJson(body: Buffer): Promise<unknown> {
   if (body.length === 0) {
     throw new MoloraError("bad_request", "the body is empty", { remedy: "Send one JSON object, as application/json." });
   }
+  const turn = () => (body.length < LARGE ? undefined : new Promise<void>((resolve) => setImmediate(resolve)));
   try {
-    return parseJson(decodeUtf8(body), MAX_REQUEST_VALUES);
+    await turn();
+    const text = decodeUtf8(body);
+    await turn();
+    const steps = parsing(text, MAX_REQUEST_VALUES);
+    for (;;) {
+      const { done, value } = steps.next();
+      await turn();
+      if (done) return value;
+    }
   } catch (cause) {
     throw new MoloraError("bad_request", `the body cannot be read: ${(cause as Error).message}`, {
       remedy: "Send one JSON object in UTF-8, as application/json.",

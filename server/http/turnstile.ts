@@ -1,7 +1,7 @@
 // Lets a burst of requests in a few at a time, so that others have their turn in between.
 
 /** Requests let in between two turns of the event loop: a few milliseconds of reading and checking. */
-const EACH_TURN = 8;
+const EACH_TURN = 4;
 
 export class Turnstile {
   #left = EACH_TURN;
