@@ -36,6 +36,7 @@ import { Grammars } from "./sampling/grammar.ts";
 import type { Job } from "./scheduler/job.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { Runner } from "./step/runner.ts";
+import { checkFits } from "./text/fits_model.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 interface EngineParts {
@@ -219,6 +220,7 @@ async function assemble(
   const files = await openModelFiles(await host.open(options.model));
   const { config } = files;
   const tokenizer = loadTokenizer(files.tokenizerFiles);
+  checkFits(tokenizer, config.vocabSize);
   const { capacity, contextLength, pages: pageCount, scheduler: schedulerOptions } = settleSizes(options, config, gpu);
   const dtype = options.dtype ?? "auto";
   const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };

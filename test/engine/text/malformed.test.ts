@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { checkFits } from "../../../engine/text/fits_model.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { type Path, replaceAt, tryFiles, wholeFiles } from "./malformed.ts";
 
@@ -69,6 +70,24 @@ for (const [path, replacement, message] of REFUSED) {
   });
 }
 
+test("ids beyond the model's are told when it is loaded, unless nothing needs them", () => {
+  const load = (path: Path, replacement: unknown) => {
+    const { tokenizer, tokenizerConfig, chatTemplate } = changed(path, replacement);
+    return loadTokenizer({ kind: "hf", tokenizer, tokenizerConfig, chatTemplate });
+  };
+  checkFits(load([], undefined), 301);
+  // <tool_call> alone is beyond
+  checkFits(load([], undefined), 300);
+  assert.throws(() => checkFits(load([...MODEL, "vocab", "o"], 5000), 4096), {
+    code: "tokenizer_invalid",
+    message: /"o" has the id 5000, the model knows 4096 ids/,
+  });
+  assert.throws(() => checkFits(load(["tokenizer", "added_tokens", 2, "id"], 5000), 4096), {
+    code: "tokenizer_invalid",
+    message: /"<\/s>" has the id 5000/,
+  });
+});
+
 test("sequences within sequences without end are refused", () => {
   let node: unknown = { type: "NFC" };
   for (let i = 0; i < 100_000; i++) node = { type: "Sequence", normalizers: [node] };
@@ -87,6 +106,6 @@ test("a merge that spells a control token is passed over", () => {
 
 function changed(path: Path, replacement: unknown) {
   const files = wholeFiles();
-  replaceAt(files, path, replacement);
+  if (path.length > 0) replaceAt(files, path, replacement);
   return files;
 }

@@ -2,7 +2,7 @@
 
 import { chatText } from "../../../engine/text/chat_text.ts";
 import { byteSpelling } from "../../../engine/text/token_bytes.ts";
-import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../../../engine/text/tokenizer.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 
 export interface Files {
@@ -84,14 +84,19 @@ const TEXTS = [
   "a\ud800b",
 ];
 
+/** As tryLoaded, of a Hugging Face folder's files. */
+export function tryFiles({ tokenizer, tokenizerConfig, chatTemplate }: Files): "works" | "refused" {
+  return tryLoaded(() => loadTokenizer({ kind: "hf", tokenizer, tokenizerConfig, chatTemplate }));
+}
+
 /**
- * Loads the files and puts them to every use. "refused": an error of a stable code, at load or (for a chat template) when
+ * Loads a tokenizer and puts it to every use. "refused": an error of a stable code, at load or (for a chat template) when
  * asked. @throws whatever is neither a result nor such an error.
  */
-export function tryFiles({ tokenizer, tokenizerConfig, chatTemplate }: Files): "works" | "refused" {
-  let loaded: ReturnType<typeof loadTokenizer>;
+export function tryLoaded(load: () => Tokenizer): "works" | "refused" {
+  let loaded: Tokenizer;
   try {
-    loaded = loadTokenizer({ kind: "hf", tokenizer, tokenizerConfig, chatTemplate });
+    loaded = load();
   } catch (error) {
     if (error instanceof MoloraError && error.code === "tokenizer_invalid") return "refused";
     throw error;
