@@ -7,8 +7,8 @@ import { MergeQueue } from "./merge_queue.ts";
 import { type BpeModel, tokenizerInvalid } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
 
-/** Pieces up to this many characters are remembered with their ids. */
-const CACHED_LENGTH = 64;
+/** Pieces up to this many characters are done at once, and remembered with their ids. */
+const SHORT = 32;
 const CACHED_PIECES = 10_000;
 /** Symbols looked at, or heap operations done, between two steps of a long piece. */
 const STEP = 4096;
@@ -38,6 +38,8 @@ export class Bpe {
   /** rank → the id both become. */
   readonly #merged: number[] = [];
   readonly #stride: number;
+  /** Characters of the longest token as the vocabulary spells it. */
+  readonly #longest: number;
   readonly #takesWhole: boolean;
   readonly #byteSpelling: readonly string[] | undefined;
   readonly #byteIds: readonly (number | undefined)[] | undefined;
@@ -49,6 +51,7 @@ export class Bpe {
     const all = vocabulary(model.vocab);
     this.#ids = new Map([...all].filter(([, id]) => !withheld.has(id)));
     this.#stride = 1 + Math.max(0, ...all.values());
+    this.#longest = [...all.keys()].reduce((most, token) => Math.max(most, token.length), 0);
     this.#takesWhole = flag(model, "ignore_merges");
     this.fusesUnknown = flag(model, "fuse_unk");
     this.unknownId = unknownToken(model, idOf);
@@ -64,20 +67,54 @@ export class Bpe {
 
   /** Appends the piece's ids to `out`. Yields between steps; what is done in between is the caller's to say. */
   *encode(piece: string, out: number[]): Generator<undefined, void> {
-    const cached = piece.length <= CACHED_LENGTH ? this.#cache.get(piece) : undefined;
-    if (cached !== undefined) {
-      for (const id of cached) out.push(id);
-      return;
-    }
-    const whole = this.#takesWhole ? this.#ids.get(this.#spelt(piece)) : undefined;
+    const whole = this.#takesWhole && piece.length <= this.#longest ? this.#whole(piece) : undefined;
     if (whole !== undefined) {
-      out.push(whole);
+      out.push(...whole);
       return;
     }
-    const from = out.length;
     const symbols = this.#byteIds === undefined ? yield* this.#characters(piece) : yield* this.#bytes(piece);
     yield* this.#merge(symbols, out);
-    if (piece.length <= CACHED_LENGTH) this.#remember(piece, out.slice(from));
+  }
+
+  /** The ids of a short piece, as nearly all are, at once; undefined: it is a long one. */
+  short(piece: string): readonly number[] | undefined {
+    if (piece.length > SHORT) return undefined;
+    let ids = this.#cache.get(piece);
+    if (ids === undefined) {
+      ids = this.#takesWhole ? this.#whole(piece) : undefined;
+      ids ??= this.#mergeShort(piece);
+      this.#remember(piece, ids);
+    }
+    return ids;
+  }
+
+  #whole(piece: string): number[] | undefined {
+    const id = this.#ids.get(this.#spelt(piece));
+    return id === undefined ? undefined : [id];
+  }
+
+  /** As #merge: for a few symbols, looking at all of them again is faster than keeping a queue. */
+  #mergeShort(piece: string): number[] {
+    const symbols =
+      this.#byteIds === undefined
+        ? Array.from(piece, (character) => this.#symbol(character))
+        : Array.from(utf8(piece), (byte) => this.#byteIds![byte] ?? -1);
+    for (;;) {
+      let at = -1;
+      let least = Number.POSITIVE_INFINITY;
+      for (let i = 0; i + 1 < symbols.length; i++) {
+        const rank = this.#rank(symbols[i]!, symbols[i + 1]!);
+        if (rank !== undefined && rank < least) {
+          least = rank;
+          at = i;
+        }
+      }
+      if (at < 0) break;
+      symbols.splice(at, 2, this.#merged[least]!);
+    }
+    const ids: number[] = [];
+    for (const symbol of symbols) this.#append(symbol, ids);
+    return ids;
   }
 
   #vanishing(): RegExp | "none" | "any" {
@@ -87,9 +124,8 @@ export class Bpe {
     return bytes === undefined ? "any" : vanishing([...bytes.keys()].filter((byte) => bytes[byte] === undefined));
   }
 
-  /** As the vocabulary spells it, where it is short enough to be a token. */
   #spelt(piece: string): string {
-    if (this.#byteSpelling === undefined || piece.length > 1024) return piece;
+    if (this.#byteSpelling === undefined) return piece;
     return Array.from(utf8(piece), (byte) => this.#byteSpelling![byte]).join("");
   }
 
@@ -113,12 +149,16 @@ export class Bpe {
     return symbols;
   }
 
-  /** Ids of characters; one without a token is −1 − its code point. */
+  /** The id of a character; without a token, −1 − its code point. */
+  #symbol(character: string): number {
+    return this.#ids.get(character) ?? -1 - character.codePointAt(0)!;
+  }
+
   *#characters(piece: string): Generator<undefined, Int32Array> {
     const symbols = new Int32Array(piece.length);
     let count = 0;
     for (const character of piece) {
-      symbols[count++] = this.#ids.get(character) ?? -1 - character.codePointAt(0)!;
+      symbols[count++] = this.#symbol(character);
       if (count % STEP === 0) yield;
     }
     return symbols.subarray(0, count);

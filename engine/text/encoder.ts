@@ -99,7 +99,9 @@ export class Encoder {
       }
       const start = ids.length;
       for (const piece of this.#preTokenizer.cut(section.text, section.first)) {
-        yield* this.#bpe.encode(piece, ids);
+        const short = this.#bpe.short(piece);
+        if (short === undefined) yield* this.#bpe.encode(piece, ids);
+        else for (const id of short) ids.push(id);
         if (this.#isStep(piece.length)) yield;
         if (ids.length > atMost) return;
       }

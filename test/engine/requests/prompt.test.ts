@@ -24,20 +24,19 @@ function prompts(tokenizer: Tokenizer, contextLength: number, checkRoom: (more: 
   return new Prompts({ config, contextLength, tokenizer, scheduler: { checkRoom } });
 }
 
-/** The longest the event loop was held while `work` ran, in milliseconds: the least of a few tries, as machines are shared. */
+/** The longest the event loop was held meanwhile, in milliseconds. */
 async function longestBlock(work: () => Promise<unknown>): Promise<number> {
-  let least = Number.POSITIVE_INFINITY;
-  for (let i = 0; i < 4 && least > 50; i++) {
-    const delay = monitorEventLoopDelay({ resolution: 1 });
-    delay.enable();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    await work();
-    await new Promise((resolve) => setTimeout(resolve, 5));
-    delay.disable();
-    least = Math.min(least, delay.max / 1e6);
-  }
-  return least;
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  delay.enable();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  await work();
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  delay.disable();
+  return delay.max / 1e6;
 }
+
+/** What other programs on the machine add to that while nothing happens here. */
+const noise = () => longestBlock(() => new Promise((resolve) => setTimeout(resolve, 500)));
 
 const MEGABYTE = 2 ** 20;
 /** Characters of a long text: encoded in one go, a tenth of a second and more. */
@@ -83,9 +82,16 @@ for (const [name, tokenizer, absent] of MODELS) {
     const reader = prompts(tokenizer, 2 ** 21);
     for (const unit of [" ", "word ", "<|im_start|>"]) {
       const prompt = unit.repeat(LENGTH / unit.length);
-      const block = await longestBlock(() => reader.read({ prompt, raw: true }));
-      t.diagnostic(`${JSON.stringify(unit)}: ${block.toFixed(0)} ms`);
-      assert.ok(block < 200, `${JSON.stringify(unit)}: ${block} ms`);
+      const blocks: number[] = [];
+      const fits = async () => {
+        const idle = await noise();
+        const block = await longestBlock(() => reader.read({ prompt, raw: true }));
+        blocks.push(block);
+        return block < 100 + 2 * idle;
+      };
+      const held = (await fits()) || (await fits()) || (await fits());
+      t.diagnostic(`${JSON.stringify(unit)}: ${blocks.map((block) => block.toFixed(0)).join(", ")} ms`);
+      assert.ok(held, `${JSON.stringify(unit)}: ${blocks} ms`);
     }
   });
 }
@@ -97,6 +103,25 @@ test("a text of far more tokens than the context holds is not encoded to its end
     code: "prompt_too_long",
     message: "the prompt has more than 240000 tokens, the context holds 60000",
   });
+});
+
+test("a step of encoding takes little of the processor, whatever the text", (t) => {
+  for (const [name, tokenizer] of MODELS) {
+    if (tokenizer === undefined) continue;
+    for (const unit of [" ", "a", "\n ", "é", "1", "<|", "word ", "😀"]) {
+      const steps = tokenizer.encoding(unit.repeat(LENGTH / unit.length));
+      let most = 0;
+      for (let done: boolean | undefined = false; !done; ) {
+        const before = process.cpuUsage();
+        done = steps.next().done;
+        const { user, system } = process.cpuUsage(before);
+        most = Math.max(most, (user + system) / 1000);
+      }
+      t.diagnostic(`${name}, ${JSON.stringify(unit)}: ${most.toFixed(0)} ms`);
+      // Threads that collect garbage are counted along
+      assert.ok(most < 150, `${name}, ${JSON.stringify(unit)}: ${most} ms`);
+    }
+  }
 });
 
 test("ids are the same whether encoded at once or in slices", async (t) => {
