@@ -37,13 +37,16 @@ export interface AddedToken {
   [property: string]: unknown;
 }
 
+/** How families spell tokens that open and close turns: `<|user|>`, `<｜User｜>`, `[INST]`, `<start_of_turn>`. */
+const LOOKS_LIKE_CONTROL = /^(<[|｜].*[|｜]>|\[\/?[A-Z_]+\]|<(start|end)_of_[a-z_]+>)$/s;
+
 /**
- * Tokens that steer a model, which nobody's text may become by spelling them: the special ones, BOS and EOS whatever
- * their file says of them, and added ones that look like them, as llama.cpp takes them.
+ * Tokens that steer a model, which nobody's text may become by spelling them: the special ones; BOS, EOS and added ones
+ * that look like them whatever their file says, since many files call the marks of a turn ordinary.
  */
 export function controlTokens({ json, bosId, eosId }: TokenizerSpec): AddedToken[] {
   return json.added_tokens.filter(
-    ({ id, content, special }) => special || id === bosId || id === eosId || /^<\|.*\|>$/s.test(content),
+    ({ id, content, special }) => special || id === bosId || id === eosId || LOOKS_LIKE_CONTROL.test(content),
   );
 }
 

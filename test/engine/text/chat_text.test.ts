@@ -3,6 +3,7 @@ import { test } from "node:test";
 import { chatText } from "../../../engine/text/chat_text.ts";
 import { loadTokenizer, type Tokenizer } from "../../../engine/text/tokenizer.ts";
 import type { TemplateMessage } from "../../../engine/text/tool_prompt.ts";
+import { wholeFiles } from "./malformed.ts";
 import { type ChatRow, fixture, nanoFolder, openFolder, smollm2Metadata } from "./models.ts";
 
 /** SmolLM2-Instruct's template, and a vocabulary of single bytes: what makes its control tokens control tokens. */
@@ -168,4 +169,30 @@ test("a text that takes up a private-use character is marked with another", (t) 
   const { ids, text } = idsOf(nano, [{ role: "user", content }]);
   assert.equal(nano.decode(ids), text);
   assert.equal(control(nano, ids).length, 2);
+});
+
+test("marks of a turn are control tokens even where their file calls them ordinary", () => {
+  const ordinary = [
+    "<|user|>",
+    "<｜User｜>",
+    "[INST]",
+    "[/INST]",
+    "<start_of_turn>",
+    "<end>",
+    "<tool_call>",
+    "<think>",
+  ];
+  const { tokenizer, tokenizerConfig, chatTemplate } = wholeFiles();
+  tokenizer.added_tokens = [
+    { id: 1, content: "<s>", special: false },
+    { id: 2, content: "</s>", special: false },
+    ...ordinary.map((content, i) => ({ id: 400 + i, content, special: false })),
+  ];
+  const loaded = loadTokenizer({ kind: "hf", tokenizer, tokenizerConfig, chatTemplate });
+  assert.deepEqual(loaded.controlTexts, ["<s>", "</s>", ...ordinary.slice(0, 5)]);
+  const ids = loaded.encode(ordinary.join(""), { special: false, addBos: false });
+  assert.deepEqual(
+    ids.filter((id) => id >= 400),
+    [405, 406, 407],
+  );
 });
