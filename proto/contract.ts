@@ -40,6 +40,12 @@ import {
 /** Most alternatives that a log-probability lists. The sampling kernel keeps as many (shaders/sample.ts). */
 export const MAX_LOGPROBS = 20;
 
+/** Most ids of a prompt. */
+export const MAX_IDS = 2 ** 20;
+
+/** Most turns of a conversation: what a chat template renders without holding up everyone else. */
+export const MAX_MESSAGES = 4096;
+
 const id = string(1, 128);
 const name = string(1, 256);
 const path = string(1, 4096);
@@ -78,8 +84,8 @@ const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
 
 const request = {
   prompt: may(2, string()),
-  messages: may(3, list(chatMessage)),
-  ids: may(4, list(uint32())),
+  messages: may(3, list(chatMessage, MAX_MESSAGES)),
+  ids: may(4, list(uint32(), MAX_IDS)),
   raw: may(5, boolean()),
   adapter: may(6, name),
   adapters: may(7, list(weightedAdapter, 64)),
@@ -102,6 +108,7 @@ const request = {
   tools: may(24, list(tool, 128)),
   toolChoice: may(25, toolChoice),
   responseFormat: may(26, responseFormat),
+  allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
 const routes: ["adapter", "adapters", "mixture"] = ["adapter", "adapters", "mixture"];

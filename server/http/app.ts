@@ -8,6 +8,7 @@ import { resolveLimits, type ServerLimits } from "../limits.ts";
 import type { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { adapterRoutes } from "./adapters.ts";
+import { readBodies } from "./body.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody, requestError } from "./errors.ts";
 import { health } from "./health.ts";
@@ -52,6 +53,7 @@ export async function httpApp(
     });
   });
   guard(app, options);
+  readBodies(app);
   await options.routes?.(app);
   statusRoutes(app, engine, metrics, base, options.closed);
   completionRoutes(app, engine, base, limits);

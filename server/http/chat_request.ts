@@ -11,6 +11,7 @@ import type {
   ToolCall,
   ToolChoice,
 } from "../../proto/api.ts";
+import { MAX_MESSAGES } from "../../proto/contract.ts";
 import { checkRequest, type Delivery, openBody, readDelivery, readExtension, readSettings } from "./request_fields.ts";
 
 const OWN = [
@@ -59,7 +60,7 @@ function readLogprobs(body: Fields): unknown {
 }
 
 function readMessages(body: Fields): ChatMessage[] {
-  const messages = body.objects("messages");
+  const messages = body.objects("messages", MAX_MESSAGES);
   return messages.length > 0 ? messages.map(readMessage) : body.fail("messages", "a list of at least one message");
 }
 
@@ -91,7 +92,7 @@ function readContent(message: Fields): string {
   const content = message.raw("content");
   if (content === undefined && message.has("tool_calls")) return "";
   if (!Array.isArray(content)) return message.string("content");
-  const parts = message.objects("content").map((part) => {
+  const parts = message.objects("content", MAX_MESSAGES).map((part) => {
     part.oneOf("type", ["text"]);
     return part.string("text");
   });

@@ -28,6 +28,7 @@ const RENAMED = {
   frequency_penalty: "frequencyPenalty",
   stop_token_ids: "stopIds",
   ignore_eos: "ignoreEos",
+  allow_special_tokens: "allowSpecialTokens",
 } as const;
 
 const SHARED = ["model", "stream", "stream_options", "n", "stop", "max_tokens", "molora", ...Object.keys(RENAMED)];
