@@ -2,12 +2,12 @@
 // It knows nothing of requests.
 
 import type { ModelConfig } from "../files/families/config.ts";
+import type { WeightDtype } from "../files/weights/stored/device_format.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { MAX_SORT } from "../shaders/segments.ts";
 import type { Gpu } from "./gpu/gpu.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
 import type { Capacity } from "./model/inputs.ts";
-import type { WeightDtype } from "./model/linear_weights.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
 export interface EngineOptions {

@@ -1,7 +1,7 @@
 // Brings the weights of one linear layer from a file onto the device, in a format the linear kernel reads.
 // It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
 
-import { deviceFormat } from "../../files/weights/stored/device_format.ts";
+import { deviceFormat, type WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { checkFinite } from "../../files/weights/stored/finite.ts";
 import { STORED } from "../../files/weights/stored/formats.ts";
 import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/linear_repack.ts";
@@ -10,9 +10,6 @@ import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/linear.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-
-/** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
-export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";
 
 /** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds. */
 export interface LinearShard {

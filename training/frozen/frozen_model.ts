@@ -12,7 +12,6 @@ import { DevicePool, PAGE_TOKENS, pageBytes } from "../../engine/memory/device_p
 import { PagePool } from "../../engine/memory/page_pool.ts";
 import { Residency } from "../../engine/memory/residency.ts";
 import { type Capacity, type InputLayout, layOutInputs } from "../../engine/model/inputs.ts";
-import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { rotations } from "../../engine/model/rotations.ts";
 import { type ForwardParts, Stage } from "../../engine/model/stage.ts";
 import type { StepKind } from "../../engine/model/step_kind.ts";
@@ -21,6 +20,7 @@ import { allocateWorkspace } from "../../engine/model/workspace.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import { MAX_SORT } from "../../shaders/segments.ts";
 

@@ -74,12 +74,13 @@ for (const [types, format] of KEPT) {
   });
 }
 
-test("bf16 becomes f16, rounded to half precision; q8_0 quantises dense weights; f32 widens quantised ones", async () => {
+test("bf16 becomes f16, rounded to half precision; q8_0 and q4_0 quantise dense weights; f32 widens quantised ones", async () => {
   const { gpu, buffers } = await openTestGpu();
   for (const [type, dtype, format, tolerance] of [
     ["bf16", "auto", "f16", 2 ** -11],
     ["f32", "f16", "f16", 2 ** -11],
     ["f32", "q8_0", "q8_0", 0.51 / 127],
+    ["f32", "q4_0", "q4", 1.01 / 8],
     ["q4_1", "f32", "f32", 0],
     ["q4_1", "q8_0", "q4", 2 ** -23],
   ] as const) {
