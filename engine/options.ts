@@ -2,13 +2,13 @@
 // It knows nothing of requests.
 
 import type { ModelConfig } from "../files/families/config.ts";
+import type { WeightDtype } from "../files/weights/stored/device_format.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { MAX_SORT } from "../shaders/lora/segments.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./host.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
 import type { Capacity } from "./model/capacity.ts";
-import type { WeightDtype } from "./model/linear_weights.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
 export interface EngineOptions extends DeviceOptions {

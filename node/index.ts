@@ -7,11 +7,13 @@ import type { FetchProgress } from "./hub.ts";
 import { isPreset, openPreset } from "./presets.ts";
 
 export type { Engine as CoreEngine } from "../engine/engine.ts";
-export type { WeightDtype } from "../engine/model/linear_weights.ts";
 export type { EngineOptions } from "../engine/options.ts";
 export type { LoopCounters } from "../engine/requests/counters.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
-export type { ModelConfig, RopeScaling } from "../files/families/config.ts";
+export type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../files/families/config.ts";
+export type { Experts, Facts } from "../files/families/facts.ts";
+export type { LoraModuleName } from "../files/families/modules.ts";
+export type { WeightDtype } from "../files/weights/stored/device_format.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 export type { FetchProgress } from "./hub.ts";

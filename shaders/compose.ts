@@ -56,5 +56,5 @@ function literal(name: string, value: number | boolean): string {
 }
 
 function shader(name: string): string {
-  return import.meta.resolve(`#shaders/${name}.wgsl`);
+  return new URL(`../../shaders/${name}.wgsl`, import.meta.url).href;
 }

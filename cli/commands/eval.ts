@@ -4,9 +4,9 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { DeviceOptions } from "../../engine/host.ts";
-import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { nodeHost } from "../../node/host.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { compare } from "../../training/evaluation/compare.ts";

@@ -33,7 +33,7 @@ export const MODEL_FLAGS = {
   model: text("DIR|FILE.gguf", "Base model: a Hugging Face folder or a GGUF file (default: the embedded nano)"),
   adapter: namedPaths("name=PATH", "Load a PEFT adapter under a name"),
   mixture: namedPaths("name=DIR", "Load a mixture (experts and their router) under a name"),
-  dtype: choice(["auto", "f32", "f16", "q8_0"], "What dense weights are held in on the device", "auto"),
+  dtype: choice(["auto", "f32", "f16", "q8_0", "q4_0"], "What dense weights are held in on the device", "auto"),
 };
 
 /** The flag that says which of the loaded adapters and mixtures a text uses. */

@@ -64,7 +64,7 @@ export class ThreadCrew implements Crew {
   }
 }
 
-/** One thread: the caller's. It blocks while it computes. */
+/** One thread: the caller's. It blocks while it computes, and lets the event loop turn before that. */
 export class InlineCrew implements Crew {
   readonly threads = 1;
   readonly #control: Int32Array<SharedArrayBuffer>;
@@ -78,6 +78,7 @@ export class InlineCrew implements Crew {
   }
 
   async compute(list: number, commands: number): Promise<void> {
+    await new Promise((resolve) => setTimeout(resolve));
     this.#control[CONTROL.list] = list;
     this.#control[CONTROL.commands] = commands;
     this.#thread.runList(0);

@@ -2,7 +2,7 @@
 // It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
 
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
-import { deviceFormat } from "../../files/weights/stored/device_format.ts";
+import { deviceFormat, type WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { checkFinite } from "../../files/weights/stored/finite.ts";
 import { BEYOND_HALF } from "../../files/weights/stored/format.ts";
 import { STORED } from "../../files/weights/stored/formats.ts";
@@ -12,9 +12,6 @@ import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/formats/device_format.ts";
 import type { Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
-
-/** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
-export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";
 
 /** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds. */
 export interface LinearShard {

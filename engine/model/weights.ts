@@ -6,11 +6,12 @@ import { LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
 import { familyOf } from "../../files/families/registry.ts";
 import { moduleTensor, normTensor } from "../../files/families/tensor_names.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
-import { type LinearWeights, uploadLinear, type WeightDtype } from "./linear_weights.ts";
+import { type LinearWeights, uploadLinear } from "./linear_weights.ts";
 
 export interface LayerWeights {
   attentionNorm: View;

@@ -66,20 +66,34 @@ const HARMLESS = [
   ...["use_flash_attn", "use_flash_attention_2", "prefix", "remove_invalid_values", "use_bfloat16", "pruned_heads"],
   ...["max_length", "min_length", "max_new_tokens", "do_sample", "temperature", "top_k", "top_p", "typical_p"],
   ...["repetition_penalty", "length_penalty", "num_beams", "num_beam_groups", "num_return_sequences"],
-  ...["is_llama_config", "early_stopping", "suppress_tokens"],
+  ...[
+    "is_llama_config",
+    "early_stopping",
+    "suppress_tokens",
+    "begin_suppress_tokens",
+    "bad_words_ids",
+    "output_scores",
+  ],
+  ...["no_repeat_ngram_size", "encoder_no_repeat_ngram_size", "diversity_penalty", "exponential_decay_length_penalty"],
+  ...["forced_bos_token_id", "forced_eos_token_id", "tf_legacy_loss", "tie_encoder_decoder", "output_past"],
+  ...["num_logits_to_keep", "use_sdpa", "use_flash_attention", "gradient_checkpointing", "neftune_noise_alpha"],
+  ...["transformers.js_config", "tokenizer_model_max_length", "eod_token_id", "ignore_index"],
   // What complements a window; without one they say nothing.
   ...["use_sliding_window", "max_window_layers", "layer_types", "sliding_window_pattern"],
 ];
+
+/** Private fields, versions, dropout, and what Unsloth notes of its own work. */
+const INERT = /^_|^unsloth_|_version$|dropout/;
 
 const KNOWN: ReadonlySet<string> = new Set([...READ, ...HARMLESS]);
 
 /**
  * The first field that is set and that nobody knows: it may change what the model computes. `states` are the fields the
- * family reads beside those that all read. Private fields ("_…") and those of Unsloth are its own business.
+ * family reads beside those that all read.
  */
 export function unknownField(json: Json, states: readonly string[]): string | undefined {
   return Object.keys(json).find(
-    (field) => !KNOWN.has(field) && !states.includes(field) && !/^_|^unsloth_/.test(field) && isSet(json[field]),
+    (field) => !KNOWN.has(field) && !states.includes(field) && !INERT.test(field) && isSet(json[field]),
   );
 }
 

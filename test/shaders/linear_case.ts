@@ -3,8 +3,9 @@
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
-import { type LinearWeights, uploadLinear, type WeightDtype } from "../../engine/model/linear_weights.ts";
+import { type LinearWeights, uploadLinear } from "../../engine/model/linear_weights.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { encodeFloat16 } from "../../files/weights/stored/float16.ts";
 import { STORED, type StoredType } from "../../files/weights/stored/formats.ts";
 import type { StoredTensor } from "../../files/weights/tensor.ts";

@@ -3,12 +3,12 @@
 
 import { readFileSync } from "node:fs";
 import type { Device } from "../../engine/device/device.ts";
-import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { type ModelWeights, uploadWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import { openModelFiles } from "../../files/model_files/model_files.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { DirectoryFolder } from "../../node/files.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture } from "../../router/mixture.ts";

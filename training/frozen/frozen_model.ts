@@ -10,12 +10,12 @@ import type { DeviceOptions, Host } from "../../engine/host.ts";
 import { PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
 import { type Base, buildBase } from "../../engine/model/base.ts";
 import type { Capacity } from "../../engine/model/capacity.ts";
-import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { Stage } from "../../engine/model/stage.ts";
 import type { StepKind } from "../../engine/model/step_kind.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import { MAX_SORT } from "../../shaders/lora/segments.ts";
 

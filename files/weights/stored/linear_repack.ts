@@ -1,13 +1,13 @@
 // Stored rows to the planes of a device format: quants and scales as shaders/formats/*.wgsl read them.
 
-import { MoloraError } from "../../../proto/errors.ts";
 import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { dequantizeRows } from "./dequantize.ts";
 import { encodeFloat16 } from "./float16.ts";
 import { BEYOND_HALF, type Planes } from "./format.ts";
 import { STORED, type StoredType } from "./formats.ts";
+import { Q4_0 } from "./q4_0.ts";
 import { Q8_0 } from "./q8_0.ts";
-import { quantizeQ8_0 } from "./quantize.ts";
+import { quantizeQ4_0, quantizeQ8_0 } from "./quantize.ts";
 
 export { BEYOND_HALF, type Planes } from "./format.ts";
 
@@ -21,9 +21,7 @@ export const PLANE_BYTES: Record<DeviceFormat, (cols: number) => { quants: numbe
 
 /**
  * Repacks whole rows (or blocks) of `type` to `format`: bit for bit where the type's own file says how, else by way of
- * float32, which f16 rounds and q8_0 quantises as llama.cpp does.
- *
- * @throws MoloraError `internal` for q4 from a type that it does not hold
+ * float32, which f16 rounds, and q8_0 and q4 quantise as llama.cpp does to Q8_0 and Q4_0.
  */
 export function repack(type: StoredType, bytes: Uint8Array, format: DeviceFormat): Planes | typeof BEYOND_HALF {
   const { held, repack: exact } = STORED[type];
@@ -37,7 +35,7 @@ export function repack(type: StoredType, bytes: Uint8Array, format: DeviceFormat
     case "q8_0":
       return Q8_0.repack(quantizeQ8_0(floats));
     case "q4":
-      throw new MoloraError("internal", `${type} does not fit q4`);
+      return Q4_0.repack(quantizeQ4_0(floats));
   }
 }
 

@@ -3,11 +3,11 @@
 
 import { encodeFloat16 } from "./float16.ts";
 import { EXPONENT, eachBlock, findIn, halfAt } from "./floats_in_blocks.ts";
-import { BEYOND_HALF, type StoredFormat } from "./format.ts";
+import { BEYOND_HALF, type Planes, type StoredFormat } from "./format.ts";
 
 const BLOCK = { bytes: 18, elements: 32 };
 
-export const Q4_0: StoredFormat = {
+export const Q4_0 = {
   ...BLOCK,
   ggml: { number: 2, name: "Q4_0" },
   decode: eachBlock(BLOCK, (bytes, at, out, to) => {
@@ -20,7 +20,7 @@ export const Q4_0: StoredFormat = {
   }),
   findUnfit: findIn(BLOCK, [0], EXPONENT.half),
   held: "q4",
-  repack(bytes) {
+  repack(bytes: Uint8Array): Planes | typeof BEYOND_HALF {
     const blocks = bytes.length / BLOCK.bytes;
     const quants = new Uint8Array(blocks * 16);
     const scales = new Uint16Array(blocks * 2);
@@ -33,4 +33,4 @@ export const Q4_0: StoredFormat = {
     }
     return { quants, scales };
   },
-};
+} satisfies StoredFormat;

@@ -1,37 +1,69 @@
-// float32 to GGUF Q8_0 blocks, as ggml's reference quantiser makes them.
-// It knows nothing of files; the narrower types are only ever read.
+// float32 to GGUF's Q8_0 and Q4_0 blocks, byte for byte as ggml's reference quantisers make them (ggml-quants.c). The
+// other types are only ever read.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { encodeFloat16 } from "./float16.ts";
+import type { StoredFormat } from "./format.ts";
+import { Q4_0 } from "./q4_0.ts";
 import { Q8_0 } from "./q8_0.ts";
 
 /**
  * Q8_0: blocks of 32 along the last dimension, each a half d and 32 signed bytes, element ≈ d·q.
- * d = max|x| / 127, q = x / d rounded with halves away from zero, in float32 as `quantize_row_q8_0_ref` (ggml-quants.c)
- * computes it, so that the bytes equal llama.cpp's. `values.length` must be a multiple of 32.
+ * d = max|x| / 127, q = x / d rounded with halves away from zero, in float32 (`quantize_row_q8_0_ref`).
+ *
+ * @throws MoloraError `internal` where `values.length` is no multiple of 32
  */
 export function quantizeQ8_0(values: Float32Array): Uint8Array {
-  const { bytes: size, elements } = Q8_0;
+  return quantizeBlocks(Q8_0, values, quantizeBytes);
+}
+
+/**
+ * Q4_0: element ≈ d·(q − 8), q from 0 to 15. d is the element of the largest magnitude / −8, so that this one is exact
+ * (`quantize_row_q4_0_ref`).
+ *
+ * @throws MoloraError `internal` where `values.length` is no multiple of 32
+ */
+export function quantizeQ4_0(values: Float32Array): Uint8Array {
+  return quantizeBlocks(Q4_0, values, quantizeNibbles);
+}
+
+function quantizeBlocks(
+  { bytes: size, elements, ggml }: StoredFormat,
+  values: Float32Array,
+  quantize: (values: Float32Array, out: Uint8Array) => void,
+): Uint8Array {
   if (values.length % elements !== 0) {
-    throw new MoloraError("internal", `${values.length} elements do not fill Q8_0 blocks of ${elements}`);
+    throw new MoloraError("internal", `${values.length} elements do not fill ${ggml.name} blocks of ${elements}`);
   }
   const out = new Uint8Array((values.length / elements) * size);
   for (let b = 0; b * elements < values.length; b++) {
-    quantizeBlock(values.subarray(b * elements, (b + 1) * elements), out.subarray(b * size, (b + 1) * size));
+    quantize(values.subarray(b * elements, (b + 1) * elements), out.subarray(b * size, (b + 1) * size));
   }
   return out;
 }
 
-function quantizeBlock(values: Float32Array, out: Uint8Array): void {
+function quantizeBytes(values: Float32Array, out: Uint8Array): void {
   let largest = 0;
   for (const x of values) largest = Math.max(largest, Math.abs(x));
-  const d = Math.fround(largest / 127);
-  const inverse = d === 0 ? 0 : Math.fround(1 / d);
-  const half = encodeFloat16(d);
-  out[0] = half & 0xff;
-  out[1] = half >> 8;
+  const inverse = storeScale(Math.fround(largest / 127), out);
   for (let i = 0; i < values.length; i++) {
     const scaled = Math.fround(values[i] * inverse);
     out[2 + i] = Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5);
   }
+}
+
+function quantizeNibbles(values: Float32Array, out: Uint8Array): void {
+  let extreme = 0;
+  for (const x of values) if (Math.abs(x) > Math.abs(extreme)) extreme = x;
+  const inverse = storeScale(extreme / -8, out);
+  const nibble = (x: number) => Math.min(15, Math.trunc(Math.fround(Math.fround(x * inverse) + 8.5)));
+  for (let i = 0; i < 16; i++) out[2 + i] = nibble(values[i]) | (nibble(values[16 + i]) << 4);
+}
+
+/** Writes `d` as a half to the block's start; gives the float32 that elements are multiplied by. */
+function storeScale(d: number, out: Uint8Array): number {
+  const half = encodeFloat16(d);
+  out[0] = half & 0xff;
+  out[1] = half >> 8;
+  return d === 0 ? 0 : Math.fround(1 / d);
 }

@@ -73,7 +73,7 @@ test("missing, superfluous, wrong and repeated values are refused", () => {
   refused(["--max-tokens", "2.5"], /whole number/);
   refused(["--temperature", ""], /--temperature must be a number/);
   refused(["--temperature", "-1"], /at least 0/);
-  refused(["--dtype", "f64"], /one of auto, f32, f16, q8_0, not f64/);
+  refused(["--dtype", "f64"], /one of auto, f32, f16, q8_0, q4_0, not f64/);
   refused(["--prompt", "a", "--prompt", "b"], /--prompt was given twice/);
   refused(["stray"], /unexpected argument: stray/);
   refused(["--adapter", "path"], /must be name=PATH, not path/);

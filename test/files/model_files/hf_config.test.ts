@@ -146,6 +146,9 @@ test("a field nobody knows is refused by its name, unless it is not set or priva
     attention_sinks: null,
     _name_or_path: "x",
     unsloth_fixed: true,
+    "transformers.js_config": { kv_cache_dtype: { fp16: "float16" } },
+    paddlenlp_version: "3",
+    hidden_dropout_prob: 0.1,
     use_cache: 1,
   };
   assert.deepEqual(parse(harmless), parse({}));

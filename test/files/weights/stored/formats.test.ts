@@ -9,7 +9,6 @@ import { deviceFormat } from "../../../../files/weights/stored/device_format.ts"
 import { decodeFloat16 } from "../../../../files/weights/stored/float16.ts";
 import { STORED, STORED_TYPES, type StoredType } from "../../../../files/weights/stored/formats.ts";
 import { BEYOND_HALF, repack } from "../../../../files/weights/stored/linear_repack.ts";
-import { raises } from "../../../raises.ts";
 
 interface Case {
   type: StoredType;
@@ -64,13 +63,12 @@ test("a float64 is rounded once, and one beyond float32 is found", () => {
   for (const unfit of [Number.NaN, -Infinity, 1e39]) assert.equal(STORED.f64.findUnfit(bytes(1, unfit)), 1);
 });
 
-test("a type that no quantised format holds exactly takes the dtype asked for, one that does stays", async () => {
+test("a type that no quantised format holds exactly takes the dtype asked for, one that does stays", () => {
   const asked = (type: StoredType) =>
-    (["auto", "f32", "f16", "q8_0"] as const).map((dtype) => deviceFormat(type, dtype));
-  assert.deepEqual(asked("q4_k"), ["f32", "f32", "f16", "q8_0"]);
-  assert.deepEqual(asked("bf16"), ["f16", "f32", "f16", "q8_0"]);
-  assert.deepEqual(asked("f32"), ["f32", "f32", "f16", "q8_0"]);
-  assert.deepEqual(asked("iq4_xs"), ["q8_0", "f32", "q8_0", "q8_0"]);
-  assert.deepEqual(asked("q4_0"), ["q4", "f32", "q4", "q4"]);
-  await raises("internal", /q6_k does not fit q4/, () => repack("q6_k", new Uint8Array(210), "q4"));
+    (["auto", "f32", "f16", "q8_0", "q4_0"] as const).map((dtype) => deviceFormat(type, dtype));
+  assert.deepEqual(asked("q4_k"), ["f32", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("bf16"), ["f16", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("f32"), ["f32", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("iq4_xs"), ["q8_0", "f32", "q8_0", "q8_0", "q8_0"]);
+  assert.deepEqual(asked("q4_0"), ["q4", "f32", "q4", "q4", "q4"]);
 });

@@ -1,10 +1,11 @@
 // Q8_0 blocks: ggml's bytes on worked examples, the format's error bound on random ones.
 
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { dequantizeRows } from "../../../../files/weights/stored/dequantize.ts";
 import { encodeFloat16 } from "../../../../files/weights/stored/float16.ts";
-import { quantizeQ8_0 } from "../../../../files/weights/stored/quantize.ts";
+import { quantizeQ4_0, quantizeQ8_0 } from "../../../../files/weights/stored/quantize.ts";
 import { raises } from "../../../raises.ts";
 
 test("halves round away from zero, as roundf does", () => {
@@ -32,4 +33,12 @@ test("no element is further off than half a step and the scale's own rounding", 
 
 test("a length that fills no blocks is refused", async () => {
   await raises("internal", /33 elements/, () => quantizeQ8_0(new Float32Array(33)));
+});
+
+test("Q8_0 and Q4_0 blocks are the gguf package's, byte for byte (scripts/stored_formats.py)", () => {
+  const file = JSON.parse(readFileSync("test/fixtures/stored/formats.json", "utf8"));
+  const bytes = (text: string) => Uint8Array.from(Buffer.from(text, "base64"));
+  const plain = new Float32Array(bytes(file.plain).buffer);
+  assert.deepEqual(quantizeQ8_0(plain), bytes(file.quantised.Q8_0));
+  assert.deepEqual(quantizeQ4_0(plain), bytes(file.quantised.Q4_0));
 });
