@@ -1,13 +1,12 @@
 // Opens the device that was asked for: a GPU through Dawn, or the CPU's threads.
 
-import { readFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import type { Device } from "../engine/device/device.ts";
 import { GpuDevice } from "../engine/gpu/gpu_device.ts";
 import type { DeviceChoice, DeviceOptions } from "../engine/host.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { openCpuDevice } from "./cpu.ts";
 import { type OpenedGpu, openGpuDevice, openHardwareGpu } from "./gpu.ts";
+import { loadShaderTexts, shaderText } from "./shader_texts.ts";
 
 /** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
 export async function openNodeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -20,9 +19,7 @@ export async function openNodeDevice(options: DeviceOptions = {}): Promise<Devic
   return openCpuDevice(threads === undefined ? {} : { threads });
 }
 
-export function readText(url: string): Promise<string> {
-  return readFile(fileURLToPath(url), "utf8");
-}
+export { shaderText as readText } from "./shader_texts.ts";
 
 async function openGpu(): Promise<Device> {
   return deviceOf(await openGpuDevice());
@@ -34,8 +31,9 @@ async function hardwareGpu(): Promise<Device | undefined> {
   return opened && deviceOf(opened);
 }
 
-function deviceOf({ device, adapter, isSoftware, close }: OpenedGpu): Device {
-  return new GpuDevice({ device, description: adapter.description, isSoftware, readText, onClose: close });
+async function deviceOf({ device, adapter, isSoftware, close }: OpenedGpu): Promise<Device> {
+  await loadShaderTexts();
+  return new GpuDevice({ device, description: adapter.description, isSoftware, readText: shaderText, onClose: close });
 }
 
 /** MOLORA_DEVICE, where nothing else is said. */

@@ -72,6 +72,17 @@ function penalised(w: Walk, at: i32, l: v128): v128 {
   return v128.bitselect(all, f32x4.splat(NOTHING), f32x4.ge(l, f32x4.splat(FLOOR)));
 }
 
+/** Whether a raw logit is NaN or infinite: the bits of its exponent are all set then, and of no other number's. */
+export function overflows(w: Walk): bool {
+  w.raw = 1;
+  const exponent = i32x4.splat(0x7f800000);
+  let found = i32x4.splat(0);
+  for (let at = 0; at < w.vocab; at += 4) {
+    found = v128.or(found, i32x4.eq(v128.and(logits4(w, at), exponent), exponent));
+  }
+  return v128.any_true(found);
+}
+
 /** The best after the last: the highest, of equal ones that of the lowest index. */
 export function findBest(w: Walk): void {
   const last = f32x4.splat(w.last_value), lastIndex = i32x4.splat(w.last_index);

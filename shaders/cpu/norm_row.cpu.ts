@@ -10,7 +10,9 @@ export function normRow(r: usize, weight: usize, x: usize, width: i32, eps: f32)
     const v = v128.load(r + i);
     squares = madd(v, v, squares);
   }
-  const scale = f32x4.splat(1 / sqrt<f32>(across(squares) / <f32>width + eps));
+  const mean: f32 = across(squares) / <f32>width;
+  // A mean that overflowed would make zeros of the row, 1/∞, and a token of them: ∞ − ∞ is NaN, and stays one.
+  const scale = f32x4.splat(1 / sqrt<f32>(mean + eps) + (mean - mean));
   for (let i: usize = 0; i < bytes; i += 16) {
     v128.store(x + i, f32x4.mul(f32x4.mul(v128.load(r + i), scale), v128.load(weight + i)));
   }

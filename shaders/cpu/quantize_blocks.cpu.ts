@@ -7,11 +7,12 @@ const FLUSH: f32 = 1e-30;
 export function quantizeBlocks(x: usize, xq: usize, xs: usize, blocks: i32): void {
   for (let b = 0; b < blocks; b++) {
     let most = f32x4.abs(v128.load(x));
-    for (let i: usize = 16; i < 128; i += 16) most = f32x4.pmax(most, f32x4.abs(v128.load(x + i)));
-    const pairs = f32x4.pmax(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
+    for (let i: usize = 16; i < 128; i += 16) most = f32x4.max(most, f32x4.abs(v128.load(x + i)));
+    const pairs = f32x4.max(most, v128.shuffle<f32>(most, most, 2, 3, 0, 1));
     const largest = max<f32>(f32x4.extract_lane(pairs, 0), f32x4.extract_lane(pairs, 1));
-    const scale: f32 = largest > FLUSH ? largest / 127 : 0;
-    const inverse = f32x4.splat(largest > FLUSH ? 127 / largest : 0);
+    // A NaN or an infinity makes a scale that is one, so that it stays seen.
+    const scale: f32 = largest <= FLUSH ? 0 : largest / 127;
+    const inverse = f32x4.splat(largest <= FLUSH ? 0 : 127 / largest);
     let sums = i32x4.splat(0);
     for (let i: usize = 0; i < 32; i += 16) {
       const q0 = i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.mul(v128.load(x + 4 * i, 0), inverse)));

@@ -7,7 +7,7 @@
 // [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same. What lies behind
 // the last row of logits and of counts, up to 12 bytes, may be read.
 // Items: rows of logits. Stages and thresholds are those of sample.wgsl.
-import { draw, findBest, FIRST, FLOOR, Walk, weigh } from "../cpu/logits_walk.cpu";
+import { draw, findBest, FIRST, FLOOR, NOTHING, overflows, Walk, weigh } from "../cpu/logits_walk.cpu";
 import { log1 } from "../cpu/math.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { LogitRow, logitRowAt } from "../step.cpu";
@@ -26,6 +26,10 @@ export class SampleArgs {
 
 const SAMPLE: u32 = 0xffffffff;
 const NO_MASK: u32 = 0xffffffff;
+/** In place of the id of a row with a NaN or an infinity. Whoever reads `sampled` before the host has seen that, reads token 0. */
+const OVERFLOW: u32 = 0xffffffff;
+/** Of a logit divided by its temperature: beyond it the best is taken, as at temperature 0. */
+const LARGEST: f32 = 1.0e38;
 /** Stages that look for a threshold. */
 const TOP_K: i32 = 0;
 const TOP_P: i32 = 1;
@@ -54,6 +58,11 @@ function sampleRow(a: SampleArgs, r: i32, row: LogitRow): void {
   w.mask = row.mask == NO_MASK ? 0 : a.masks + (<usize>row.mask * ((a.VOCAB + 31) >> 5) << 2);
   w.row = changetype<usize>(row);
   w.vocab = a.VOCAB;
+  if ((row.report > 0 || row.given == SAMPLE) && overflows(w)) {
+    store<u32>(a.results + (<usize>(r * a.RESULT) << 2), OVERFLOW);
+    if (row.given == SAMPLE) store<u32>(a.sampled + (<usize>row.slot << 2), 0);
+    return;
+  }
   const normaliser = row.report > 0 ? reportLikeliest(a, w, r, row.report) : 0;
   const id = row.given == SAMPLE ? pick(w, row) : row.given;
   report(a, w, r, 0, id, normaliser);
@@ -98,8 +107,9 @@ function pick(w: Walk, row: LogitRow): u32 {
   w.last_index = 0;
   cutAt(w, FLOOR);
   findBest(w);
-  if (row.temperature == 0) return w.best_index;
+  const best = w.best_index;
   w.top = w.best_value;
+  if (row.temperature == 0 || abs<f32>(w.top) > row.temperature * LARGEST) return best;
   let least = FLOOR;
   if (row.top_k > 0 && row.top_k < w.vocab) least = threshold(w, row, TOP_K, least);
   if (row.top_p < 1) least = threshold(w, row, TOP_P, least);
@@ -107,7 +117,7 @@ function pick(w: Walk, row: LogitRow): u32 {
   w.cold = 1 / row.temperature;
   cutAt(w, least);
   draw(w);
-  return w.best_index;
+  return w.best_value > NOTHING ? w.best_index : best;
 }
 
 function cutAt(w: Walk, least: f32): void {
