@@ -1,7 +1,6 @@
 // The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
 // It knows nothing of bodies and chunks, which the files it joins read and write.
 
-import type { FastifyInstance, FastifyReply } from "fastify";
 import type { GenerateRequest, Routing } from "../../proto/api.ts";
 import type { HttpEngine } from "../port.ts";
 import { ChatChunks, chatCompletion } from "./chat_reply.ts";
@@ -11,11 +10,12 @@ import { readCompletion } from "./completion_request.ts";
 import { resolveModel } from "./models.ts";
 import { envelope } from "./reply.ts";
 import { type Delivery, sequences } from "./request_fields.ts";
+import type { HttpReply, Router } from "./router.ts";
 import { type Finished, finish, startRuns } from "./run.ts";
 import { EventStream } from "./sse.ts";
 import { type Chunks, streamRuns } from "./stream.ts";
 
-export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base: string): void {
+export function completionRoutes(app: Router, engine: HttpEngine, base: string): void {
   const resolve = (model: string): Routing => resolveModel(engine, base, model);
   const { tokenizer } = engine;
 
@@ -45,7 +45,7 @@ interface Answer {
 
 async function answer(
   engine: HttpEngine,
-  reply: FastifyReply,
+  reply: HttpReply,
   { stream, includeUsage, n }: Delivery,
   requests: readonly GenerateRequest[],
   { chunks, whole }: Answer,

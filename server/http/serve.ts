@@ -33,9 +33,5 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
   return {
     ...server,
     baseUrl: server.url.replace(/^ws/, "http").replace(/\/stream$/, ""),
-    async close() {
-      await server.close();
-      await app.close();
-    },
   };
 }
