@@ -68,6 +68,13 @@ export interface Routing {
   mixture?: string;
 }
 
+/** What is added to one token's logit. */
+export interface TokenBias {
+  id: number;
+  /** -100 to 100: the ends all but forbid the token and all but force it. */
+  bias: number;
+}
+
 /** Sampling settings. Defaults: greedy (temperature 0), no truncation, no penalties. */
 export interface SamplingOptions {
   /** 0 = greedy. */
@@ -117,6 +124,12 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   toolChoice?: ToolChoice;
   /** Default: text. */
   responseFormat?: ResponseFormat;
+  /** Added to these tokens' logits before penalties and temperature; reported log-probabilities are without it. */
+  logitBias?: TokenBias[];
+  /** End the rendered conversation with the header of an assistant's turn. Default: true. */
+  addGenerationPrompt?: boolean;
+  /** Go on within the last message in place of a new turn; no header is added then. Default: false. */
+  continueFinalMessage?: boolean;
 }
 
 /** Natural-log probability of a token, of the model's distribution before temperature, penalties and truncation. */

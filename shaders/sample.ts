@@ -20,9 +20,10 @@ export const MAX_ALTERNATIVES = 20;
 export const RESULT_WORDS = 2 + 2 * MAX_ALTERNATIVES;
 /** Words of a `LogitRow`. */
 export const LOGIT_ROW_WORDS = 16;
-/** `LogitRow.given`: pick a token. `LogitRow.mask`: there is none. */
+/** `LogitRow.given`: pick a token. `LogitRow.mask` and `LogitRow.bias`: there is none. */
 export const SAMPLE = 0xffffffff;
 export const NO_MASK = 0xffffffff;
+export const NO_BIAS = 0xffffffff;
 /** Flag in `counts` of a token that occurs in the prompt. */
 export const IN_PROMPT = 0x80000000;
 

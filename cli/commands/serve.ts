@@ -33,6 +33,9 @@ With --json, {"url", "port"} is printed once the port is open.
     allowOrigin: list("URL", "A web page's origin that may connect, beside pages of this server's own address"),
     maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
     maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+    strict: toggle(
+      "Refuse request fields that would be ignored, in place of listing them in the header x-molora-ignored",
+    ),
     noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
   },
   async run({ flags, output, signal }) {
@@ -50,6 +53,7 @@ With --json, {"url", "port"} is printed once the port is open.
         host: flags.host,
         port: flags.port,
         admin: flags.admin,
+        strict: flags.strict,
         allowedOrigins: flags.allowOrigin,
         ...(token === undefined ? {} : { token }),
         ...(flags.adapterRoot === undefined ? {} : { adapterRoot: flags.adapterRoot }),

@@ -97,7 +97,7 @@ export function allocateWorkspace(buffers: Buffers, config: ModelConfig, capacit
     tileCount: floats("tile count", 1),
     head: activations("head input", logitRows * hiddenSize),
     logits: floats("logits", logitRows * vocabSize),
-    counts: floats("counts", sequences * vocabSize),
+    counts: floats("counts", 2 * sequences * vocabSize),
     masks: floats("masks", masks * Math.ceil(vocabSize / 32)),
     sampled: floats("sampled", sequences),
     results: floats("results", logitRows * RESULT_WORDS),

@@ -1,7 +1,8 @@
 // Turns a step plan into the flat arrays kernels read, and says the step's shape.
 // It knows nothing of GPU objects: it fills one array of words.
 
-import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, SAMPLE } from "../../shaders/sample.ts";
+import type { TokenBias } from "../../proto/api.ts";
+import { IN_PROMPT, LOGIT_ROW_WORDS, NO_BIAS, NO_MASK, SAMPLE } from "../../shaders/sample.ts";
 import { ENTRY_BYTES, NO_EXPERT, ON_DEVICE, SEQUENCE_BYTES, type StepShape, TOKEN_BYTES } from "../../shaders/step.ts";
 import { PAGE_TOKENS } from "../memory/device_pool.ts";
 import type { Capacity, InputLayout } from "../model/inputs.ts";
@@ -77,7 +78,9 @@ export function buildBatch(
       const position = start + count - n + 1;
       const given = position < sequence.promptLength ? sequence.tokens[position] : undefined;
       const row = { slice, position, given };
-      writeRow(words, floats, layout.offsets.logitRows / 4 + rows.length * LOGIT_ROW_WORDS, row, token, masks);
+      const at = layout.offsets.logitRows / 4 + rows.length * LOGIT_ROW_WORDS;
+      writeRow(words, floats, at, row, token, masks);
+      if (sequence.request.biases !== undefined) words[at + 15] = biasRow(sequence.row, capacity.sequences);
       rows.push(row);
     }
     shape.tokens += count;
@@ -128,6 +131,19 @@ function writeRow(
   words[at + 12] = alternatives === undefined ? 0 : 1 + alternatives;
   words[at + 13] = allowed === undefined ? NO_MASK : masks.push(allowed) - 1;
   words[at + 14] = countsTokens(sampling) ? 1 : 0;
+  words[at + 15] = NO_BIAS;
+}
+
+/** The row of `counts` that holds the biases of the sequence in `row`: they lie behind the counts of all. */
+export function biasRow(row: number, sequences: number): number {
+  return sequences + row;
+}
+
+/** A sequence's row of biases before its first step. */
+export function tokenBiases(biases: readonly TokenBias[], vocabSize: number): Float32Array<ArrayBuffer> {
+  const row = new Float32Array(vocabSize);
+  for (const { id, bias } of biases) row[id]! += bias;
+  return row;
 }
 
 /** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */

@@ -17,7 +17,7 @@ import { countsTokens } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
-import { buildBatch, countTokens, type LogitRow } from "./batch.ts";
+import { biasRow, buildBatch, countTokens, type LogitRow, tokenBiases } from "./batch.ts";
 import { type RowResult, readRows } from "./results.ts";
 
 export interface RunnerParts {
@@ -99,14 +99,19 @@ export class Runner {
     return [results, subView(workspace.trace, 0, shape.rows * config.numLayers * capacity.entries * 8)];
   }
 
-  /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
+  /** Counts of tokens and biases begin with a sequence's first slice, be it new or admitted again. */
   #beginSequences({ slices }: StepPlan<Sequence<Job>>): void {
-    const { config, workspace } = this.#parts;
+    const { config, capacity, workspace } = this.#parts;
+    const { buffer, offset } = workspace.counts;
+    const write = (row: number, values: Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>) =>
+      this.#gpu.queue.writeBuffer(buffer, offset + row * config.vocabSize * 4, values);
     for (const { sequence, start } of slices) {
-      if (start !== sequence.adopted || !countsTokens(sequence.request.sampling)) continue;
-      const { buffer, offset } = workspace.counts;
-      const at = offset + sequence.row * config.vocabSize * 4;
-      this.#gpu.queue.writeBuffer(buffer, at, countTokens(sequence, config.vocabSize));
+      if (start !== sequence.adopted) continue;
+      const { sampling, biases } = sequence.request;
+      if (countsTokens(sampling)) write(sequence.row, countTokens(sequence, config.vocabSize));
+      if (biases !== undefined) {
+        write(biasRow(sequence.row, capacity.sequences), tokenBiases(biases, config.vocabSize));
+      }
     }
   }
 

@@ -11,12 +11,17 @@ import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
 import { Router } from "./router.ts";
+import { IGNORED_HEADER } from "./unknown_fields.ts";
 
 export interface HttpOptions extends Access {
   /** The base's name among the models. Default: its folder's or file's stem. */
   modelName?: string;
   /** The folder clients may load adapters from. Without one, loading is refused. */
   adapterRoot?: string;
+  /** Refuse request fields that would be ignored. Default: they are listed in the header `x-molora-ignored`. */
+  strict?: boolean;
+  /** Milliseconds without an event after which a stream gets a comment. Default 15 s. */
+  heartbeatMs?: number;
   /** Bytes of a body. Default 8 MiB. */
   maxBodyBytes?: number;
   /** Further routes, such as a page at "/". Registered first; what it leaves free is served as usual. */
@@ -47,7 +52,7 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
   guard(app, options);
   await options.routes?.(app);
   statusRoutes(app, engine, metrics, base);
-  completionRoutes(app, engine, base);
+  completionRoutes(app, engine, base, options);
   adapterRoutes(app, engine, options, options.adapterRoot);
   return { handler: app.handle };
 }
@@ -59,6 +64,7 @@ function guard(app: Router, { allowedOrigins = [], apiKey, token }: Access): voi
     const { origin } = headers;
     if (origin !== undefined && allowedOrigins.includes(origin)) {
       reply.header("access-control-allow-origin", origin).header("vary", "origin");
+      reply.header("access-control-expose-headers", IGNORED_HEADER);
       if (method === "OPTIONS") {
         reply.header("access-control-allow-methods", "GET, POST").header("access-control-max-age", "600");
         reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");

@@ -14,26 +14,38 @@ import type { HttpReply, Router } from "./router.ts";
 import { type Finished, finish, startRuns } from "./run.ts";
 import { EventStream } from "./sse.ts";
 import { type Chunks, streamRuns } from "./stream.ts";
+import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
 
-export function completionRoutes(app: Router, engine: HttpEngine, base: string): void {
+/** `strict`: what would be ignored is refused. `heartbeatMs`: of streams. */
+export interface CompletionOptions {
+  strict?: boolean;
+  heartbeatMs?: number;
+}
+
+export function completionRoutes(app: Router, engine: HttpEngine, base: string, options: CompletionOptions): void {
   const resolve = (model: string): Routing => resolveModel(engine, base, model);
   const { tokenizer } = engine;
 
   app.post("/v1/chat/completions", (request, reply) => {
-    const chat = readChat(request.body, resolve);
+    const unknown = new UnknownFields(options.strict);
+    const chat = readChat(request.body, resolve, unknown);
+    tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(engine, reply, chat, [chat.request], {
+    return answer(engine, reply, { ...chat, ...options }, [chat.request], {
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     });
   });
 
   app.post("/v1/completions", (request, reply) => {
-    const completion = readCompletion(request.body, resolve);
+    const unknown = new UnknownFields(options.strict);
+    const completion = readCompletion(request.body, resolve, unknown);
+    tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
-    return answer(engine, reply, completion, completion.requests, {
-      chunks: new TextChunks(tokenizer, head, completion.includeUsage, completion.n),
-      whole: (finished) => textCompletion(tokenizer, head, finished, completion.n),
+    const delivery = { ...completion, ...options, n: completion.bestOf };
+    return answer(engine, reply, delivery, completion.requests, {
+      chunks: new TextChunks(tokenizer, head, completion),
+      whole: (finished) => textCompletion(tokenizer, head, completion, finished),
     });
   });
 }
@@ -46,7 +58,7 @@ interface Answer {
 async function answer(
   engine: HttpEngine,
   reply: HttpReply,
-  { stream, includeUsage, n }: Delivery,
+  { stream, includeUsage, n, heartbeatMs }: Delivery & CompletionOptions,
   requests: readonly GenerateRequest[],
   { chunks, whole }: Answer,
 ): Promise<object | undefined> {
@@ -61,6 +73,6 @@ async function answer(
   if (!stream) return whole(await Promise.all(runs.map(finish)));
   reply.hijack();
   const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
-  await streamRuns(runs, chunks, new EventStream(reply.raw, headers), abort, includeUsage);
+  await streamRuns(runs, chunks, new EventStream(reply.raw, headers, heartbeatMs), abort, includeUsage);
   return undefined;
 }

@@ -5,13 +5,21 @@ import type { ServerResponse } from "node:http";
 
 /** Milliseconds a client may leave a full buffer untouched. */
 const STALL_MS = 30_000;
+/** Milliseconds without an event after which a comment tells proxies and clients that the stream lives. */
+const HEARTBEAT_MS = 15_000;
 
 export class EventStream {
   readonly #response: ServerResponse;
+  readonly #heartbeat: NodeJS.Timeout;
 
   /** Sends the headers. `headers`: further ones. */
-  constructor(response: ServerResponse, headers: Record<string, string>) {
+  constructor(response: ServerResponse, headers: Record<string, string>, heartbeatMs = HEARTBEAT_MS) {
     this.#response = response;
+    this.#heartbeat = setInterval(() => {
+      // Behind a full buffer a comment would only add to it.
+      if (!response.writableNeedDrain) response.write(": still here\n\n");
+    }, heartbeatMs);
+    response.once("close", () => clearInterval(this.#heartbeat));
     response.writeHead(200, {
       ...headers,
       "content-type": "text/event-stream; charset=utf-8",
@@ -22,14 +30,17 @@ export class EventStream {
     response.flushHeaders();
   }
 
-  /** Resolves when there is room for the next: who awaits it does not outrun the reader. */
-  async send(data: object | "[DONE]"): Promise<void> {
+  /** Resolves when there is room for the next: who awaits it does not outrun the reader. `event`: its name. */
+  async send(data: object | "[DONE]", event?: string): Promise<void> {
     if (this.#response.destroyed) return;
+    this.#heartbeat.refresh();
     const text = typeof data === "string" ? data : JSON.stringify(data);
-    if (!this.#response.write(`data: ${text}\n\n`)) await this.#drain();
+    const name = event === undefined ? "" : `event: ${event}\n`;
+    if (!this.#response.write(`${name}data: ${text}\n\n`)) await this.#drain();
   }
 
   end(): void {
+    clearInterval(this.#heartbeat);
     this.#response.end();
   }
 

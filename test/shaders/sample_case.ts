@@ -4,7 +4,16 @@
 import type { Buffers } from "../../engine/gpu/buffers.ts";
 import type { Gpu } from "../../engine/gpu/gpu.ts";
 import { launch } from "../../engine/gpu/program.ts";
-import { IN_PROMPT, LOGIT_ROW_WORDS, NO_MASK, RESULT_WORDS, SAMPLE, sample, sampleGrid } from "../../shaders/sample.ts";
+import {
+  IN_PROMPT,
+  LOGIT_ROW_WORDS,
+  NO_BIAS,
+  NO_MASK,
+  RESULT_WORDS,
+  SAMPLE,
+  sample,
+  sampleGrid,
+} from "../../shaders/sample.ts";
 import type { Seen } from "../reference/penalties.ts";
 import { run, SENTINEL } from "./device.ts";
 import { bitsOf, Output } from "./outputs.ts";
@@ -28,6 +37,8 @@ export interface CaseRow {
   /** Ids that may be picked. */
   allowed?: ReadonlySet<number>;
   seen?: ReadonlyMap<number, Seen>;
+  /** What is added to logits, by id. */
+  biases?: ReadonlyMap<number, number>;
 }
 
 export interface CaseResult {
@@ -51,7 +62,9 @@ export async function sampleRows(
   const logits = new Float32Array(R * vocab);
   const words = new Uint32Array(R * LOGIT_ROW_WORDS).fill(SENTINEL);
   const floats = new Float32Array(words.buffer);
-  const counts = new Uint32Array(R * vocab);
+  // Counts of all states, then their biases.
+  const counts = new Uint32Array(2 * R * vocab);
+  const biases = new Float32Array(counts.buffer, 4 * R * vocab);
   const maskWords = Math.ceil(vocab / 32);
   const masks: Uint32Array[] = [];
   for (const [r, row] of rows.entries()) {
@@ -66,6 +79,8 @@ export async function sampleRows(
     words[at + 12] = row.alternatives === undefined ? 0 : 1 + row.alternatives;
     words[at + 13] = row.allowed === undefined ? NO_MASK : masks.push(maskOf(row.allowed, maskWords)) - 1;
     words[at + 14] = row.seen === undefined ? 0 : 1;
+    words[at + 15] = row.biases === undefined ? NO_BIAS : R + state;
+    for (const [id, bias] of row.biases ?? []) biases[state * vocab + id] = bias;
     for (const [id, { inPrompt, times }] of row.seen ?? []) {
       counts[state * vocab + id] = (times | (inPrompt ? IN_PROMPT : 0)) >>> 0;
     }
