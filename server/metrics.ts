@@ -74,6 +74,7 @@ function observed(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEng
   return {
     generate,
     tokenizer: engine.tokenizer,
+    contextLength: engine.contextLength,
     listAdapters: () => engine.listAdapters(),
     loadAdapter: (name, path) => engine.loadAdapter(name, path),
     unloadAdapter: (name) => engine.unloadAdapter(name),

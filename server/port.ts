@@ -27,7 +27,8 @@ export interface EnginePort {
   stats(): EngineStats;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens. */
+/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
+  readonly contextLength: number;
 }

@@ -6,11 +6,14 @@ import { MoloraError } from "../../proto/errors.ts";
 import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from "../access.ts";
 import type { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
+import { withoutPaths } from "../public_engine.ts";
 import { adapterRoutes } from "./adapters.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
+import { responseRoutes } from "./responses/routes.ts";
 import { Router } from "./router.ts";
+import { tokenizeRoutes } from "./tokenize.ts";
 import { IGNORED_HEADER } from "./unknown_fields.ts";
 
 export interface HttpOptions extends Access {
@@ -33,6 +36,8 @@ export interface HttpApp {
 }
 
 const DEFAULT_BODY = 8 * 2 ** 20;
+/** What asks for the key; health, metrics and pages do not. */
+const KEYED = /^\/(?:v1\/|(?:de)?tokenize(?:\?|$))/;
 
 export async function httpApp(engine: HttpEngine, metrics: Metrics, options: HttpOptions = {}): Promise<HttpApp> {
   const { maxBodyBytes = DEFAULT_BODY } = options;
@@ -40,7 +45,9 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
   const app = new Router({
     bodyLimit: maxBodyBytes,
     onError(thrown, _request, reply) {
-      const error = MoloraError.from(thrown);
+      const known = MoloraError.from(thrown);
+      // What nobody foresaw may name anything.
+      const error = known.code === "internal" ? withoutPaths(known) : known;
       reply.status(error.status).send(errorBody(error));
     },
     notFound({ method, url }) {
@@ -53,6 +60,8 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
   await options.routes?.(app);
   statusRoutes(app, engine, metrics, base);
   completionRoutes(app, engine, base, options);
+  responseRoutes(app, engine, base, options);
+  tokenizeRoutes(app, engine, base, options.strict);
   adapterRoutes(app, engine, options, options.adapterRoot);
   return { handler: app.handle };
 }
@@ -66,13 +75,13 @@ function guard(app: Router, { allowedOrigins = [], apiKey, token }: Access): voi
       reply.header("access-control-allow-origin", origin).header("vary", "origin");
       reply.header("access-control-expose-headers", IGNORED_HEADER);
       if (method === "OPTIONS") {
-        reply.header("access-control-allow-methods", "GET, POST").header("access-control-max-age", "600");
+        reply.header("access-control-allow-methods", "GET, POST, DELETE").header("access-control-max-age", "600");
         reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");
         reply.status(204).send();
         return;
       }
     }
-    if (apiKey === undefined || !url.startsWith("/v1/")) return;
+    if (apiKey === undefined || !KEYED.test(url)) return;
     const presented = bearerToken(headers);
     if (presented === undefined || !sameSecret(presented, token)) requireKey(presented, apiKey);
   });

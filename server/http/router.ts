@@ -115,6 +115,10 @@ export class Router {
     this.#add({ method: "POST", path, handler });
   }
 
+  delete(path: string, handler: Handler): void {
+    this.#add({ method: "DELETE", path, handler });
+  }
+
   onRequest(hook: Hook): void {
     this.#hooks.push(hook);
   }

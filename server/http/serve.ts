@@ -3,6 +3,7 @@
 
 import { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
+import { publicEngine } from "../public_engine.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { type HttpOptions, httpApp } from "./app.ts";
 
@@ -25,7 +26,7 @@ const REQUEST_MS = 60_000;
  * @throws MoloraError `bad_arguments` where the port cannot be had.
  */
 export async function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
-  const metrics = new Metrics(engine);
+  const metrics = new Metrics(publicEngine(engine));
   const app = await httpApp(metrics.engine, metrics, options);
   const server = await startServer(metrics.engine, { ...options, httpHandler: app.handler });
   server.http.headersTimeout = HEADERS_MS;
