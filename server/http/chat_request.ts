@@ -15,6 +15,7 @@ import {
   COMPLETION_FIELDS,
   checkRequest,
   type Delivery,
+  formatBeside,
   openBody,
   readDelivery,
   readExtension,
@@ -56,6 +57,7 @@ export interface ChatRequest extends Delivery {
 export function readChat(raw: unknown, resolve: (model: string) => Routing, unknown: UnknownFields): ChatRequest {
   const body = openBody(raw, OWN, unknown);
   const model = body.string("model");
+  const toolChoice = readToolChoice(body);
   const limit = body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
   const request = checkRequest(
     {
@@ -67,8 +69,8 @@ export function readChat(raw: unknown, resolve: (model: string) => Routing, unkn
       maxTokens: body.raw(limit),
       logprobs: readLogprobs(body),
       tools: body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined,
-      toolChoice: readToolChoice(body),
-      responseFormat: readFormat(body, unknown),
+      toolChoice,
+      responseFormat: formatBeside(toolChoice, readFormat(body, unknown)),
     },
     { maxTokens: limit, logprobs: "top_logprobs", toolChoice: "tool_choice", responseFormat: "response_format" },
   );

@@ -2,7 +2,7 @@
 // It knows nothing of messages and prompts; ranges are checked by the contract's one validator.
 
 import { Fields } from "../../files/fields.ts";
-import type { GenerateRequest, Routing, TokenBias } from "../../proto/api.ts";
+import type { GenerateRequest, ResponseFormat, Routing, TokenBias, ToolChoice } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { validateRequest } from "../../proto/validate.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
@@ -90,6 +90,14 @@ export function readExtension(body: Fields): Routing & { trace?: boolean } {
   const own = body.object("molora");
   own.only(["adapter", "adapters", "mixture", "trace"]);
   return Object.fromEntries(own.names().map((name) => [name, own.raw(name)]));
+}
+
+/** What the text is held to: nothing where a call is required, for then there is none. */
+export function formatBeside(
+  choice: ToolChoice | undefined,
+  format: ResponseFormat | undefined,
+): ResponseFormat | undefined {
+  return choice?.type === "required" || choice?.type === "tool" ? undefined : format;
 }
 
 /** The one check of ranges and types. Complaints name the fields as the client wrote them. */

@@ -4,7 +4,7 @@
 import type { Fields } from "../../../files/fields.ts";
 import type { ChatMessage, GenerateRequest, ResponseFormat, Routing, Tool, ToolChoice } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
-import { checkRequest, openBody, readExtension, readSettings } from "../request_fields.ts";
+import { checkRequest, formatBeside, openBody, readExtension, readSettings } from "../request_fields.ts";
 import type { UnknownFields } from "../unknown_fields.ts";
 import { readInput } from "./items.ts";
 import type { ResponseStore } from "./store.ts";
@@ -86,7 +86,7 @@ export function readResponses(
       logprobs,
       tools: choice.tools.length > 0 ? choice.tools : undefined,
       toolChoice: choice.toolChoice,
-      responseFormat: text && readFormat(text, unknown),
+      responseFormat: formatBeside(choice.toolChoice, text && readFormat(text, unknown)),
     },
     { maxTokens: "max_output_tokens", logprobs: "top_logprobs", toolChoice: "tool_choice", messages: "input" },
   );
@@ -99,7 +99,7 @@ export function readResponses(
     previous_response_id: body.has("previous_response_id") ? body.string("previous_response_id") : null,
     store: !body.has("store") || body.boolean("store"),
     temperature: settings.temperature,
-    text: body.raw("text") ?? { format: { type: "text" } },
+    text: { format: { type: "text" }, ...(body.raw("text") as object | undefined) },
     tool_choice: body.raw("tool_choice") ?? "auto",
     tools: body.has("tools") ? body.array("tools") : [],
     top_logprobs: logprobs ?? 0,
