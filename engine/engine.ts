@@ -15,6 +15,7 @@ import { rotations } from "../shaders/rope_kv.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import type { EngineApi } from "./api.ts";
 import { Buffers } from "./gpu/buffers.ts";
 import { Gpu } from "./gpu/gpu.ts";
 import type { Host } from "./host.ts";
@@ -49,7 +50,7 @@ interface EngineParts {
   close(): void;
 }
 
-export class Engine {
+export class Engine implements EngineApi {
   readonly #parts: EngineParts;
   #requests = 0;
 

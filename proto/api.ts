@@ -209,9 +209,16 @@ export interface Accepted {
   experts: string[];
 }
 
+/** Of an AbortSignal what is needed here; every one is one, and a compiler without its type can still read this. */
+export interface AbortLike {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
-  signal?: AbortSignal;
+  signal?: AbortLike;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
 }

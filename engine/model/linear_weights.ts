@@ -6,11 +6,11 @@ import { BEYOND_HALF, PLANE_BYTES, repack } from "../../files/weights/stored/lin
 import { STORED, type StoredTensor } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/linear.ts";
+import type { WeightDtype } from "../engine_options.ts";
 import type { Buffers, View } from "../gpu/buffers.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 
-/** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
-export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";
+export type { WeightDtype };
 
 /** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds. */
 export interface LinearShard {

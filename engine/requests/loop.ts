@@ -9,16 +9,10 @@ import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import type { RowResult } from "../step/results.ts";
 import type { Runner, SubmittedStep } from "../step/runner.ts";
+import type { LoopCounters } from "./counters.ts";
 import type { Ticket } from "./ticket.ts";
 
-export interface LoopCounters {
-  steps: number;
-  promptTokens: number;
-  generatedTokens: number;
-  /** Of the last step: launches encoded, milliseconds the host spent encoding. */
-  launches: number;
-  encodeMs: number;
-}
+export type { LoopCounters } from "./counters.ts";
 
 interface Step {
   plan: StepPlan<Sequence<Job>>;
