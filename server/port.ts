@@ -31,9 +31,10 @@ export interface EnginePort {
   readonly closed?: MoloraError | undefined;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens. */
+/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
+  readonly contextLength: number;
 }
 
 /** The engine with another `generate`. */
@@ -41,6 +42,7 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
   return {
     generate,
     tokenizer: engine.tokenizer,
+    contextLength: engine.contextLength,
     get closed() {
       return engine.closed;
     },

@@ -12,9 +12,9 @@ import { MoloraError } from "../../proto/errors.ts";
 import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/formats/device_format.ts";
 import type { Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
+import type { WeightDtype } from "../engine_options.ts";
 
-/** What dense weights are to be held in. `auto`: as stored, bf16 as f16. */
-export type WeightDtype = "f32" | "f16" | "q8_0" | "auto";
+export type { WeightDtype };
 
 /** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds. */
 export interface LinearShard {

@@ -14,7 +14,7 @@ import { promptEmpty, promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
 import type { RoutePlan } from "../scheduler/step.ts";
-import { renderChat } from "../text/chat_template.ts";
+import { renderChat, renderContinued } from "../text/chat_template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { ToolCallReader } from "../text/tool_calls.ts";
 import { conversation } from "../text/tool_prompt.ts";
@@ -95,6 +95,7 @@ function enqueue(
     lockstep: constraint !== undefined,
     job: {
       sampling,
+      ...biasesOf(request, config.vocabSize),
       logprobs: alternatives("logprobs", request.logprobs),
       promptLogprobs: alternatives("promptLogprobs", request.promptLogprobs),
       trace: request.trace ?? false,
@@ -178,7 +179,7 @@ function promptIds(parts: AdmissionParts, request: GenerateRequest): readonly nu
       remedy: "Give exactly one of them.",
     });
   }
-  const ids = request.ids ?? encode(parts.tokenizer, request);
+  const ids = request.ids ?? encodePrompt(parts.tokenizer, request);
   if (ids.length === 0) throw promptEmpty();
   const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= parts.config.vocabSize);
   if (wrong === undefined) return ids;
@@ -187,12 +188,27 @@ function promptIds(parts: AdmissionParts, request: GenerateRequest): readonly nu
   });
 }
 
-function encode(tokenizer: Tokenizer, request: GenerateRequest): number[] {
+/** The prompt's ids, as a request with it would have them. @throws MoloraError what its template throws. */
+export function encodePrompt(tokenizer: Tokenizer, request: GenerateRequest): number[] {
   const { prompt, messages, raw } = request;
   if (prompt !== undefined && raw) return tokenizer.encode(prompt);
   const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
   const { messages: rendered, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
-  return tokenizer.encode(renderChat(tokenizer, rendered, { addGenerationPrompt: true, ...tools }), { addBos: false });
+  const { addGenerationPrompt = true, continueFinalMessage = false } = request;
+  const text = continueFinalMessage
+    ? renderContinued(tokenizer, rendered, tools)
+    : renderChat(tokenizer, rendered, { addGenerationPrompt, ...tools });
+  return tokenizer.encode(text, { addBos: false });
+}
+
+function biasesOf({ logitBias = [] }: GenerateRequest, vocabSize: number): Pick<Job, "biases"> {
+  if (logitBias.length === 0) return {};
+  const wrong = logitBias.find(({ id }) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (wrong === undefined) return { biases: logitBias };
+  throw new MoloraError("bad_request", `logitBias names ${wrong.id}, which is no token id of this model`, {
+    remedy: `Ids are integers from 0 to ${vocabSize - 1}.`,
+    details: { field: "logitBias" },
+  });
 }
 
 function alternatives(name: string, value: number | undefined): number | undefined {

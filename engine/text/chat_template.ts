@@ -36,6 +36,33 @@ export function renderChat(tokenizer: Tokenizer, messages: readonly TemplateMess
   }
 }
 
+/** Stands behind the text that is continued. A template that trims takes its space away, and would the text's. */
+const CONTINUE_TAG = "MOLORA_CONTINUES_HERE ";
+
+/**
+ * A conversation that ends within its last message, so that the model goes on there, as transformers'
+ * `continue_final_message`. @throws MoloraError as `renderChat`; `chat_template_failed` where the template leaves the
+ * message's text out.
+ */
+export function renderContinued(
+  tokenizer: Tokenizer,
+  messages: readonly TemplateMessage[],
+  options: Omit<ChatOptions, "addGenerationPrompt">,
+): string {
+  const tagged = messages.map((message, i) =>
+    i === messages.length - 1 ? { ...message, content: message.content + CONTINUE_TAG } : message,
+  );
+  const text = renderChat(tokenizer, tagged, { ...options, addGenerationPrompt: false });
+  const end = text.lastIndexOf(CONTINUE_TAG.trimEnd());
+  if (end === -1) {
+    throw new MoloraError("chat_template_failed", "the template leaves the last message's text out", {
+      remedy: "Continue a message of a role whose text the template has in the prompt.",
+    });
+  }
+  const kept = text.slice(0, end);
+  return text.startsWith(CONTINUE_TAG, end) ? kept : kept.trimEnd();
+}
+
 function compiledTemplate(tokenizer: Tokenizer): Template {
   if (tokenizer.chatTemplate === undefined) {
     throw new MoloraError("chat_template_missing", "this model has no chat template", {
