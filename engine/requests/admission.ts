@@ -14,7 +14,7 @@ import { promptEmpty, promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
 import type { RoutePlan } from "../scheduler/step.ts";
-import { renderChat, renderContinued } from "../text/chat_template.ts";
+import { renderChat } from "../text/chat_template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { ToolCallReader } from "../text/tool_calls.ts";
 import { conversation } from "../text/tool_prompt.ts";
@@ -195,9 +195,7 @@ export function encodePrompt(tokenizer: Tokenizer, request: GenerateRequest): nu
   const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
   const { messages: rendered, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
   const { addGenerationPrompt = true, continueFinalMessage = false } = request;
-  const text = continueFinalMessage
-    ? renderContinued(tokenizer, rendered, tools)
-    : renderChat(tokenizer, rendered, { addGenerationPrompt, ...tools });
+  const text = renderChat(tokenizer, rendered, { addGenerationPrompt, continueFinalMessage, ...tools });
   return tokenizer.encode(text, { addBos: false });
 }
 
