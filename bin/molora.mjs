@@ -6,8 +6,6 @@ import { fileURLToPath } from "node:url";
 
 const main = new URL("../dist/cli/main.js", import.meta.url);
 if (existsSync(fileURLToPath(main))) {
-  // `molora … | head` closes the pipe early: that is no failure worth a stack
-  process.stdout.on("error", (error) => process.exit(error.code === "EPIPE" ? 0 : 1));
   process.exitCode = await (await import(main.href)).main(process.argv.slice(2));
 } else {
   console.error("molora is not built yet. In the checkout run `npm run demo` or `npm run setup`, then this again.");

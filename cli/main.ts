@@ -9,6 +9,7 @@ import { EVERYWHERE } from "./flags/common_flags.ts";
 import { nearest } from "./flags/nearest.ts";
 import { interruptSignal } from "./terminal/interrupt.ts";
 import { Output } from "./terminal/output.ts";
+import { writeFailure } from "./terminal/write_failure.ts";
 
 /** In the order of `molora --help`. A command is loaded when it is called, since `doctor` needs no engine. */
 const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
@@ -36,11 +37,24 @@ export async function main(argv: string[]): Promise<ExitCode> {
     if (name === "--version" || name === "-v") output.write(`${await version()}\n`);
     else if (name === undefined || name === "--help" || name === "-h") output.write(await overview());
     else await runCommand(name, rest, output);
+    await output.flush();
     return 0;
   } catch (thrown) {
-    const error = MoloraError.from(thrown);
+    const error = thrown instanceof MoloraError ? thrown : (writeFailure(thrown) ?? MoloraError.from(thrown));
     output.fail(error);
+    await saidOnStderr(output, error);
     return error.code === "bad_arguments" ? 2 : 1;
+  }
+}
+
+/** Where the error itself could not be written on stdout, it is said on stderr, and why. */
+async function saidOnStderr(output: Output, error: MoloraError): Promise<void> {
+  try {
+    await output.flush();
+  } catch (lost) {
+    if (lost === error) return;
+    if (output.json) output.fail(error);
+    output.fail(MoloraError.from(lost));
   }
 }
 
@@ -48,7 +62,7 @@ async function runCommand(name: string, argv: string[], output: Output): Promise
   const command = await findCommand(name);
   const specs = { ...command.flags, ...EVERYWHERE };
   if (argv.includes("--help") || argv.includes("-h")) {
-    output.streams.stdout.write(helpText(command, specs));
+    output.streams.stdout.write(helpText(command, specs)); // also in JSON mode
     return;
   }
   const { flags, positionals } = readArguments(argv, specs, command.positionals?.most);

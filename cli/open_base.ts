@@ -15,6 +15,7 @@ export interface OpenedBase {
 export async function openBase(model: string, output: Output): Promise<OpenedBase> {
   const preset = isPreset(model) ? await fetchPreset(model, output) : undefined;
   const files = await openModelFiles(await nodeHost().open(preset?.model ?? model));
+  if (files.partOf !== undefined) output.note(`${files.name}: ${files.partOf} is used, and nothing else of it`);
   return { files, preset };
 }
 

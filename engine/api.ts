@@ -45,6 +45,8 @@ export interface EngineApi {
    * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
    */
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
+  /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */
+  promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   unloadAdapter(name: string): Promise<void>;

@@ -24,20 +24,23 @@ import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { usualKinds } from "./model/step_kind.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
-import { type AdmissionParts, admit, endIds } from "./requests/admission.ts";
+import { type AdmissionParts, admit, endIds, neverBegan } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
 import { Counters } from "./requests/counters.ts";
 import { Loop } from "./requests/loop.ts";
+import { Prompts } from "./requests/prompt.ts";
 import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { Grammars } from "./sampling/grammar.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { InFlight } from "./step/in_flight.ts";
 import { Runner } from "./step/runner.ts";
+import { checkFits } from "./text/fits_model.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 interface EngineParts {
   admission: AdmissionParts;
+  prompts: Prompts;
   library: Library;
   loop: Loop;
   counters: Counters;
@@ -128,14 +131,24 @@ export class Engine implements EngineApi {
    * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, loop, grammars } = this.#parts;
+    const { admission, prompts, loop, grammars } = this.#parts;
     const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    let prompt: readonly number[];
+    try {
+      prompt = await prompts.read(request, options.signal);
+    } catch (error) {
+      if (MoloraError.from(error).code !== "cancelled") throw error;
+      const { accepted, done } = neverBegan(admission);
+      options.onAccepted?.(accepted);
+      yield done;
+      return;
+    }
     const constraint = source && (await grammars.begin(source, [...endIds(admission, request)]));
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, request, id, constraint);
+      ticket = admit(admission, request, { id, prompt, constraint });
     } catch (error) {
       constraint?.dispose();
       throw error;
@@ -151,6 +164,10 @@ export class Engine implements EngineApi {
       options.signal?.removeEventListener("abort", cancel);
       cancel();
     }
+  }
+
+  promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    return this.#parts.prompts.read(request);
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
@@ -223,6 +240,7 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const files = await openModelFiles(await host.open(options.model));
   const { config } = files;
   const tokenizer = loadTokenizer(files.tokenizerFiles);
+  checkFits(tokenizer, config.vocabSize);
   const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
   const { capacity, contextLength } = sizes;
   const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
@@ -245,5 +263,6 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const library = new Library({ host, config, capacity, registry, bank });
   const openGrammars = host.openGrammars?.bind(host);
   const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
-  return { admission, library, loop, counters, pages, residency, shares, grammars, device, forward };
+  const prompts = new Prompts(admission);
+  return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };
 }

@@ -80,9 +80,11 @@ export class Fields {
     return new Fields(this.raw(name), `${this.where}: ${name}`, this.#code);
   }
 
-  /** Each element of a list, as an object of its own. */
-  objects(name: string): Fields[] {
-    return this.array(name).map((value, i) => new Fields(value, `${this.where}: ${name}[${i}]`, this.#code));
+  /** Each element of a list of at most `most`, as an object of its own. */
+  objects(name: string, most = Number.POSITIVE_INFINITY): Fields[] {
+    const list = this.array(name);
+    if (list.length > most) this.fail(name, `a list of at most ${most}`);
+    return list.map((value, i) => new Fields(value, `${this.where}: ${name}[${i}]`, this.#code));
   }
 
   /** Refuses fields that are not among `names`. */
@@ -107,8 +109,17 @@ export class Fields {
   }
 }
 
+/** Short, and never by way of a long or deep value's whole text. */
 function describe(value: unknown): string {
   if (value === undefined) return "absent";
-  const text = JSON.stringify(value);
+  if (typeof value === "string") return shortened(JSON.stringify(value.slice(0, 60)));
+  if (typeof value !== "object" || value === null) return shortened(String(JSON.stringify(value)));
+  const items = Object.values(value);
+  const isShort = items.length <= 8 && items.every((item) => typeof item !== "object" && String(item).length <= 60);
+  if (isShort) return shortened(JSON.stringify(value));
+  return Array.isArray(value) ? `a list of ${value.length}` : "an object";
+}
+
+function shortened(text: string): string {
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

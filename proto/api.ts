@@ -114,6 +114,11 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   ids?: number[];
   /** Take `prompt` as it is, without the chat template. */
   raw?: boolean;
+  /**
+   * Whether special tokens spelt out in the text become those tokens. Default: only in a `raw` prompt. Elsewhere what a
+   * person or a tool says stays text, so that nobody can forge a turn; set it where you trust all of it.
+   */
+  allowSpecialTokens?: boolean;
   /** Most tokens to generate. Default: what the context leaves. */
   maxTokens?: number;
   /** Generation ends before any of these strings would appear in the text. */

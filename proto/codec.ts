@@ -44,6 +44,7 @@ function readPlain(subprotocol: string, format: Format, frame: Frame, table: Mes
   try {
     return format.read(frame, table);
   } catch (error) {
+    if (error instanceof MoloraError) throw error;
     const why = error instanceof Error ? error.message : String(error);
     throw new MoloraError("bad_frame", `not a frame of ${subprotocol}: ${why}`, {
       remedy: "Send one whole message a frame, in the encoding the connection negotiated.",

@@ -41,6 +41,12 @@ import {
 /** Most alternatives that a log-probability lists. The sampling kernel keeps as many (shaders/sample.ts). */
 export const MAX_LOGPROBS = 20;
 
+/** Most ids of a prompt. */
+export const MAX_IDS = 2 ** 20;
+
+/** Most turns of a conversation: what a chat template renders without holding up everyone else. */
+export const MAX_MESSAGES = 4096;
+
 const id = string(1, 128);
 const name = string(1, 256);
 const path = string(1, 4096);
@@ -83,8 +89,8 @@ const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
 
 const request = {
   prompt: may(2, string()),
-  messages: may(3, list(chatMessage)),
-  ids: may(4, list(uint32())),
+  messages: may(3, list(chatMessage, MAX_MESSAGES)),
+  ids: may(4, list(uint32(), MAX_IDS)),
   raw: may(5, boolean()),
   adapter: may(6, name),
   adapters: may(7, list(weightedAdapter, 64)),
@@ -110,6 +116,7 @@ const request = {
   logitBias: may(31, list(tokenBias, 1024)),
   addGenerationPrompt: may(32, boolean()),
   continueFinalMessage: may(33, boolean()),
+  allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
 const routes: ["adapter", "adapters", "mixture"] = ["adapter", "adapters", "mixture"];

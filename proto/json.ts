@@ -2,11 +2,12 @@
 // What it decodes may be anything that JSON can hold: validate.ts checks it.
 
 import { codec } from "./codec.ts";
+import { MAX_REQUEST_VALUES, parseJson } from "./json_text.ts";
 
 export const jsonCodec = codec("molora.v1.json", {
   write: (message) => JSON.stringify(message),
   read(frame) {
     if (typeof frame !== "string") throw new Error("a binary frame");
-    return JSON.parse(frame);
+    return parseJson(frame, MAX_REQUEST_VALUES);
   },
 });

@@ -4,6 +4,7 @@
 import protobuf from "protobufjs/minimal.js";
 import { codec } from "./codec.ts";
 import type { MessageTable } from "./contract.ts";
+import { parseJson } from "./json_text.ts";
 import type { Field, ObjectSpec, Spec } from "./schema.ts";
 
 type Plain = Readonly<Record<string, unknown>>;
@@ -195,7 +196,7 @@ function readScalar(reader: protobuf.Reader, spec: Scalar): unknown {
     case "string":
       return utf8.decode(reader.bytes());
     case "json":
-      return JSON.parse(utf8.decode(reader.bytes()));
+      return parseJson(utf8.decode(reader.bytes()));
     case "boolean":
       return reader.bool();
     case "integer":

@@ -119,14 +119,14 @@ function check(spec: Spec, value: unknown, path: string, reading: Reading): unkn
     case "list":
       if (!Array.isArray(value)) throw mismatch("a list", value, path, reading);
       if (value.length > spec.max) throw mismatch(`a list of at most ${spec.max}`, value, path, reading);
-      return Array.from(value, (item, i) => check(spec.of, item, `${path}[${i}]`, reading));
+      return checkItems(spec.of, value, path, reading);
     case "string":
       return checkString(spec, value, path, reading);
     case "boolean":
       if (typeof value !== "boolean") throw mismatch("true or false", value, path, reading);
       return value;
     case "integer":
-      if (!Number.isSafeInteger(value) || (value as number) < spec.min || (value as number) > spec.max) {
+      if (!isInteger(spec, value)) {
         throw mismatch(`an integer from ${spec.min} to ${spec.max}`, value, path, reading);
       }
       return withoutNegativeZero(value as number);
@@ -136,6 +136,18 @@ function check(spec: Spec, value: unknown, path: string, reading: Reading): unkn
       if (!isRecord(value)) throw mismatch("an object", value, path, reading);
       return cloneJson(value, path, reading, MAX_JSON_DEPTH);
   }
+}
+
+/** Lists of ids are long: what is right is told without naming it. */
+function checkItems(of: Spec, items: readonly unknown[], path: string, reading: Reading): unknown[] {
+  if (of.kind !== "integer") return Array.from(items, (item, i) => check(of, item, `${path}[${i}]`, reading));
+  const wrong = items.findIndex((item) => !isInteger(of, item));
+  if (wrong >= 0) check(of, items[wrong], `${path}[${wrong}]`, reading);
+  return items.map((item) => withoutNegativeZero(item as number));
+}
+
+function isInteger({ min, max }: Spec & { kind: "integer" }, value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
 }
 
 function checkString(spec: Spec & { kind: "string" }, value: unknown, path: string, reading: Reading): string {
@@ -184,7 +196,7 @@ function wellFormed(text: string, path: string, reading: Reading): string {
   return text;
 }
 
-const isWellFormed = (text: string) => !/\p{Surrogate}/u.test(text);
+const isWellFormed = (text: string) => text.isWellFormed();
 
 /** JSON has no -0. */
 function withoutNegativeZero(value: number): number {

@@ -35,6 +35,7 @@ export interface EnginePort {
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
+  promptIds(request: GenerateRequest): Promise<readonly number[]>;
 }
 
 /** The engine with another `generate`. */
@@ -43,6 +44,7 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
     generate,
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed;
     },

@@ -1,4 +1,4 @@
-// The device structs that CPU bodies read: those of parts/step.wgsl, sample.wgsl, field by field of 4 bytes.
+// The device structs that CPU bodies read: those of step.ts, field by field of 4 bytes.
 
 @unmanaged
 export class Step {
@@ -22,7 +22,7 @@ export class Sequence {
   count: i32;
   start: i32;
   blocks: i32;
-  row: i32;
+  slot: i32;
   router: i32;
   fixed: i32;
   pad: i32;
@@ -39,7 +39,7 @@ export class Entry {
 @unmanaged
 export class LogitRow {
   token: i32;
-  row: i32;
+  slot: i32;
   given: u32;
   position: u32;
   temperature: f32;

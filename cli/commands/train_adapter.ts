@@ -134,7 +134,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
         );
       }
       const log = { settings, tokens: result.steps.reduce((sum, { tokens }) => sum + tokens, 0), ...result };
-      await folder.saveAdapter(await training.adapter(), model, log);
+      await folder.saveAdapter(await training.adapter(), config, model, log);
       for (const { step, loss } of result.validations)
         output.print(`loss on --valid after ${step} steps: ${loss.toFixed(4)}`);
       output.print(`${out}: an adapter of rank ${flags.rank} on ${modules.join(", ")}`);

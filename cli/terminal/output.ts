@@ -1,6 +1,7 @@
 // A command's output: text for people or one JSON value for machines on stdout, remarks and errors on stderr.
 
-import type { MoloraError } from "../../proto/errors.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { writeFailure } from "./write_failure.ts";
 
 export interface Streams {
   stdout: NodeJS.WriteStream;
@@ -11,15 +12,35 @@ export class Output {
   /** Standard output carries one JSON value and nothing else. */
   readonly json: boolean;
   readonly streams: Streams;
+  #failure: MoloraError | undefined;
 
   constructor(json: boolean, streams: Streams = process) {
     this.json = json;
     this.streams = streams;
+    // A stream that nobody listens to takes the process down with a stack.
+    streams.stdout.on("error", (error) => {
+      this.#failure ??= writeFailure(error, "standard output") ?? MoloraError.from(error);
+    });
+    streams.stderr.on("error", () => {});
   }
 
-  /** Writes text for a person to stdout without adding a newline; writes nothing in JSON mode. */
+  /**
+   * Text for a person on stdout, as it is (no newline added); nothing in JSON mode.
+   *
+   * @throws MoloraError `output_failed` once something could not be written: nobody reads on, so the command can end.
+   */
   write(text: string): void {
-    if (!this.json) this.streams.stdout.write(text);
+    if (!this.json) this.#put(text);
+  }
+
+  /** Resolves when all was written. @throws MoloraError `output_failed` */
+  async flush(): Promise<void> {
+    if (this.#failure === undefined && !this.streams.stdout.destroyed) {
+      await new Promise<void>((resolve) => this.streams.stdout.write("", () => resolve()));
+      // The error of a write is told after its callback.
+      await new Promise<void>((resolve) => setImmediate(resolve));
+    }
+    if (this.#failure !== undefined) throw this.#failure;
   }
 
   /** Writes a line for a person to stdout; writes nothing in JSON mode. */
@@ -34,12 +55,17 @@ export class Output {
 
   /** Writes the command's result to stdout, in JSON mode only. */
   result(value: unknown): void {
-    if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
+    if (this.json) this.#put(`${JSON.stringify(value)}\n`);
+  }
+
+  #put(text: string): void {
+    if (this.#failure !== undefined) throw this.#failure;
+    this.streams.stdout.write(text);
   }
 
   /** Writes an error: `error[code]` and the remedy to stderr, or `{ "error": … }` to stdout in JSON mode. */
   fail(error: MoloraError): void {
-    if (this.json) {
+    if (this.json && this.#failure === undefined) {
       this.result({ error });
       return;
     }

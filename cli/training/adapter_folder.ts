@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { FileSource } from "../../node/files.ts";
@@ -62,9 +63,9 @@ export class AdapterFolder {
   }
 
   /** Writes the PEFT folder and the log, and removes the checkpoint. */
-  async saveAdapter(layers: Adapter["layers"], baseModel: string, log: unknown): Promise<void> {
+  async saveAdapter(layers: Adapter["layers"], base: ModelConfig, baseModel: string, log: unknown): Promise<void> {
     await mkdir(this.path, { recursive: true });
-    const { config, safetensors } = writePeftAdapter({ layers }, { baseModel });
+    const { config, safetensors } = writePeftAdapter({ layers }, base, { baseModel });
     await this.#write("adapter_model.safetensors", safetensors);
     await this.#write("adapter_config.json", config);
     await this.#write(LOG, `${JSON.stringify(log, undefined, 2)}\n`);

@@ -2,10 +2,10 @@
 
 import { createReadStream } from "node:fs";
 import { basename } from "node:path";
-import { createInterface } from "node:readline";
 import { pipeline } from "node:stream";
 import { createGunzip } from "node:zlib";
 import { MoloraError } from "../../proto/errors.ts";
+import { decodeUtf8 } from "../../proto/json_text.ts";
 import { parseRow, type Row } from "../../training/data/rows.ts";
 
 /**
@@ -18,31 +18,55 @@ export async function* readRows(path: string, onBadRow?: (error: MoloraError) =>
   let number = 0;
   for await (const line of lines(path)) {
     number++;
-    if (line.trim() === "") continue;
     const row = rowOrError(line, `${basename(path)} line ${number}`);
+    if (row === undefined) continue;
     if (!MoloraError.is(row)) yield row;
     else if (onBadRow === undefined) throw row;
     else onBadRow(row);
   }
 }
 
-function rowOrError(line: string, where: string): Row | MoloraError {
+/** Undefined: the line is empty. */
+function rowOrError(line: Uint8Array, where: string): Row | MoloraError | undefined {
   try {
-    return parseRow(line, where);
+    const text = readLine(line, where);
+    return text.trim() === "" ? undefined : parseRow(text, where);
   } catch (error) {
     return MoloraError.from(error);
   }
 }
 
-async function* lines(path: string): AsyncGenerator<string> {
+/** A byte order mark, as some editors put before the first line, is left out. */
+function readLine(line: Uint8Array, where: string): string {
+  try {
+    return decodeUtf8(line);
+  } catch (cause) {
+    throw new MoloraError("data_invalid", `${where} is not UTF-8`, { remedy: "Save the file as UTF-8.", cause });
+  }
+}
+
+const NEWLINE = 0x0a;
+
+/** Lines as bytes, so that one with bytes that are not UTF-8 is known by its number. */
+async function* lines(path: string): AsyncGenerator<Uint8Array> {
   const file = createReadStream(path);
   // The callback keeps the error from being thrown outside: reading the last stream throws it
   const input = path.endsWith(".gz") ? pipeline(file, createGunzip(), () => {}) : file;
+  let open: Uint8Array[] = [];
   try {
-    yield* createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
+    for await (const chunk of input as AsyncIterable<Uint8Array>) {
+      let done = 0;
+      for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, done)) {
+        yield Buffer.concat([...open, chunk.subarray(done, end)]);
+        open = [];
+        done = end + 1;
+      }
+      if (done < chunk.length) open.push(chunk.subarray(done));
+    }
   } catch (error) {
     throw fileError(path, error as Error);
   }
+  if (open.length > 0) yield Buffer.concat(open);
 }
 
 function fileError(path: string, cause: Error): MoloraError {

@@ -3,7 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { loadAdapter } from "../../files/lora/load.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -128,7 +128,7 @@ export class Library {
 
   async #readAdapter(name: string, path: string): Promise<Adapter> {
     const { config, capacity } = this.#parts;
-    const adapter = await loadPeftAdapter(name, await this.#folder(path), config);
+    const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(

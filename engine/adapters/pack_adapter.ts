@@ -1,5 +1,5 @@
 // Packs an adapter into the pool runs that kernels read: one run a layer, headers first, then A and B of each module.
-// It knows nothing of pages; the layout is parts/lora_gather.wgsl's.
+// It knows nothing of pages; the layout is shaders/lora/lora_gather.wgsl's.
 
 import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";

@@ -1,4 +1,4 @@
-// Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is parts/router.wgsl's.
+// Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is shaders/routing/router.wgsl's.
 // It knows nothing of pages, nor of where adapters lie: their addresses are given.
 
 import type { Adapter } from "../../files/lora/adapter.ts";

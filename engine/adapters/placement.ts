@@ -4,7 +4,7 @@
 import { MoloraError } from "../../proto/errors.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
-import type { RoutePlan } from "../scheduler/step.ts";
+import type { RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
 import { adapterRank4, adapterRunBytes, packAdapterLayer } from "./pack_adapter.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";

@@ -1,6 +1,7 @@
 // The compiled kernels: WebAssembly as far as the CPU device uses it (TypeScript knows its types only beside a page's DOM).
 
-import type { Body } from "./worker.ts";
+/** A kernel: computes work items [first, end) with the arguments at address `args`. */
+export type Body = (args: number, first: number, end: number) => void;
 
 export interface SharedMemory {
   readonly buffer: SharedArrayBuffer;

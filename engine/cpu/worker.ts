@@ -2,8 +2,7 @@
 // How threads are started is the host's matter.
 
 import { COMMAND, COMMAND_WORDS, CONTROL } from "./control.ts";
-import type { KernelModule, SharedMemory } from "./module.ts";
-import { instantiate } from "./module.ts";
+import { type Body, instantiate, type KernelModule, type SharedMemory } from "./module.ts";
 
 export interface ThreadSetup {
   module: KernelModule;
@@ -30,8 +29,6 @@ export function runThread(setup: ThreadSetup): void {
     if (turn !== thread.turnsDone) thread.runList(turn);
   }
 }
-
-export type Body = (args: number, first: number, end: number) => void;
 
 export class Thread {
   turnsDone = 0;

@@ -1,35 +1,29 @@
-// A request becomes a ticket: its text ids, its routing resident keys, its settings checked, its generations pinned.
-// It knows nothing of when it will run.
+// Checks a request, resolves its adapters and pins them, and puts it in the queue. Its prompt is ids by then (prompt.ts).
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import type { Accepted, ChatMessage, GenerateRequest, Generation, TokenTrace } from "../../proto/api.ts";
+import type { Accepted, DoneEvent, GenerateRequest, Generation, TokenTrace } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Bank } from "../adapters/placement.ts";
-import type { LoadedGeneration, Pin, Registry } from "../adapters/registry.ts";
+import type { Pin } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import { resolveSampling } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
-import { promptEmpty, promptTooLong } from "../scheduler/refusals.ts";
+import { promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
-import type { RoutePlan } from "../scheduler/step.ts";
-import { renderChat } from "../text/chat_template.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { ToolCallReader } from "../text/tool_calls.ts";
-import { conversation } from "../text/tool_prompt.ts";
+import { type Choice, type ChoiceParts, choose } from "./choice.ts";
 import { callNotation, offeredTools } from "./constraints.ts";
 import { Ticket } from "./ticket.ts";
 
-export interface AdmissionParts {
+export interface AdmissionParts extends ChoiceParts {
   config: ModelConfig;
   /** Longest sequence, in tokens. */
   contextLength: number;
-  /** Adapter entries a token can have. */
-  entries: number;
   base: Generation;
   tokenizer: Tokenizer;
-  registry: Registry;
   bank: Bank;
   scheduler: Scheduler;
 }
@@ -39,35 +33,47 @@ export function endIds({ config }: AdmissionParts, { ignoreEos, stopIds = [] }: 
   return new Set([...(ignoreEos ? [] : config.eosIds), ...stopIds]);
 }
 
-/**
- * Checks a request and puts it in line. Throws a MoloraError and leaves no trace when it cannot run. `constraint` is what
- * its text is held to, if anything; the ticket disposes of it.
- */
-export function admit(
-  parts: AdmissionParts,
-  request: GenerateRequest,
-  id: string,
-  constraint: Constraint | undefined,
-): Ticket {
+/** What is known of a request beside what it says. */
+export interface Prepared {
+  id: string;
+  /** From Prompts. */
+  prompt: readonly number[];
+  /** What its text is held to, if anything; the ticket disposes of it. */
+  constraint: Constraint | undefined;
+}
+
+/** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
+export function admit(parts: AdmissionParts, request: GenerateRequest, prepared: Prepared): Ticket {
   const sampling = resolveSampling(request);
-  const prompt = promptIds(parts, request);
   const chosen = choose(parts, request);
   const pins = chosen.generations.map((generation) => parts.registry.pin(generation));
   try {
-    return enqueue(parts, request, { id, prompt, sampling, chosen, pins, constraint });
+    return enqueue(parts, request, { ...prepared, sampling, chosen, pins });
   } catch (error) {
     for (const pin of pins) pin.release();
     throw error;
   }
 }
 
-interface Draft {
-  id: string;
-  prompt: readonly number[];
+/** What a request that is cancelled before it is in line is told: accepted with nothing, and done. */
+export function neverBegan({ base }: AdmissionParts): { accepted: Accepted; done: DoneEvent } {
+  return {
+    accepted: { promptTokens: 0, generations: [base], experts: [] },
+    done: {
+      type: "done",
+      finishReason: "cancelled",
+      text: "",
+      usage: { promptTokens: 0, completionTokens: 0 },
+      timings: { queued: 0, firstToken: 0, total: 0 },
+      generations: [base],
+    },
+  };
+}
+
+interface Draft extends Prepared {
   sampling: Job["sampling"];
   chosen: Choice;
   pins: readonly Pin[];
-  constraint: Constraint | undefined;
 }
 
 function enqueue(
@@ -117,86 +123,6 @@ function enqueue(
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
-}
-
-/** How a request's tokens meet adapters. */
-interface Choice {
-  plan: RoutePlan;
-  generations: LoadedGeneration[];
-  /** Experts by index (routed), or what is named in the trace. */
-  names: string[];
-  /** The trace of a token where nothing is routed. */
-  fixed: TokenTrace[number];
-}
-
-const BASE_ONLY: Choice = {
-  plan: { kind: "none" },
-  generations: [],
-  names: ["base"],
-  fixed: { experts: ["base"], gates: [1] },
-};
-
-function choose({ registry, entries }: AdmissionParts, { adapter, adapters, mixture }: GenerateRequest): Choice {
-  if ([adapter, adapters, mixture].filter((field) => field !== undefined).length > 1) {
-    throw new MoloraError("bad_request", "a request names more than one of adapter, adapters and mixture", {
-      remedy: "Name one: an adapter, a weighted stack of adapters, or a mixture.",
-    });
-  }
-  if (mixture !== undefined) {
-    const loaded = registry.mixture(mixture);
-    const names = loaded.mixture.experts.map(({ name }) => name);
-    return {
-      plan: { kind: "router", key: loaded.key },
-      generations: [loaded],
-      names,
-      fixed: { experts: [], gates: [] },
-    };
-  }
-  const stack = adapter === undefined ? (adapters ?? []) : [{ id: adapter, weight: 1 }];
-  if (stack.length === 0) return BASE_ONLY;
-  if (stack.length > entries) {
-    throw new MoloraError("bad_request", `${stack.length} adapters are stacked`, {
-      remedy: `Stack at most ${entries}.`,
-    });
-  }
-  const loaded = stack.map(({ id, weight }) => {
-    if (!Number.isFinite(weight)) throw new MoloraError("bad_request", `the weight of ${id} is ${weight}`);
-    return { generation: registry.adapter(id), weight };
-  });
-  return {
-    plan: { kind: "fixed", entries: loaded.map(({ generation, weight }) => ({ key: generation.key, weight })) },
-    generations: loaded.map(({ generation }) => generation),
-    names: stack.map(({ id }) => id),
-    fixed: { experts: stack.map(({ id }) => id), gates: stack.map(({ weight }) => weight) },
-  };
-}
-
-/** The prompt as ids: given, or encoded from text or from a conversation. */
-function promptIds(parts: AdmissionParts, request: GenerateRequest): readonly number[] {
-  const given = [request.prompt, request.messages, request.ids].filter((field) => field !== undefined);
-  if (given.length !== 1) {
-    throw new MoloraError("bad_request", `${given.length} of prompt, messages and ids are given`, {
-      remedy: "Give exactly one of them.",
-    });
-  }
-  const ids = request.ids ?? encodePrompt(parts.tokenizer, request);
-  if (ids.length === 0) throw promptEmpty();
-  const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= parts.config.vocabSize);
-  if (wrong === undefined) return ids;
-  throw new MoloraError("bad_request", `${wrong} is no token id of this model`, {
-    remedy: `Ids are integers from 0 to ${parts.config.vocabSize - 1}.`,
-  });
-}
-
-/** The prompt's ids, as a request with it would have them. @throws MoloraError what its template throws. */
-export function encodePrompt(tokenizer: Tokenizer, request: GenerateRequest): number[] {
-  const { prompt, messages, raw } = request;
-  if (prompt !== undefined && raw) return tokenizer.encode(prompt);
-  const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
-  const { messages: rendered, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
-  const { addGenerationPrompt = true, continueFinalMessage = false } = request;
-  const text = renderChat(tokenizer, rendered, { addGenerationPrompt, continueFinalMessage, ...tools });
-  return tokenizer.encode(text, { addBos: false });
 }
 
 function biasesOf({ logitBias = [] }: GenerateRequest, vocabSize: number): Pick<Job, "biases"> {

@@ -7,8 +7,8 @@ import { emptyPrefix, PrefixCache } from "../memory/prefix_cache.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { promptTooLong } from "./refusals.ts";
+import type { RoutePlan } from "./sequence.ts";
 import { NO_SLOT, type Sequence } from "./sequence.ts";
-import type { RoutePlan } from "./step.ts";
 
 export class Holdings {
   #pool: PagePool;

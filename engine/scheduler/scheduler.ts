@@ -78,11 +78,16 @@ export class Scheduler {
     if (sequence.arrival !== undefined) throw new MoloraError("internal", `${sequence.id} was added twice`);
     if (sequence.promptLength === 0) throw promptEmpty();
     this.#holdings.demandFits(sequence);
-    if (this.waiting >= this.#options.maxQueue) {
-      throw new MoloraError("queue_full", `${this.waiting} requests wait already`, { remedy: "Try again later." });
-    }
+    this.checkRoom(0);
     sequence.arrival = this.#arrivals++;
     this.#waiting.insert(sequence);
+  }
+
+  /** `more`: requests that are about to be added. @throws MoloraError `queue_full` where these and those in line are too many. */
+  checkRoom(more: number): void {
+    const waiting = this.waiting + more;
+    if (waiting < this.#options.maxQueue) return;
+    throw new MoloraError("queue_full", `${waiting} requests wait already`, { remedy: "Try again later." });
   }
 
   /** Chooses the next step. What its sequences need is taken at once, so a plan must be run and advanced. */

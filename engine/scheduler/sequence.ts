@@ -3,7 +3,26 @@
 import type { Prefix } from "../memory/prefix_cache.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
 import type { Job } from "./job.ts";
-import type { RoutePlan, Slice } from "./step.ts";
+
+/** How a sequence's tokens get their adapters: a fixed weighted list, or a router. Resident keys, not names. */
+export type RoutePlan =
+  | { kind: "none" }
+  | { kind: "fixed"; entries: { key: string; weight: number }[] }
+  | { kind: "router"; key: string };
+
+/**
+ * One sequence's share of a step: positions [start, start + count). The device state in its slot begins anew where its
+ * own computing does, at `sequence.adopted`.
+ */
+export interface Slice {
+  sequence: Sequence;
+  start: number;
+  count: number;
+  /** The last position of the slice is the last known token: a next token is sampled from it. */
+  samples: boolean;
+  /** Logits are needed for the last `logitRows` positions of the slice: 0, 1, or more for prompt log-probabilities. */
+  logitRows: number;
+}
 
 export type SequenceState = "waiting" | "running" | "finished";
 

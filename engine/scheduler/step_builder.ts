@@ -1,8 +1,8 @@
 // A step while the scheduler puts it together: the slices chosen so far and the budget they leave.
 
 import type { Placement } from "../memory/residency.ts";
-import type { Sequence } from "./sequence.ts";
-import type { Slice, StepPlan } from "./step.ts";
+import type { Sequence, Slice } from "./sequence.ts";
+import type { StepPlan } from "./step.ts";
 
 export interface StepLimits {
   /** Most tokens in a step. */

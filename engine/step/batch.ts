@@ -8,8 +8,8 @@ import { PAGE_TOKENS } from "../memory/device_pool.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { InputLayout, Region } from "../model/inputs.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Sequence } from "../scheduler/sequence.ts";
-import type { Slice, StepPlan } from "../scheduler/step.ts";
+import type { Sequence, Slice } from "../scheduler/sequence.ts";
+import type { StepPlan } from "../scheduler/step.ts";
 
 /** What a sequence's route comes to on the device. */
 export interface PlacedRoute {

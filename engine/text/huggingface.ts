@@ -1,9 +1,9 @@
 // A tokenizer's description from a Hugging Face folder: tokenizer.json, tokenizer_config.json, the chat template.
 // It knows nothing of files nor of encoding; transformers is the model for which field means what.
 
-import { exactPreTokenizer } from "./pre_tokenizer.ts";
 import {
   type AddedToken,
+  type BpeModel,
   isObject,
   type JsonObject,
   surroundingTokens,
@@ -40,7 +40,7 @@ export function huggingFaceSpec(
   const json: TokenizerJson = {
     added_tokens: added,
     normalizer: tokenizer.normalizer ?? null,
-    pre_tokenizer: exactPreTokenizer(tokenizer.pre_tokenizer ?? null),
+    pre_tokenizer: tokenizer.pre_tokenizer ?? null,
     post_processor: explicitPostProcessor(config, bos, eos) ?? tokenizer.post_processor ?? null,
     decoder: tokenizer.decoder ?? null,
     model,
@@ -49,7 +49,7 @@ export function huggingFaceSpec(
   return { json, tokens, bosId: idOf(bos), eosId: idOf(eos), chatTemplate };
 }
 
-function bpeModel(model: unknown): JsonObject & { vocab: JsonObject } {
+function bpeModel(model: unknown): BpeModel {
   if (!isObject(model)) throw tokenizerInvalid("tokenizer.json has no model");
   // Files written before the field existed say BPE by having merges.
   const type = model.type ?? (Array.isArray(model.merges) ? "BPE" : "none");
@@ -64,9 +64,15 @@ function bpeModel(model: unknown): JsonObject & { vocab: JsonObject } {
   return { ...model, type, vocab: model.vocab };
 }
 
+const ADDED_FLAGS = ["special", "normalized", "lstrip", "rstrip", "single_word"];
+
 function addedTokens(list: unknown): AddedToken[] {
   if (list === undefined || list === null) return [];
-  const valid = (token: unknown): token is AddedToken => isObject(token) && typeof token.content === "string";
+  const valid = (token: unknown): token is AddedToken =>
+    isObject(token) &&
+    typeof token.content === "string" &&
+    token.content !== "" &&
+    ADDED_FLAGS.every((flag) => typeof (token[flag] ?? false) === "boolean");
   if (!Array.isArray(list) || !list.every(valid)) throw tokenizerInvalid("tokenizer.json's added_tokens are malformed");
   return list.map((token) => ({ ...token, special: token.special === true }));
 }

@@ -1,7 +1,10 @@
-// How text is cut before merging: the known patterns, and rewriting of tokenizer.json's pre-tokenizers so that the
-// JavaScript library cuts exactly where the Rust one does. It knows nothing of vocabularies, merges or ids.
+// How text is cut before merging: tokenizer.json's pre-tokenizers, cutting exactly where Rust `tokenizers` does and one
+// piece at a time, so that a long text can be cut in steps.
 
-import { isObject, type JsonObject } from "./spec.ts";
+import { libraryPattern, libraryPreTokenizer } from "./library.ts";
+import { replaceLiteral } from "./replace_literal.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { byteSpelling, utf8 } from "./token_bytes.ts";
 
 export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
@@ -18,54 +21,174 @@ export const BYTE_LEVEL: JsonObject = {
   use_regex: false,
 };
 
-/**
- * The same cuts, said in terms the library takes literally. Left to itself it differs from Rust `tokenizers` in what
- * `Digits` takes for a digit (ASCII only) and `ByteLevel` for white space (U+FEFF, U+0085), in `Metaspace` (never
- * splits) and in `Split` (knows no merging behaviours).
- */
-export function exactPreTokenizer(node: unknown): unknown {
-  if (!isObject(node)) return node;
+/** The pieces of a text. `first`: it stands at the very beginning, no special token before it. */
+type Cut = (text: string, first: boolean) => Iterable<string>;
+
+export interface PreTokenizer {
+  cut: Cut;
+  /** Symbols are bytes: the model spells them. */
+  byteLevel: boolean;
+  /** Every character of the text is in some piece. */
+  keepsAll: boolean;
+}
+
+/** @throws MoloraError `tokenizer_invalid` for a kind that is unknown, or a field that is not what it must be. */
+export function preTokenizer(node: unknown): PreTokenizer {
+  const steps = flatten(node);
+  // Bytes are spelt by the model where nothing follows that would look at the spelling.
+  const byteLevel = steps.at(-1)?.type === "ByteLevel";
+  const cuts = steps.map((step, i) => compile(step, byteLevel && i === steps.length - 1));
+  return { cut: cuts.reduce(chain, whole), byteLevel, keepsAll: steps.every(keepsAll) };
+}
+
+function flatten(node: unknown): JsonObject[] {
+  if (node === null || node === undefined) return [];
+  if (!isObject(node)) throw tokenizerInvalid("a pre-tokenizer is no object");
+  if (node.type !== "Sequence") return [node];
+  if (!Array.isArray(node.pretokenizers)) throw tokenizerInvalid("a Sequence has no list of pretokenizers");
+  return node.pretokenizers.flatMap(flatten);
+}
+
+function whole(text: string): Iterable<string> {
+  return [text];
+}
+
+function chain(before: Cut, after: Cut): Cut {
+  if (before === whole) return after;
+  return function* (text, first) {
+    for (const piece of before(text, first)) yield* after(piece, first);
+  };
+}
+
+function compile(node: JsonObject, spelledLater: boolean): Cut {
   switch (node.type) {
-    case "Sequence":
-      return sequence(Array.isArray(node.pretokenizers) ? node.pretokenizers.map(exactPreTokenizer) : []);
-    case "Digits":
-      return splitOn(node.individual_digits ? "\\p{N}" : "\\p{N}+");
-    case "ByteLevel":
-      if (node.use_regex === false || node.add_prefix_space) return node;
-      return sequence([splitOn(GPT2_PATTERN), BYTE_LEVEL]);
-    case "Metaspace":
-      if (node.split === false) return node;
-      return sequence([node, exactSplit(escaped(String(node.replacement ?? "▁")), "MergedWithNext")]);
     case "Split":
-      return isObject(node.pattern) ? rewrittenSplit(node, node.pattern) : node;
+      return split(regex(node.pattern), behavior(node.behavior), boolean(node, "invert", false));
+    case "Digits":
+      return isolated(boolean(node, "individual_digits", false) ? "\\p{N}" : "\\p{N}+");
+    case "ByteLevel":
+      return byteLevel(node, spelledLater);
+    case "Metaspace":
+      return metaspace(node);
     default:
-      return node;
+      return eager(node);
   }
 }
 
-function sequence(pretokenizers: unknown[]): JsonObject {
-  return { type: "Sequence", pretokenizers };
+/** Those that leave out what they cut at. */
+function keepsAll(node: JsonObject): boolean {
+  if (node.type === "Split") return node.behavior !== "Removed";
+  return node.type === "Digits" || node.type === "ByteLevel" || node.type === "Metaspace";
 }
 
-function rewrittenSplit(node: JsonObject, pattern: JsonObject): JsonObject {
-  const source = typeof pattern.Regex === "string" ? pattern.Regex : escaped(String(pattern.String ?? ""));
-  if (node.behavior === "Removed") return node;
-  // Which side of the cut is "the match" makes no difference where both sides are kept.
-  if (node.behavior === "Isolated") return splitOn(source);
-  return node.invert ? node : exactSplit(source, node.behavior);
+function byteLevel(node: JsonObject, spelledLater: boolean): Cut {
+  const prefix = boolean(node, "add_prefix_space", true);
+  const cut = boolean(node, "use_regex", true) ? isolated(GPT2_PATTERN) : whole;
+  return function* (text, first) {
+    const pieces = cut(prefix && !text.startsWith(" ") ? ` ${text}` : text, first);
+    for (const piece of pieces) {
+      yield spelledLater ? piece : Array.from(utf8(piece), (byte) => byteSpelling[byte]!).join("");
+    }
+  };
 }
 
-function exactSplit(source: string, behavior: unknown): JsonObject {
+function metaspace(node: JsonObject): Cut {
+  const replacement = string(node, "replacement", "▁");
+  const scheme = node.prepend_scheme ?? (node.add_prefix_space === false ? "never" : "always");
+  if (scheme !== "always" && scheme !== "first" && scheme !== "never") {
+    throw tokenizerInvalid(`Metaspace's prepend_scheme is ${JSON.stringify(scheme)}`);
+  }
+  const cut = boolean(node, "split", true) ? split(regex({ String: replacement }), "MergedWithNext", false) : whole;
+  return (text, first) => {
+    const replaced = replaceLiteral(text, " ", replacement);
+    const prepend = scheme === "always" || (scheme === "first" && first);
+    return cut(prepend && !replaced.startsWith(replacement) ? replacement + replaced : replaced, first);
+  };
+}
+
+const BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"] as const;
+type Behavior = (typeof BEHAVIORS)[number];
+
+function behavior(value: unknown): Behavior {
+  const found = BEHAVIORS.find((name) => name === value);
+  if (found === undefined) throw tokenizerInvalid(`Split's behavior is ${JSON.stringify(value)}`);
+  return found;
+}
+
+const isolated = (pattern: string): Cut => split(regex({ Regex: pattern }), "Isolated", false);
+
+/** `invert`: what lies between the matches counts as matched, and the matches as what lies between. */
+function split(pattern: RegExp, behavior: Behavior, invert: boolean): Cut {
+  return function* (text) {
+    let held = "";
+    let heldMatched = false;
+    for (const { piece, matched } of stretches(text, pattern, invert)) {
+      if (held !== "" && !joins(behavior, heldMatched, matched)) {
+        yield held;
+        held = "";
+      }
+      if (behavior === "Removed" && matched) continue;
+      held += piece;
+      heldMatched = matched;
+    }
+    if (held !== "") yield held;
+  };
+}
+
+/** Whether a stretch belongs to the piece of the one before it. */
+function joins(behavior: Behavior, before: boolean, now: boolean): boolean {
   switch (behavior) {
     case "MergedWithPrevious":
-      return splitOn(`(?:(?!${source})[\\s\\S])*(?:${source})`);
+      return now && !before;
     case "MergedWithNext":
-      return splitOn(`(?:${source})(?:(?!${source})[\\s\\S])*`);
+      return before && !now;
+    case "Contiguous":
+      return before === now;
     default:
-      return splitOn(`(?:${source})+`);
+      return false;
   }
 }
 
-function escaped(literal: string): string {
-  return literal.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+/** The text as matches and what lies between them, in order, none of them empty. */
+function* stretches(text: string, pattern: RegExp, invert: boolean): Generator<{ piece: string; matched: boolean }> {
+  let done = 0;
+  for (const { 0: match, index } of text.matchAll(pattern)) {
+    if (index > done) yield { piece: text.slice(done, index), matched: invert };
+    if (match !== "") yield { piece: match, matched: !invert };
+    done = index + match.length;
+  }
+  if (done < text.length) yield { piece: text.slice(done), matched: invert };
+}
+
+/** Oniguruma's syntax is the library's to translate. */
+function regex(pattern: unknown): RegExp {
+  const source = isObject(pattern) ? (pattern.Regex ?? pattern.String) : undefined;
+  if (!isObject(pattern) || typeof source !== "string" || source === "") {
+    throw tokenizerInvalid(`a pattern is neither {"Regex"} nor {"String"}`);
+  }
+  return libraryPattern(typeof pattern.Regex === "string" ? { Regex: source } : { String: source });
+}
+
+/** Cut by the library, the whole text at once. */
+function eager(node: JsonObject): Cut {
+  const { type, length } = node;
+  if (!EAGER.includes(String(type))) throw tokenizerInvalid(`pre-tokenizer ${JSON.stringify(type)} is not supported`);
+  if (type === "FixedLength" && !(typeof length === "number" && Number.isInteger(length) && length > 0)) {
+    throw tokenizerInvalid(`FixedLength's length is ${JSON.stringify(length)}`);
+  }
+  return libraryPreTokenizer(node);
+}
+
+const EAGER = ["Whitespace", "WhitespaceSplit", "BertPreTokenizer", "Punctuation", "FixedLength"];
+
+function boolean(node: JsonObject, name: string, otherwise: boolean): boolean {
+  const value = node[name] ?? otherwise;
+  if (typeof value !== "boolean") throw tokenizerInvalid(`${node.type}'s ${name} is neither true nor false`);
+  return value;
+}
+
+function string(node: JsonObject, name: string, otherwise: string): string {
+  const value = node[name] ?? otherwise;
+  if (typeof value !== "string" || value === "") throw tokenizerInvalid(`${node.type}'s ${name} is no text`);
+  return value;
 }

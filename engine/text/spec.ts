@@ -16,15 +16,18 @@ export interface TokenizerSpec {
   chatTemplate: string | undefined;
 }
 
-/** The parts of tokenizer.json that are read here; the rest is the tokenizers library's business. */
+/** The parts of tokenizer.json that are read. */
 export interface TokenizerJson {
   added_tokens: AddedToken[];
   normalizer: unknown;
   pre_tokenizer: unknown;
   post_processor: unknown;
   decoder: unknown;
-  model: JsonObject;
+  model: BpeModel;
 }
+
+/** The vocabulary's ids are checked; the rest is bpe.ts's to check. */
+export type BpeModel = JsonObject & { vocab: JsonObject };
 
 export interface AddedToken {
   id: number;
@@ -32,6 +35,19 @@ export interface AddedToken {
   /** Control tokens: recognised in text, left out of decoded text on request. */
   special: boolean;
   [property: string]: unknown;
+}
+
+/** How families spell tokens that open and close turns: `<|user|>`, `<｜User｜>`, `[INST]`, `<start_of_turn>`. */
+const LOOKS_LIKE_CONTROL = /^(<[|｜].*[|｜]>|\[\/?[A-Z_]+\]|<(start|end)_of_[a-z_]+>)$/s;
+
+/**
+ * Tokens that steer a model, which nobody's text may become by spelling them: the special ones; BOS, EOS and added ones
+ * that look like them whatever their file says, since many files call the marks of a turn ordinary.
+ */
+export function controlTokens({ json, bosId, eosId }: TokenizerSpec): AddedToken[] {
+  return json.added_tokens.filter(
+    ({ id, content, special }) => special || id === bosId || id === eosId || LOOKS_LIKE_CONTROL.test(content),
+  );
 }
 
 export function isObject(value: unknown): value is JsonObject {

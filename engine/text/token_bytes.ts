@@ -21,9 +21,9 @@ export function tokenBytes(decoder: unknown): TokenBytes {
     if (part.type === "ByteFallback") {
       byteFallback = true;
     } else if (part.type === "Replace" && isObject(part.pattern) && typeof part.pattern.String === "string") {
-      replacements.push([part.pattern.String, String(part.content ?? "")]);
+      replacements.push([part.pattern.String, text(part, "content", "")]);
     } else if (part.type === "Metaspace") {
-      replacements.push([String(part.replacement ?? "▁"), " "]);
+      replacements.push([text(part, "replacement", "▁"), " "]);
       trimsLeadingSpace = part.prepend_scheme !== "never";
     } else if (part.type === "Strip" && part.content === " " && Number(part.start) <= 1 && !part.stop) {
       trimsLeadingSpace = part.start === 1;
@@ -35,6 +35,12 @@ export function tokenBytes(decoder: unknown): TokenBytes {
     (byteFallback ? fallbackByte(token) : undefined) ??
     utf8(replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token));
   return { bytes, trimsLeadingSpace };
+}
+
+function text(part: Record<string, unknown>, name: string, otherwise: string): string {
+  const value = part[name] ?? otherwise;
+  if (typeof value === "string") return value;
+  throw tokenizerInvalid(`decoder "${part.type}" has a ${name} that is no text`);
 }
 
 function flatten(decoder: unknown): Record<string, unknown>[] {
@@ -73,12 +79,12 @@ function byteLevelBytes(token: string): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** GPT-2's alphabet: printable Latin-1 bytes are themselves, the others follow from U+0100 in order. */
-const byteOfCharacter: ReadonlyMap<string, number> = (() => {
+/** GPT-2's alphabet by byte: printable Latin-1 bytes are themselves, the others follow from U+0100 in order. */
+export const byteSpelling: readonly string[] = (() => {
   const printable = (byte: number) =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff);
   let next = 0x100;
-  const alphabet = new Map<string, number>();
-  for (let byte = 0; byte < 256; byte++) alphabet.set(String.fromCharCode(printable(byte) ? byte : next++), byte);
-  return alphabet;
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++));
 })();
+
+const byteOfCharacter: ReadonlyMap<string, number> = new Map(byteSpelling.map((character, byte) => [character, byte]));

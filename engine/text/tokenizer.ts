@@ -1,11 +1,12 @@
 // Text to token ids and back, for byte-level and SentencePiece-style BPE.
-// It knows nothing of files (weights/model_files.ts), of chat templates (chat_template.ts) or of streams (detokenizer.ts).
+// Files (files/model_files), chat templates (chat_template.ts) and streams (detokenizer.ts) are others' business.
 
-import { Tokenizer as Library } from "@huggingface/tokenizers";
 import type { TokenizerFiles } from "../../files/model_files/model_files.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { Encoder } from "./encoder.ts";
 import { ggufSpec } from "./gguf.ts";
 import { huggingFaceSpec } from "./huggingface.ts";
-import { type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import { controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
 import { type TokenBytes, tokenBytes, utf8 } from "./token_bytes.ts";
 
 export interface EncodeOptions {
@@ -19,6 +20,13 @@ export interface EncodeOptions {
    * `false`: nothing around it, as for a rendered chat template, which brings its own.
    */
   addBos?: boolean;
+  /**
+   * A character that breaks the special token it stands in and is no part of the text: of those spelt out in the text,
+   * only whole ones become special tokens (guard.ts). Outweighs `special`.
+   */
+  mark?: string;
+  /** Stop once there are more ids than this, with the ids so far. */
+  atMost?: number;
 }
 
 export interface DecodeOptions {
@@ -39,7 +47,18 @@ export interface Tokenizer {
   readonly chatTemplate: string | undefined;
   /** A decoded text loses one leading space, the dummy prefix SentencePiece encoding put there. */
   readonly trimsLeadingSpace: boolean;
+  /** Control tokens as they are spelt, for guard.ts: special ones, BOS, EOS and whatever has the look of them. */
+  readonly controlTexts: readonly string[];
   encode(text: string, options?: EncodeOptions): number[];
+  /** The same in steps of about a millisecond: each `next()` does one, the last returns the ids. */
+  encoding(text: string, options?: EncodeOptions): Generator<undefined, number[]>;
+  /**
+   * Most UTF-16 units of a text that has `tokens` tokens, those aside that it has no tokens for (`vanishing`). Infinity
+   * where length says nothing, as much may vanish.
+   */
+  mostCharacters(tokens: number): number;
+  /** UTF-16 units of the text that no token stands for. */
+  vanishing(text: string): number;
   /** Malformed UTF-8 becomes U+FFFD. */
   decode(ids: readonly number[], options?: DecodeOptions): string;
   /** As the vocabulary spells it ("Ġthe", "▁the", "<0x0A>"); "" for an id without a token. */
@@ -48,13 +67,36 @@ export interface Tokenizer {
   idBytes(id: number): Uint8Array;
 }
 
-/** Throws `tokenizer_invalid`, naming what is missing, malformed or unsupported. */
+/**
+ * What loads also encodes: every part of the files is checked here, and a text of many kinds of characters is tried.
+ *
+ * @throws MoloraError `tokenizer_invalid`, naming what is missing, malformed or unsupported. Nothing else.
+ */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
-  return new BpeTokenizer(
-    files.kind === "hf"
-      ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files.chatTemplate)
-      : ggufSpec(files.metadata),
-  );
+  try {
+    const tokenizer = new BpeTokenizer(
+      files.kind === "hf"
+        ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files.chatTemplate)
+        : ggufSpec(files.metadata),
+    );
+    tryOut(tokenizer);
+    return tokenizer;
+  } catch (cause) {
+    if (cause instanceof MoloraError) throw cause;
+    throw tokenizerInvalid(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** Words, numbers, white space, control characters, characters of one to four bytes. */
+const TRIED = "Once upon a time, it's 1234.5\t\u0000 \n\n  été 你好 😀 <|x|> <0x0A> </s>";
+
+function tryOut(tokenizer: Tokenizer): void {
+  for (const special of [true, false]) {
+    const ids = tokenizer.encode(TRIED, { special });
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= tokenizer.vocabSize);
+    if (wrong !== undefined) throw tokenizerInvalid(`a text becomes ${wrong}, which is no token`);
+    tokenizer.decode(ids);
+  }
 }
 
 class BpeTokenizer implements Tokenizer {
@@ -62,14 +104,13 @@ class BpeTokenizer implements Tokenizer {
   readonly bosId: number | undefined;
   readonly eosId: number | undefined;
   readonly specialIds: ReadonlySet<number>;
+  readonly controlTexts: readonly string[];
   readonly chatTemplate: string | undefined;
   readonly #spec: TokenizerSpec;
   readonly #addedIds: ReadonlySet<number>;
   readonly #tokenBytes: TokenBytes;
   readonly #bytes: (Uint8Array | undefined)[] = [];
-  readonly #library: Library;
-  /** Takes special tokens for ordinary text; built when first asked for. */
-  #plainLibrary: Library | undefined;
+  readonly #encoder: Encoder;
 
   constructor(spec: TokenizerSpec) {
     const added = spec.json.added_tokens;
@@ -80,21 +121,42 @@ class BpeTokenizer implements Tokenizer {
     this.chatTemplate = spec.chatTemplate;
     this.specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
     this.#addedIds = new Set(added.map((token) => token.id));
+    this.controlTexts = controlTokens(spec).map((token) => token.content);
     this.#tokenBytes = tokenBytes(spec.json.decoder);
-    this.#library = build(spec);
+    this.#encoder = new Encoder(spec);
   }
 
   get trimsLeadingSpace(): boolean {
     return this.#tokenBytes.trimsLeadingSpace;
   }
 
-  encode(text: string, { special = true, addBos }: EncodeOptions = {}): number[] {
+  encode(text: string, options: EncodeOptions = {}): number[] {
+    const steps = this.encoding(text, options);
+    for (;;) {
+      const { done, value } = steps.next();
+      if (done) return value;
+    }
+  }
+
+  *encoding(
+    text: string,
+    { special = true, addBos, mark, atMost }: EncodeOptions = {},
+  ): Generator<undefined, number[]> {
     if (text === "" && addBos === false) return [];
-    const library = special ? this.#library : this.#plain();
-    const { ids } = library.encode(text, { add_special_tokens: addBos !== false });
+    const spelt = mark === undefined ? (special ? "all" : "none") : { mark };
+    const ids: number[] = [];
+    yield* this.#encoder.encode(text, spelt, addBos !== false, ids, atMost ?? Number.POSITIVE_INFINITY);
     if (!addBos || ids[0] === this.bosId) return ids;
     if (this.bosId === undefined) throw tokenizerInvalid("BOS is asked for, but this tokenizer has none");
     return [this.bosId, ...ids];
+  }
+
+  mostCharacters(tokens: number): number {
+    return tokens * this.#encoder.longest;
+  }
+
+  vanishing(text: string): number {
+    return this.#encoder.vanishing(text);
   }
 
   decode(ids: readonly number[], { skipSpecial = false, continuation = false }: DecodeOptions = {}): string {
@@ -119,20 +181,6 @@ class BpeTokenizer implements Tokenizer {
     this.#bytes[id] ??= this.#addedIds.has(id) ? utf8(token) : this.#tokenBytes.bytes(token);
     return this.#bytes[id];
   }
-
-  #plain(): Library {
-    const added = this.#spec.json.added_tokens.filter((token) => !token.special);
-    this.#plainLibrary ??= build({ ...this.#spec, json: { ...this.#spec.json, added_tokens: added } });
-    return this.#plainLibrary;
-  }
 }
 
 const NO_BYTES = new Uint8Array(0);
-
-function build(spec: TokenizerSpec): Library {
-  try {
-    return new Library(spec.json, {});
-  } catch (cause) {
-    throw tokenizerInvalid(cause instanceof Error ? cause.message : String(cause), { cause });
-  }
-}

@@ -13,8 +13,6 @@ export interface NamePair {
 export interface Family {
   /** transformers' classes that compute this and nothing else. The first stands for the family, in mixtures too. */
   readonly architectures: readonly [string, ...string[]];
-  /** Classes of models with more than text, whose text part is of this family (see wrapped.ts). */
-  readonly wrappers?: readonly string[];
   readonly config: ConfigFields;
   readonly gguf: GgufFields;
   readonly tensors: FamilyTensors;

@@ -66,7 +66,6 @@ export const GEMMA2: Family = {
 
 export const GEMMA3: Family = {
   architectures: ["Gemma3ForCausalLM"],
-  wrappers: ["Gemma3ForConditionalGeneration"],
   config: {
     defaults: {
       "": {

@@ -2,9 +2,10 @@
 // It knows nothing of tensors.
 
 import { MoloraError } from "../../proto/errors.ts";
-import { LORA_MODULES } from "../families/modules.ts";
+import { FAMILIES } from "../families/registry.ts";
 import type { Fields } from "../fields.ts";
 import { Pattern } from "./pattern.ts";
+import { refuse } from "./refusals.ts";
 import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";
 
 /** A LoRA as PEFT describes it. Patterns are in the order of the file; the first that fits counts. */
@@ -18,16 +19,20 @@ export interface PeftConfig {
   alphaPattern: (readonly [Pattern, number])[];
   /** Scale alpha / √rank in place of alpha / rank (Kalajdzievski 2023). */
   rsLora: boolean;
+  /** The base's weights lie transposed. PEFT heeds it for Conv1D alone, of which no family here has any. */
+  fanInFanOut: boolean;
 }
 
 const MAX_RANK = 4096;
+/** PEFT's, where the file does not say. */
+const DEFAULT_RANK = 8;
+const DEFAULT_ALPHA = 8;
 
 /** What changes the meaning of an adapter and is not served. A field counts when it is true or not empty. */
 const UNSUPPORTED: Record<string, string> = {
   use_dora: "DoRA (use_dora)",
   lora_bias: "biases of LoRA layers (lora_bias)",
   modules_to_save: "fully trained modules (modules_to_save)",
-  fan_in_fan_out: "transposed weights (fan_in_fan_out)",
   trainable_token_indices: "trained token embeddings (trainable_token_indices)",
   target_parameters: "LoRA on bare parameters (target_parameters)",
   layer_replication: "replicated layers (layer_replication)",
@@ -42,24 +47,6 @@ const UNSUPPORTED: Record<string, string> = {
 /** Initialisations that change the base's weights too, so that the adapter alone does not fit the plain base. */
 const BASE_CHANGING = /^(pissa|corda|olora|loftq|lora_ga)/i;
 
-const REMEDY = "Merge it into its base, or train a plain LoRA (peft_type LORA, bias none) for it.";
-
-/** Refuses by name what tensors of this name mean and molora does not serve; other names pass. */
-export function refuseTensor(name: string): void {
-  if (/\.lora_embedding_[AB]\b/.test(name)) refuse("LoRA on embeddings", name);
-  if (/\.lora_magnitude_vector\b/.test(name)) refuse("DoRA", name);
-  if (/\.lora_[AB](\.[^.]+)?\.bias$/.test(name)) refuse("biases of LoRA layers", name);
-  if (/\b(embed_tokens|lm_head)\./.test(name)) refuse("changes to the embedding or the output head", name);
-}
-
-function refuse(feature: string, tensor?: string): never {
-  const seen = tensor === undefined ? "" : ` (tensor ${tensor})`;
-  throw new MoloraError("adapter_unsupported", `the adapter uses ${feature}, which is not supported${seen}`, {
-    remedy: REMEDY,
-    details: { feature },
-  });
-}
-
 /** Reads a configuration: `config_invalid` for fields of the wrong kind, `adapter_unsupported` by name for the rest. */
 export function parsePeftConfig(fields: Fields): PeftConfig {
   refuseUnsupported(fields);
@@ -69,11 +56,12 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
   return {
     baseModel: fields.has("base_model_name_or_path") ? fields.string("base_model_name_or_path") : undefined,
     targets,
-    rank: fields.integer("r", 1, MAX_RANK),
+    rank: fields.has("r") ? fields.integer("r", 1, MAX_RANK) : DEFAULT_RANK,
     rankPattern: readPatterns(fields, "rank_pattern", (values, name) => values.integer(name, 1, MAX_RANK)),
-    alpha: fields.number("lora_alpha"),
+    alpha: fields.has("lora_alpha") ? fields.number("lora_alpha") : DEFAULT_ALPHA,
     alphaPattern: readPatterns(fields, "alpha_pattern", (values, name) => values.number(name)),
     rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
+    fanInFanOut: fields.has("fan_in_fan_out") && fields.boolean("fan_in_fan_out"),
   };
 }
 
@@ -127,12 +115,18 @@ function readTargets(fields: Fields): Targets {
   };
 }
 
+/** Every linear module that a family has but the output head, fused ones too. */
+const ALL_LINEAR: ReadonlySet<string> = new Set(
+  FAMILIES.flatMap(({ tensors: { modules, fused = [] } }) => [...Object.values(modules), ...fused]).map(({ hf }) =>
+    hf.slice(hf.lastIndexOf(".") + 1),
+  ),
+);
+
 function readSelection(fields: Fields, name: string): ModuleSelection | undefined {
   const value = fields.raw(name);
   if (value === undefined || value === "") return undefined;
   if (typeof value !== "string") return { kind: "names", names: new Set(readStrings(fields, name)) };
-  // Every linear layer but the output head, which in this family is the seven.
-  if (value.toLowerCase() === "all-linear") return { kind: "names", names: new Set(LORA_MODULES) };
+  if (value.toLowerCase() === "all-linear") return { kind: "names", names: ALL_LINEAR };
   return { kind: "pattern", pattern: new Pattern(value) };
 }
 

@@ -1,18 +1,14 @@
 // An Adapter as the two files of a PEFT folder, so that PEFT and molora read back the same deltas.
-// It knows nothing of folders: the caller puts the text and the bytes where they belong.
+// The caller puts the text and the bytes where they belong.
 
-import type { Family } from "../families/family.ts";
-import { LLAMA } from "../families/llama.ts";
-import { LORA_MODULES, type LoraModuleName } from "../families/modules.ts";
-import { modulePath } from "../families/tensor_names.ts";
+import type { ModelConfig } from "../families/config.ts";
 import { type WrittenTensor, type WrittenType, writeSafetensors } from "../weights/safetensors/safetensors_write.ts";
-import type { Adapter, LoraModule } from "./adapter.ts";
+import type { Adapter } from "./adapter.ts";
+import { type PlacedLora, placedLoras } from "./fuse.ts";
 
 export interface PeftWriteOptions {
   /** base_model_name_or_path. */
   baseModel?: string;
-  /** Whose names the modules get. Default: Llama's. */
-  family?: Family;
   /** Stored type of the factors. Default: f32. */
   type?: WrittenType;
 }
@@ -24,19 +20,16 @@ export interface PeftFiles {
   safetensors: Uint8Array;
 }
 
-type Placed = { path: string; module: LoraModuleName; lora: LoraModule };
-
 /**
- * Ranks and scales that differ between modules become rank_pattern and alpha_pattern. alpha = scale · rank with
+ * The names, and the matrices that hold several modules, are those of `base`. Ranks and scales that differ between modules become rank_pattern and alpha_pattern. alpha = scale · rank with
  * use_rslora off: the same delta, whichever way the scale came about.
  */
-export function writePeftAdapter(adapter: Pick<Adapter, "layers">, options: PeftWriteOptions = {}): PeftFiles {
-  const places = adapter.layers.flatMap((modules, layer) =>
-    LORA_MODULES.flatMap((module): Placed[] => {
-      const lora = modules[module];
-      return lora === undefined ? [] : [{ path: modulePath(options.family ?? LLAMA, layer, module), module, lora }];
-    }),
-  );
+export function writePeftAdapter(
+  adapter: Pick<Adapter, "layers">,
+  base: ModelConfig,
+  options: PeftWriteOptions = {},
+): PeftFiles {
+  const places = placedLoras(adapter, base);
   const tensors = places.flatMap(({ path, lora }): WrittenTensor[] => {
     const type = options.type ?? "f32";
     const { rank, a, b } = lora;
@@ -60,7 +53,7 @@ export function writePeftAdapter(adapter: Pick<Adapter, "layers">, options: Peft
     lora_dropout: 0,
     bias: "none",
     fan_in_fan_out: false,
-    target_modules: targetModules(places, adapter.layers.length),
+    target_modules: targetModules(places, base.numLayers),
   };
   return {
     config: `${JSON.stringify(config, undefined, 2)}\n`,
@@ -75,13 +68,13 @@ function commonest(values: number[]): number {
 }
 
 /** Values unlike the commonest, by whole path: as a pattern it fits that one module only. */
-function exceptions(places: Placed[], values: number[]): Record<string, number> {
+function exceptions(places: PlacedLora[], values: number[]): Record<string, number> {
   const usual = commonest(values);
   return Object.fromEntries(places.map(({ path }, i) => [path, values[i]]).filter(([, value]) => value !== usual));
 }
 
 /** Plain names where every layer has the same modules, else whole paths. */
-function targetModules(places: Placed[], layers: number): string[] {
-  const names = [...new Set(places.map(({ module }) => module))];
+function targetModules(places: PlacedLora[], layers: number): string[] {
+  const names = [...new Set(places.map(({ path }) => path.slice(path.lastIndexOf(".") + 1)))];
   return names.length * layers === places.length ? names : places.map(({ path }) => path);
 }

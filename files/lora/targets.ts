@@ -2,7 +2,7 @@
 // It knows nothing of files and tensors; a module is its path ("model.layers.3.self_attn.q_proj").
 
 import type { ModelConfig } from "../families/config.ts";
-import { LORA_MODULES, type LoraModuleName } from "../families/modules.ts";
+import { LORA_MODULES, type LoraModuleName, moduleShape } from "../families/modules.ts";
 import { familyOf } from "../families/registry.ts";
 import { modulePath } from "../families/tensor_names.ts";
 import type { Pattern } from "./pattern.ts";
@@ -20,19 +20,28 @@ export interface Targets {
   layerPatterns: readonly Pattern[];
 }
 
-/** A place in the base that a LoRA can extend. */
+/** A place in the base that a LoRA can extend: a module, or several that the base keeps in one matrix. */
 export interface ModulePlace {
   layer: number;
-  module: LoraModuleName;
+  modules: readonly LoraModuleName[];
   path: string;
 }
 
 /** Every place of a base, layer by layer. */
 export function modulePlaces(config: ModelConfig): ModulePlace[] {
   const family = familyOf(config);
-  return Array.from({ length: config.numLayers }, (_, layer) =>
-    LORA_MODULES.map((module) => ({ layer, module, path: modulePath(family, layer, module) })),
-  ).flat();
+  const { layer: prefix, fused = [] } = family.tensors;
+  const alone = LORA_MODULES.filter((module) => !fused.some(({ modules }) => modules.includes(module)));
+  return Array.from({ length: config.numLayers }, (_, layer) => [
+    ...fused.map(({ hf, modules }) => ({ layer, modules, path: `${prefix.hf}${layer}.${hf}` })),
+    ...alone.map((module) => ({ layer, modules: [module], path: modulePath(family, layer, module) })),
+  ]).flat();
+}
+
+/** [out, in] of a place's matrix. */
+export function placeShape(config: ModelConfig, { modules }: ModulePlace): [out: number, inp: number] {
+  const shapes = modules.map((module) => moduleShape(config, module));
+  return [shapes.reduce((sum, [out]) => sum + out, 0), shapes[0][1]];
 }
 
 /** PEFT's `check_target_module_exists`. */

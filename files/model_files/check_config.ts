@@ -1,8 +1,9 @@
 // The checks every model config passes, whichever file it came from.
-// It knows nothing of field names of files but to repeat them in messages.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
+import { type Facts, SERVED } from "../families/facts.ts";
+import { FAMILIES } from "../families/registry.ts";
 
 /** Beyond any model there is, and small enough that sizes computed from them stay exact. */
 const LIMITS = {
@@ -68,10 +69,18 @@ export function configInvalid(file: string, reason: string): MoloraError {
   });
 }
 
-/** The error for a model that differs from plain Llama in the named way. */
+/** Classes whose own facts the kernels compute. */
+function served(): string[] {
+  const computed = FAMILIES.filter(({ facts }) =>
+    Object.keys(facts?.({ hiddenSize: 1 }) ?? {}).every((fact) => SERVED.has(fact as keyof Facts)),
+  );
+  return computed.flatMap(({ architectures }) => architectures);
+}
+
+/** The error for a model that computes what no kernel does, in the named way. */
 export function unsupportedArchitecture(file: string, what: string): MoloraError {
   return new MoloraError("unsupported_architecture", `${file}: ${what} is not supported`, {
-    remedy: "Use a model of the Llama family: LlamaForCausalLM, or MistralForCausalLM without a sliding window.",
+    remedy: `Use a model of one of these architectures, without what was named: ${served().join(", ")}.`,
     details: { what },
   });
 }

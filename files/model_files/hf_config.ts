@@ -9,16 +9,19 @@ import { fieldsOf, readFacts } from "./hf_facts.ts";
 import { FILE, flag, isObject, type Json, number, tokenIds, unknownField } from "./hf_fields.ts";
 import { readRope } from "./hf_rope.ts";
 import { refuseUnservedFamily, servedFacts } from "./served_facts.ts";
+import { textConfig } from "./wrapped.ts";
 
 /**
  * Reads what transformers' configuration of the family reads, with its defaults for all but token ids. The ids of both
- * files end a generation. "MistralForCausalLM" without a sliding window is a Llama.
+ * files end a generation. "MistralForCausalLM" without a sliding window is a Llama. Of a model of text and images the
+ * text part counts (wrapped.ts).
  *
  * @throws MoloraError `unsupported_architecture` for what would compute something no kernel computes and for fields that
  * are not known, `config_invalid` for a field that is missing or makes no sense
  */
-export function parseHfConfig(json: unknown, generationConfig?: unknown): ModelConfig {
-  if (!isObject(json)) throw configInvalid(FILE, "it is not a JSON object");
+export function parseHfConfig(whole: unknown, generationConfig?: unknown): ModelConfig {
+  if (!isObject(whole)) throw configInvalid(FILE, "it is not a JSON object");
+  const json = textConfig(whole)?.config ?? whole;
   const generation = generationConfig ?? {};
   if (!isObject(generation)) throw configInvalid("generation_config.json", "it is not a JSON object");
   const { family, className } = readFamily(json);
@@ -70,7 +73,10 @@ function readConfig(family: Family, json: Json): Omit<ModelConfig, "bosId" | "eo
 
 /** Refuses, by name, fields that would change what is computed and that nothing reads. */
 function refuseUnread(family: Family, json: Json): void {
-  if (json.quantization_config) throw unsupportedArchitecture(FILE, "quantization_config");
+  if (json.quantization_config) {
+    const method = isObject(json.quantization_config) ? json.quantization_config.quant_method : undefined;
+    throw unsupportedArchitecture(FILE, `quantization_config ${shown(method ?? "")}`.trim());
+  }
   const activation = json.hidden_activation ?? json.hidden_act ?? "silu";
   const expected = family.facts?.({ hiddenSize: 1 }).activation === "gelu_tanh" ? "gelu_pytorch_tanh" : "silu";
   if (activation !== expected) throw unsupportedArchitecture(FILE, `hidden_act ${shown(activation)}`);

@@ -14,6 +14,7 @@ import { ggufConfig } from "./gguf_config.ts";
 import { readRopeFactors } from "./gguf_rope.ts";
 import { parseHfConfig } from "./hf_config.ts";
 import { modelHash } from "./model_hash.ts";
+import { textConfig, textTensors } from "./wrapped.ts";
 
 /** What a tokenizer is made from. JSON is parsed, not yet checked. */
 export type TokenizerFiles =
@@ -34,6 +35,8 @@ export interface ModelFiles {
   name: string;
   config: ModelConfig;
   tensors: TensorSource;
+  /** What of a larger model this is: "the text part of a Gemma3ForConditionalGeneration". */
+  partOf?: string;
   /** Identity of the base, see model_hash.ts. */
   hash: string;
   tokenizerFiles: TokenizerFiles;
@@ -52,10 +55,9 @@ export async function openModelFiles(from: ByteSource | SourceFolder): Promise<M
     const tokenizerFiles: TokenizerFiles = { kind: "gguf", metadata: gguf.metadata };
     return check(from.name, await configOf(gguf), gguf, tokenizerFiles);
   }
-  const weights = await openWeights(from);
-  const config = await readConfig(from, weights);
+  const { weights, config, partOf } = await openWeightsAndConfig(from);
   const tokenizerFiles = await readTokenizerFiles(from, weights);
-  return check(from.name, config, weights, tokenizerFiles);
+  return { ...(await check(from.name, config, weights, tokenizerFiles)), ...(partOf === undefined ? {} : { partOf }) };
 }
 
 /** Safetensors have tensors only; a GGUF has metadata too. */
@@ -97,11 +99,17 @@ async function openWeights(folder: SourceFolder): Promise<Weights> {
   return readGguf(file, (name) => folder.open(name));
 }
 
-async function readConfig(folder: SourceFolder, weights: Weights): Promise<ModelConfig> {
-  const config = await readJson(folder, "config.json", "config_invalid");
-  if (config) return parseHfConfig(config, await readJson(folder, "generation_config.json", "config_invalid"));
-  if (weights.metadata) return configOf(weights);
-  throw notThere(folder, "config.json");
+async function openWeightsAndConfig(folder: SourceFolder) {
+  const weights = await openWeights(folder);
+  const json = await readJson(folder, "config.json", "config_invalid");
+  if (json === undefined) {
+    if (weights.metadata === undefined) throw notThere(folder, "config.json");
+    return { weights, config: await configOf(weights) };
+  }
+  const config = parseHfConfig(json, await readJson(folder, "generation_config.json", "config_invalid"));
+  const text = weights.metadata === undefined ? textConfig(json) : undefined;
+  if (text === undefined) return { weights, config };
+  return { weights: { tensors: textTensors(weights.tensors) }, config, partOf: `the text part of a ${text.wrapper}` };
 }
 
 async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {

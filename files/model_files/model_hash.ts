@@ -1,5 +1,5 @@
 // A cheap identity of a base model: enough to tell two bases apart, without reading them whole.
-// It knows nothing of files; the same weights in two containers are the same base.
+// The same weights in two containers are the same base.
 
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
@@ -16,15 +16,15 @@ const SAMPLE_BYTES = 4096;
  * of bytes that are not sampled goes unseen. Needs `crypto.subtle` (Node, or a page served over HTTPS or localhost).
  */
 export async function modelHash(config: ModelConfig, source: TensorSource): Promise<string> {
-  const tensors = expectedTensors(config).map(({ name }) => hashTensor(wantTensor(source, name)));
+  const tensors = expectedTensors(config).map(({ name }) => hashTensor(name, wantTensor(source, name)));
   return sha256(text([canonicalConfig(config), ...(await Promise.all(tensors))].join("\n")));
 }
 
-async function hashTensor(tensor: StoredTensor): Promise<string> {
+async function hashTensor(name: string, tensor: StoredTensor): Promise<string> {
   const last = rowCount(tensor.shape) - 1;
   const rows = [...new Set([0, last >> 1, last])].map((row) => tensor.readRows(row, row + 1));
   const samples = (await Promise.all(rows)).map((row) => row.subarray(0, SAMPLE_BYTES));
-  return sha256(text(JSON.stringify([tensor.name, tensor.type, tensor.shape])), ...samples);
+  return sha256(text(JSON.stringify([name, tensor.type, tensor.shape])), ...samples);
 }
 
 /** Fields in a fixed order and numbers as float32, which is all GGUF keeps of them. */

@@ -11,6 +11,7 @@ import type {
   ToolCall,
   ToolChoice,
 } from "../../proto/api.ts";
+import { MAX_MESSAGES } from "../../proto/contract.ts";
 import {
   COMPLETION_FIELDS,
   checkRequest,
@@ -95,7 +96,7 @@ export function readTurns(body: Fields): Pick<GenerateRequest, "addGenerationPro
 }
 
 export function readMessages(body: Fields, unknown: UnknownFields): ChatMessage[] {
-  const messages = body.objects("messages");
+  const messages = body.objects("messages", MAX_MESSAGES);
   if (messages.length === 0) body.fail("messages", "a list of at least one message");
   return messages.map((message) => readMessage(message, unknown));
 }
@@ -118,7 +119,7 @@ function readContent(message: Fields): string {
   const content = message.raw("content");
   if (content === undefined && message.has("tool_calls")) return "";
   if (!Array.isArray(content)) return message.string("content");
-  const parts = message.objects("content").map((part) => {
+  const parts = message.objects("content", MAX_MESSAGES).map((part) => {
     part.oneOf("type", ["text"]);
     return part.string("text");
   });

@@ -29,6 +29,7 @@ const RENAMED = {
   frequency_penalty: "frequencyPenalty",
   stop_token_ids: "stopIds",
   ignore_eos: "ignoreEos",
+  allow_special_tokens: "allowSpecialTokens",
 } as const;
 
 const SHARED = ["model", "stream", "stream_options", "molora", "logit_bias", ...Object.keys(RENAMED)];

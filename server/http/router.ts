@@ -2,7 +2,7 @@
 // A framework would bring packages that choose their own Node; these few routes need none.
 
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { readBody } from "./body.ts";
+import { BodyReader } from "./body.ts";
 
 export interface HttpRequest {
   raw: IncomingMessage;
@@ -97,12 +97,14 @@ export interface RouterOptions {
 
 export class Router {
   readonly #options: RouterOptions;
+  readonly #bodies: BodyReader;
   readonly #exact = new Map<string, Route>();
   readonly #open: Route[] = [];
   readonly #hooks: Hook[] = [];
 
   constructor(options: RouterOptions) {
     this.#options = options;
+    this.#bodies = new BodyReader(options.bodyLimit);
   }
 
   /** HEAD is answered by it too. `path` may end in `*`. */
@@ -149,7 +151,7 @@ export class Router {
     }
     const found = this.#find(request);
     if (found !== undefined) request.params = found.params;
-    if (found?.route.method === "POST") request.body = await readBody(request.raw, this.#options.bodyLimit);
+    if (found?.route.method === "POST") request.body = await this.#bodies.read(request.raw);
     const payload = await (found?.route.handler ?? this.#options.notFound)(request, reply);
     if (!reply.sent) reply.send(payload);
   }

@@ -1,8 +1,7 @@
 // `/tokenize` and `/detokenize`, as vLLM has them.
 // It knows nothing of generating; what a chat's prompt is, the engine's own rendering says.
 
-import { encodePrompt } from "../../engine/requests/admission.ts";
-import type { Tokenizer } from "../../engine/text/tokenizer.ts";
+import { sliced } from "../../engine/requests/slices.ts";
 import { Fields } from "../../files/fields.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HttpEngine } from "../port.ts";
@@ -19,14 +18,12 @@ const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_me
 export function tokenizeRoutes(app: Router, engine: HttpEngine, base: string, strict?: boolean): void {
   const { tokenizer, contextLength } = engine;
 
-  app.post("/tokenize", (request, reply) => {
+  app.post("/tokenize", async (request, reply) => {
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, body.has("messages") ? CHAT : PROMPT);
     checkModel(body, engine, base);
-    const tokens = body.has("messages")
-      ? chatTokens(body, engine, unknown)
-      : textTokens(body, tokenizer, mostCharacters(engine));
+    const tokens = await (body.has("messages") ? chatTokens(body, engine, unknown) : textTokens(body, engine));
     tellIgnored(reply, unknown);
     const named = body.has("return_token_strs") && body.boolean("return_token_strs");
     return {
@@ -56,36 +53,16 @@ function checkModel(body: Fields, engine: HttpEngine, base: string): void {
   if (body.has("model")) resolveModel(engine, base, body.string("model"));
 }
 
-function textTokens(body: Fields, tokenizer: Tokenizer, most: number): number[] {
+function textTokens(body: Fields, { tokenizer, contextLength }: HttpEngine): Promise<readonly number[]> {
   const prompt = body.string("prompt");
-  checkLength(prompt.length, most);
+  checkLength(prompt.length - tokenizer.vanishing(prompt), tokenizer.mostCharacters(contextLength));
   const special = !body.has("add_special_tokens") || body.boolean("add_special_tokens");
-  return tokenizer.encode(prompt, special ? {} : { addBos: false });
+  return sliced(tokenizer.encoding(prompt, special ? {} : { addBos: false }));
 }
 
-function chatTokens(body: Fields, engine: HttpEngine, unknown: UnknownFields): number[] {
+async function chatTokens(body: Fields, engine: HttpEngine, unknown: UnknownFields): Promise<readonly number[]> {
   const tools = body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined;
-  const request = checkRequest({ messages: readMessages(body, unknown), ...readTurns(body), tools });
-  const characters = (request.messages ?? []).reduce((sum, { content }) => sum + content.length, 0);
-  checkLength(characters, mostCharacters(engine));
-  return encodePrompt(engine.tokenizer, request);
-}
-
-/** A text of more characters has more tokens than the context holds, whatever it says. */
-function mostCharacters({ tokenizer, contextLength }: HttpEngine): number {
-  return contextLength * longestToken(tokenizer);
-}
-
-const longest = new WeakMap<Tokenizer, number>();
-
-function longestToken(tokenizer: Tokenizer): number {
-  let most = longest.get(tokenizer);
-  if (most === undefined) {
-    most = 1;
-    for (let id = 0; id < tokenizer.vocabSize; id++) most = Math.max(most, tokenizer.idBytes(id).length);
-    longest.set(tokenizer, most);
-  }
-  return most;
+  return engine.promptIds(checkRequest({ messages: readMessages(body, unknown), ...readTurns(body), tools }));
 }
 
 function checkLength(characters: number, most: number): void {

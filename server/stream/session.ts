@@ -1,6 +1,7 @@
 // One connection's conversation: frames in, requests side by side, frames out, each request's troubles its own.
 // It holds no socket; ws.ts hands it frames and an outbox.
 
+import { sliced } from "../../engine/requests/slices.ts";
 import type { Codec } from "../../proto/codec.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply, eventMessage } from "../../proto/events.ts";
@@ -18,7 +19,12 @@ export class Session {
   readonly #limits: ServerLimits;
   /** Open requests by the id the client chose. */
   readonly #open = new Map<string, AbortController>();
+  /** Frames that came while earlier ones are worked through. */
+  readonly #inbox: Frame[] = [];
+  #draining = false;
   #closed = false;
+  /** Called whenever all frames that came have been worked through. */
+  onDrained: (() => void) | undefined;
 
   constructor(engine: EnginePort, codec: Codec, outbox: Outbox, permissions: Permissions, limits: ServerLimits) {
     this.#engine = engine;
@@ -28,8 +34,32 @@ export class Session {
     this.#limits = limits;
   }
 
-  /** A frame from the client. Never throws: what is wrong with it is answered. */
+  /**
+   * A frame from the client. Never throws: what is wrong with it is answered. A burst of them is worked through in
+   * slices, in order; until then `backlog` grows.
+   */
   receive(frame: Frame): void {
+    this.#inbox.push(frame);
+    if (this.#draining) return;
+    this.#draining = true;
+    void sliced(this.#drain());
+  }
+
+  /** Frames not yet worked through. */
+  get backlog(): number {
+    return this.#inbox.length;
+  }
+
+  *#drain(): Generator<undefined, void> {
+    for (let frame = this.#inbox.shift(); frame !== undefined; frame = this.#inbox.shift()) {
+      this.#take(frame);
+      if (this.#inbox.length > 0) yield;
+    }
+    this.#draining = false;
+    this.onDrained?.();
+  }
+
+  #take(frame: Frame): void {
     if (this.#closed) return;
     try {
       this.#handle(this.#codec.client.decode(frame));

@@ -36,6 +36,9 @@ const GOING_AWAY = 1001;
 const POLICY = 1008;
 const TOO_LARGE = 1009;
 
+/** Frames of one socket that may wait to be worked through. */
+const MOST_BACKLOG = 16;
+
 /**
  * Serves the stream on `server`, beside whatever else it does. The engine stays the caller's to close. `refusal`: why a
  * socket is one too many, if it is.
@@ -160,7 +163,12 @@ class Connection {
     socket.on("message", (data, isBinary) => {
       this.#hear();
       session.receive(isBinary ? bytes(data) : bytes(data).toString("utf8"));
+      // Who sends faster than frames are worked through is not read meanwhile.
+      if (session.backlog > MOST_BACKLOG && !socket.isPaused) socket.pause();
     });
+    session.onDrained = () => {
+      if (socket.isPaused) socket.resume();
+    };
   }
 
   /** Cancels the requests, says why, and closes; a reader that does not take the last frame is dropped. */

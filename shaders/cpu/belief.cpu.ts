@@ -10,7 +10,7 @@ export function filterBelief(
   sequence: Sequence, experts: i32, evidence: usize, belief: usize, blocks: usize, SEQUENCES: i32, EXPERTS: i32,
 ): void {
   const stride = <usize>(EXPERTS + 1) << 2, row = <usize>EXPERTS << 2, bytes = <usize>experts << 2;
-  const state = belief + <usize>sequence.row * row;
+  const state = belief + <usize>sequence.slot * row;
   const pages = belief + <usize>SEQUENCES * row;
   const evenly = -log1(<f32>experts);
   const logs = scratch;

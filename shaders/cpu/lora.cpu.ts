@@ -1,6 +1,6 @@
 // LoRA's B side: y[i] += Σ_j B[table[t, j]][member][first + i, :] · shrunk[t, j, member, :]   for i < rows.
 // Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices; B's rows are
-// zero-padded to rank4 vec4s. The twin of parts/lora_gather.wgsl; gates are in `shrunk`, scales in B.
+// zero-padded to rank4 vec4s. The twin of lora/lora_gather.wgsl; gates are in `shrunk`, scales in B.
 import { entryAt, NO_EXPERT, stepAt } from "../step.cpu";
 import { dotsOne } from "./dots.cpu";
 

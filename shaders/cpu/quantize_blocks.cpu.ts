@@ -1,4 +1,4 @@
-// Floats to int8 blocks of 32 as parts/quantize_q8.wgsl: scale = max|v| / 127, quant = round(v / scale), ties to even.
+// Floats to int8 blocks of 32: scale = max|v| / 127, quant = round(v / scale), ties to even.
 
 /** A block whose largest magnitude is below this counts as zeros: its scale's inverse could not be held. */
 const FLUSH: f32 = 1e-30;

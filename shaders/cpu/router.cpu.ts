@@ -1,4 +1,4 @@
-// A router run in the pool, from its address (vec4 units): the twin of parts/router.wgsl, which says what lies where.
+// A router run in the pool, from its address (vec4 units): the twin of routing/router.wgsl, which says what lies where.
 //   0: kind, experts E, top k, gate rule (0 unit, 1 softmax)      1: temperature, width, belief (0, 1), default expert
 //   2: offsets of fc1 (or prototypes), b1, fc2, b2                 3: offset of experts, of ranges, number of ranges
 

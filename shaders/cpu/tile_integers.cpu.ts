@@ -8,14 +8,21 @@ export const INTEGER_BLOCK: i32 = 320;
 
 /**
  * Blocks of 32 columns. x0 … x3: int8 of four tokens; s0 … s3: their (scale, scale · sum); y0 … y3: their sums, which run on
- * from what y holds unless `begin`. Integers inside a block, which are exact, f32 across blocks.
+ * from what y holds unless `begin`; sums: 128 bytes where they stand meanwhile, since the compiler has no registers for them
+ * and spills better ones if asked to find some. Integers inside a block, which are exact, f32 across blocks.
  */
 export function tileIntegers(
   panel: usize, blocks: i32, x0: usize, x1: usize, x2: usize, x3: usize,
-  s0: usize, s1: usize, s2: usize, s3: usize, y0: usize, y1: usize, y2: usize, y3: usize, rows: i32, begin: bool,
+  s0: usize, s1: usize, s2: usize, s3: usize, y0: usize, y1: usize, y2: usize, y3: usize, rows: i32, begin: bool, sums: usize,
 ): void {
-  let f0 = loadLow(y0, rows, begin), f1 = loadLow(y1, rows, begin), f2 = loadLow(y2, rows, begin), f3 = loadLow(y3, rows, begin);
-  let g0 = loadHigh(y0, rows, begin), g1 = loadHigh(y1, rows, begin), g2 = loadHigh(y2, rows, begin), g3 = loadHigh(y3, rows, begin);
+  v128.store(sums, loadLow(y0, rows, begin), 0);
+  v128.store(sums, loadHigh(y0, rows, begin), 16);
+  v128.store(sums, loadLow(y1, rows, begin), 32);
+  v128.store(sums, loadHigh(y1, rows, begin), 48);
+  v128.store(sums, loadLow(y2, rows, begin), 64);
+  v128.store(sums, loadHigh(y2, rows, begin), 80);
+  v128.store(sums, loadLow(y3, rows, begin), 96);
+  v128.store(sums, loadHigh(y3, rows, begin), 112);
   for (let b = 0; b < blocks; b++) {
     let a0 = i32x4.splat(0), a1 = a0, a2 = a0, a3 = a0, c0 = a0, c1 = a0, c2 = a0, c3 = a0;
     let w = v128.load(panel, 64), u = v128.load(panel, 80), t = v128.load32_splat(x0, 0);
@@ -60,23 +67,23 @@ export function tileIntegers(
     a3 = dotPairs(t, w, a3); c3 = dotPairs(t, u, c3);
     const d = v128.load(panel), e = v128.load(panel, 16), m = v128.load(panel, 32), n = v128.load(panel, 48);
     let s = v128.load32_splat(s0), z = v128.load32_splat(s0, 4);
-    f0 = madd(f32x4.mul(d, s), wholeDots(a0), madd(m, z, f0));
-    g0 = madd(f32x4.mul(e, s), wholeDots(c0), madd(n, z, g0));
+    v128.store(sums, madd(f32x4.mul(d, s), wholeDots(a0), madd(m, z, v128.load(sums, 0))), 0);
+    v128.store(sums, madd(f32x4.mul(e, s), wholeDots(c0), madd(n, z, v128.load(sums, 16))), 16);
     s = v128.load32_splat(s1); z = v128.load32_splat(s1, 4);
-    f1 = madd(f32x4.mul(d, s), wholeDots(a1), madd(m, z, f1));
-    g1 = madd(f32x4.mul(e, s), wholeDots(c1), madd(n, z, g1));
+    v128.store(sums, madd(f32x4.mul(d, s), wholeDots(a1), madd(m, z, v128.load(sums, 32))), 32);
+    v128.store(sums, madd(f32x4.mul(e, s), wholeDots(c1), madd(n, z, v128.load(sums, 48))), 48);
     s = v128.load32_splat(s2); z = v128.load32_splat(s2, 4);
-    f2 = madd(f32x4.mul(d, s), wholeDots(a2), madd(m, z, f2));
-    g2 = madd(f32x4.mul(e, s), wholeDots(c2), madd(n, z, g2));
+    v128.store(sums, madd(f32x4.mul(d, s), wholeDots(a2), madd(m, z, v128.load(sums, 64))), 64);
+    v128.store(sums, madd(f32x4.mul(e, s), wholeDots(c2), madd(n, z, v128.load(sums, 80))), 80);
     s = v128.load32_splat(s3); z = v128.load32_splat(s3, 4);
-    f3 = madd(f32x4.mul(d, s), wholeDots(a3), madd(m, z, f3));
-    g3 = madd(f32x4.mul(e, s), wholeDots(c3), madd(n, z, g3));
+    v128.store(sums, madd(f32x4.mul(d, s), wholeDots(a3), madd(m, z, v128.load(sums, 96))), 96);
+    v128.store(sums, madd(f32x4.mul(e, s), wholeDots(c3), madd(n, z, v128.load(sums, 112))), 112);
     panel += INTEGER_BLOCK;
     x0 += 32; x1 += 32; x2 += 32; x3 += 32;
     s0 += 8; s1 += 8; s2 += 8; s3 += 8;
   }
-  storeRows(y0, f0, g0, rows);
-  storeRows(y1, f1, g1, rows);
-  storeRows(y2, f2, g2, rows);
-  storeRows(y3, f3, g3, rows);
+  storeRows(y0, v128.load(sums, 0), v128.load(sums, 16), rows);
+  storeRows(y1, v128.load(sums, 32), v128.load(sums, 48), rows);
+  storeRows(y2, v128.load(sums, 64), v128.load(sums, 80), rows);
+  storeRows(y3, v128.load(sums, 96), v128.load(sums, 112), rows);
 }

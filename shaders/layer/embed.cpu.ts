@@ -23,7 +23,7 @@ export function embed(args: usize, first: i32, end: i32): void {
   for (let t = first; t < end; t++) {
     const token = tokenAt(a.tokens, t);
     let id = token.id;
-    if (id == ON_DEVICE) id = load<u32>(a.sampled + (<usize>sequenceAt(a.sequences, token.sequence).row << 2));
+    if (id == ON_DEVICE) id = load<u32>(a.sampled + (<usize>sequenceAt(a.sequences, token.sequence).slot << 2));
     store<u32>(a.ids + (<usize>t << 2), id);
     const row = id - <u32>a.FIRST_ROW;
     if (row >= <u32>a.ROWS) continue;

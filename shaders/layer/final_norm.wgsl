@@ -28,7 +28,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     for (var i = 1u; i < WORKGROUP; i++) { squares += partial[i]; }
     partial[0] = squares;
   }
-  let scale = inverseSqrt(workgroupUniformLoad(&partial[0]) / f32(HIDDEN) + EPS);
+  let mean = workgroupUniformLoad(&partial[0]) / f32(HIDDEN);
+  // A mean that overflowed would make zeros of the row, 1/∞, and a token of them: its bits make a NaN, which stays one.
+  let lost = select(0u, 0x7fc00000u, (bitcast<u32>(mean) & 0x7f800000u) == 0x7f800000u);
+  let scale = bitcast<f32>(bitcast<u32>(inverseSqrt(mean + EPS)) | lost);
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
     x[base + i] = x[base + i] * scale * weight[i];
   }

@@ -1,4 +1,4 @@
-// Semantics: xq[t], xs[t] = x[t] in int8 blocks of 32 (parts/quantize_q8.wgsl).
+// Semantics: xq[t], xs[t] = x[t] in int8 blocks of 32 (cpu/quantize_blocks.cpu.ts).
 // Shapes: x [T, COLS] f32; xq [T, COLS] int8; xs [T, COLS / 32] (scale, scale · sum). Items: tokens.
 import { finish } from "../cpu/quantize_blocks.cpu";
 

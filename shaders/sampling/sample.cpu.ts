@@ -50,7 +50,7 @@ export function sample(args: usize, first: i32, end: i32): void {
 
 function sampleRow(a: SampleArgs, r: i32, row: LogitRow): void {
   const w = changetype<Walk>(scratch);
-  const counts = a.counts + (<usize>row.row * a.VOCAB << 2);
+  const counts = a.counts + (<usize>row.slot * a.VOCAB << 2);
   w.logits = a.logits + (<usize>r * a.VOCAB << 2);
   w.counts = row.counted ? counts : 0;
   w.biases = row.bias == NO_BIAS ? 0 : a.counts + (<usize>row.bias * a.VOCAB << 2);
@@ -61,7 +61,7 @@ function sampleRow(a: SampleArgs, r: i32, row: LogitRow): void {
   const id = row.given == SAMPLE ? pick(w, row) : row.given;
   report(a, w, r, 0, id, normaliser);
   if (row.given == SAMPLE) {
-    store<u32>(a.sampled + (<usize>row.row << 2), id);
+    store<u32>(a.sampled + (<usize>row.slot << 2), id);
     const count = counts + (<usize>id << 2);
     if (row.counted) store<u32>(count, load<u32>(count) + 1);
   }

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { loadAdapter } from "../../files/lora/load.ts";
 import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { MemorySource, type SourceFolder } from "../../files/source.ts";
 import { freshAdapter } from "../../training/adapter_start.ts";
@@ -69,8 +69,8 @@ onHostDevice(
       assert.ok(Math.abs(own - norm) < 1e-2 * norm, `${name}: norm ${own}, PEFT ${norm}`);
     }
 
-    const { config: json, safetensors } = writePeftAdapter({ layers }, { baseModel: "molora/tiny" });
-    const loaded = await loadPeftAdapter("trained", memoryFolder(json, safetensors), config);
+    const { config: json, safetensors } = writePeftAdapter({ layers }, config, { baseModel: "molora/tiny" });
+    const loaded = await loadAdapter("trained", memoryFolder(json, safetensors), config);
     assert.deepEqual(loaded.layers, layers);
   },
 );

@@ -7,7 +7,7 @@ import type { WeightDtype } from "../../engine/model/linear_weights.ts";
 import { type ModelWeights, uploadWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { loadAdapter } from "../../files/lora/load.ts";
 import { openModelFiles } from "../../files/model_files/model_files.ts";
 import { DirectoryFolder } from "../../node/files.ts";
 import { readMixture } from "../../router/format.ts";
@@ -27,7 +27,7 @@ export async function tinyModel(device: Device, dtype: WeightDtype = "f32"): Pro
 }
 
 export function tinyAdapter(name: string, config: ModelConfig): Promise<Adapter> {
-  return loadPeftAdapter(name, new DirectoryFolder(`${TINY}/adapters/${name}`), config);
+  return loadAdapter(name, new DirectoryFolder(`${TINY}/adapters/${name}`), config);
 }
 
 /** A mixture and its experts' adapters. */

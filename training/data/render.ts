@@ -2,6 +2,7 @@
 // Scoring and training both build on it.
 
 import { renderChat } from "../../engine/text/chat_template.ts";
+import { chatText } from "../../engine/text/chat_text.ts";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { alignTokens, type ByteSpan } from "./alignment.ts";
@@ -30,7 +31,8 @@ export interface RenderOptions {
  *   no difference: a text is never put into a chat template. **Segments** are joined by a newline into one text.
  * - A **conversation** is rendered by the chat template without a generation prompt; what counts is each assistant's
  *   content and the special token that ends the turn, as the model has to write both. The header does not, nor does
- *   what follows the ending. With `raw`, messages are joined as they are and no token ends a turn.
+ *   what follows the ending. As when generating, special tokens that a message spells out stay text. With `raw`, messages
+ *   are joined as they are and no token ends a turn.
  *
  * A token counts when it lies wholly inside what counts. A message without a domain has that of its question or answer.
  *
@@ -40,7 +42,7 @@ export function renderRow(tokenizer: Tokenizer, row: Row, { raw = false }: Rende
   const pieces = piecesOf(tokenizer, row, raw);
   const text = pieces.map((piece) => piece.text).join("");
   const templated = row.kind === "chat" && !raw;
-  const ids = tokenizer.encode(text, templated ? { addBos: false } : {});
+  const ids = templated ? encodeChat(tokenizer, row.messages) : tokenizer.encode(text);
   const spans = alignTokens(tokenizer, ids, text, row.where);
   const special = ids.map((id) => tokenizer.specialIds.has(id));
   const { owners, inside } = place(spans, pieces);
@@ -53,6 +55,11 @@ export function renderRow(tokenizer: Tokenizer, row: Row, { raw = false }: Rende
     tokenBytes,
     bytes: tokenBytes.reduce((sum, bytes) => sum + bytes, 0),
   };
+}
+
+function encodeChat(tokenizer: Tokenizer, messages: readonly DomainMessage[]): number[] {
+  const { marked, encoding } = chatText(tokenizer, plainMessages(messages), { addGenerationPrompt: false });
+  return tokenizer.encode(marked, encoding);
 }
 
 /** A stretch of the text. */
@@ -100,9 +107,8 @@ function templatedTurns(tokenizer: Tokenizer, messages: readonly DomainMessage[]
 }
 
 function render(tokenizer: Tokenizer, messages: readonly DomainMessage[], header: boolean, where: string): string {
-  const plain = messages.map(({ role, content }) => ({ role, content }));
   try {
-    return renderChat(tokenizer, plain, { addGenerationPrompt: header });
+    return renderChat(tokenizer, plainMessages(messages), { addGenerationPrompt: header });
   } catch (thrown) {
     const { code, message, remedy } = MoloraError.from(thrown);
     throw new MoloraError(code, `${where}: ${message}`, {
@@ -110,6 +116,10 @@ function render(tokenizer: Tokenizer, messages: readonly DomainMessage[], header
       cause: thrown,
     });
   }
+}
+
+function plainMessages(messages: readonly DomainMessage[]): { role: string; content: string }[] {
+  return messages.map(({ role, content }) => ({ role, content }));
 }
 
 function rewritten(where: string): MoloraError {

@@ -3,6 +3,7 @@
 import { Fields } from "../../files/fields.ts";
 import type { ChatMessage } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { hasLoneSurrogate, parseJson } from "../../proto/json_text.ts";
 
 /** A turn; `domain` labels it, for reports and for routers to learn from. */
 export interface DomainMessage extends ChatMessage {
@@ -59,11 +60,16 @@ export function parseRow(json: string, where: string): Row {
 function parseObject(json: string, where: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(json);
+    value = parseJson(json);
   } catch (cause) {
     throw new MoloraError("data_invalid", `${where} is not JSON: ${(cause as Error).message}`, {
       remedy: "Each line is one JSON object of its own.",
       cause,
+    });
+  }
+  if (hasLoneSurrogate(json, value)) {
+    throw new MoloraError("data_invalid", `${where} holds half a surrogate pair, which is no character`, {
+      remedy: "Mend the escape: a character above U+FFFF is two of them.",
     });
   }
   return new Fields(value, where, "data_invalid");

@@ -1,7 +1,7 @@
 // Runs every policy over the texts and puts the figures side by side.
 // The model that is given has the adapters and mixtures that are asked for.
 
-import type { RoutePlan } from "../../engine/scheduler/step.ts";
+import type { RoutePlan } from "../../engine/scheduler/sequence.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";
 import { type Choice, type ScoredText, TextScorer } from "../frozen/score.ts";
 import { headlineOf } from "./headline.ts";

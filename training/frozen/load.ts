@@ -4,7 +4,7 @@
 import type { Host } from "../../engine/host.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadPeftAdapter } from "../../files/lora/peft.ts";
+import { loadAdapter } from "../../files/lora/load.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { checkExpert } from "../../router/experts.ts";
@@ -36,7 +36,7 @@ export async function loadMixtureFolder(
 }
 
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
-  return loadPeftAdapter(name, await openFolder(host, path), config);
+  return loadAdapter(name, await host.open(path), config);
 }
 
 /** A mixture that was not read from files; its hash only tells it from others loaded beside it. */

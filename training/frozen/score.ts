@@ -5,7 +5,7 @@ import type { Program } from "../../engine/device/device.ts";
 import { subView } from "../../engine/device/memory.ts";
 import { forward } from "../../engine/model/forward.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
-import type { RoutePlan } from "../../engine/scheduler/step.ts";
+import type { RoutePlan } from "../../engine/scheduler/sequence.ts";
 import { type Batch, writeEntries } from "../../engine/step/batch.ts";
 import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import { ENTRY, STEP, type StepShape, tableStride } from "../../shaders/step.ts";

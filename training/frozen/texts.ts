@@ -3,8 +3,8 @@
 
 import { resolveSampling } from "../../engine/sampling/sampling.ts";
 import type { Job } from "../../engine/scheduler/job.ts";
+import type { RoutePlan, Slice } from "../../engine/scheduler/sequence.ts";
 import { Sequence } from "../../engine/scheduler/sequence.ts";
-import type { RoutePlan, Slice } from "../../engine/scheduler/step.ts";
 import { type Batch, buildBatch } from "../../engine/step/batch.ts";
 import type { FrozenModel } from "./frozen_model.ts";
 

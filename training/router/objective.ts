@@ -1,7 +1,7 @@
 // The objectives of a router's training: numbered texts with targets at every token.
 // The end-to-end language-model loss has a trainer of its own (training/language_model.ts).
 
-import type { RoutePlan } from "../../engine/scheduler/step.ts";
+import type { RoutePlan } from "../../engine/scheduler/sequence.ts";
 import type { Composer } from "../data/compose.ts";
 import { labelledText } from "../data/labels.ts";
 import type { FrozenModel } from "../frozen/frozen_model.ts";

@@ -4,8 +4,9 @@ import { PagePool } from "../../../engine/memory/page_pool.ts";
 import { Residency, type ResidentNeed } from "../../../engine/memory/residency.ts";
 import type { SchedulerOptions } from "../../../engine/scheduler/options.ts";
 import { Scheduler } from "../../../engine/scheduler/scheduler.ts";
+import type { RoutePlan } from "../../../engine/scheduler/sequence.ts";
 import { NO_SLOT, Sequence } from "../../../engine/scheduler/sequence.ts";
-import type { RoutePlan, StepPlan } from "../../../engine/scheduler/step.ts";
+import type { StepPlan } from "../../../engine/scheduler/step.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import { JOB } from "./job.ts";
 

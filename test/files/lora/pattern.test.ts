@@ -165,7 +165,6 @@ test("what is not served is refused by name", () => {
     [{ bias: "lora_only" }, /lora_only/],
     [{ lora_bias: true }, /lora_bias/],
     [{ modules_to_save: ["lm_head"] }, /modules_to_save/],
-    [{ fan_in_fan_out: true }, /fan_in_fan_out/],
     [{ trainable_token_indices: [3] }, /trainable_token_indices/],
     [{ trainable_token_indices: { embed_tokens: [3] } }, /trainable_token_indices/],
     [{ target_parameters: ["experts.w"] }, /target_parameters/],
@@ -188,14 +187,18 @@ test("what is not served is refused by name", () => {
   }
 });
 
+test("absent fields have PEFT's defaults", () => {
+  const { rank, alpha, rsLora, fanInFanOut } = configure({ r: undefined, lora_alpha: undefined });
+  assert.deepEqual([rank, alpha, rsLora, fanInFanOut], [8, 8, false, false]);
+  assert.equal(configure({ fan_in_fan_out: true }).fanInFanOut, true);
+});
+
 test("fields of the wrong kind are refused, harmless ones pass", () => {
   const wrong: Record<string, unknown>[] = [
     { peft_type: undefined },
     { r: 0 },
     { r: 2.5 },
     { r: "8" },
-    { r: undefined },
-    { lora_alpha: undefined },
     { lora_alpha: "16" },
     { use_rslora: "yes" },
     { target_modules: undefined },

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import { LORA_MODULES } from "../../../files/families/modules.ts";
 import type { Adapter } from "../../../files/lora/adapter.ts";
-import { loadPeftAdapter } from "../../../files/lora/peft.ts";
+import { loadAdapter } from "../../../files/lora/load.ts";
 import { writePeftAdapter } from "../../../files/lora/peft_write.ts";
 import { type WrittenTensor, writeSafetensors } from "../../../files/weights/safetensors/safetensors_write.ts";
 import { DirectoryFolder } from "../../../node/files.ts";
@@ -38,7 +38,7 @@ function folderOf(made: WrittenTensor[], fields: Record<string, unknown> = {}): 
 }
 
 async function failure(folder: MemoryFolder, config: ModelConfig = SMALL): Promise<MoloraError> {
-  const error = await loadPeftAdapter("a", folder, config).then(
+  const error = await loadAdapter("a", folder, config).then(
     () => assert.fail("it loaded"),
     (thrown: unknown) => thrown,
   );
@@ -57,9 +57,9 @@ test("an adapter comes back as it was written, in every stored type", async () =
     Object.fromEntries(LORA_MODULES.map((module) => [module, loraModule(module, 2, 2)])),
   ];
   for (const type of ["f32", "f16", "bf16"] as const) {
-    const files = writePeftAdapter({ layers }, { type, baseModel: "molora/small" });
+    const files = writePeftAdapter({ layers }, SMALL, { type, baseModel: "molora/small" });
     const folder = new MemoryFolder({ [CONFIG]: files.config, [WEIGHTS]: files.safetensors });
-    const loaded = await loadPeftAdapter("small", folder, SMALL);
+    const loaded = await loadAdapter("small", folder, SMALL);
     assert.deepEqual(loaded.layers, layers, type);
     assert.equal(loaded.hash, createHash("sha256").update(files.config).update(files.safetensors).digest("hex"));
     assert.deepEqual(loaded.report.ranks, [2, 3]);
@@ -76,7 +76,7 @@ test("an adapter comes back as it was written, in every stored type", async () =
 
 test("an adapter's name may stand in the tensors' names, once", async () => {
   const named = tensors().map((tensor) => ({ ...tensor, name: tensor.name.replace(".weight", ".default.weight") }));
-  assert.equal((await loadPeftAdapter("a", folderOf(named), SMALL)).layers[0].q_proj?.rank, 2);
+  assert.equal((await loadAdapter("a", folderOf(named), SMALL)).layers[0].q_proj?.rank, 2);
   const error = await failure(folderOf([...named, ...tensors()]));
   assert.equal(error.code, "adapter_mismatch");
   assert.equal(listed(error, "unmatched").length, 2);
@@ -173,7 +173,7 @@ test("folders that are no whole PEFT folder are refused", async () => {
 test("PEFT's own folders load: patterns, rsLoRA, partial layers, regular expressions, all-linear", async () => {
   const config = configOf(realFolder("test/fixtures/tiny/base")!);
   const load = (name: string) =>
-    loadPeftAdapter(name, new DirectoryFolder(realFolder(`test/fixtures/tiny/adapters/${name}`)!), config);
+    loadAdapter(name, new DirectoryFolder(realFolder(`test/fixtures/tiny/adapters/${name}`)!), config);
   const reports = new Map<string, [modules: number, ranks: number[], scales: number[]]>([
     ["r2", [28, [2], [2]]],
     ["r3", [28, [3], [1]]],
@@ -231,14 +231,14 @@ for (const [base, folder, adapters, ranks] of bases) {
     if (adapters === undefined) return t.skip(`${base}'s adapters are absent`);
     const config = folder === undefined ? SMOLLM2 : configOf(folder);
     for (const [name, rank] of Object.entries(ranks)) {
-      const adapter = await loadPeftAdapter(name, new DirectoryFolder(join(adapters, name)), config);
+      const adapter = await loadAdapter(name, new DirectoryFolder(join(adapters, name)), config);
       assert.deepEqual(adapter.report.ranks, [rank], name);
       const modules = base === "SmolLM2" && name === "sql" ? 4 : 7;
       assert.equal(adapter.report.matched.length, modules * config.numLayers, name);
     }
-    const sql = await loadPeftAdapter("sql", new DirectoryFolder(join(adapters, "sql")), config);
-    const files = writePeftAdapter(sql, { type: "f16" });
-    const again = await loadPeftAdapter(
+    const sql = await loadAdapter("sql", new DirectoryFolder(join(adapters, "sql")), config);
+    const files = writePeftAdapter(sql, config, { type: "f16" });
+    const again = await loadAdapter(
       "sql",
       new MemoryFolder({ [CONFIG]: files.config, [WEIGHTS]: files.safetensors }),
       config,

@@ -1,20 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import fc from "fast-check";
+import { loadAdapter } from "../../../files/lora/load.ts";
 import { Pattern } from "../../../files/lora/pattern.ts";
-import { loadPeftAdapter } from "../../../files/lora/peft.ts";
 import { writePeftAdapter } from "../../../files/lora/peft_write.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import { loraModule, MemoryFolder, SMALL } from "./synthetic.ts";
 
-const FILES = writePeftAdapter({ layers: [{ q_proj: loraModule("q_proj", 2, 2) }, {}] });
+const FILES = writePeftAdapter({ layers: [{ q_proj: loraModule("q_proj", 2, 2) }, {}] }, SMALL);
 const CONFIG = JSON.parse(FILES.config) as Record<string, unknown>;
 
 /** Whatever the input is, the answer is an adapter or a typed error that is not our own fault. */
 async function loadsOrSaysWhy(config: string, weights: Uint8Array): Promise<void> {
   const folder = new MemoryFolder({ "adapter_config.json": config, "adapter_model.safetensors": weights });
   try {
-    await loadPeftAdapter("fuzzed", folder, SMALL);
+    await loadAdapter("fuzzed", folder, SMALL);
   } catch (error) {
     assert.ok(error instanceof MoloraError && error.code !== "internal", String((error as Error).stack));
   }

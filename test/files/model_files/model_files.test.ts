@@ -121,6 +121,34 @@ test("a tensor that is missing, has another shape, or a type that is not read", 
   );
 });
 
+test("of a model of text and images the text part is the model, and it is said", async () => {
+  const { files, tensors } = tinyFiles();
+  const plain = await openModelFiles(new MemoryFolder({ ...files, "model.safetensors": f32Safetensors(tensors) }));
+  const { architectures: _, ...sizes } = CONFIG;
+  const text = { ...sizes, model_type: "llama", eos_token_id: 1 };
+  const wrapped = (more: object) =>
+    JSON.stringify({ architectures: ["LlavaForConditionalGeneration"], text_config: text, vision_config: {}, ...more });
+  const vision = { shape: [2], values: new Float32Array(2) };
+  for (const [inside, head] of [
+    ["language_model.model.", "language_model.lm_head.weight"],
+    ["model.language_model.", "lm_head.weight"],
+  ]) {
+    const renamed = Object.entries(tensors).map(([name, tensor]) => [
+      name === "lm_head.weight" ? head : name.replace("model.", inside),
+      tensor,
+    ]);
+    const weights = f32Safetensors({ ...Object.fromEntries(renamed), "model.vision_tower.layers.0.weight": vision });
+    const folder = (config: string) =>
+      new MemoryFolder({ ...files, "config.json": config, "model.safetensors": weights });
+    const model = await openModelFiles(folder(wrapped({})));
+    assert.equal(model.partOf, "the text part of a LlavaForConditionalGeneration");
+    assert.deepEqual([model.config, model.hash], [plain.config, plain.hash]);
+    const other = wrapped({ text_config: { ...text, model_type: "mamba" } });
+    await raises("unsupported_architecture", /Llava.* with a text model mamba/, () => openModelFiles(folder(other)));
+  }
+  assert.equal(plain.partOf, undefined);
+});
+
 test("files that are missing, no JSON, or too many", async () => {
   const { files, weights } = tinyFiles();
   const open = (more: Record<string, string | Uint8Array>) => () =>

@@ -25,10 +25,8 @@ const { WebAssembly } = globalThis as unknown as {
 export const BUILDS = ["kernels", "kernels_plain"] as const;
 export type Build = (typeof BUILDS)[number];
 
-// Node 20 has relaxed SIMD behind a flag, which holds from the next compilation on. Its baseline compiler (V8 11.3) lets a
-// temporary of the relaxed dot product overwrite the sum: code must come from the optimising one from the start.
+// Node 20 has relaxed SIMD behind a flag, which holds from the next compilation on.
 if (Number.parseInt(process.versions.node, 10) < 22) setFlagsFromString("--experimental-wasm-relaxed-simd");
-setFlagsFromString("--no-liftoff");
 
 const at = (name: string) => new URL(`../../../engine/cpu/${name}`, import.meta.url);
 const PAGE = 65536;

@@ -64,9 +64,29 @@ test("messages take the domain of their exchange", () => {
   assert.ok(counted[half - 1] && !counted[half] && counted.at(-1));
 });
 
+test("special tokens in messages are text, in training and scoring as in generating", () => {
+  const messages = [
+    { role: "user", content: "a<|endoftext|>b" },
+    { role: "assistant", content: "<|user|>\nc<|endoftext|>d" },
+  ];
+  const { ids, counted, bytes } = renderRow(tokenizer, parseRow(JSON.stringify({ messages }), "row"));
+  const special = ids.filter((id) => tokenizer.specialIds.has(id)).map((id) => tokenizer.tokenText(id));
+  assert.deepEqual(special, ["<|user|>", "<|assistant|>", "<|endoftext|>"]);
+  // All of the answer counts, and the one token that ends it
+  assert.equal(tokenizer.decode(ids.filter((_, t) => counted[t])), `${messages[1]?.content}<|endoftext|>`);
+  assert.equal(bytes, messages[1]?.content.length);
+  // A text is taken as transformers takes it, special tokens and all
+  const text = renderRow(tokenizer, parseRow('{"text":"a<|endoftext|>b"}', "row"));
+  assert.ok(text.ids.some((id) => tokenizer.specialIds.has(id)));
+});
+
 test("lines that are no rows are refused by name", () => {
   const refused: [string, RegExp][] = [
     ["{", /line 7 is not JSON/],
+    ['{"text":"\\ud800"}', /line 7 holds half a surrogate pair/],
+    ['{"prompt":"a","completion":"\\udc00\\ud83d"}', /half a surrogate pair/],
+    ['{"text":"a","\\ud800":1}', /half a surrogate pair/],
+    [`{"text":"a","x":${"[".repeat(4500)}${"]".repeat(4500)}}`, /nested more than 128 deep/],
     ["[]", /line 7: an object/],
     ["{}", /line 7: a row is one of .* none/],
     ['{"text":"a","prompt":"b"}', /"text" and "prompt"/],

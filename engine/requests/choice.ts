@@ -1,0 +1,68 @@
+// Which adapters a request names, or which mixture routes it, among those that are loaded.
+
+import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { LoadedGeneration, Registry } from "../adapters/registry.ts";
+import type { RoutePlan } from "../scheduler/sequence.ts";
+
+export interface ChoiceParts {
+  registry: Registry;
+  /** Adapter entries a token can have. */
+  entries: number;
+}
+
+/** How a request's tokens get their adapters. */
+export interface Choice {
+  plan: RoutePlan;
+  generations: LoadedGeneration[];
+  /** Experts by index (routed), or what is named in the trace. */
+  names: string[];
+  /** The trace of a token where nothing is routed. */
+  fixed: TokenTrace[number];
+}
+
+const BASE_ONLY: Choice = {
+  plan: { kind: "none" },
+  generations: [],
+  names: ["base"],
+  fixed: { experts: ["base"], gates: [1] },
+};
+
+/** @throws MoloraError `bad_request`, `unknown_adapter`, `unknown_mixture`. */
+export function choose(
+  { registry, entries }: ChoiceParts,
+  { adapter, adapters, mixture }: Pick<GenerateRequest, "adapter" | "adapters" | "mixture">,
+): Choice {
+  if ([adapter, adapters, mixture].filter((field) => field !== undefined).length > 1) {
+    throw new MoloraError("bad_request", "a request names more than one of adapter, adapters and mixture", {
+      remedy: "Name one: an adapter, a weighted stack of adapters, or a mixture.",
+    });
+  }
+  if (mixture !== undefined) {
+    const loaded = registry.mixture(mixture);
+    const names = loaded.mixture.experts.map(({ name }) => name);
+    return {
+      plan: { kind: "router", key: loaded.key },
+      generations: [loaded],
+      names,
+      fixed: { experts: [], gates: [] },
+    };
+  }
+  const stack = adapter === undefined ? (adapters ?? []) : [{ id: adapter, weight: 1 }];
+  if (stack.length === 0) return BASE_ONLY;
+  if (stack.length > entries) {
+    throw new MoloraError("bad_request", `${stack.length} adapters are stacked`, {
+      remedy: `Stack at most ${entries}.`,
+    });
+  }
+  const loaded = stack.map(({ id, weight }) => {
+    if (!Number.isFinite(weight)) throw new MoloraError("bad_request", `the weight of ${id} is ${weight}`);
+    return { generation: registry.adapter(id), weight };
+  });
+  return {
+    plan: { kind: "fixed", entries: loaded.map(({ generation, weight }) => ({ key: generation.key, weight })) },
+    generations: loaded.map(({ generation }) => generation),
+    names: stack.map(({ id }) => id),
+    fixed: { experts: stack.map(({ id }) => id), gates: stack.map(({ weight }) => weight) },
+  };
+}

@@ -1,0 +1,78 @@
+// Ten thousand requests at once, megabytes in one message: whoever asks beside them is answered as if they were not there.
+
+import assert from "node:assert/strict";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { after, test } from "node:test";
+import { Worker } from "node:worker_threads";
+import type { Flood, FloodReport } from "./flood_client.ts";
+import { closeEngine, nano, serveNano } from "./http/http_server.ts";
+
+after(closeEngine);
+
+interface Flooded extends FloodReport {
+  /** The longest the server's event loop was held, in milliseconds. */
+  block: number;
+}
+
+async function flood(workerData: Flood): Promise<Flooded> {
+  const delay = monitorEventLoopDelay({ resolution: 2 });
+  delay.enable();
+  const worker = new Worker(new URL("./flood_client.js", import.meta.url), { workerData });
+  const report = await new Promise<FloodReport>((resolve, reject) => {
+    worker.once("message", resolve);
+    worker.once("error", reject);
+  });
+  delay.disable();
+  await worker.terminate();
+  return { ...report, block: delay.max / 1e6 };
+}
+
+/** How long the event loop is held while nothing happens: what other programs on the machine take, in milliseconds. */
+async function machineNoise(): Promise<number> {
+  const delay = monitorEventLoopDelay({ resolution: 2 });
+  delay.enable();
+  await new Promise((resolve) => setTimeout(resolve, 3000));
+  delay.disable();
+  return delay.max / 1e6;
+}
+
+const chat = (content: string) =>
+  JSON.stringify({ model: "nano", max_tokens: 1, messages: [{ role: "user", content }] });
+const frame = (prompt: string) => JSON.stringify({ type: "generate", id: "%", maxTokens: 1, prompt });
+const words = "Tell me a story about a dog and a cat. ".repeat(5);
+
+const FLOODS: [string, Omit<Flood, "port">, Record<string, number>][] = [
+  ["10,000 requests over 500 connections", { kind: "http", requests: 10_000, connections: 500, body: chat(words) }, {}],
+  ["10,000 frames over one socket", { kind: "stream", requests: 10_000, connections: 1, body: frame(words) }, {}],
+  ["10,000 frames over 40 sockets", { kind: "stream", requests: 10_000, connections: 40, body: frame(words) }, {}],
+  [
+    "bodies of 8 MB",
+    { kind: "http", requests: 8, connections: 2, body: chat(" ".repeat(8 * 2 ** 20 - 200)) },
+    { 400: 8 },
+  ],
+  [
+    "frames of 1 MB",
+    { kind: "stream", requests: 32, connections: 4, body: frame(" ".repeat(2 ** 20 - 200)) },
+    { prompt_too_long: 32 },
+  ],
+];
+
+for (const [what, shape, expected] of FLOODS) {
+  test(`${what}: a person's /health is not kept waiting`, async (t) => {
+    const { port } = await serveNano(t);
+    const engine = await nano();
+    for await (const event of engine.generate({ prompt: "warm", maxTokens: 2 })) void event;
+    const noise = await machineNoise();
+    const { health, answers, block } = await flood({ port, ...shape });
+    const worst = health.at(-1)!;
+    const most = health[Math.floor(health.length * 0.99)]!;
+    t.diagnostic(`${JSON.stringify(answers)}; health ${most.toFixed(0)} ms (99 %), ${worst.toFixed(0)} ms (worst)`);
+    t.diagnostic(`longest block ${block.toFixed(0)} ms, ${noise.toFixed(0)} ms when idle`);
+    if (Object.keys(expected).length > 0) assert.deepEqual(answers, expected);
+    assert.equal(
+      Object.values(answers).reduce((sum, n) => sum + n, 0),
+      shape.requests,
+    );
+    assert.ok(block < 200 + 2 * noise, `the loop was held for ${block} ms`);
+  });
+}
