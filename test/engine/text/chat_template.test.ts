@@ -50,7 +50,7 @@ test("a last message is continued: its text as it is, and nothing of its end, wh
   const [[, nano, absent]] = MODELS;
   if (nano === undefined) return t.skip(absent);
   // The second stands in the end's own special token, the third begins and ends with space, the last is empty.
-  for (const content of ["Once upon", "end", " a \n", "<|end|>", "MOLORA", ""]) {
+  for (const content of ["Once upon", "endoftext", " a \n", "<|endoftext|>", "MOLORA", ""]) {
     const messages = [
       { role: "user", content },
       { role: "assistant", content },
