@@ -15,6 +15,7 @@ import { MoloraError } from "../proto/errors.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
 import type { PagePool } from "./memory/page_pool.ts";
@@ -25,7 +26,7 @@ import { usualKinds } from "./model/step_kind.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { type AdmissionParts, admit, endIds, neverBegan } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
-import { Counters, type LoopCounters } from "./requests/counters.ts";
+import { Counters } from "./requests/counters.ts";
 import { Loop } from "./requests/loop.ts";
 import { Prompts } from "./requests/prompt.ts";
 import { RoutingShares } from "./requests/shares.ts";
@@ -51,7 +52,7 @@ interface EngineParts {
   forward: Forward;
 }
 
-export class Engine {
+export class Engine implements EngineApi {
   readonly #parts: EngineParts;
   #requests = 0;
 
@@ -163,6 +164,10 @@ export class Engine {
       options.signal?.removeEventListener("abort", cancel);
       cancel();
     }
+  }
+
+  promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    return this.#parts.prompts.read(request);
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */

@@ -2,17 +2,10 @@
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
 import type { Device } from "./device/device.ts";
+import type { DeviceOptions } from "./engine_options.ts";
 import type { GrammarInstance } from "./sampling/grammar.ts";
 
-/** auto: a hardware GPU where there is one, else the CPU. */
-export type DeviceChoice = "auto" | "gpu" | "cpu";
-
-export interface DeviceOptions {
-  /** Default auto. */
-  device?: DeviceChoice;
-  /** Threads of the CPU device. Default: the cores this process may use. */
-  threads?: number;
-}
+export type { DeviceChoice, DeviceOptions } from "./engine_options.ts";
 
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */

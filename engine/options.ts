@@ -1,49 +1,16 @@
-// What an engine can be told when it starts, and the sizes that follow for the device at hand.
+// The sizes that follow from what an engine is told when it starts, for the device at hand.
 // It knows nothing of requests.
 
 import type { ModelConfig } from "../files/families/config.ts";
-import type { WeightDtype } from "../files/weights/stored/device_format.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { MAX_SORT } from "../shaders/lora/segments.ts";
 import type { Device } from "./device/device.ts";
-import type { DeviceOptions } from "./host.ts";
+import type { EngineOptions } from "./engine_options.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
 import type { Capacity } from "./model/capacity.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
-export interface EngineOptions extends DeviceOptions {
-  /** Folder or GGUF file of the base model. */
-  model: string;
-  /** PEFT folders by the names requests will use. */
-  adapters?: Record<string, string>;
-  /** Mixture folders by name. Their experts' adapters are loaded along. */
-  mixtures?: Record<string, string>;
-  /** What dense weights are held in on the device. Default `auto`: as stored, bf16 as f16. */
-  dtype?: WeightDtype;
-  /**
-   * What activations are held in between linear layers: f32, exact, or q8, which rounds them to int8 in blocks of 32 where
-   * they meet quantised weights. Default: f32 on a GPU; on the CPU q8 where the model's sizes allow it, as llama.cpp does.
-   */
-  activations?: "f32" | "q8";
-  /** Longest sequence, in tokens. Default: the model's own, at most 8192. */
-  contextLength?: number;
-  /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
-  poolBytes?: number;
-  /** Most requests that run at once. Default 32. */
-  maxSequences?: number;
-  /** Keep KV of earlier requests for those that begin alike, while nothing else needs its memory. Default true. */
-  prefixCache?: boolean;
-  /** Most tokens in a step. Default 240. */
-  maxBatchTokens?: number;
-  /** Most requests that wait. Default 1024. */
-  maxQueue?: number;
-  /** Highest rank an adapter can have. Default 64. */
-  maxRank?: number;
-  /** Called while weights are read: bytes done and in all. */
-  onProgress?: (done: number, total: number) => void;
-  /** Called while programs are compiled for a GPU: programs done and in all. */
-  onCompile?: (done: number, total: number) => void;
-}
+export type { EngineOptions } from "./engine_options.ts";
 
 export interface Sizes {
   capacity: Capacity;

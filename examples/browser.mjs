@@ -21,8 +21,8 @@ const [port = "8080"] = process.argv.slice(2).filter((word) => !word.startsWith(
 const server = createServer(async (request, response) => {
   const { pathname } = new URL(request.url, "http://localhost");
   const path = pathname === "/" ? "examples/browser.html" : normalize(decodeURIComponent(pathname)).slice(1);
-  const found =
-    FOLDERS.some((folder) => path.startsWith(folder)) && (await stat(join(ROOT, path)).catch(() => undefined));
+  const allowed = FOLDERS.some((folder) => path.startsWith(folder));
+  const found = allowed ? await stat(join(ROOT, path)).catch(() => undefined) : undefined;
   if (!found?.isFile()) return response.writeHead(404).end();
   response.writeHead(200, {
     "content-type": TYPES[extname(path)] ?? "application/octet-stream",

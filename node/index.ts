@@ -1,19 +1,18 @@
 // The package `molora` in Node: the engine bound to this machine's device and files.
 
+import type { EngineApi } from "../engine/api.ts";
 import { Engine as CoreEngine } from "../engine/engine.ts";
-import type { EngineOptions } from "../engine/options.ts";
+import type { EngineOptions } from "../engine/engine_options.ts";
 import { nodeHost } from "./host.ts";
 import type { FetchProgress } from "./hub.ts";
 import { isPreset, openPreset } from "./presets.ts";
 
-export type { Engine as CoreEngine } from "../engine/engine.ts";
-export type { EngineOptions } from "../engine/options.ts";
-export type { LoopCounters } from "../engine/requests/counters.ts";
+export type { LoopCounters } from "../engine/api.ts";
+export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
 export type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../files/families/config.ts";
 export type { Experts, Facts } from "../files/families/facts.ts";
 export type { LoraModuleName } from "../files/families/modules.ts";
-export type { WeightDtype } from "../files/weights/stored/device_format.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 export type { FetchProgress } from "./hub.ts";
@@ -31,7 +30,7 @@ export interface LoadOptions extends Omit<EngineOptions, "model"> {
 }
 
 /** An engine in this process; `Engine.load` opens one. */
-export type Engine = CoreEngine;
+export type Engine = EngineApi;
 
 export const Engine = {
   /**

@@ -69,6 +69,13 @@ export interface Routing {
   mixture?: string;
 }
 
+/** What is added to one token's logit. */
+export interface TokenBias {
+  id: number;
+  /** -100 to 100: the ends all but forbid the token and all but force it. */
+  bias: number;
+}
+
 /** Sampling settings. Defaults: greedy (temperature 0), no truncation, no penalties. */
 export interface SamplingOptions {
   /** 0 = greedy. */
@@ -132,6 +139,12 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   toolChoice?: ToolChoice;
   /** Default: text. */
   responseFormat?: ResponseFormat;
+  /** Added to these tokens' logits before penalties and temperature; reported log-probabilities are without it. */
+  logitBias?: TokenBias[];
+  /** End the rendered conversation with the header of an assistant's turn. Default: true. */
+  addGenerationPrompt?: boolean;
+  /** Go on within the last message in place of a new turn; no header is added then. Default: false. */
+  continueFinalMessage?: boolean;
 }
 
 /** Natural-log probability of a token, of the model's distribution before temperature, penalties and truncation. */
@@ -228,10 +241,17 @@ export interface Accepted {
   experts: string[];
 }
 
+/** Of an AbortSignal what is needed here; every one is one, and a compiler without its type can still read this. */
+export interface AbortLike {
+  readonly aborted: boolean;
+  addEventListener(type: "abort", listener: () => void, options?: { once?: boolean }): void;
+  removeEventListener(type: "abort", listener: () => void): void;
+}
+
 /** What accompanies a request without being part of it. */
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
-  signal?: AbortSignal;
+  signal?: AbortLike;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
 }

@@ -11,6 +11,7 @@ import type {
   MixtureReport,
   ResponseFormat,
   Timings,
+  TokenBias,
   TokenLogprob,
   Tool,
   ToolCall,
@@ -77,6 +78,10 @@ const responseFormat = object<ResponseFormat>("ResponseFormat", {
   type: need(1, oneOf("text", "json_object", "json_schema")),
   schema: may(2, json()),
 });
+const tokenBias = object<TokenBias>("TokenBias", {
+  id: need(1, uint32()),
+  bias: need(2, double(-100, 100)),
+});
 const weightedAdapter = object<WeightedAdapter>("WeightedAdapter", {
   id: need(1, name),
   weight: need(2, double(-1e4, 1e4)),
@@ -108,6 +113,9 @@ const request = {
   tools: may(24, list(tool, 128)),
   toolChoice: may(25, toolChoice),
   responseFormat: may(26, responseFormat),
+  logitBias: may(31, list(tokenBias, 1024)),
+  addGenerationPrompt: may(32, boolean()),
+  continueFinalMessage: may(33, boolean()),
   allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];

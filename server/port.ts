@@ -31,9 +31,11 @@ export interface EnginePort {
   readonly closed?: MoloraError | undefined;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens. */
+/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
+  readonly contextLength: number;
+  promptIds(request: GenerateRequest): Promise<readonly number[]>;
 }
 
 /** The engine with another `generate`. */
@@ -41,6 +43,8 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
   return {
     generate,
     tokenizer: engine.tokenizer,
+    contextLength: engine.contextLength,
+    promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed;
     },

@@ -53,7 +53,7 @@ export class LogitRow {
   report: i32;
   mask: u32;
   counted: u32;
-  pad: u32;
+  bias: u32;
 }
 
 export const ON_DEVICE: u32 = 0xffffffff;

@@ -97,6 +97,8 @@ export const LOGIT_ROW = struct("LogitRow", {
   mask: "u32",
   /** 1: keeps counts, because a penalty is set. */
   counted: "u32",
+  /** Row of counts that holds its biases, or NO_BIAS. */
+  bias: "u32",
 });
 
 /** WGSL of all of them, ahead of every kernel. */

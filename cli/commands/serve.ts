@@ -36,6 +36,7 @@ With --json, {"url", "port"} is printed once the port is open.
         host,
         port,
         maxBodyBytes,
+        strict: flags.strict,
         ...access,
         ...roots,
         limits: { ...limits, maxSockets },

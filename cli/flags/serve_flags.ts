@@ -37,6 +37,7 @@ export const SERVE_FLAGS = {
   drainSeconds: seconds("On SIGTERM, SIGHUP and Ctrl-C, running requests have so long to end", 0, 5),
   exitOnFailure: toggle("End with an error when the engine fails (the default)"),
   noExitOnFailure: toggle("Stay when the engine fails: /health says 503, and somebody else restarts this"),
+  strict: toggle("Refuse request fields that would be ignored; else the header x-molora-ignored lists them"),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
 };
 

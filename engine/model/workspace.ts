@@ -105,7 +105,7 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     tileCount: floats("tile count", 1),
     head: activations("head input", logitRows * hiddenSize),
     logits: floats("logits", logitRows * vocabSize),
-    counts: floats("counts", sequences * vocabSize),
+    counts: floats("counts", 2 * sequences * vocabSize),
     masks: floats("masks", masks * Math.ceil(vocabSize / 32)),
     sampled: floats("sampled", sequences),
     results: floats("results", logitRows * RESULT_WORDS),

@@ -101,6 +101,7 @@ function enqueue(
     lockstep: constraint !== undefined,
     job: {
       sampling,
+      ...biasesOf(request, config.vocabSize),
       logprobs: alternatives("logprobs", request.logprobs),
       promptLogprobs: alternatives("promptLogprobs", request.promptLogprobs),
       trace: request.trace ?? false,
@@ -122,6 +123,16 @@ function enqueue(
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
+}
+
+function biasesOf({ logitBias = [] }: GenerateRequest, vocabSize: number): Pick<Job, "biases"> {
+  if (logitBias.length === 0) return {};
+  const wrong = logitBias.find(({ id }) => !Number.isInteger(id) || id < 0 || id >= vocabSize);
+  if (wrong === undefined) return { biases: logitBias };
+  throw new MoloraError("bad_request", `logitBias names ${wrong.id}, which is no token id of this model`, {
+    remedy: `Ids are integers from 0 to ${vocabSize - 1}.`,
+    details: { field: "logitBias" },
+  });
 }
 
 function alternatives(name: string, value: number | undefined): number | undefined {

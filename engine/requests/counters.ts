@@ -1,5 +1,6 @@
 // What the engine has done since it started, counted from what the loop publishes.
 
+import type { LoopCounters } from "../api.ts";
 import type { FinishedStep } from "../step/in_flight.ts";
 import type { RowResult } from "../step/results.ts";
 import type { Ticket } from "./ticket.ts";
@@ -10,15 +11,6 @@ export interface LoopObserver {
   stepEnded?(step: FinishedStep): void;
   /** A token was sampled and goes to its ticket. */
   tokenSampled?(ticket: Ticket, row: RowResult): void;
-}
-
-export interface LoopCounters {
-  steps: number;
-  promptTokens: number;
-  generatedTokens: number;
-  /** Of the last step: launches encoded, milliseconds the host spent encoding. */
-  launches: number;
-  encodeMs: number;
 }
 
 export class Counters implements LoopCounters, LoopObserver {

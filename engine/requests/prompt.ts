@@ -1,7 +1,7 @@
 // A request's prompt as ids: given, or encoded from text or from a conversation, without ever holding up the event loop.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import type { ChatMessage, GenerateRequest } from "../../proto/api.ts";
+import type { AbortLike, ChatMessage, GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { checkNesting } from "../../proto/json_text.ts";
 import { promptEmpty } from "../scheduler/refusals.ts";
@@ -35,7 +35,7 @@ export class Prompts {
    * @throws MoloraError `bad_request`, `prompt_empty`, `prompt_too_long`, `queue_full`, `cancelled` once the signal is
    * aborted, and what the chat template raises.
    */
-  async read(request: GenerateRequest, signal?: AbortSignal): Promise<readonly number[]> {
+  async read(request: GenerateRequest, signal?: AbortLike): Promise<readonly number[]> {
     const given = [request.prompt, request.messages, request.ids].filter((field) => field !== undefined);
     if (given.length !== 1) {
       throw new MoloraError("bad_request", `${given.length} of prompt, messages and ids are given`, {
@@ -48,7 +48,7 @@ export class Prompts {
     return ids;
   }
 
-  async #encode(request: GenerateRequest, signal: AbortSignal | undefined): Promise<readonly number[]> {
+  async #encode(request: GenerateRequest, signal: AbortLike | undefined): Promise<readonly number[]> {
     this.#checkLength(textsOf(request));
     this.#parts.scheduler.checkRoom(this.#encoding);
     this.#encoding++;
@@ -62,6 +62,7 @@ export class Prompts {
   *#steps(request: GenerateRequest): Generator<undefined, number[]> {
     const { tokenizer, contextLength } = this.#parts;
     const { prompt, messages, raw, allowSpecialTokens } = request;
+    const { addGenerationPrompt = true, continueFinalMessage = false } = request;
     const atMost = COUNTED_CONTEXTS * contextLength;
     let ids: number[];
     if (prompt !== undefined && raw) {
@@ -70,7 +71,11 @@ export class Prompts {
       const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
       for (const { toolCalls = [] } of turns) for (const call of toolCalls) checkArguments(call.arguments);
       const { messages: told, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
-      const { text, marked, encoding } = chatText(tokenizer, told, { addGenerationPrompt: true, ...tools });
+      const { text, marked, encoding } = chatText(tokenizer, told, {
+        addGenerationPrompt,
+        continueFinalMessage,
+        ...tools,
+      });
       this.#checkLength([text]);
       yield;
       const trusted = allowSpecialTokens === true;

@@ -1,5 +1,6 @@
 // Work of the event loop in slices: between two of them timers, sockets and the engine's steps have their turn.
 
+import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 
 /** Milliseconds of such work in a row. */
@@ -22,7 +23,7 @@ let sliceEnds: number | undefined;
  *
  * @throws MoloraError `cancelled` once the signal is aborted, and what `work` throws.
  */
-export function sliced<T>(work: Generator<unknown, T>, signal?: AbortSignal): Promise<T> {
+export function sliced<T>(work: Generator<unknown, T>, signal?: AbortLike): Promise<T> {
   return new Promise((resolve, reject) => {
     const step = (): boolean => {
       try {

@@ -1,9 +1,12 @@
 // What the runner knows of a request: how to sample its tokens and what to report of them.
 
+import type { TokenBias } from "../../proto/api.ts";
 import type { Sampling } from "../sampling/sampling.ts";
 
 export interface Job {
   sampling: Sampling;
+  /** Added to the logits of these tokens before all else; absent: nothing is. */
+  biases?: readonly TokenBias[];
   /** Alternatives to report with each generated token; undefined: no log-probabilities. */
   logprobs: number | undefined;
   /** The same for the prompt's tokens. */

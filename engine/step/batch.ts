@@ -1,6 +1,7 @@
 // Turns a step plan into the flat arrays kernels read, and says the step's shape.
 
-import { IN_PROMPT, NO_MASK, SAMPLE } from "../../shaders/sampling/sample.ts";
+import type { TokenBias } from "../../proto/api.ts";
+import { IN_PROMPT, NO_BIAS, NO_MASK, SAMPLE } from "../../shaders/sampling/sample.ts";
 import { ENTRY, LOGIT_ROW, NO_EXPERT, ON_DEVICE, SEQUENCE, STEP, type StepShape, TOKEN } from "../../shaders/step.ts";
 import { type WordBuffer, wordBuffer } from "../../shaders/struct.ts";
 import { PAGE_TOKENS } from "../memory/device_pool.ts";
@@ -77,7 +78,8 @@ export function buildBatch(
       const position = start + count - n + 1;
       const given = position < sequence.promptLength ? sequence.tokens[position] : undefined;
       const row = { slice, position, given };
-      writeRow(target, wordOf("logitRows") + rows.length * LOGIT_ROW.words, row, first + count - n, masks);
+      const at = wordOf("logitRows") + rows.length * LOGIT_ROW.words;
+      writeRow(target, at, row, first + count - n, masks, capacity);
       rows.push(row);
     }
     shape.tokens += count;
@@ -112,6 +114,7 @@ function writeRow(
   { slice, position, given }: LogitRow,
   token: number,
   masks: Uint32Array<ArrayBuffer>[],
+  capacity: Capacity,
 ): void {
   const { job, slot } = slice.sequence;
   const { sampling } = job;
@@ -133,7 +136,20 @@ function writeRow(
     report: alternatives === undefined ? 0 : 1 + alternatives,
     mask: allowed === undefined ? NO_MASK : masks.push(allowed) - 1,
     counted: countsTokens(sampling) ? 1 : 0,
+    bias: job.biases === undefined ? NO_BIAS : biasRow(slot, capacity.sequences),
   });
+}
+
+/** The row of `counts` that holds the biases of the sequence in `slot`: they lie behind the counts of all. */
+export function biasRow(slot: number, sequences: number): number {
+  return sequences + slot;
+}
+
+/** A sequence's row of biases before its first step. */
+export function tokenBiases(biases: readonly TokenBias[], vocabSize: number): Float32Array<ArrayBuffer> {
+  const row = new Float32Array(vocabSize);
+  for (const { id, bias } of biases) row[id]! += bias;
+  return row;
 }
 
 /** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */

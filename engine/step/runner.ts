@@ -12,7 +12,7 @@ import { stepKind } from "../model/step_kind.ts";
 import { countsTokens } from "../sampling/sampling.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
-import { buildBatch, countTokens, type LogitRow } from "./batch.ts";
+import { biasRow, buildBatch, countTokens, type LogitRow, tokenBiases } from "./batch.ts";
 import { type RowResult, readRows } from "./results.ts";
 
 export interface RunnerParts {
@@ -75,13 +75,20 @@ export class Runner {
     return [results, subView(workspace.trace, 0, shape.rows * config.numLayers * capacity.entries * 8)];
   }
 
-  /** Counts of tokens begin with a sequence's first slice, be it new or admitted again. */
+  /** Counts of tokens and biases begin with a sequence's first slice, be it new or admitted again. */
   #beginSequences({ slices }: StepPlan): void {
-    const { config, workspace } = this.#parts.views;
+    const { config, capacity, workspace } = this.#parts.views;
+    const stride = config.vocabSize * 4;
     for (const { sequence, start } of slices) {
-      if (start !== sequence.adopted || !countsTokens(sequence.job.sampling)) continue;
-      const at = sequence.slot * config.vocabSize * 4;
-      this.#device.write(workspace.counts, countTokens(sequence, config.vocabSize), at);
+      if (start !== sequence.adopted) continue;
+      const { slot, job } = sequence;
+      if (countsTokens(job.sampling)) {
+        this.#device.write(workspace.counts, countTokens(sequence, config.vocabSize), slot * stride);
+      }
+      if (job.biases !== undefined) {
+        const at = biasRow(slot, capacity.sequences) * stride;
+        this.#device.write(workspace.counts, tokenBiases(job.biases, config.vocabSize), at);
+      }
     }
   }
 

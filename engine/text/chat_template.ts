@@ -9,6 +9,8 @@ import type { TemplateMessage } from "./tool_prompt.ts";
 export interface ChatOptions {
   /** End with the header of an assistant's turn, so that the model writes that turn. */
   addGenerationPrompt: boolean;
+  /** End within the last message, so that the model goes on there; no header is added then. Default: false. */
+  continueFinalMessage?: boolean;
   /** JSON schemas of functions the model may call. */
   tools?: readonly Record<string, unknown>[];
 }
@@ -22,18 +24,42 @@ const compiled = new WeakMap<Tokenizer, Template>();
  */
 export function renderChat(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): string {
   const template = compiledTemplate(tokenizer);
+  const { addGenerationPrompt, continueFinalMessage = false, tools = null } = options;
+  let text: string;
   try {
-    return template.render({
-      messages,
-      tools: options.tools ?? null,
+    text = template.render({
+      messages: continueFinalMessage ? tagged(messages) : messages,
+      tools,
       documents: null,
-      add_generation_prompt: options.addGenerationPrompt,
+      add_generation_prompt: addGenerationPrompt && !continueFinalMessage,
       ...namedToken(tokenizer, "bos_token", tokenizer.bosId),
       ...namedToken(tokenizer, "eos_token", tokenizer.eosId),
     });
   } catch (cause) {
     throw failed("the chat template refused these messages", cause, "Send messages in the order and roles it takes.");
   }
+  return continueFinalMessage ? upToTag(text) : text;
+}
+
+/** Stands behind the text that is continued. A template that trims takes its space away, and would the text's. */
+const CONTINUE_TAG = "MOLORA_CONTINUES_HERE ";
+
+function tagged(messages: readonly TemplateMessage[]): TemplateMessage[] {
+  return messages.map((message, i) =>
+    i === messages.length - 1 ? { ...message, content: message.content + CONTINUE_TAG } : message,
+  );
+}
+
+/** The text up to the tag, as transformers cuts it. */
+function upToTag(text: string): string {
+  const end = text.lastIndexOf(CONTINUE_TAG.trimEnd());
+  if (end === -1) {
+    throw new MoloraError("chat_template_failed", "the template leaves the last message's text out", {
+      remedy: "Continue a message of a role whose text the template has in the prompt.",
+    });
+  }
+  const kept = text.slice(0, end);
+  return text.startsWith(CONTINUE_TAG, end) ? kept : kept.trimEnd();
 }
 
 function compiledTemplate(tokenizer: Tokenizer): Template {

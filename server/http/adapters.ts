@@ -1,18 +1,13 @@
 // `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`, as vLLM has them, for administrators.
 
-import type { FastifyInstance, FastifyRequest } from "fastify";
 import { Fields } from "../../files/fields.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type Access, bearerToken, sameSecret } from "../access.ts";
 import type { EnginePort } from "../port.ts";
 import { resolveInside } from "../stream/paths.ts";
+import type { HttpRequest, Router } from "./router.ts";
 
-export function adapterRoutes(
-  app: FastifyInstance,
-  engine: EnginePort,
-  access: Access,
-  adapterRoot: string | undefined,
-): void {
+export function adapterRoutes(app: Router, engine: EnginePort, access: Access, adapterRoot: string | undefined): void {
   app.post("/v1/load_lora_adapter", async (request) => {
     requireAdmin(request, access);
     const body = new Fields(request.body, "request", "bad_request");
@@ -45,7 +40,7 @@ function asVllmSays(error: MoloraError, name: string): MoloraError {
   });
 }
 
-function requireAdmin({ headers, url }: FastifyRequest, { admin, token }: Access): void {
+function requireAdmin({ headers, url }: HttpRequest, { admin, token }: Access): void {
   const presented = bearerToken(headers);
   if (admin === true || (presented !== undefined && sameSecret(presented, token))) return;
   throw new MoloraError("not_permitted", `${url} is not open to this client`, {

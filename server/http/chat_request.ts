@@ -12,9 +12,20 @@ import type {
   ToolChoice,
 } from "../../proto/api.ts";
 import { MAX_MESSAGES } from "../../proto/contract.ts";
-import { checkRequest, type Delivery, openBody, readDelivery, readExtension, readSettings } from "./request_fields.ts";
+import {
+  COMPLETION_FIELDS,
+  checkRequest,
+  type Delivery,
+  formatBeside,
+  openBody,
+  readDelivery,
+  readExtension,
+  readSettings,
+} from "./request_fields.ts";
+import type { UnknownFields } from "./unknown_fields.ts";
 
 const OWN = [
+  ...COMPLETION_FIELDS,
   "messages",
   "max_completion_tokens",
   "logprobs",
@@ -22,8 +33,20 @@ const OWN = [
   "tools",
   "tool_choice",
   "response_format",
-  "modalities",
-  "reasoning_effort",
+  "add_generation_prompt",
+  "continue_final_message",
+];
+/** Of a message. The last four are what OpenAI's own answers have, and come back with the history. */
+const MESSAGE = [
+  "role",
+  "content",
+  "name",
+  "tool_calls",
+  "tool_call_id",
+  "refusal",
+  "audio",
+  "annotations",
+  "function_call",
 ];
 
 export interface ChatRequest extends Delivery {
@@ -32,25 +55,27 @@ export interface ChatRequest extends Delivery {
 }
 
 /** @throws MoloraError `bad_request`, or what `resolve` throws for the model's name. */
-export function readChat(raw: unknown, resolve: (model: string) => Routing): ChatRequest {
-  const body = openBody(raw, OWN);
+export function readChat(raw: unknown, resolve: (model: string) => Routing, unknown: UnknownFields): ChatRequest {
+  const body = openBody(raw, OWN, unknown);
   const model = body.string("model");
+  const toolChoice = readToolChoice(body);
   const limit = body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
   const request = checkRequest(
     {
       ...resolve(model),
       ...readSettings(body),
       ...readExtension(body),
-      messages: readMessages(body),
+      messages: readMessages(body, unknown),
+      ...readTurns(body),
       maxTokens: body.raw(limit),
       logprobs: readLogprobs(body),
-      tools: body.has("tools") ? body.objects("tools").map(readTool) : undefined,
-      toolChoice: readToolChoice(body),
-      responseFormat: readFormat(body),
+      tools: body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined,
+      toolChoice,
+      responseFormat: formatBeside(toolChoice, readFormat(body, unknown)),
     },
     { maxTokens: limit, logprobs: "top_logprobs", toolChoice: "tool_choice", responseFormat: "response_format" },
   );
-  return { ...readDelivery(body), model, request };
+  return { ...readDelivery(body, unknown), model, request };
 }
 
 function readLogprobs(body: Fields): unknown {
@@ -59,23 +84,25 @@ function readLogprobs(body: Fields): unknown {
   return wanted ? (body.raw("top_logprobs") ?? 0) : undefined;
 }
 
-function readMessages(body: Fields): ChatMessage[] {
-  const messages = body.objects("messages", MAX_MESSAGES);
-  return messages.length > 0 ? messages.map(readMessage) : body.fail("messages", "a list of at least one message");
+/** vLLM's: whether the rendered conversation ends with the header of a new turn, or within its last one. */
+export function readTurns(body: Fields): Pick<GenerateRequest, "addGenerationPrompt" | "continueFinalMessage"> {
+  const opens = body.has("add_generation_prompt") ? body.boolean("add_generation_prompt") : undefined;
+  const continues = body.has("continue_final_message") && body.boolean("continue_final_message");
+  if (opens && continues) body.fail("continue_final_message", `false, or "add_generation_prompt" set to false`);
+  return {
+    ...(opens === undefined ? {} : { addGenerationPrompt: opens }),
+    ...(continues ? { continueFinalMessage: true } : {}),
+  };
 }
 
-function readMessage(message: Fields): ChatMessage {
-  message.only([
-    "role",
-    "content",
-    "name",
-    "tool_calls",
-    "tool_call_id",
-    "refusal",
-    "audio",
-    "annotations",
-    "function_call",
-  ]);
+export function readMessages(body: Fields, unknown: UnknownFields): ChatMessage[] {
+  const messages = body.objects("messages", MAX_MESSAGES);
+  if (messages.length === 0) body.fail("messages", "a list of at least one message");
+  return messages.map((message) => readMessage(message, unknown));
+}
+
+function readMessage(message: Fields, unknown: UnknownFields): ChatMessage {
+  unknown.check(message, MESSAGE, "messages");
   const role = message.string("role");
   return {
     // OpenAI's newer word; templates know the older one.
@@ -105,10 +132,10 @@ function readCall(call: Fields): ToolCall {
   return { id: call.string("id"), name: called.string("name"), arguments: called.string("arguments") };
 }
 
-function readTool(tool: Fields): Tool {
+export function readTool(tool: Fields, unknown: UnknownFields): Tool {
   tool.oneOf("type", ["function"]);
   const described = tool.object("function");
-  described.only(["name", "description", "parameters", "strict"]);
+  unknown.check(described, ["name", "description", "parameters", "strict"], "tools");
   return {
     name: described.string("name"),
     ...(described.has("description") ? { description: described.string("description") } : {}),
@@ -126,12 +153,12 @@ function readToolChoice(body: Fields): ToolChoice | undefined {
   return { type: "tool", name: choice.object("function").string("name") };
 }
 
-function readFormat(body: Fields): ResponseFormat | undefined {
+function readFormat(body: Fields, unknown: UnknownFields): ResponseFormat | undefined {
   if (!body.has("response_format")) return undefined;
   const format = body.object("response_format");
   const type = format.oneOf("type", ["text", "json_object", "json_schema"]);
   if (type !== "json_schema") return { type };
   const described = format.object("json_schema");
-  described.only(["name", "description", "schema", "strict"]);
+  unknown.check(described, ["name", "description", "schema", "strict"], "response_format");
   return { type, schema: described.raw("schema") as Record<string, unknown> };
 }

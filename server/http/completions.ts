@@ -1,7 +1,6 @@
 // The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
 // It knows nothing of bodies and chunks, which the files it joins read and write.
 
-import type { FastifyInstance, FastifyReply } from "fastify";
 import type { GenerateRequest, Routing } from "../../proto/api.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { HttpEngine } from "../port.ts";
@@ -12,29 +11,43 @@ import { readCompletion } from "./completion_request.ts";
 import { resolveModel } from "./models.ts";
 import { envelope } from "./reply.ts";
 import { type Delivery, sequences } from "./request_fields.ts";
+import type { HttpReply, Router } from "./router.ts";
 import { type Finished, finish, startRuns } from "./run.ts";
 import { EventStream } from "./sse.ts";
 import { type Chunks, streamRuns } from "./stream.ts";
+import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
 
-export function completionRoutes(app: FastifyInstance, engine: HttpEngine, base: string, limits: ServerLimits): void {
+/** `strict`: what would be ignored is refused. `heartbeatMs`: of streams. */
+export interface CompletionOptions {
+  strict?: boolean;
+  heartbeatMs?: number;
+  limits: ServerLimits;
+}
+
+export function completionRoutes(app: Router, engine: HttpEngine, base: string, options: CompletionOptions): void {
   const resolve = (model: string): Routing => resolveModel(engine, base, model);
   const { tokenizer } = engine;
 
   app.post("/v1/chat/completions", (request, reply) => {
-    const chat = readChat(request.body, resolve);
+    const unknown = new UnknownFields(options.strict);
+    const chat = readChat(request.body, resolve, unknown);
+    tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(engine, reply, chat, [chat.request], limits, {
+    return answer(engine, reply, { ...chat, ...options }, [chat.request], {
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     });
   });
 
   app.post("/v1/completions", (request, reply) => {
-    const completion = readCompletion(request.body, resolve);
+    const unknown = new UnknownFields(options.strict);
+    const completion = readCompletion(request.body, resolve, unknown);
+    tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
-    return answer(engine, reply, completion, completion.requests, limits, {
-      chunks: new TextChunks(tokenizer, head, completion.includeUsage, completion.n),
-      whole: (finished) => textCompletion(tokenizer, head, finished, completion.n),
+    const delivery = { ...completion, ...options, n: completion.bestOf };
+    return answer(engine, reply, delivery, completion.requests, {
+      chunks: new TextChunks(tokenizer, head, completion),
+      whole: (finished) => textCompletion(tokenizer, head, completion, finished),
     });
   });
 }
@@ -46,10 +59,9 @@ interface Answer {
 
 async function answer(
   engine: HttpEngine,
-  reply: FastifyReply,
-  { stream, includeUsage, n }: Delivery,
+  reply: HttpReply,
+  { stream, includeUsage, n, heartbeatMs, limits }: Delivery & CompletionOptions,
   requests: readonly GenerateRequest[],
-  limits: ServerLimits,
   { chunks, whole }: Answer,
 ): Promise<object | undefined> {
   const abort = new AbortController();
@@ -63,6 +75,7 @@ async function answer(
   if (!stream) return whole(await Promise.all(runs.map(finish)));
   reply.hijack();
   const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));
-  await streamRuns(runs, chunks, new EventStream(reply.raw, headers, limits), abort, includeUsage);
+  const sink = new EventStream(reply.raw, headers, limits, heartbeatMs);
+  await streamRuns(runs, chunks, sink, abort, includeUsage);
   return undefined;
 }

@@ -1,7 +1,6 @@
 // Errors in OpenAI's shape, with molora's stable codes, whatever was thrown.
 
-import type { FastifyError } from "fastify";
-import { MoloraError } from "../../proto/errors.ts";
+import type { MoloraError } from "../../proto/errors.ts";
 
 /** `code`, `remedy` and `details` are molora's; the rest is what OpenAI's clients read. */
 export interface ErrorBody {
@@ -40,26 +39,4 @@ function errorType(status: number): string {
   if (status === 403) return "permission_error";
   if (status === 429) return "rate_limit_error";
   return status >= 500 ? "server_error" : "invalid_request_error";
-}
-
-/** What a route threw, or what fastify refused before there was a route. */
-export function requestError(thrown: unknown, maxBodyBytes: number): MoloraError {
-  if (MoloraError.is(thrown) || !isFastifyError(thrown)) return MoloraError.from(thrown);
-  if (thrown.statusCode === 413) {
-    return new MoloraError("frame_too_large", `the body is larger than ${maxBodyBytes} bytes`, {
-      remedy: "Send a shorter prompt.",
-      details: { maxBodyBytes },
-    });
-  }
-  if (thrown.statusCode !== undefined && thrown.statusCode < 500) {
-    return new MoloraError("bad_request", `the body cannot be read: ${thrown.message}`, {
-      remedy: "Send one JSON object, as application/json.",
-      cause: thrown,
-    });
-  }
-  return MoloraError.from(thrown);
-}
-
-function isFastifyError(thrown: unknown): thrown is FastifyError {
-  return thrown instanceof Error && "statusCode" in thrown && "code" in thrown;
 }

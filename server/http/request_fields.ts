@@ -2,9 +2,10 @@
 // It knows nothing of messages and prompts; ranges are checked by the contract's one validator.
 
 import { Fields } from "../../files/fields.ts";
-import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import type { GenerateRequest, ResponseFormat, Routing, TokenBias, ToolChoice } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { validateRequest } from "../../proto/validate.ts";
+import type { UnknownFields } from "./unknown_fields.ts";
 
 /** How an answer is given, beside what is generated. */
 export interface Delivery {
@@ -14,7 +15,7 @@ export interface Delivery {
   n: number;
 }
 
-const MOST_SEQUENCES = 64;
+export const MOST_SEQUENCES = 64;
 
 /** OpenAI's and vLLM's names of settings that the engine has under another one. */
 const RENAMED = {
@@ -31,30 +32,24 @@ const RENAMED = {
   allow_special_tokens: "allowSpecialTokens",
 } as const;
 
-const SHARED = ["model", "stream", "stream_options", "n", "stop", "max_tokens", "molora", ...Object.keys(RENAMED)];
+const SHARED = ["model", "stream", "stream_options", "molora", "logit_bias", ...Object.keys(RENAMED)];
+/** What chat and text completions share beyond that. */
+export const COMPLETION_FIELDS = ["n", "stop", "max_tokens"];
 
-/** Fields that change nothing here: labels, hints, and features whose only value is how molora works anyway. */
-const INERT = [
-  "user",
-  "metadata",
-  "store",
-  "service_tier",
-  "safety_identifier",
-  "prompt_cache_key",
-  "parallel_tool_calls",
-];
+/** Most tokens a request biases. */
+const MOST_BIASES = 1024;
 
-/** A body with no field but these and the shared ones. @throws MoloraError `bad_request`. */
-export function openBody(body: unknown, own: readonly string[]): Fields {
+/** A body of these fields and the shared ones; `unknown` judges the others. @throws MoloraError `bad_request`. */
+export function openBody(body: unknown, own: readonly string[], unknown: UnknownFields): Fields {
   const fields = new Fields(body, "request", "bad_request");
-  fields.only([...SHARED, ...INERT, ...own]);
+  unknown.check(fields, [...SHARED, ...own]);
   return fields;
 }
 
-export function readDelivery(body: Fields): Delivery {
+export function readDelivery(body: Fields, unknown: UnknownFields): Delivery {
   const stream = body.has("stream") && body.boolean("stream");
   const options = body.has("stream_options") ? body.object("stream_options") : undefined;
-  options?.only(["include_usage", "continuous_usage_stats", "include_obfuscation"]);
+  if (options !== undefined) unknown.check(options, ["include_usage", "include_obfuscation"], "stream_options");
   return {
     stream,
     includeUsage: options?.has("include_usage") === true && options.boolean("include_usage"),
@@ -72,7 +67,22 @@ export function readSettings(body: Fields): Record<string, unknown> {
   if (settings.topK === -1) settings.topK = 0;
   const stop = body.raw("stop");
   if (stop !== undefined) settings.stop = typeof stop === "string" ? [stop] : stop;
+  const biases = readBiases(body);
+  if (biases.length > 0) settings.logitBias = biases;
   return settings;
+}
+
+/** OpenAI's map of token ids (as JSON's keys: texts) to what is added to their logits. */
+function readBiases(body: Fields): TokenBias[] {
+  if (!body.has("logit_bias")) return [];
+  const map = body.object("logit_bias");
+  const ids = map.names();
+  if (ids.length > MOST_BIASES) body.fail("logit_bias", `a map of at most ${MOST_BIASES} tokens`);
+  return ids.map((id) => {
+    const bias = map.raw(id);
+    if (/^\d{1,9}$/.test(id) && typeof bias === "number" && Math.abs(bias) <= 100) return { id: Number(id), bias };
+    return body.fail("logit_bias", "a map of token ids to numbers from -100 to 100");
+  });
 }
 
 /** molora's own field: adapters by weight, and whether to report routing. `model` has said the rest. */
@@ -81,6 +91,14 @@ export function readExtension(body: Fields): Routing & { trace?: boolean } {
   const own = body.object("molora");
   own.only(["adapter", "adapters", "mixture", "trace"]);
   return Object.fromEntries(own.names().map((name) => [name, own.raw(name)]));
+}
+
+/** What the text is held to: nothing where a call is required, for then there is none. */
+export function formatBeside(
+  choice: ToolChoice | undefined,
+  format: ResponseFormat | undefined,
+): ResponseFormat | undefined {
+  return choice?.type === "required" || choice?.type === "tool" ? undefined : format;
 }
 
 /** The one check of ranges and types. Complaints name the fields as the client wrote them. */

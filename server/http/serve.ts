@@ -5,6 +5,7 @@ import { Gate } from "../gate.ts";
 import { resolveLimits } from "../limits.ts";
 import { Metrics } from "../metrics.ts";
 import type { HttpEngine } from "../port.ts";
+import { publicEngine } from "../public_engine.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { type HttpOptions, httpApp } from "./app.ts";
 
@@ -34,7 +35,7 @@ const REQUEST_MS = 60_000;
  * @throws MoloraError `bad_arguments` where the port cannot be had.
  */
 export async function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
-  const gate = new Gate(engine);
+  const gate = new Gate(publicEngine(engine));
   const metrics = new Metrics(gate.engine);
   const app = await httpApp(metrics.engine, metrics, { ...options, closed: () => gate.closed });
   const server = await startServer(metrics.engine, { ...options, httpHandler: app.handler });
@@ -55,7 +56,6 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
       await gate.drain(drainMs);
       await gate.cut(resolveLimits(options.limits).closeMs);
       await server.close();
-      await app.close();
     },
   };
 }

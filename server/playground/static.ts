@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { FastifyInstance } from "fastify";
+import type { Router } from "../http/router.ts";
 
 // From dist/server/playground/ to the package: the page is served as it is written, not built.
 const FOLDER = fileURLToPath(new URL("../../../server/playground/page/", import.meta.url));
@@ -44,14 +44,14 @@ const HEADERS = {
 };
 
 /** Routes for `serve(engine, { routes: playground })`: "/" and "/playground/…". */
-export async function playground(app: FastifyInstance): Promise<void> {
+export async function playground(app: Router): Promise<void> {
   for (const name of await readdir(FOLDER)) {
     const type = TYPES[extname(name)];
     if (type === undefined) continue;
     const body = await readFile(join(FOLDER, name));
     const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
     const url = name === "index.html" ? "/" : `/playground/${name}`;
-    app.get(url, async ({ headers }, reply) => {
+    app.get(url, ({ headers }, reply) => {
       reply.headers({ ...HEADERS, etag, "content-type": type });
       return headers["if-none-match"] === etag ? reply.status(304).send() : reply.send(body);
     });

@@ -18,10 +18,11 @@ const MOST_NOISE: f32 = 23;
 export class Walk {
   logits: usize;
   counts: usize;     // of the row's sequence; 0: no penalties
+  biases: usize;     // of the row's sequence; 0: none
   mask: usize;       // 0: none
   row: usize;        // LogitRow
   vocab: i32;
-  raw: i32;          // 1: without penalties and mask
+  raw: i32;          // 1: without biases, penalties and mask
   last_value: f32;   // the best is looked for after this one
   last_index: i32;
   top: f32;
@@ -42,7 +43,7 @@ export class Walk {
   number3: f32;
 }
 
-/** Logits 4i … 4i + 3; unless raw, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and
+/** Logits 4i … 4i + 3; unless raw, with biases, penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and
  * frequency as OpenAI's API. */
 @inline
 function logits4(w: Walk, at: i32): v128 {
@@ -51,6 +52,7 @@ function logits4(w: Walk, at: i32): v128 {
     l = v128.bitselect(l, f32x4.splat(NOTHING), i32x4.lt_s(i32x4.add(i32x4.splat(at), i32x4(0, 1, 2, 3)), i32x4.splat(w.vocab)));
   }
   if (w.raw) return l;
+  if (w.biases) l = biased(w, at, l);
   if (w.counts) l = penalised(w, at, l);
   if (w.mask) {
     const bits = i32x4.splat(load<u32>(w.mask + (<usize>(at >> 5) << 2)) >> (at & 31));
@@ -58,6 +60,11 @@ function logits4(w: Walk, at: i32): v128 {
     l = v128.bitselect(l, f32x4.splat(NOTHING), allowed);
   }
   return l;
+}
+
+function biased(w: Walk, at: i32, l: v128): v128 {
+  const all = f32x4.add(l, v128.load(w.biases + (<usize>at << 2)));
+  return v128.bitselect(all, f32x4.splat(NOTHING), f32x4.ge(l, f32x4.splat(FLOOR)));
 }
 
 function penalised(w: Walk, at: i32, l: v128): v128 {

@@ -1,11 +1,12 @@
 // Semantics: picks a token for each row of logits, or scores the token it is given, and reports log-probabilities.
-// Order: log-probabilities of the raw logits; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p; draw.
+// Order: log-probabilities of the raw logits; biases; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p;
+// draw.
 // A draw is the arg max of logit / temperature + Gumbel noise (Gumbel-max; Maddison et al. 2014), the noise hashed from
 // (seed, position, token), so that it depends on nothing else. Thresholds are found without sorting: equal logits are kept
 // or dropped together. Greedy ties: the lowest id.
-// Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT; masks
-// [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same. What lies behind
-// the last row of logits and of counts, up to 12 bytes, may be read.
+// Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT, and behind them rows of
+// biases, f32 bits; masks [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the
+// same. What lies behind the last row of logits and of counts, up to 12 bytes, may be read.
 // Items: rows of logits. Stages and thresholds are those of sample.wgsl.
 import { draw, findBest, FIRST, FLOOR, NOTHING, overflows, Walk, weigh } from "../cpu/logits_walk.cpu";
 import { log1 } from "../cpu/math.cpu";
@@ -30,6 +31,7 @@ const NO_MASK: u32 = 0xffffffff;
 const OVERFLOW: u32 = 0xffffffff;
 /** Of a logit divided by its temperature: beyond it the best is taken, as at temperature 0. */
 const LARGEST: f32 = 1.0e38;
+const NO_BIAS: u32 = 0xffffffff;
 /** Stages that look for a threshold. */
 const TOP_K: i32 = 0;
 const TOP_P: i32 = 1;
@@ -55,6 +57,7 @@ function sampleRow(a: SampleArgs, r: i32, row: LogitRow): void {
   const counts = a.counts + (<usize>row.slot * a.VOCAB << 2);
   w.logits = a.logits + (<usize>r * a.VOCAB << 2);
   w.counts = row.counted ? counts : 0;
+  w.biases = row.bias == NO_BIAS ? 0 : a.counts + (<usize>row.bias * a.VOCAB << 2);
   w.mask = row.mask == NO_MASK ? 0 : a.masks + (<usize>row.mask * ((a.VOCAB + 31) >> 5) << 2);
   w.row = changetype<usize>(row);
   w.vocab = a.VOCAB;

@@ -7,9 +7,10 @@ import type { Kernel } from "../kernel.ts";
 export const MAX_ALTERNATIVES = 20;
 /** Words of a row's result: id, log-probability, and the same of each alternative. */
 export const RESULT_WORDS = 2 + 2 * MAX_ALTERNATIVES;
-/** `LogitRow.given`: pick a token. `LogitRow.mask`: there is none. */
+/** `LogitRow.given`: pick a token. `LogitRow.mask` and `LogitRow.bias`: there is none. */
 export const SAMPLE = 0xffffffff;
 export const NO_MASK = 0xffffffff;
+export const NO_BIAS = 0xffffffff;
 /** A result's id where a logit of its row is NaN or infinite: no token was picked. */
 export const OVERFLOW = 0xffffffff;
 /** Flag in `counts` of a token that occurs in the prompt. */

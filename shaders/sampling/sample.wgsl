@@ -1,16 +1,19 @@
 // Semantics: picks a token for each row of logits, or scores the token it is given, and reports log-probabilities.
-// Order: log-probabilities of the raw logits; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p; draw.
+// Order: log-probabilities of the raw logits; biases; penalties; mask; temperature; top-k; top-p of what top-k kept; min-p;
+// draw.
 // A draw is the arg max of logit / temperature + Gumbel noise (Gumbel-max; Maddison et al. 2014), the noise hashed from
 // (seed, position, token), so that it depends on nothing else. Thresholds are found without sorting: equal logits are kept
 // or dropped together. Greedy ties: the lowest id, and where a temperature is so low that the logits divided by it overflow.
 // A row with a NaN or an infinity gives OVERFLOW in place of the id, and token 0 for whoever reads `sampled` before the
 // host has seen that.
-// Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT; masks
-// [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the same.
+// Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT, and behind them rows of
+// biases, f32 bits; masks [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of
+// the same.
 // One workgroup a row. It walks the row once for what each stage needs: one walk in the text, with stages around it, because
 // a walk for each purpose takes software adapters half a minute to compile.
 const SAMPLE = 0xffffffffu;
 const NO_MASK = 0xffffffffu;
+const NO_BIAS = 0xffffffffu;
 const IN_PROMPT = 0x80000000u;
 const OVERFLOW = 0xffffffffu;
 
@@ -229,11 +232,16 @@ fn join(i: u32) {
   gathered[0].number += other.number;
 }
 
-// Four logits; unless as they are, with penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence and frequency
-// as OpenAI's API.
+// Four logits; unless as they are, with biases, penalties and mask. Repetition as CTRL (Keskar et al. 2019, §4.1); presence
+// and frequency as OpenAI's API.
 fn logits4(row: LogitRow, raw: vec4f, i: u32, as_it_is: bool) -> vec4f {
   var l = raw;
   if (as_it_is) { return l; }
+  if (row.bias != NO_BIAS) {
+    let at = row.bias * N + min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(N - 1u));
+    let bias = bitcast<vec4f>(vec4u(counts[at.x], counts[at.y], counts[at.z], counts[at.w]));
+    l = select(vec4f(NOTHING), l + bias, l >= vec4f(FLOOR));
+  }
   if (row.counted != 0u) {
     let at = row.slot * N + min(vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u), vec4u(N - 1u));
     let seen = vec4u(counts[at.x], counts[at.y], counts[at.z], counts[at.w]);

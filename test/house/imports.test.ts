@@ -30,7 +30,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/tokenizers": ["engine"],
   "@langchain/core": ["integrations"],
   "@mlc-ai/web-xgrammar": ["engine", "node"],
-  fastify: ["server"],
   fflate: ["node"],
   msgpackr: ["proto"],
   "prom-client": ["server"],

@@ -2,21 +2,52 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { createServer, type IncomingHttpHeaders, request } from "node:http";
 import { createRequire } from "node:module";
+import type { AddressInfo } from "node:net";
 import { dirname, join } from "node:path";
-import { test } from "node:test";
+import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
-import fastify, { type FastifyInstance } from "fastify";
+import { MoloraError } from "../../proto/errors.ts";
+import { Router } from "../../server/http/router.ts";
 import { playground } from "../../server/playground/static.ts";
 
-async function app(): Promise<FastifyInstance> {
-  const app = fastify();
-  await playground(app);
-  return app;
+interface Asked {
+  url: string;
+  method?: string;
+  headers?: Record<string, string>;
 }
 
-test("the page is complete: all it links to and all its modules import is served, by its right type", async () => {
-  const site = await app();
+/** The page alone on a port. `inject` sends the path as it is, dots and escapes included. */
+async function app(t: TestContext) {
+  const router = new Router({
+    bodyLimit: 1,
+    onError: (thrown, _request, reply) => reply.status(MoloraError.from(thrown).status).send(),
+    notFound: (_request, reply) => reply.status(404).send(),
+  });
+  await playground(router);
+  const server = createServer(router.handle);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  t.after(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const { port } = server.address() as AddressInfo;
+  const inject = (asked: string | Asked) =>
+    new Promise<{ statusCode: number; headers: IncomingHttpHeaders; body: string }>((resolve, reject) => {
+      const { url, ...options } = typeof asked === "string" ? { url: asked } : asked;
+      const sent = request({ port, host: "127.0.0.1", path: url, ...options }, async (answer) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of answer) chunks.push(chunk as Buffer);
+        resolve({ statusCode: answer.statusCode ?? 0, headers: answer.headers, body: String(Buffer.concat(chunks)) });
+      });
+      sent.on("error", reject).end();
+    });
+  return { inject };
+}
+
+test("the page is complete: all it links to and all its modules import is served, by its right type", async (t) => {
+  const site = await app(t);
   const page = await site.inject("/");
   assert.equal(page.statusCode, 200);
   assert.equal(page.headers["content-type"], "text/html; charset=utf-8");
@@ -34,8 +65,8 @@ test("the page is complete: all it links to and all its modules import is served
   assert.ok(seen.has("/playground/trace.js"), "imports of imports are followed");
 });
 
-test("nothing inline and nothing of elsewhere, in the policy and in the page", async () => {
-  const site = await app();
+test("nothing inline and nothing of elsewhere, in the policy and in the page", async (t) => {
+  const site = await app(t);
   for (const path of ["/", "/playground/main.js"]) {
     const { headers } = await site.inject(path);
     const policy = String(headers["content-security-policy"]).split("; ");
@@ -48,8 +79,8 @@ test("nothing inline and nothing of elsewhere, in the policy and in the page", a
   assert.doesNotMatch(body, /<style|style="|\son[a-z]+="|<script(?![^>]*src=)|https?:\/\//);
 });
 
-test("an unchanged file is not sent again; HEAD sends none", async () => {
-  const site = await app();
+test("an unchanged file is not sent again; HEAD sends none", async (t) => {
+  const site = await app(t);
   const { headers, body } = await site.inject("/playground/main.js");
   const again = await site.inject({ url: "/playground/main.js", headers: { "if-none-match": String(headers.etag) } });
   assert.deepEqual([again.statusCode, again.body], [304, ""]);
@@ -57,8 +88,8 @@ test("an unchanged file is not sent again; HEAD sends none", async () => {
   assert.deepEqual([head.statusCode, head.body, head.headers["content-length"]], [200, "", String(body.length)]);
 });
 
-test("paths that lead elsewhere lead nowhere", async () => {
-  const site = await app();
+test("paths that lead elsewhere lead nowhere", async (t) => {
+  const site = await app(t);
   const paths = [
     "/playground/",
     "/playground/index.html",

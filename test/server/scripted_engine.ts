@@ -104,6 +104,6 @@ function report(name: string): AdapterReport {
   return { name, hash: "33", matched: ["layers.0.q_proj"], unmatched: [], ranks: [8], scales: [2], bytes: 4096 };
 }
 
-function aborted(signal: AbortSignal | undefined): Promise<void> {
+function aborted(signal: GenerateOptions["signal"]): Promise<void> {
   return new Promise((resolve) => signal?.addEventListener("abort", () => resolve()));
 }

@@ -3,7 +3,7 @@
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import { launch } from "../../shaders/kernel.ts";
-import { IN_PROMPT, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../shaders/sampling/sample.ts";
+import { IN_PROMPT, NO_BIAS, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../shaders/sampling/sample.ts";
 import { LOGIT_ROW } from "../../shaders/step.ts";
 import { wordBuffer } from "../../shaders/struct.ts";
 import type { Seen } from "../reference/penalties.ts";
@@ -30,6 +30,8 @@ export interface CaseRow {
   /** Ids that may be picked. */
   allowed?: ReadonlySet<number>;
   seen?: ReadonlyMap<number, Seen>;
+  /** What is added to logits, by id. */
+  biases?: ReadonlyMap<number, number>;
 }
 
 export interface CaseResult {
@@ -47,7 +49,9 @@ export async function sampleRows(device: Device, vocab: number, rows: readonly C
   const R = rows.length;
   const logits = new Float32Array(R * vocab);
   const target = wordBuffer(R * LOGIT_ROW.bytes);
-  const counts = new Uint32Array(R * vocab);
+  // Counts of all states, then their biases.
+  const counts = new Uint32Array(2 * R * vocab);
+  const biases = new Float32Array(counts.buffer, 4 * R * vocab);
   const maskWords = Math.ceil(vocab / 32);
   const masks: Uint32Array[] = [];
   for (const [r, row] of rows.entries()) {
@@ -68,7 +72,9 @@ export async function sampleRows(device: Device, vocab: number, rows: readonly C
       report: row.alternatives === undefined ? 0 : 1 + row.alternatives,
       mask: row.allowed === undefined ? NO_MASK : masks.push(maskOf(row.allowed, maskWords)) - 1,
       counted: row.seen === undefined ? 0 : 1,
+      bias: row.biases === undefined ? NO_BIAS : R + state,
     });
+    for (const [id, bias] of row.biases ?? []) biases[state * vocab + id] = bias;
     for (const [id, { inPrompt, times }] of row.seen ?? []) {
       counts[state * vocab + id] = (times | (inPrompt ? IN_PROMPT : 0)) >>> 0;
     }

@@ -1,8 +1,8 @@
 // One WebSocket to the engine that served this page: requests side by side by id, JSON frames, and coming back when lost.
 // It knows nothing of what is drawn; proto/messages.ts is what travels.
 
-/** @import { GenerateRequest } from "../../../../proto/api.ts" */
-/** @import { AcceptedMessage, ClientMessage, DoneMessage, ErrorReply, ServerMessage, TokenMessage } from "../../../../proto/messages.ts" */
+/** @import { GenerateRequest } from "../../../proto/api.ts" */
+/** @import { AcceptedMessage, ClientMessage, DoneMessage, ErrorReply, ServerMessage, TokenMessage } from "../../../proto/messages.ts" */
 
 /** @typedef {{ onMessage: (message: Exclude<ServerMessage, ErrorReply>) => void, onError: (error: EngineError) => void }} Waiting */
 

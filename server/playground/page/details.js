@@ -4,7 +4,7 @@
 import { find } from "./dom.js";
 import { dominantExpert } from "./trace.js";
 
-/** @import { LayerChoice } from "../../../../proto/api.ts" */
+/** @import { LayerChoice } from "../../../proto/api.ts" */
 /** @import { Experts } from "./experts.js" */
 /** @typedef {{ index: number, id: number, text: string, trace: LayerChoice[] }} Token */
 

@@ -3,7 +3,7 @@
 
 import { find } from "./dom.js";
 
-/** @import { LayerChoice } from "../../../../proto/api.ts" */
+/** @import { LayerChoice } from "../../../proto/api.ts" */
 /** @import { Experts } from "./experts.js" */
 
 /**

@@ -5,7 +5,7 @@ import { EngineError } from "./connection.js";
 import { Reply } from "./reply.js";
 import { Settings } from "./settings.js";
 
-/** @import { ChatMessage } from "../../../../proto/api.ts" */
+/** @import { ChatMessage } from "../../../proto/api.ts" */
 /** @import { Announcer } from "./announcer.js" */
 /** @import { Connection } from "./connection.js" */
 /** @import { Details } from "./details.js" */

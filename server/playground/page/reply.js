@@ -7,8 +7,8 @@ import { HeatMap } from "./heatmap.js";
 import { Speed } from "./speed.js";
 import { describeShares, dominantExpert, shares, unpackTrace } from "./trace.js";
 
-/** @import { LayerChoice } from "../../../../proto/api.ts" */
-/** @import { DoneMessage, TokenMessage } from "../../../../proto/messages.ts" */
+/** @import { LayerChoice } from "../../../proto/api.ts" */
+/** @import { DoneMessage, TokenMessage } from "../../../proto/messages.ts" */
 /** @import { Details, Token } from "./details.js" */
 /** @import { EngineError } from "./connection.js" */
 /** @import { Experts } from "./experts.js" */

@@ -3,7 +3,7 @@
 
 import { find, stamp } from "./dom.js";
 
-/** @import { AdapterReport, MixtureReport, Routing, SamplingOptions } from "../../../../proto/api.ts" */
+/** @import { AdapterReport, MixtureReport, Routing, SamplingOptions } from "../../../proto/api.ts" */
 /** @typedef {{ model: string, adapters: AdapterReport[], mixtures: MixtureReport[] }} Catalogue */
 /** @typedef {{ label: string, fields: Routing & SamplingOptions & { maxTokens: number } }} Chosen */
 

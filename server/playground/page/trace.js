@@ -1,8 +1,8 @@
 // A token's routing trace as it comes over the wire, unpacked, and what is read from it.
 // It knows nothing of pages; proto/trace.ts packs what this unpacks.
 
-/** @import { LayerChoice } from "../../../../proto/api.ts" */
-/** @import { PackedTrace } from "../../../../proto/messages.ts" */
+/** @import { LayerChoice } from "../../../proto/api.ts" */
+/** @import { PackedTrace } from "../../../proto/messages.ts" */
 
 /**
  * @param {PackedTrace} packed

@@ -46,6 +46,30 @@ test("templates get the variables transformers gives", () => {
   assert.equal(render("{{ messages[0].role }}{{ messages[0]['content'] }}{{ add_generation_prompt }}"), "userhitrue");
 });
 
+test("a last message is continued: its text as it is, and nothing of its end, whatever it spells", (t) => {
+  const [[, nano, absent]] = MODELS;
+  if (nano === undefined) return t.skip(absent);
+  // The second stands in the end's own special token, the third begins and ends with space, the last is empty.
+  for (const content of ["Once upon", "endoftext", " a \n", "<|endoftext|>", "MOLORA", ""]) {
+    const messages = [
+      { role: "user", content },
+      { role: "assistant", content },
+    ];
+    const whole = renderChat(nano, messages, { addGenerationPrompt: false });
+    const continued = renderChat(nano, messages, { addGenerationPrompt: true, continueFinalMessage: true });
+    assert.ok(continued.endsWith(`<|assistant|>\n${content}`), JSON.stringify(continued));
+    assert.ok(whole.startsWith(continued) && whole.length > continued.length);
+  }
+  const over = (template: string) =>
+    renderChat(withTemplate(template), [{ role: "assistant", content: "a " }], {
+      addGenerationPrompt: false,
+      continueFinalMessage: true,
+    });
+  assert.equal(over("<{{ messages[0].content | trim }}>"), "<a");
+  assert.equal(over("<{{ messages[0].content }}>"), "<a ");
+  assert.throws(() => over("nothing"), { code: "chat_template_failed", message: /leaves the last message's text out/ });
+});
+
 test("a model without a chat template says what to do instead", () => {
   assert.throws(
     () => render(undefined),

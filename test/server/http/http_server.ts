@@ -37,3 +37,13 @@ export async function post(url: string, body: unknown, headers: Record<string, s
   });
   return { status: response.status, body: (await response.json()) as Answer["body"] };
 }
+
+/** As `post`, with the response's headers. */
+export async function postFor(url: string, body: unknown): Promise<Answer & { headers: Headers }> {
+  const response = await fetch(url, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  });
+  return { status: response.status, headers: response.headers, body: (await response.json()) as Answer["body"] };
+}

@@ -311,3 +311,41 @@ onEachDevice(
     assert.ok(given.counts.every((count) => count === 0));
   },
 );
+
+onEachDevice(
+  "biases come before penalties, temperature and truncation; the mask holds over them; reports are of the raw logits",
+  async (device) => {
+    for (const vocab of [1027, 4096]) {
+      const logits = logitsOf(vocab, 11);
+      const order = ranked(Float64Array.from(logits));
+      const logs = logSoftmax(logits);
+      const last = order[vocab - 1];
+      const ends = new Map([0, vocab - 1].map((id) => [id, 100]));
+      const seen = new Map<number, Seen>([[last, { inPrompt: true, times: 0 }]]);
+      // Divided by 100 after the bias, the forced token loses to the likeliest.
+      const rule = { repetition: 1e4, presence: 0, frequency: 0 };
+      const rows: CaseRow[] = [
+        { logits, biases: new Map([[last, 100]]), alternatives: 2 },
+        { logits, biases: new Map([[order[0], -100]]), alternatives: 0 },
+        { logits, biases: new Map([[last, 100]]), temperature: 1, topK: 1, seed: 5 },
+        { logits, biases: new Map([[last, 100]]), allowed: new Set([order[3], order[4]]) },
+        { logits, biases: new Map([[last, 100]]), seen, ...rule },
+        { logits, biases: ends },
+        { logits },
+      ];
+      const [forced, forbidden, drawn, masked, penalised, edge, without] = await sampleRows(device, vocab, rows);
+      assert.equal(forced.id, last);
+      assert.ok(Math.abs(forced.logprob - logs[last]) < 2e-5, "without the bias");
+      const top = forced.top.map(({ id }) => id);
+      assert.deepEqual(top, order.slice(0, 2));
+      assert.equal(forbidden.id, order[1]);
+      assert.equal(drawn.id, last);
+      assert.equal(masked.id, order[3]);
+      const biased = Float32Array.from(logits, (value, id) => (id === last ? value + 100 : value));
+      assert.equal(penalised.id, ranked(penalise(biased, seen, rule))[0]);
+      assert.notEqual(penalised.id, last);
+      assert.equal(edge.id, logits[0] >= logits[vocab - 1] ? 0 : vocab - 1);
+      assert.equal(without.id, order[0]);
+    }
+  },
+);

@@ -1,0 +1,61 @@
+// The engine as an application sees it.
+// It imports nothing that knows of devices: an application's compiler reads it, which may not have WebGPU's types.
+
+import type { ModelConfig } from "../files/families/config.ts";
+import type {
+  AdapterReport,
+  EngineStats,
+  GenerateOptions,
+  GenerateRequest,
+  GenerationEvent,
+  LoadAdapterOptions,
+  MixtureReport,
+} from "../proto/api.ts";
+import type { MoloraError } from "../proto/errors.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
+
+/** What the engine's loop has counted since it started. */
+export interface LoopCounters {
+  steps: number;
+  promptTokens: number;
+  generatedTokens: number;
+  /** Of the last step: launches encoded, milliseconds the host spent encoding. */
+  launches: number;
+  encodeMs: number;
+}
+
+export interface EngineApi {
+  /** What computes, in words. */
+  readonly device: { kind: "gpu" | "cpu"; description: string };
+  /** Name of the base, for messages and reports. */
+  readonly model: string;
+  readonly tokenizer: Tokenizer;
+  readonly config: ModelConfig;
+  /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
+  readonly contextLength: number;
+  /** Bytes of device memory held. */
+  readonly deviceBytes: number;
+  readonly counters: Readonly<LoopCounters>;
+  /** Why no more requests are taken, if so: it was closed, or it failed (the device was lost). It never comes back. */
+  readonly closed: MoloraError | undefined;
+  /** Resolves, with the reason, once no more requests are taken. */
+  readonly ended: Promise<MoloraError>;
+  /**
+   * Generates. Starts when first pulled; the last event is `done`. A request that cannot run throws a MoloraError from
+   * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
+   */
+  generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
+  /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */
+  promptIds(request: GenerateRequest): Promise<readonly number[]>;
+  /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
+  loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
+  unloadAdapter(name: string): Promise<void>;
+  listAdapters(): AdapterReport[];
+  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  loadMixture(name: string, path: string): Promise<MixtureReport>;
+  unloadMixture(name: string): Promise<void>;
+  listMixtures(): MixtureReport[];
+  stats(): EngineStats;
+  /** Ends every request with `engine_closed` and frees the device. */
+  close(): Promise<void>;
+}

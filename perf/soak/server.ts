@@ -1,0 +1,52 @@
+// The server under soak, in a process of its own, so that its event loop and memory are its alone. Asked over IPC for what
+// it measures; started by soak.ts with the folder that clients may load adapters from.
+
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { Engine } from "../../node/index.ts";
+import { serve } from "../../server/http/serve.ts";
+
+export interface Ready {
+  type: "ready";
+  baseUrl: string;
+  url: string;
+}
+
+export interface Measured {
+  type: "measured";
+  /** Milliseconds the event loop was held at most, and at the 99th percentile of its turns, since the last asking. */
+  longestBlockMs: number;
+  blockP99Ms: number;
+  /** Bytes, after a collection. */
+  rss: number;
+  heapUsed: number;
+  external: number;
+  running: number;
+  waiting: number;
+}
+
+/** Milliseconds between the turns that are timed: what a delay is counted beyond. */
+const RESOLUTION = 10;
+
+const engine = await Engine.load();
+const server = await serve(engine, { admin: true, adapterRoot: process.argv[2] });
+const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
+delay.enable();
+
+function measure(): Measured {
+  const [longest, p99] = [delay.max, delay.percentile(99)].map((ns) => Math.max(0, ns / 1e6 - RESOLUTION));
+  // The collection blocks too, but is the measurement's own.
+  globalThis.gc?.();
+  delay.reset();
+  const { rss, heapUsed, external } = process.memoryUsage();
+  const { running, waiting } = engine.stats();
+  return { type: "measured", longestBlockMs: longest, blockP99Ms: p99, rss, heapUsed, external, running, waiting };
+}
+
+process.on("message", async (asked) => {
+  if (asked === "measure") process.send?.(measure());
+  if (asked !== "end") return;
+  await server.close();
+  await engine.close();
+  process.disconnect();
+});
+process.send?.({ type: "ready", baseUrl: server.baseUrl, url: server.url } satisfies Ready);

@@ -1,0 +1,74 @@
+// `/tokenize` and `/detokenize`, as vLLM has them.
+// It knows nothing of generating; what a chat's prompt is, the engine's own rendering says.
+
+import { sliced } from "../../engine/requests/slices.ts";
+import { Fields } from "../../files/fields.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import type { HttpEngine } from "../port.ts";
+import { readMessages, readTool, readTurns } from "./chat_request.ts";
+import { resolveModel } from "./models.ts";
+import { checkRequest } from "./request_fields.ts";
+import type { Router } from "./router.ts";
+import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
+
+const SHARED = ["model", "add_special_tokens", "return_token_strs"];
+const PROMPT = [...SHARED, "prompt"];
+const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_message", "tools"];
+
+export function tokenizeRoutes(app: Router, engine: HttpEngine, base: string, strict?: boolean): void {
+  const { tokenizer, contextLength } = engine;
+
+  app.post("/tokenize", async (request, reply) => {
+    const body = new Fields(request.body, "request", "bad_request");
+    const unknown = new UnknownFields(strict);
+    unknown.check(body, body.has("messages") ? CHAT : PROMPT);
+    checkModel(body, engine, base);
+    const tokens = await (body.has("messages") ? chatTokens(body, engine, unknown) : textTokens(body, engine));
+    tellIgnored(reply, unknown);
+    const named = body.has("return_token_strs") && body.boolean("return_token_strs");
+    return {
+      count: tokens.length,
+      max_model_len: contextLength,
+      tokens,
+      token_strs: named ? tokens.map((id) => tokenizer.tokenText(id)) : null,
+    };
+  });
+
+  app.post("/detokenize", (request, reply) => {
+    const body = new Fields(request.body, "request", "bad_request");
+    const unknown = new UnknownFields(strict);
+    unknown.check(body, ["model", "tokens"]);
+    checkModel(body, engine, base);
+    const isId = (id: unknown): id is number =>
+      Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokenizer.vocabSize;
+    const tokens = body.array("tokens");
+    if (!tokens.every(isId)) body.fail("tokens", `a list of integers from 0 to ${tokenizer.vocabSize - 1}`);
+    tellIgnored(reply, unknown);
+    return { prompt: tokenizer.decode(tokens as number[]) };
+  });
+}
+
+/** Optional, but not wrong. */
+function checkModel(body: Fields, engine: HttpEngine, base: string): void {
+  if (body.has("model")) resolveModel(engine, base, body.string("model"));
+}
+
+function textTokens(body: Fields, { tokenizer, contextLength }: HttpEngine): Promise<readonly number[]> {
+  const prompt = body.string("prompt");
+  checkLength(prompt.length - tokenizer.vanishing(prompt), tokenizer.mostCharacters(contextLength));
+  const special = !body.has("add_special_tokens") || body.boolean("add_special_tokens");
+  return sliced(tokenizer.encoding(prompt, special ? {} : { addBos: false }));
+}
+
+async function chatTokens(body: Fields, engine: HttpEngine, unknown: UnknownFields): Promise<readonly number[]> {
+  const tools = body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined;
+  return engine.promptIds(checkRequest({ messages: readMessages(body, unknown), ...readTurns(body), tools }));
+}
+
+function checkLength(characters: number, most: number): void {
+  if (characters <= most) return;
+  throw new MoloraError("prompt_too_long", `the text has ${characters} characters, more than any prompt can`, {
+    remedy: `Send at most ${most} characters at once.`,
+    details: { characters, most },
+  });
+}
