@@ -3,13 +3,10 @@
 import { type ByteSource, checkRange, MemorySource, type SourceFolder } from "../files/source.ts";
 import { MoloraError } from "../proto/errors.ts";
 
-/** What a folder may hold that the engine looks for: a server lists no folders. */
-const KNOWN_NAMES = [
-  "config.json",
-  "model.safetensors",
-  "model.safetensors.index.json",
-  "adapter_config.json",
-  "adapter_model.safetensors",
+/** What marks a folder of each kind, and what the engine looks for in one: a server lists no folders. */
+const KINDS = [
+  { mark: "adapter_config.json", others: ["adapter_model.safetensors"] },
+  { mark: "config.json", others: ["model.safetensors", "model.safetensors.index.json"] },
 ];
 
 /** Above this, a file is read by ranges instead of at once. */
@@ -34,8 +31,12 @@ export class UrlFolder implements SourceFolder {
   }
 
   async list(): Promise<string[]> {
-    const there = await Promise.all(KNOWN_NAMES.map(async (name) => ((await this.open(name)) ? [name] : [])));
-    return there.flat();
+    for (const { mark, others } of KINDS) {
+      if ((await this.open(mark)) === undefined) continue;
+      const there = await Promise.all(others.map(async (name) => ((await this.open(name)) ? [name] : [])));
+      return [mark, ...there.flat()];
+    }
+    return [];
   }
 }
 
