@@ -2,7 +2,7 @@
 // or a want of file descriptors later takes nothing from an engine that runs.
 
 import { readdir, readFile } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 
 /** By URL. */
@@ -24,7 +24,8 @@ export async function shaderText(url: string): Promise<string> {
 }
 
 async function readAll(): Promise<ReadonlyMap<string, string>> {
-  const folder = dirname(fileURLToPath(import.meta.resolve("#shaders/step.wgsl")));
+  // From dist/node/ up to the package
+  const folder = fileURLToPath(new URL("../../shaders/", import.meta.url));
   const found = new Map<string, string>();
   for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile() || !entry.name.endsWith(".wgsl")) continue;
