@@ -1,12 +1,13 @@
 // `molora generate`: one prompt, one streamed answer; with --json, ids, log-probabilities and trace too.
 
 import { readFile } from "node:fs/promises";
-import { text as readStream } from "node:stream/consumers";
+import { buffer as readStream } from "node:stream/consumers";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { Engine } from "../../node/index.ts";
 import type { DoneEvent, GenerateRequest, TokenEvent, TokenLogprob } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { decodeUtf8 } from "../../proto/json_text.ts";
 import { routingStatistics } from "../../router/statistics.ts";
 import { defineCommand } from "../command.ts";
 import type { FlagValues } from "../flags/arguments.ts";
@@ -114,9 +115,18 @@ function readIds(list: string): number[] {
 }
 
 async function readPromptFile(path: string): Promise<string> {
-  if (path === "-") return readStream(process.stdin);
+  const bytes = path === "-" ? await readStream(process.stdin) : await readBytes(path);
   try {
-    return await readFile(path, "utf8");
+    return decodeUtf8(bytes);
+  } catch (cause) {
+    const name = path === "-" ? "standard input" : path;
+    throw new MoloraError("bad_arguments", `${name} is not UTF-8`, { remedy: "Save the prompt as UTF-8.", cause });
+  }
+}
+
+async function readBytes(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
   } catch (cause) {
     throw new MoloraError("file_not_found", `${path} cannot be read: ${(cause as Error).message}`, {
       remedy: "Check the path of --prompt-file; - is standard input.",

@@ -25,7 +25,7 @@ export function chatText(tokenizer: Tokenizer, messages: readonly TemplateMessag
   const text = renderChat(tokenizer, messages, options);
   const said: Said = options.tools === undefined ? { messages } : { messages, tools: options.tools };
   const guard = guardAgainst(tokenizer.controlTexts);
-  const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts]);
+  const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts, tokenizer.chatTemplate ?? ""]);
   const render = ({ messages: turns, ...tools }: Said) => renderChat(tokenizer, turns, { ...options, ...tools });
   const encoding = { addBos: false, mark };
   let marks = false;

@@ -64,6 +64,7 @@ const REFUSED: [what: string, args: string[], code: number, error: string, messa
   ["ids that are none", ["--ids", "1,x"], 2, "bad_arguments", /"x"/],
   ["two uses", ["--prompt", "a", "--use", "math", "--use", "sql"], 2, "bad_arguments", /2 times/],
   ["a missing prompt file", ["--prompt-file", "none.txt"], 1, "file_not_found", /none\.txt/],
+  ["a prompt that is no text", ["--prompt-file", "models/nano/nano.Q8_0.gguf"], 2, "bad_arguments", /is not UTF-8/],
   ["an unknown use", ["--prompt", "a", "--use", "maths"], 2, "bad_arguments", /maths/],
   ["an id out of range", ["--ids", "4096"], 1, "bad_request", /4096/],
   ["a missing model", ["--prompt", "a", "--model", "none"], 1, "file_not_found", /none/],

@@ -87,7 +87,7 @@ for (const [name, tokenizer, absent] of MODELS) {
         const idle = await noise();
         const block = await longestBlock(() => reader.read({ prompt, raw: true }));
         blocks.push(block);
-        return block < 100 + 2 * idle;
+        return block < 200 + 2 * idle;
       };
       const held = (await fits()) || (await fits()) || (await fits());
       t.diagnostic(`${JSON.stringify(unit)}: ${blocks.map((block) => block.toFixed(0)).join(", ")} ms`);
