@@ -1,5 +1,5 @@
 // Semantics and shapes: backward_linear.wgsl; W in panels of 8 rows (formats/format.cpu.ts).
-// Items: blocks of at most 256 tokens · ceil(COLS / 32), column blocks innermost. A sum runs over rows in their order.
+// Items: blocks of at most 128 tokens · ceil(COLS / 64), column blocks innermost. A sum runs over rows in their order.
 import { packTransposed } from "../cpu/columns.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { tileFloats } from "../cpu/tile_floats.cpu";
@@ -23,9 +23,9 @@ export class BackwardLinearArgs {
 }
 
 /** Against which weights are unpacked once. */
-const TOKENS: i32 = 256;
-/** A block of the quantised formats. */
-const COLUMNS: i32 = 32;
+const TOKENS: i32 = 128;
+/** Whole blocks of the quantised formats. */
+const COLUMNS: i32 = 64;
 /** Rows that are unpacked together: they should stay in the first cache while tokens pass by. */
 const ROWS_AT_ONCE: i32 = 128;
 /** From one panel of 8 columns to the next. */

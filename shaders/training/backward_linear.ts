@@ -46,8 +46,8 @@ export const backwardLinear: Kernel<BackwardLinearFacts> = {
     };
   },
   cpu: ({ format, cols }) => {
-    const chunks = Math.ceil(cols / 32);
-    const items = ({ tokens }: StepShape) => Math.ceil(tokens / 256) * chunks;
+    const chunks = Math.ceil(cols / 64);
+    const items = ({ tokens }: StepShape) => Math.ceil(tokens / 128) * chunks;
     return [{ body: "backward_linear", constants: { FORMAT: CPU_FORMATS[format] }, items }];
   },
 };
