@@ -9,6 +9,7 @@ import { samplingCases } from "./cases/sampling.ts";
 import { trainingAdapterCases } from "./cases/training_adapter.ts";
 import { trainingLayerCases } from "./cases/training_layer.ts";
 import { trainingRouterCases } from "./cases/training_router.ts";
+import { wholeModelCase } from "./whole_model.ts";
 
 export function allCases(): KernelCase[] {
   return [
@@ -20,5 +21,6 @@ export function allCases(): KernelCase[] {
     ...trainingLayerCases(),
     ...trainingAdapterCases(),
     ...trainingRouterCases(),
+    wholeModelCase(),
   ];
 }
