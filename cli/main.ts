@@ -19,6 +19,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   chat: () => import("./commands/chat.ts"),
   serve: () => import("./commands/serve.ts"),
   score: () => import("./commands/score.ts"),
+  bench: () => import("./commands/bench.ts"),
   "train-adapter": () => import("./commands/train_adapter.ts"),
   "train-router": () => import("./commands/train_router.ts"),
   "make-router": () => import("./commands/make_router.ts"),

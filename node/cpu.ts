@@ -11,7 +11,14 @@ import { type ArgumentTable, canCompile, compileModule, type KernelModule } from
 const KERNELS = new URL("../engine/cpu/", import.meta.url);
 const THREAD = new URL("./cpu_thread.js", import.meta.url);
 
-let loaded: Promise<{ module: KernelModule; table: ArgumentTable }> | undefined;
+interface Kernels {
+  module: KernelModule;
+  table: ArgumentTable;
+  /** Whether it is the build with relaxed SIMD. */
+  relaxed: boolean;
+}
+
+let loaded: Promise<Kernels> | undefined;
 
 /** `threads`: default, the cores this process may use. @throws MoloraError `bad_arguments` */
 export async function openCpuDevice({ threads }: { threads?: number } = {}): Promise<CpuDevice> {
@@ -19,16 +26,35 @@ export async function openCpuDevice({ threads }: { threads?: number } = {}): Pro
   const { module, table } = await loaded;
   const cores = availableParallelism();
   const count = threads ?? cores;
-  const description = `${cpus()[0]?.model.trim() ?? "CPU"}, ${count} thread${count === 1 ? "" : "s"}`;
+  const description = `${processorName()}, ${count} thread${count === 1 ? "" : "s"}`;
   return new CpuDevice({ description, module, table, threads: count, cores, start });
+}
+
+/** The facts of the CPU device, as `doctor` prints them. */
+export interface CpuFacts {
+  processor: string;
+  /** Threads that a device has where no other number is asked for: the cores this process may use. */
+  threads: number;
+  /** Whether its kernels are the build with relaxed SIMD; else the plain one, which takes more instructions. */
+  relaxedSimd: boolean;
+}
+
+export async function describeCpu(): Promise<CpuFacts> {
+  loaded ??= loadKernels();
+  const { relaxed } = await loaded;
+  return { processor: processorName(), threads: availableParallelism(), relaxedSimd: relaxed };
+}
+
+function processorName(): string {
+  return cpus()[0]?.model.trim() || "CPU";
 }
 
 const start: StartThread = (setup) => new Worker(THREAD, { workerData: setup });
 
-async function loadKernels(): Promise<{ module: KernelModule; table: ArgumentTable }> {
+async function loadKernels(): Promise<Kernels> {
   const table = JSON.parse(await readFile(new URL("kernels.json", KERNELS), "utf8")) as ArgumentTable;
   const relaxed = await readFile(new URL("kernels.wasm", KERNELS));
-  return { module: await compile(relaxed), table };
+  return { ...(await compile(relaxed)), table };
 }
 
 /**
@@ -39,12 +65,12 @@ async function loadKernels(): Promise<{ module: KernelModule; table: ArgumentTab
 const COMPILING = ["--experimental-wasm-relaxed-simd", "--no-liftoff", "--no-wasm-lazy-compilation"];
 const COMPILED = ["--liftoff", "--wasm-lazy-compilation"];
 
-async function compile(relaxed: Uint8Array): Promise<KernelModule> {
+async function compile(relaxed: Uint8Array): Promise<Pick<Kernels, "module" | "relaxed">> {
   const flagged = Number.parseInt(process.versions.node, 10) < 22;
   if (flagged) for (const flag of COMPILING) setFlagsFromString(flag);
   try {
-    if (canCompile(relaxed)) return compileModule(relaxed);
-    return compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS)));
+    if (canCompile(relaxed)) return { module: compileModule(relaxed), relaxed: true };
+    return { module: compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS))), relaxed: false };
   } finally {
     if (flagged) for (const flag of COMPILED) setFlagsFromString(flag);
   }

@@ -67,9 +67,9 @@ const ENABLE_FAST = [
 ];
 
 export const NO_ADAPTER_REMEDY =
-  "Run `npm run demo` (or `npm test`) in molora's checkout: it installs a driver where none is. By hand: a GPU driver " +
-  "with Vulkan, or on Debian and Ubuntu `apt-get install libvulkan1 mesa-vulkan-drivers` (Mesa 23.1 or later; on " +
-  "Debian 12 from bookworm-backports).";
+  "Leave --device gpu away: the CPU device needs no driver. For a GPU install its driver with Vulkan; on Debian and Ubuntu " +
+  "`apt-get install libvulkan1 mesa-vulkan-drivers` has those of AMD and Intel, and a software one for tests (Mesa 23.1 " +
+  "or later; on Debian 12 from bookworm-backports).";
 
 /** What Linux shows for a GPU: DRM, NVIDIA's own driver, WSL. */
 const KERNEL_DEVICES = ["/dev/dri", "/dev/nvidia0", "/dev/dxg"];

@@ -6,10 +6,11 @@ import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { decodeTogether, median, Prompts, stepsOf, timeRequest } from "../cli/bench/timing.ts";
 import { Engine } from "../engine/engine.ts";
 import { nodeHost } from "../node/host.ts";
 import { fetchSmolLM2 } from "../node/hub.ts";
-import type { GenerateRequest, Routing } from "../proto/api.ts";
+import type { Routing } from "../proto/api.ts";
 
 const { values } = parseArgs({
   options: {
@@ -30,40 +31,6 @@ function show(name: string, figures: Record<string, number>): void {
   );
   if (values.json) console.log(JSON.stringify({ name, ...rounded }));
   else console.log(name.padEnd(34), ...Object.entries(rounded).map(([key, value]) => `${key} ${value}`.padEnd(22)));
-}
-
-function median(numbers: readonly number[]): number {
-  return [...numbers].sort((a, b) => a - b)[numbers.length >> 1];
-}
-
-/** Milliseconds of each event of one request, and what the host took to encode the step before it. */
-async function times(engine: Engine, request: GenerateRequest, encoding: number[] = []): Promise<number[]> {
-  const begun = performance.now();
-  const at: number[] = [];
-  for await (const event of engine.generate(request)) {
-    if (event.type !== "token") continue;
-    at.push(performance.now() - begun);
-    encoding.push(engine.counters.encodeMs);
-  }
-  return at;
-}
-
-/** Ids of a prompt that shares no beginning with that of another call. */
-function ids(count: number, salt: number): number[] {
-  return Array.from({ length: count }, (_, i) => 20 + ((i * 37 + salt * 101) % 4000));
-}
-
-/** Tokens per second of requests run together, from the first token of the last to begin to the end of the first. */
-async function decodeTogether(engine: Engine, routings: readonly Routing[]): Promise<number> {
-  const all = await Promise.all(
-    routings.map((routing, i) =>
-      times(engine, { ids: ids(8, i), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing }),
-    ),
-  );
-  const from = Math.max(...all.map((at) => at[0]));
-  const to = Math.min(...all.map((at) => at.at(-1)!));
-  const tokens = all.reduce((sum, at) => sum + at.filter((time) => time > from && time <= to).length, 0);
-  return (tokens / (to - from)) * 1000;
 }
 
 /** Adapters whose scales differ slightly, so that each is another generation. */
@@ -90,6 +57,7 @@ const engine = await Engine.load(nodeHost(), {
 });
 show("load, with 36 adapters", { ms: performance.now() - begun, deviceMB: engine.deviceBytes / 1e6 });
 
+const prompts = new Prompts(engine.config.vocabSize);
 const uses: [string, Routing][] = [
   ["base", {}],
   ["one adapter", { adapter: "sql" }],
@@ -100,15 +68,16 @@ const decode = new Map<string, number[]>();
 const encode = new Map<string, number[]>();
 for (let round = 0; round <= rounds; round++) {
   for (const [name, routing] of uses) {
-    const request = { ids: ids(PROMPT_TOKENS, round), maxTokens: DECODE_TOKENS, ignoreEos: true, ...routing };
+    const request = { ids: prompts.next(PROMPT_TOKENS), maxTokens: DECODE_TOKENS, ...routing };
+    // What the host took to encode the step before each token.
     const encoding: number[] = [];
-    const at = await times(engine, request, encoding);
+    const at = await timeRequest(engine, request, { onToken: () => encoding.push(engine.counters.encodeMs) });
     if (round === 0) continue; // shaders compiled
     const { launches } = engine.counters;
     if (round === 1) show(`${name}: a decode step`, { launches, perLayer: launches / engine.config.numLayers });
     encode.set(name, [...(encode.get(name) ?? []), ...encoding.slice(1)]);
     prefill.set(name, [...(prefill.get(name) ?? []), at[0]]);
-    decode.set(name, [...(decode.get(name) ?? []), ...at.slice(1).map((time, i) => time - at[i])]);
+    decode.set(name, [...(decode.get(name) ?? []), ...stepsOf(at)]);
   }
 }
 for (const [name] of uses) {
@@ -131,11 +100,10 @@ for (const [name, size, routings] of batches) {
   const base: number[] = [];
   const mixed: number[] = [];
   for (let round = 0; round <= Math.min(rounds, 2); round++) {
-    const b = await decodeTogether(
-      engine,
-      Array.from({ length: size }, () => ({})),
-    );
-    const m = await decodeTogether(engine, routings);
+    const together = { prompts, tokens: DECODE_TOKENS };
+    const bases = Array.from({ length: size }, () => ({}));
+    const b = await decodeTogether(engine, bases, together);
+    const m = await decodeTogether(engine, routings, together);
     if (round > 0) {
       base.push(b);
       mixed.push(m);

@@ -100,6 +100,10 @@ export const ERROR_CODES = {
   gpu_limit: { status: 503, meaning: "A buffer is larger than the device can bind or hold." },
   gpu_lost: { status: 503, meaning: "The device stopped working while it was in use." },
   shader_failed: { status: 500, meaning: "The device refused to compile a kernel." },
+  check_failed: {
+    status: 500,
+    meaning: "A device computes something else than the reference: a driver, a processor or molora is wrong.",
+  },
   out_of_pages: {
     status: 503,
     meaning: "The device memory for adapters, keys and values is too small for what was asked.",

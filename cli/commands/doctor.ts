@@ -1,122 +1,67 @@
-// `molora doctor`: what this machine offers to WebGPU, and what to install where it offers nothing.
+// `molora doctor`: the devices of this machine, and with --check whether they compute what they should.
 
-import { existsSync } from "node:fs";
-import { availableParallelism, freemem, totalmem } from "node:os";
-import { cacheDirectory } from "../../node/cache.ts";
-import { type AdapterFacts, openGpuDevice } from "../../node/gpu.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { type CheckReport, check, openChecked, shown } from "../check/check.ts";
 import { columns, defineCommand } from "../command.ts";
-import { formatBytes } from "../terminal/progress.ts";
+import { advise } from "../doctor/advice.ts";
+import { type DoctorReport, inspectMachine } from "../doctor/report.ts";
+import { machineRows } from "../doctor/rows.ts";
+import type { FlagValues } from "../flags/arguments.ts";
+import { DEVICE_FLAGS } from "../flags/common_flags.ts";
+import { choice, toggle } from "../flags/flags.ts";
+import type { Output } from "../terminal/output.ts";
 
-/** What is known without an adapter; sizes are in bytes. When `doctor --json` fails, this is in `error.details`. */
-interface Machine {
-  node: string;
-  platform: string;
-  cores: number;
-  memory: { total: number; free: number };
-  cache: string;
-}
-
-/** What `doctor --json` prints. */
-export interface DoctorReport extends Machine {
-  adapter: AdapterFacts;
-  /** Features the engine uses and got. */
-  features: string[];
-  limits: Record<(typeof LIMITS)[number], number>;
-  /** What would make it faster, in sentences. */
-  advice: string[];
-}
-
-const LIMITS = [
-  "maxBufferSize",
-  "maxStorageBufferBindingSize",
-  "maxStorageBuffersPerShaderStage",
-  "maxComputeWorkgroupStorageSize",
-  "maxComputeInvocationsPerWorkgroup",
-  "maxComputeWorkgroupsPerDimension",
-] as const satisfies readonly (keyof GPUSupportedLimits)[];
+const FLAGS = {
+  check: toggle("Run every kernel on each device and compare with float64 and with each other; about half a minute"),
+  device: choice(
+    ["auto", "gpu", "cpu"],
+    "With --check: where; auto: the CPU and a hardware GPU; gpu: the GPU alone, be it software",
+    "auto",
+  ),
+  threads: DEVICE_FLAGS.threads,
+};
 
 export const command = defineCommand({
   name: "doctor",
-  summary: "Adapter, driver, features and limits; what to install when there is none",
-  flags: {},
-  async run({ output }) {
-    const machine = describeMachine();
-    try {
-      const report = { ...machine, ...(await inspectAdapter()) };
-      output.print(columns([...machineRows(machine), ...adapterRows(report)]));
-      for (const sentence of report.advice) output.print(`\n${sentence}`);
-      output.result(report);
-    } catch (thrown) {
-      output.print(columns([...machineRows(machine), ["adapter", "none"]]));
-      const error = MoloraError.from(thrown);
-      const { code, message, remedy, cause } = error;
-      throw new MoloraError(code, message, {
-        ...(remedy === undefined ? {} : { remedy }),
-        cause,
-        details: { ...machine },
-      });
-    }
+  summary:
+    "Adapter and processor, what each device offers, which one is taken; with --check, whether they compute right",
+  details: `
+A machine without a GPU is sound: the CPU device needs no driver. With --check the exit code is 1 where a kernel is wrong,
+which a driver, a processor or molora may be to blame for.
+`,
+  flags: FLAGS,
+  async run({ flags, output }) {
+    const facts = await inspectMachine();
+    const report: DoctorReport = { ...facts, advice: advise(facts) };
+    output.print(columns(machineRows(facts)));
+    for (const sentence of report.advice) output.print(`\n${sentence}`);
+    if (!flags.check) output.result(report);
+    else await runCheck(report, flags, output);
   },
 });
 
-function describeMachine(): Machine {
-  return {
-    node: process.version,
-    platform: `${process.platform}-${process.arch}`,
-    cores: availableParallelism(),
-    memory: { total: totalmem(), free: freemem() },
-    cache: cacheDirectory(),
-  };
-}
-
-async function inspectAdapter(): Promise<Omit<DoctorReport, keyof Machine>> {
-  const { device, adapter, close } = await openGpuDevice();
-  const features = [...device.features].filter((name) => name !== "core-features-and-limits").sort();
-  const limits = Object.fromEntries(LIMITS.map((name) => [name, device.limits[name]])) as DoctorReport["limits"];
-  close();
-  return { adapter, features, limits, advice: advise(adapter) };
-}
-
-function advise(adapter: AdapterFacts): string[] {
-  const advice: string[] = [];
-  if (adapter.isSoftware) {
-    advice.push(
-      existsSync("/proc/driver/nvidia/version")
-        ? "An NVIDIA driver is loaded, yet Vulkan does not see it: install the driver's Vulkan part (libnvidia-gl); " +
-            "in a container, NVIDIA_DRIVER_CAPABILITIES must include graphics."
-        : "This adapter is the CPU. With a GPU and its Vulkan driver everything here runs many times faster.",
-    );
+/** @throws MoloraError `check_failed` */
+async function runCheck(report: DoctorReport, flags: FlagValues<typeof DEVICE_FLAGS>, output: Output): Promise<void> {
+  // Cases bring the engine, which a report alone can do without.
+  const { allCases } = await import("../check/cases.ts");
+  const devices = await openChecked(flags);
+  let checked: CheckReport;
+  try {
+    checked = await check(devices, allCases(), output);
+  } finally {
+    for (const { device } of devices) await device.close();
   }
-  if (!adapter.features.includes("shader-f16")) {
-    advice.push("Without shader-f16 weights are widened in the shader: use a quantised model, or update the driver.");
-  }
-  return advice;
+  output.print(`\n${shown(checked)}`);
+  if (!checked.passed) throw wrong(checked, report);
+  output.result({ ...report, check: checked });
 }
 
-function machineRows({ node, platform, cores, memory, cache }: Machine): [string, string][] {
-  return [
-    ["node", `${node} on ${platform}, ${cores} cores`],
-    ["memory", `${formatBytes(memory.total)}, ${formatBytes(memory.free)} free`],
-    ["cache", cache],
-  ];
-}
-
-function adapterRows({ adapter, features, limits }: DoctorReport): [string, string][] {
-  const [smallest, largest] = adapter.subgroupSizes;
-  return [
-    ["adapter", `${adapter.description} (${adapter.isSoftware ? "software" : "hardware"})`],
-    ["features", features.join(", ") || "none of those molora uses"],
-    ["subgroups", largest === 0 ? "none" : smallest === largest ? `of ${largest}` : `of ${smallest} to ${largest}`],
-    [
-      "buffers",
-      `up to ${formatBytes(limits.maxBufferSize)}, ${formatBytes(limits.maxStorageBufferBindingSize)} a binding`,
-    ],
-    ["bindings", `${limits.maxStorageBuffersPerShaderStage} storage buffers a shader`],
-    [
-      "workgroups",
-      `of up to ${limits.maxComputeInvocationsPerWorkgroup} invocations with ` +
-        `${formatBytes(limits.maxComputeWorkgroupStorageSize)} of shared memory`,
-    ],
-  ];
+function wrong(checked: CheckReport, report: DoctorReport): MoloraError {
+  const kernels = checked.kernels.filter(({ passed }) => !passed).map(({ kernel }) => kernel);
+  const message = `${kernels.length} of ${checked.kernels.length} rows are beyond what rounding explains: ${kernels.join("; ")}`;
+  return new MoloraError("check_failed", message, {
+    remedy:
+      "Update the GPU's driver or take --device cpu, and please report it with what `molora doctor --json` prints.",
+    details: { ...report, check: checked },
+  });
 }

@@ -12,26 +12,50 @@ function molora(argv: string[], env: Record<string, string> = {}) {
   return { status, stdout, stderr };
 }
 
-test("doctor --json describes the adapter", () => {
+test("doctor --json describes both devices, and says which one is taken", () => {
   const { status, stdout } = molora(["doctor", "--json"]);
   assert.equal(status, 0);
   const report = JSON.parse(stdout);
-  assert.equal(typeof report.adapter.description, "string");
-  assert.equal(typeof report.adapter.isSoftware, "boolean");
-  assert.ok(report.limits.maxStorageBufferBindingSize >= 134217728);
+  assert.equal(report.node, process.version);
   assert.ok(report.memory.total > 0);
+  assert.ok(report.cpu.threads >= 1);
+  assert.equal(typeof report.cpu.processor, "string");
+  assert.equal(typeof report.cpu.relaxedSimd, "boolean");
+  assert.ok(report.cpu.avxVnni === null || typeof report.cpu.avxVnni === "boolean");
+  assert.equal(report.auto, report.adapter?.isSoftware === false ? "gpu" : "cpu");
+  if (report.adapter === undefined) return;
+  assert.equal(typeof report.adapter.description, "string");
+  assert.ok(report.limits.maxStorageBufferBindingSize >= 134217728);
 });
 
-test("doctor without a driver fails with the remedy, on stderr or as JSON", () => {
+test("a software adapter is named as such, and is not taken", (t) => {
+  const report = JSON.parse(molora(["doctor", "--json"]).stdout);
+  if (report.adapter?.isSoftware !== true) return t.skip("no software adapter on this machine");
+  const { stdout } = molora(["doctor"]);
+  assert.match(stdout, /device +cpu/);
+  assert.match(stdout, /adapter .*\(software, used only when asked for: --device gpu\)/);
+  assert.match(stdout, /GPU is taken by itself once its driver offers Vulkan|NVIDIA driver is loaded/);
+});
+
+test("doctor without a driver is content with the CPU, and says how to get a GPU", () => {
   const human = molora(["doctor"], NO_DRIVER);
-  assert.equal(human.status, 1);
+  assert.equal(human.status, 0, human.stderr);
+  assert.match(human.stdout, /device +cpu/);
+  assert.match(human.stdout, /kernels +WebAssembly .*, \d+ threads?/);
   assert.match(human.stdout, /adapter +none/);
-  assert.match(human.stderr, /error\[no_gpu_adapter\]: .*\nremedy: .*mesa-vulkan-drivers/);
-  const machine = molora(["doctor", "--json"], NO_DRIVER);
-  assert.equal(machine.status, 1);
-  const { error } = JSON.parse(machine.stdout);
-  assert.equal(error.code, "no_gpu_adapter");
-  assert.equal(error.details.node, process.version);
+  assert.match(human.stdout, /mesa-vulkan-drivers|libnvidia-gl/);
+  assert.equal(human.stderr.includes("error"), false);
+  const machine = JSON.parse(molora(["doctor", "--json"], NO_DRIVER).stdout);
+  assert.equal(machine.auto, "cpu");
+  assert.equal(machine.adapter, undefined);
+  assert.equal(machine.noAdapter.code, "no_gpu_adapter");
+  assert.ok(machine.advice.length > 0);
+});
+
+test("a GPU that is asked for where there is none is refused, with what to do", () => {
+  const human = molora(["doctor", "--check", "--device", "gpu"], NO_DRIVER);
+  assert.equal(human.status, 1);
+  assert.match(human.stderr, /error\[no_gpu_adapter\]: .*\nremedy: .*CPU device needs no driver.*mesa-vulkan-drivers/);
 });
 
 test("wrong arguments exit with 2, in both forms", () => {

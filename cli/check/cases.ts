@@ -1,0 +1,26 @@
+// Every case of `molora doctor --check`, kernel by kernel.
+
+import type { KernelCase } from "./case.ts";
+import { layerCases } from "./cases/layer.ts";
+import { linearCases } from "./cases/linear.ts";
+import { loraCases } from "./cases/lora.ts";
+import { routingCases } from "./cases/routing.ts";
+import { samplingCases } from "./cases/sampling.ts";
+import { trainingAdapterCases } from "./cases/training_adapter.ts";
+import { trainingLayerCases } from "./cases/training_layer.ts";
+import { trainingRouterCases } from "./cases/training_router.ts";
+import { wholeModelCase } from "./whole_model.ts";
+
+export function allCases(): KernelCase[] {
+  return [
+    ...layerCases(),
+    ...linearCases(),
+    ...loraCases(),
+    ...routingCases(),
+    ...samplingCases(),
+    ...trainingLayerCases(),
+    ...trainingAdapterCases(),
+    ...trainingRouterCases(),
+    wholeModelCase(),
+  ];
+}

@@ -1,0 +1,125 @@
+// Adapters of mixed ranks in a pool, and lists that send tokens to them in every skewed way.
+
+import { packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
+import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../../files/families/modules.ts";
+import type { LoraModule } from "../../../files/lora/adapter.ts";
+import { ENTRY, NO_EXPERT } from "../../../shaders/step.ts";
+import { wordBuffer } from "../../../shaders/struct.ts";
+import { randomFloats } from "../random.ts";
+
+export type Modules = Partial<Record<LoraModuleName, LoraModule>>;
+
+/** One entry of a token: the adapter by number (undefined: the base), and its gate. */
+export interface CaseEntry {
+  adapter: number | undefined;
+  gate: number;
+}
+
+/** Highest rank among the adapters, in vec4s. */
+export const RANK4 = 8;
+/** Entries a token can have. */
+export const ENTRIES = 4;
+const RANKS = [1, 2, 3, 4, 5, 16, 32];
+/** Floats of a gap between runs: no run begins at 0. */
+const GAP = 16;
+
+/** Adapters of every rank on all modules, one of mixed ranks, and two that lack modules. */
+export function caseAdapters(config: ModelConfig): Modules[] {
+  const uniform = RANKS.map((rank, i) => modulesOf(config, LORA_MODULES, () => rank, 100 * i));
+  const mixed = modulesOf(config, LORA_MODULES, (i) => RANKS[i], 1000);
+  const queries = modulesOf(config, ["q_proj", "v_proj", "up_proj"], () => 6, 2000);
+  const others = modulesOf(config, ["k_proj", "o_proj", "gate_proj", "down_proj"], (i) => 7 + i, 3000);
+  return [...uniform, mixed, queries, others];
+}
+
+function modulesOf(
+  config: ModelConfig,
+  names: readonly LoraModuleName[],
+  rankOf: (index: number) => number,
+  seed: number,
+): Modules {
+  return Object.fromEntries(
+    names.map((name, i) => {
+      const [out, inp] = moduleShape(config, name);
+      const rank = rankOf(i);
+      const a = randomFloats(rank * inp, seed + 2 * i);
+      const b = randomFloats(out * rank, seed + 2 * i + 1);
+      return [name, { rank, scale: 0.25 + i / 8, a, b }];
+    }),
+  );
+}
+
+/** Runs one after another behind gaps of NaNs, then free pages. */
+export function placeAdapters(adapters: readonly Modules[], pageFloats: number, freePages: number) {
+  const runs = adapters.map(packAdapterLayer);
+  const firstPage = Math.ceil(runs.reduce((sum, run) => sum + run.length + GAP, GAP) / pageFloats);
+  const pool = new Float32Array((firstPage + freePages) * pageFloats).fill(Number.NaN);
+  const addresses: number[] = [];
+  let at = GAP;
+  for (const run of runs) {
+    addresses.push(at / 4);
+    pool.set(run, at);
+    at += run.length + GAP;
+  }
+  return { pool, addresses, firstPage };
+}
+
+/** How tokens' lists come about. */
+export const SKEWS = ["one", "distinct", "uniform", "zipf", "base", "empty", "ragged"] as const;
+export type Skew = (typeof SKEWS)[number];
+
+/** The lists of `tokens` tokens. Gates differ from token to token. */
+export function listsOf(skew: Skew, tokens: number, adapters: number): CaseEntry[][] {
+  const random = randomFloats(16 * tokens, 77);
+  const pick = (i: number) => Math.floor(((random[i] + 1) / 2) * adapters);
+  const gate = (i: number) => 0.2 + (i % 7) / 8;
+  const listOf = (t: number): CaseEntry[] => {
+    switch (skew) {
+      case "one":
+        return [{ adapter: 5, gate: gate(t) }];
+      case "distinct":
+        return [{ adapter: t % adapters, gate: 1 }];
+      case "uniform":
+        return [0, 1].map((j) => ({ adapter: pick(2 * t + j), gate: gate(t + j) }));
+      case "zipf":
+        return [{ adapter: Math.min(adapters - 1, Math.floor(1 / (1 - pick(t) / adapters)) - 1), gate: gate(t) }];
+      case "base":
+        return [{ adapter: undefined, gate: 1 }];
+      case "empty":
+        return [];
+      case "ragged":
+        return Array.from({ length: t % (ENTRIES + 1) }, (_, j) => ({
+          adapter: (t + j) % 4 === 1 ? undefined : pick(4 * t + j),
+          gate: gate(t + 2 * j),
+        }));
+    }
+  };
+  return Array.from({ length: tokens }, (_, t) => listOf(t));
+}
+
+/** The table of the lists. What stands behind a list's end points nowhere good. */
+export function tableOf(lists: readonly CaseEntry[][], addresses: readonly number[]): Uint32Array<ArrayBuffer> {
+  const target = wordBuffer(Math.max(1, lists.length) * ENTRIES * ENTRY.bytes);
+  for (const [t, list] of lists.entries()) {
+    for (let j = 0; j < ENTRIES; j++) {
+      const at = (t * ENTRIES + j) * ENTRY.words;
+      const entry = list[j];
+      if (entry === undefined) ENTRY.write(target, at, { address: 1, expert: j === list.length ? NO_EXPERT : 3 });
+      else {
+        const address = entry.adapter === undefined ? 0 : addresses[entry.adapter];
+        ENTRY.write(target, at, { address, gate: entry.gate, expert: entry.adapter ?? 0 });
+      }
+    }
+  }
+  return target.words;
+}
+
+/** Gates [T, adapters] as the reference takes them. */
+export function gatesOf(lists: readonly CaseEntry[][], adapters: number): Float64Array {
+  const gates = new Float64Array(lists.length * adapters);
+  for (const [t, list] of lists.entries()) {
+    for (const { adapter, gate } of list) if (adapter !== undefined) gates[t * adapters + adapter] += Math.fround(gate);
+  }
+  return gates;
+}

@@ -1,0 +1,81 @@
+// Linear layers: every format that a device holds weights in, f32 and int8 activations, on ragged shapes.
+
+import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
+import type { KernelCase } from "../case.ts";
+import { compute, stepShape } from "../compute.ts";
+import { randomFloats } from "../random.ts";
+import { linearReference } from "../reference/linear.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+
+/** Against Σ|w·x|: sums of some hundred terms, each rounded to f32. */
+const TOLERANCE = 1e-5;
+const ROWS = 70;
+const COLS = 96;
+/** Tokens of a step, and those a launch is built for: on a GPU each tile once. */
+const STEPS: [tokens: number, builtFor: number][] = [
+  [1, 1],
+  [3, 4],
+  [8, 8],
+  [7, 16],
+  [33, 16],
+];
+
+export function linearCases(): KernelCase[] {
+  return STEPS.flatMap(([tokens, builtFor]) => [
+    ...WEIGHT_TYPES.map((type) => floatCase(type, tokens, builtFor)),
+    ...(["q8_0", "q4_0", "q4_1"] as const).map((type) => int8Case(type, tokens)),
+  ]);
+}
+
+function floatCase(type: WeightType, tokens: number, builtFor: number): KernelCase {
+  return {
+    kernel: `linear ${type} × f32`,
+    name: `${tokens} tokens, built for ${builtFor}`,
+    async run(device) {
+      const { format, views, values } = await caseWeights(device, type, [ROWS, COLS], 1);
+      const x = randomFloats(tokens * COLS, 7);
+      const facts: LinearFacts = { format, rows: ROWS, cols: COLS, activations: "f32", tokens: builtFor };
+      const arrays = { x, y: new Float32Array(tokens * ROWS) };
+      const { y } = await compute(device, linear, facts, stepShape({ tokens }), arrays, { views });
+      const { y: expected, magnitude } = linearReference(values, x, ROWS, COLS, tokens);
+      return [{ actual: y, expected, tolerance: TOLERANCE, scale: magnitude }];
+    },
+  };
+}
+
+/** Only the CPU has int8 activations. */
+function int8Case(type: WeightType, tokens: number): KernelCase {
+  return {
+    kernel: `linear ${type} × int8`,
+    name: `${tokens} tokens`,
+    only: "cpu",
+    async run(device) {
+      const { format, views, values } = await caseWeights(device, type, [ROWS, COLS], 1);
+      const blocks = int8Blocks(randomFloats(tokens * COLS, 7));
+      const facts: LinearFacts = { format, rows: ROWS, cols: COLS, activations: "q8", tokens };
+      const arrays = { xq: blocks.xq, xs: blocks.xs, y: new Float32Array(tokens * ROWS) };
+      const more = { views, cpu: { xq: "read", xs: "read" } } as const;
+      const { y } = await compute(device, linear, facts, stepShape({ tokens }), arrays, more);
+      const { y: expected, magnitude } = linearReference(values, blocks.values, ROWS, COLS, tokens);
+      return [{ actual: y, expected, tolerance: TOLERANCE, scale: magnitude }];
+    },
+  };
+}
+
+/** x in int8 blocks of 32 with their (scale, scale · sum), and what these stand for. */
+function int8Blocks(x: Float32Array) {
+  const quants = new Int8Array(x.length);
+  const xs = new Float32Array(x.length / 16);
+  for (let block = 0; block < x.length / 32; block++) {
+    const values = x.subarray(32 * block, 32 * block + 32);
+    const scale = Math.fround(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127);
+    let sum = 0;
+    for (const [i, value] of values.entries()) {
+      quants[32 * block + i] = Math.round(value / scale);
+      sum += quants[32 * block + i];
+    }
+    xs.set([scale, scale * sum], 2 * block);
+  }
+  const values = Float64Array.from(quants, (q, i) => q * xs[2 * Math.floor(i / 32)]);
+  return { xq: new Uint32Array(quants.buffer), xs, values };
+}
