@@ -12,6 +12,7 @@ import { readBodies } from "./body.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody, requestError } from "./errors.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
+import { Turnstile } from "./turnstile.ts";
 
 export interface HttpOptions extends Access {
   /** The base's name among the models. Default: its folder's or file's stem. */
@@ -51,7 +52,13 @@ export async function httpApp(engine: HttpEngine, metrics: Metrics, options: Htt
   completionRoutes(app, engine, base);
   adapterRoutes(app, engine, options, options.adapterRoot);
   await app.ready();
-  return { handler: (request, response) => app.routing(request, response), close: () => app.close() };
+  const turnstile = new Turnstile();
+  const handler: RequestListener = (request, response) => {
+    // Work waits its turn before anything is done for it; questions about health do not.
+    if (request.method !== "POST") app.routing(request, response);
+    else void turnstile.enter().then(() => app.routing(request, response));
+  };
+  return { handler, close: () => app.close() };
 }
 
 /** Who may ask at all. Pages of allowed origins get the headers their browser wants to see. */

@@ -7,8 +7,6 @@ import type { FastifyInstance, RequestPayload } from "fastify";
 import { MoloraError } from "../../proto/errors.ts";
 import { decodeUtf8, MAX_REQUEST_VALUES, parsing } from "../../proto/json_text.ts";
 
-import { Turnstile } from "./turnstile.ts";
-
 /** What `Content-Encoding` may say, and what undoes it. */
 const UNPACKERS = {
   gzip: createGunzip,
@@ -24,9 +22,7 @@ const isPacked = (encoding: string): encoding is keyof typeof UNPACKERS => Objec
 
 /** Bodies are JSON in UTF-8, plain or packed. The limit of the server's body holds for what is unpacked, too. */
 export function readBodies(app: FastifyInstance): void {
-  const turnstile = new Turnstile();
-  app.addHook("preParsing", async ({ headers, method }, reply, payload) => {
-    if (method === "POST") await turnstile.enter();
+  app.addHook("preParsing", async ({ headers }, reply, payload) => {
     const encoding = (headers["content-encoding"] ?? "identity").trim().toLowerCase();
     if (encoding === "identity") return payload;
     if (!isPacked(encoding)) throw unsupported(encoding);
