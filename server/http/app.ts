@@ -15,6 +15,7 @@ import { baseName, listModels, resolveModel } from "./models.ts";
 import { responseRoutes } from "./responses/routes.ts";
 import { Router } from "./router.ts";
 import { tokenizeRoutes } from "./tokenize.ts";
+import { Turnstile } from "./turnstile.ts";
 import { IGNORED_HEADER } from "./unknown_fields.ts";
 
 export interface HttpOptions extends Access {
@@ -71,7 +72,13 @@ export async function httpApp(
   responseRoutes(app, engine, base, { ...options, limits });
   tokenizeRoutes(app, engine, base, options.strict);
   adapterRoutes(app, engine, options, options.adapterRoot);
-  return { handler: app.handle };
+  const turnstile = new Turnstile();
+  const handler: RequestListener = (request, response) => {
+    // Work waits its turn before anything is done for it; questions about health do not.
+    if (request.method !== "POST") app.handle(request, response);
+    else void turnstile.enter().then(() => app.handle(request, response));
+  };
+  return { handler };
 }
 
 /** Who may ask at all. Pages of allowed origins get the headers their browser wants to see. */

@@ -5,7 +5,6 @@ import type { Readable } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { MoloraError } from "../../proto/errors.ts";
 import { decodeUtf8, MAX_REQUEST_VALUES, parsing } from "../../proto/json_text.ts";
-import { Turnstile } from "./turnstile.ts";
 
 /** What `Content-Encoding` may say, and what undoes it. */
 const UNPACKERS = {
@@ -23,7 +22,6 @@ const isPacked = (encoding: string): encoding is keyof typeof UNPACKERS => Objec
 /** Reads bodies of one server. */
 export class BodyReader {
   readonly #limit: number;
-  readonly #turnstile = new Turnstile();
 
   /** `limit`: bytes of a body, as it comes and unpacked. */
   constructor(limit: number) {
@@ -32,7 +30,6 @@ export class BodyReader {
 
   /** @throws MoloraError `frame_too_large`, `unsupported_encoding`, `bad_request` */
   async read(raw: IncomingMessage): Promise<unknown> {
-    await this.#turnstile.enter();
     const { headers } = raw;
     const type = (headers["content-type"] ?? "").split(";", 1)[0].trim().toLowerCase();
     if (!/^application\/(?:[\w.-]+\+)?json$/.test(type)) {
