@@ -14,6 +14,7 @@ export const ERROR_CODES = {
   prompt_empty: 400,
   prompt_too_long: 400,
   schema_invalid: 400,
+  schema_too_complex: 400,
   queue_full: 429,
   duplicate_id: 409,
   unknown_request: 404,
