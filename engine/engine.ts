@@ -108,7 +108,7 @@ export class Engine {
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, loop, grammars } = this.#parts;
     const source = grammarSource(request, admission.tokenizer.chatTemplate);
-    const constraint = source && (await grammars.begin(source, [...endIds(admission, request)]));
+    const constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
@@ -190,8 +190,9 @@ export class Engine {
 
   /** Ends every request with `engine_closed` and frees the device. */
   async close(): Promise<void> {
-    const { loop, buffers, close } = this.#parts;
+    const { loop, grammars, buffers, close } = this.#parts;
     await loop.close(new MoloraError("engine_closed", "the engine was closed"));
+    grammars.close();
     buffers.destroy();
     close();
   }
@@ -244,7 +245,6 @@ async function assemble(
     runner.destroy();
     opened.close();
   };
-  const openGrammars = host.openGrammars?.bind(host);
-  const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
+  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   return { admission, library, loop, pages, residency, shares, grammars, buffers, close };
 }

@@ -8,7 +8,7 @@ import type { Body } from "../engine/gpu/gpu.ts";
 import type { Host } from "../engine/host.ts";
 import { openPath } from "./files.ts";
 import { openGpuDevice } from "./gpu.ts";
-import { openXGrammar } from "./xgrammar.ts";
+import { openGrammarThread } from "./grammar_thread.ts";
 
 /** `body`: which kernels to build; default: those that suit the device. */
 export function nodeHost(options: { body?: Body } = {}): Host {
@@ -18,7 +18,7 @@ export function nodeHost(options: { body?: Body } = {}): Host {
       const readText = (url: string) => readFile(fileURLToPath(url), "utf8");
       return { device, isSoftware, readText, close, ...options };
     },
-    openGrammars: openXGrammar,
+    openGrammarThread,
     open: openPath,
     resolve,
   };

@@ -9,6 +9,7 @@ import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import type { RowResult } from "../step/results.ts";
 import type { Runner, SubmittedStep } from "../step/runner.ts";
+import { Held } from "./held.ts";
 import type { Ticket } from "./ticket.ts";
 
 export interface LoopCounters {
@@ -32,6 +33,7 @@ export class Loop {
   readonly #ahead: number;
   readonly #onRow: (ticket: Ticket, result: RowResult) => void;
   readonly #tickets = new Map<Sequence<Job>, Ticket>();
+  readonly #held = new Held();
   readonly counters: LoopCounters = { steps: 0, promptTokens: 0, generatedTokens: 0, launches: 0, encodeMs: 0 };
   #running: Promise<void> | undefined;
   #closed: MoloraError | undefined;
@@ -74,10 +76,13 @@ export class Loop {
       // Requests that arrive in the same turn start in the same step.
       await Promise.resolve();
       while (this.#scheduler.hasWork || steps.length > 0) {
+        // What may follow in these must be known before they are planned again.
+        await this.#held.soon();
         const plan = this.#scheduler.schedule();
         if (plan.tokens > 0) steps.push({ plan, submitted: await this.#submit(plan) });
         const settled = steps.length > (plan.tokens > 0 ? this.#ahead : 0) ? steps.shift() : undefined;
         if (settled !== undefined) await this.#publish(settled.plan, await settled.submitted.results);
+        else if (plan.tokens === 0 && this.#held.size > 0) await this.#held.next();
         else if (plan.tokens === 0) throw new MoloraError("internal", "requests wait and none can be admitted");
       }
     } catch (thrown) {
@@ -104,17 +109,15 @@ export class Loop {
   }
 
   async #publish(plan: StepPlan<Sequence<Job>>, results: readonly RowResult[]): Promise<void> {
-    const constrained: Promise<void>[] = [];
     for (const result of results) {
       const ticket = this.#publishRow(result);
-      if (ticket?.constraint !== undefined) constrained.push(this.#constrain(ticket, ticket.constraint, result.id));
+      if (ticket?.constraint === undefined) continue;
+      this.#held.add(ticket.sequence, this.#constrain(ticket, ticket.constraint, result.id));
     }
     for (const { sequence } of plan.slices) {
       if (sequence.maxTokens === 0 && sequence.remaining === 0)
         this.#finish(sequence, (ticket) => ticket.end("length"));
     }
-    // What may follow in these must be known before the next step is built.
-    if (constrained.length > 0) await Promise.all(constrained);
   }
 
   async #constrain(ticket: Ticket, constraint: Constraint, id: number): Promise<void> {

@@ -94,7 +94,9 @@ export class Scheduler<R = unknown> {
     if (this.#planned !== undefined) throw new MoloraError("internal", "The last plan was not advanced.");
     const draft = new Draft<R>(this.#options);
     const { runAhead } = this.#options;
-    const ready = this.#running.filter(({ pendingTokens, lockstep }) => pendingTokens <= (lockstep ? 0 : runAhead));
+    const ready = this.#running.filter(
+      ({ pendingTokens, lockstep, held }) => !held && pendingTokens <= (lockstep ? 0 : runAhead),
+    );
     for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, draft);
     for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, draft);
     if (!draft.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, draft));
@@ -150,7 +152,7 @@ export class Scheduler<R = unknown> {
   }
 
   #admit(sequence: Sequence<R>, draft: Draft<R>): boolean {
-    if (draft.room(sequence) === 0) return false;
+    if (sequence.held || draft.room(sequence) === 0) return false;
     const reserved = this.#running.reduce((pages, other) => pages + this.#holdings.pagesAhead(other), 0);
     const placed = this.#holdings.admit(sequence, reserved);
     if (placed === undefined) return false;

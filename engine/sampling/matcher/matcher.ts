@@ -26,6 +26,15 @@ export class Matcher {
     this.#stack = new Int32Array(vocabulary.longest + 1);
   }
 
+  /** Parts kept for the next mask: states and what they are made of. */
+  get kept(): number {
+    return this.#states.kept;
+  }
+
+  forget(): void {
+    this.#states.forget();
+  }
+
   begin(): Text {
     this.#states.begin();
     return { threads: this.#states.walker.start(), string: undefined, escaped: false };

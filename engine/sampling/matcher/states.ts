@@ -11,9 +11,11 @@ export const NOWHERE = -1;
 const UNKNOWN = -2;
 
 const MOST_STATES = 8192;
-const MOST_PARTS = 200_000;
+const MOST_PARTS = 100_000;
+/** A state takes the memory of so many parts. */
+const PARTS_OF_STATE = 8;
 /** Steps of threads that one mask may take: well under a second. */
-const MOST_STEPS = 2_000_000;
+const MOST_STEPS = 500_000;
 
 export interface State {
   index: number;
@@ -42,7 +44,15 @@ export class States {
   /** To be called before a piece of work; states of before it may be gone. */
   begin(): void {
     this.#steps = 0;
-    if (this.#states.length <= MOST_STATES && this.walker.threads.size <= MOST_PARTS) return;
+    if (this.#states.length > MOST_STATES || this.walker.threads.size > MOST_PARTS) this.forget();
+  }
+
+  /** States and their parts, in parts. */
+  get kept(): number {
+    return this.walker.threads.size + this.#states.length * PARTS_OF_STATE;
+  }
+
+  forget(): void {
     this.#known.clear();
     this.#states = [];
     this.walker.threads = new Threads(this.walker.threads.next);

@@ -4,19 +4,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Constraint } from "../../../engine/sampling/constraint.ts";
-import { type GrammarSource, Grammars } from "../../../engine/sampling/grammar.ts";
+import { Grammars } from "../../../engine/sampling/grammar.ts";
+import type { GrammarSource } from "../../../engine/sampling/schema/source.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { openPath } from "../../../node/files.ts";
-import { openXGrammar } from "../../../node/xgrammar.ts";
+import { openGrammarThread } from "../../../node/grammar_thread.ts";
 
 const files = await openModelFiles(await openPath("models/nano"));
 const tokenizer = loadTokenizer(files.tokenizerFiles);
 const { vocabSize, eosIds } = files.config;
-const grammars = new Grammars({ open: openXGrammar, tokenizer, vocabSize });
+const grammars = new Grammars({ open: openGrammarThread, tokenizer, vocabSize });
 
 const source = (schema: Record<string, unknown>, strict = true): GrammarSource => ({
-  schema,
+  options: [{ before: "", schema, after: "" }],
   strict,
   before: "",
   after: "",
