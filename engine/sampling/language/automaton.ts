@@ -13,6 +13,8 @@ export interface Table {
   offsets: Int32Array;
   /** From and to (code points, inclusive), then the target; ascending within a state. */
   edges: Int32Array;
+  /** By state: the first one that no text of `NEAR` characters tells from it. Undefined: each is its own. */
+  alike?: Int32Array;
 }
 
 /** Any text of so many characters: states count them. */
@@ -24,6 +26,9 @@ export interface Count {
 }
 
 export type Automaton = Table | Count;
+
+/** Characters that a token has at most, but for a few, which are tried one by one. */
+export const NEAR = 32;
 
 export const DEAD = -1;
 

@@ -4,8 +4,8 @@ import { MoloraError } from "../../../proto/errors.ts";
 
 /** Most states of one automaton: of a pattern, a format, a number's bounds, or of several of them together. */
 export const MOST_STATES = 20_000;
-/** Most steps in all: a step adds a state to a set, or an edge to an automaton. About a second. */
-export const MOST_STEPS = 10_000_000;
+/** Most steps in all: a step adds a state to a set, or an edge to an automaton. About a second's work. */
+export const MOST_STEPS = 3_000_000;
 
 export class Budget {
   #left = MOST_STEPS;

@@ -123,6 +123,7 @@ export class Nfa {
         open.push(target);
       }
     }
+    this.#budget.spend(seen.size);
     return [...seen].sort((a, b) => a - b);
   }
 

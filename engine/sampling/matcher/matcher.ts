@@ -1,5 +1,6 @@
 // A compiled grammar over a vocabulary, and texts that are being written under it: which tokens may come next.
 
+import { type Automaton, NEAR } from "../language/automaton.ts";
 import type { Grammar } from "../schema/nodes.ts";
 import { BETWEEN } from "./lexeme.ts";
 import { NOWHERE, type State, States } from "./states.ts";
@@ -67,12 +68,27 @@ export class Matcher {
   mask(text: Text, endIds: readonly number[]): Uint32Array<ArrayBuffer> {
     this.#states.begin();
     const state = this.#states.of(text.threads);
-    const like = this.#states.of(text.threads.map((thread) => this.#nearest(thread)));
-    like.mask ??= this.#walk(like);
-    const mask = Uint32Array.from(like.mask);
+    state.mask ??= this.#exact(state);
+    const mask = Uint32Array.from(state.mask);
     for (const id of endIds) {
       if (state.done) mask[id >> 5] |= 1 << (id & 31);
       else mask[id >> 5] &= ~(1 << (id & 31));
+    }
+    return mask;
+  }
+
+  /** Of the state itself: what is shared with states like it, and the long tokens. */
+  #exact(state: State): Uint32Array {
+    const like = this.#states.of(state.threads.map((thread) => this.#nearest(thread)));
+    like.shared ??= this.#walk(like);
+    const mask = Uint32Array.from(like.shared);
+    for (const id of this.#vocabulary.long) {
+      let at = state.index;
+      for (const byte of this.#vocabulary.bytesOf(id)) {
+        at = this.#states.after(this.#states.at(at), byte);
+        if (at === NOWHERE) break;
+      }
+      if (at !== NOWHERE) mask[id >> 5] |= 1 << (id & 31);
     }
     return mask;
   }
@@ -98,19 +114,24 @@ export class Matcher {
   }
 
   /**
-   * A string far from its least and most length is like any other that is: no token gets it there. So a long count costs
-   * what a short one does.
+   * A string far from its least and most length is like any other that is: no token of the tree gets it there. So a long
+   * count costs what a short one does.
    */
   #nearest(thread: Thread): Thread {
     if (thread.kind !== "lexeme" || thread.state === undefined || thread.place !== BETWEEN) return thread;
-    const { automaton } = thread.lexeme;
-    if (automaton.kind !== "count") return thread;
-    const { min, max } = automaton;
-    const far = this.#vocabulary.longest + 1;
-    const { state } = thread;
-    if (max - state <= far || (state < min && min - state <= far)) return thread;
-    return this.#states.walker.threads.thread({ ...thread, state: state < min ? 0 : min });
+    // Names that are taken are told apart by how many are left.
+    if (thread.name?.seen !== undefined) return thread;
+    const state = nearest(thread.lexeme.automaton, thread.state);
+    return state === thread.state ? thread : this.#states.walker.threads.thread({ ...thread, state });
   }
+}
+
+/** The first state that no token of the tree tells from this one. */
+function nearest(automaton: Automaton, state: number): number {
+  if (automaton.kind === "table") return automaton.alike?.[state] ?? state;
+  const { min, max } = automaton;
+  if (max - state <= NEAR || (state < min && min - state <= NEAR)) return state;
+  return state < min ? 0 : min;
 }
 
 /** Follows JSON's strings through the text. What the string just closed holds, as it is spelt. */

@@ -24,7 +24,10 @@ export interface State {
   to: Int32Array;
   /** The text may end here. */
   done: boolean;
+  /** Tokens that may come next. */
   mask: Uint32Array | undefined;
+  /** Those of them that states like it share. */
+  shared: Uint32Array | undefined;
 }
 
 export class States {
@@ -71,6 +74,7 @@ export class States {
       to: new Int32Array(256).fill(UNKNOWN),
       done: unique.some(({ kind }) => kind === "done"),
       mask: undefined,
+      shared: undefined,
     };
     this.#known.set(key, state.index);
     this.#states.push(state);

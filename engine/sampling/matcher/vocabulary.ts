@@ -1,5 +1,7 @@
 // A model's tokens as a tree of their bytes: beginnings that tokens share are tried once for all of them.
 
+import { NEAR } from "../language/automaton.ts";
+
 export interface TokenList {
   /** Bytes of all tokens, one after the other; special tokens have none. */
   bytes: Uint8Array;
@@ -9,12 +11,14 @@ export interface TokenList {
   vocabSize: number;
 }
 
-/** Nodes in the order of a walk: each before those below it. */
+/** Nodes in the order of a walk: each before those below it. Long tokens are few, and stand beside the tree. */
 export class Vocabulary {
   readonly list: TokenList;
   readonly words: number;
-  /** Most bytes of a token. */
+  /** Most bytes of a token in the tree. */
   readonly longest: number;
+  /** Tokens of more bytes than `NEAR`. */
+  readonly long: readonly number[];
   readonly nodes: number;
   /** By node: its byte, how many bytes lead to it, the first node that is not below it. */
   readonly byte: Uint8Array;
@@ -28,7 +32,9 @@ export class Vocabulary {
     const { bytes, offsets, vocabSize } = list;
     const size = (id: number) => offsets[id + 1] - offsets[id];
     const count = Math.min(offsets.length - 1, vocabSize);
-    const ids = Array.from({ length: count }, (_, id) => id).filter((id) => size(id) > 0 && size(id) < 0xffff);
+    const all = Array.from({ length: count }, (_, id) => id);
+    const ids = all.filter((id) => size(id) > 0 && size(id) <= NEAR);
+    this.long = all.filter((id) => size(id) > NEAR);
     ids.sort((a, b) => compare(bytes, offsets, a, b));
     const most = ids.reduce((sum, id) => sum + size(id), 0);
     const byte = new Uint8Array(most);

@@ -1,5 +1,6 @@
 // A JSON schema as a grammar: which texts are JSON that keeps to it. What cannot be kept to is refused by name.
 
+import { withAlike } from "../language/alike.ts";
 import { type Budget, tooComplex } from "../language/budget.ts";
 import { words } from "../language/combine.ts";
 import { Alternatives, type Together } from "./alternatives.ts";
@@ -88,7 +89,7 @@ export class SchemaCompiler {
       case "boolean":
         return this.#constants(["true", "false"]);
       case "string":
-        return [this.#add({ kind: "string", automaton: this.#scalars.string(together) })];
+        return [this.#add({ kind: "string", automaton: withAlike(this.#scalars.string(together), this.#budget) })];
       case "number":
         return [this.#add({ kind: "text", automaton: this.#scalars.number(together, integer) })];
       case "array":
@@ -126,7 +127,7 @@ export class SchemaCompiler {
         required: members.required.has(name),
       })),
       others: others.map(({ names, matching }) => ({
-        names,
+        names: withAlike(names, this.#budget),
         value: this.value(members.valueOfOthers(matching)),
       })),
       min: most(together, "minProperties") ?? 0,
