@@ -12,7 +12,7 @@ const BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const IPV4 = `${BYTE}(?:\\.${BYTE}){3}`;
 const GROUP = "[0-9a-fA-F]{1,4}";
 const IPV6 = `(?:${[
-  `(?:${GROUP}:){7}${GROUP}`,
+  `(?:${GROUP}:){7}(?:${GROUP}|:)`,
   ...Array.from({ length: 7 }, (_, left) => {
     const before = left === 0 ? ":" : `(?:${GROUP}:){${left}}`;
     const most = 7 - left;

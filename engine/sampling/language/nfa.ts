@@ -13,6 +13,11 @@ interface State {
   read: { set: CharSet; target: number } | undefined;
 }
 
+/** Once what is searched for is found, nothing that follows matters. */
+function foundAt(members: number[], end: number): number[] {
+  return members.includes(end) ? [end] : members;
+}
+
 export class Nfa {
   readonly #states: State[] = [];
   readonly #budget: Budget;
@@ -100,12 +105,19 @@ export class Nfa {
       known.set(key, sets.length);
       return sets.push(members) - 1;
     };
+    // Classes of characters have hundreds of ranges, which lead to few sets.
+    const reached = new Map<string, number>();
+    const after = (targets: number[]): number => {
+      const key = targets.join(",");
+      const closed = () => this.#closure(targets, () => false);
+      const state = reached.get(key) ?? stateOf(foundAt(closed(), end));
+      reached.set(key, state);
+      return state;
+    };
     // The first state alone is at the beginning, so that no other shares it.
     sets.push(this.#closure([start], (place) => place === "begin"));
     for (let q = 0; q < sets.length; q++) {
-      edges.push(
-        this.#segments(sets[q]).map(([from, to, targets]) => [from, to, stateOf(this.#closure(targets, () => false))]),
-      );
+      edges.push(this.#segments(sets[q]).map(([from, to, targets]) => [from, to, after(targets)]));
     }
     const ends = sets.map((members, q) => this.#closure(members, (place) => place === "end" || q === 0).includes(end));
     return table(edges, ends, this.#budget);
