@@ -9,7 +9,7 @@ import { tokenList } from "./matcher/token_list.ts";
 import type { TokenList } from "./matcher/vocabulary.ts";
 import type { Grammar } from "./schema/nodes.ts";
 import type { GrammarSource } from "./schema/source.ts";
-import { Compiler } from "./threads/compiler.ts";
+import { Compiler, cancelled } from "./threads/compiler.ts";
 import { Matching } from "./threads/matching.ts";
 import type { OpenGrammarThread } from "./threads/orders.ts";
 
@@ -61,6 +61,7 @@ export class Grammars {
         remedy: "Leave out responseFormat and toolChoice, or run in Node.",
       });
     }
+    if (signal.aborted) throw cancelled();
     const key = JSON.stringify(source);
     if (key.length > LONGEST_SCHEMA) {
       throw schemaInvalid(`it takes ${key.length} characters, at most ${LONGEST_SCHEMA} are compiled`);
@@ -82,7 +83,7 @@ export class Grammars {
     joined.waiting++;
     let leave = () => {};
     const gone = new Promise<never>((_, reject) => {
-      leave = () => reject(new MoloraError("cancelled", "the request was cancelled while its schema was compiled"));
+      leave = () => reject(cancelled());
       if (signal.aborted) leave();
       signal.addEventListener("abort", leave, { once: true });
     });

@@ -33,7 +33,8 @@ const DEFAULT_BODY = 8 * 2 ** 20;
 export async function httpApp(engine: HttpEngine, metrics: Metrics, options: HttpOptions = {}): Promise<HttpApp> {
   const { maxBodyBytes = DEFAULT_BODY } = options;
   const base = baseName(engine, options.modelName);
-  const app = fastify({ bodyLimit: maxBodyBytes });
+  // Schemas may name any property; nothing here copies a body's keys by assignment.
+  const app = fastify({ bodyLimit: maxBodyBytes, onProtoPoisoning: "ignore", onConstructorPoisoning: "ignore" });
   app.setErrorHandler((thrown, _request, reply) => {
     const error = requestError(thrown, maxBodyBytes);
     return reply.status(error.status).send(errorBody(error));

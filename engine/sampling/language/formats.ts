@@ -78,6 +78,14 @@ const BODIES: Readonly<Record<string, string>> = {
   ksuid: "[A-Za-z0-9]{27}",
 };
 
+/** zod's names of what its patterns beside them say. */
+const NOTES = ["starts_with", "ends_with", "includes", "regex", "lowercase", "uppercase", "emoji"];
+
+/** Whether a format only names the pattern that stands beside it. */
+export function isNote(format: string): boolean {
+  return NOTES.includes(format);
+}
+
 /** The pattern of a format, tied to both ends; undefined: it is unknown here. */
 export function formatPattern(format: string): string | undefined {
   return Object.hasOwn(BODIES, format) ? `^${BODIES[format]}$` : undefined;

@@ -3,7 +3,7 @@
 import { ANY_TEXT, type Automaton, isEmpty } from "../language/automaton.ts";
 import { type Budget, schemaInvalid } from "../language/budget.ts";
 import { both } from "../language/combine.ts";
-import { formatPattern, numberFormat } from "../language/formats.ts";
+import { formatPattern, isNote, numberFormat } from "../language/formats.ts";
 import { type NumberBounds, numberAutomaton } from "../language/numbers.ts";
 import { patternAutomaton } from "../language/pattern.ts";
 import type { Together } from "./alternatives.ts";
@@ -26,7 +26,10 @@ export class Scalars {
     };
     if (isEmpty(lengths)) return lengths;
     const patterns = values(together, "pattern").map((source) => this.pattern(String(source)));
-    const formats = values(together, "format").map((name) => this.#format(String(name)));
+    const formats = together.flatMap(({ format, pattern }) => {
+      if (typeof format !== "string" || (pattern !== undefined && isNote(format))) return [];
+      return [this.#format(format)];
+    });
     const patterned = this.#all(patterns, lengths);
     const whole = this.#all(formats, patterned);
     // A format is a note where a pattern says otherwise: zod's times have no zone, those of the format have one.

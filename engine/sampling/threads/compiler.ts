@@ -82,6 +82,6 @@ export class Compiler {
   }
 }
 
-function cancelled(): MoloraError {
+export function cancelled(): MoloraError {
   return new MoloraError("cancelled", "the request was cancelled while its schema was compiled");
 }
