@@ -7,6 +7,7 @@ const GRACE_MS = 3;
 
 export class Held {
   readonly #known = new Set<Promise<void>>();
+  #wake = () => {};
 
   get size(): number {
     return this.#known.size;
@@ -33,8 +34,17 @@ export class Held {
     clearTimeout(timer);
   }
 
-  /** Waits for one of them. */
+  /** Waits for one of them, or until there is something else to do. */
   async next(): Promise<void> {
-    await Promise.race(this.#known);
+    const woken = new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+    await Promise.race([...this.#known, woken]);
+    this.#wake = () => {};
+  }
+
+  /** Something else came: a new request. */
+  wake(): void {
+    this.#wake();
   }
 }

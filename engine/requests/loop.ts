@@ -54,6 +54,7 @@ export class Loop {
   add(ticket: Ticket): void {
     this.#tickets.set(ticket.sequence, ticket);
     this.#running ??= this.#run();
+    this.#held.wake();
   }
 
   /** Ends a request now; what it held is free for the next step. */

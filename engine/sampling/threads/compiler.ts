@@ -27,6 +27,14 @@ export class Compiler {
    */
   async compile(source: string, signal: AbortSignal): Promise<Grammar> {
     await this.#turn(signal);
+    try {
+      return await this.#carryOut(source, signal);
+    } finally {
+      this.#pass();
+    }
+  }
+
+  async #carryOut(source: string, signal: AbortSignal): Promise<Grammar> {
     const thread = this.#idle.pop() ?? new TimedThread(this.#open);
     const end = () => thread.end();
     this.#busy.add(thread);
@@ -39,7 +47,6 @@ export class Compiler {
       signal.removeEventListener("abort", end);
       this.#busy.delete(thread);
       if (!thread.ended) this.#idle.push(thread);
-      this.#pass();
     }
   }
 
