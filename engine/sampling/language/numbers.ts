@@ -215,6 +215,10 @@ function within(at: Reading, { decimal, inclusive, side }: Bound, compared: numb
   return order === 0 ? inclusive : order === side;
 }
 
+function keyOf({ phase, negative, nonzero, before, after, compared, remainders }: Reading): string {
+  return `${phase} ${negative} ${nonzero} ${before} ${after} ${compared} ${remainders}`;
+}
+
 const CHARACTERS = "+-.0123456789Ee";
 
 function explore(digits: Digits, budget: Budget): Automaton {
@@ -227,7 +231,7 @@ function explore(digits: Digits, budget: Budget): Automaton {
       const read = digits.read(readings[q], char);
       if (read === undefined) continue;
       budget.spend(10);
-      const key = JSON.stringify(Object.values(read));
+      const key = keyOf(read);
       let target = known.get(key) ?? DEAD;
       if (target === DEAD) {
         target = readings.push(read) - 1;

@@ -15,7 +15,7 @@ const MOST_PARTS = 100_000;
 /** A state takes the memory of so many parts. */
 const PARTS_OF_STATE = 8;
 /** Steps of threads that one mask may take: well under a second. */
-const MOST_STEPS = 500_000;
+const MOST_STEPS = 200_000;
 
 export interface State {
   index: number;

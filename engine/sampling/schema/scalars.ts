@@ -12,6 +12,8 @@ import type { Together } from "./alternatives.ts";
 export class Scalars {
   readonly #budget: Budget;
   readonly #patterns = new Map<string, Automaton>();
+  /** Automata of numbers by their bounds. */
+  readonly #numbers = new Map<string, Automaton>();
 
   constructor(budget: Budget) {
     this.#budget = budget;
@@ -45,7 +47,11 @@ export class Scalars {
   }
 
   number(together: Together, integer: boolean): Automaton {
-    return numberAutomaton(numberBounds(together, integer), this.#budget);
+    const bounds = numberBounds(together, integer);
+    const key = JSON.stringify(Object.entries(bounds));
+    const made = this.#numbers.get(key) ?? numberAutomaton(bounds, this.#budget);
+    this.#numbers.set(key, made);
+    return made;
   }
 
   #format(name: string): Automaton {

@@ -1,5 +1,6 @@
-// Texts under their grammars, in one thread for all. When an order takes too long, the thread ends, that text fails, and the
-// others go on in a new thread from the tokens they have.
+// Texts under their grammars, in one thread for all, and those that have taken long in another, so that they hold up only
+// each other. When an order takes too long, the thread ends, that text fails, and the others go on in a new thread from the
+// tokens they have.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { tooComplex } from "../language/budget.ts";
@@ -13,6 +14,8 @@ const LIMIT_MS = 2000;
 /** Of reading the vocabulary. */
 const VOCABULARY_MS = 30_000;
 const MOST_TRIES = 3;
+/** A text whose masks took longer together goes to the thread of the slow ones. */
+const SLOW_MS = 1000;
 
 export type Mask = Uint32Array<ArrayBuffer>;
 
@@ -23,6 +26,14 @@ interface Written {
   tokens: number[];
   /** The thread that knows it. */
   thread: TimedThread | undefined;
+  /** What its masks took so far. */
+  ms: number;
+}
+
+interface Lane {
+  thread: TimedThread | undefined;
+  /** Grammars the thread has. */
+  posted: Set<number>;
 }
 
 export class Matching {
@@ -30,9 +41,8 @@ export class Matching {
   readonly #tokens: () => TokenList;
   readonly #grammars = new Map<number, { grammar: Grammar; texts: number; kept: boolean }>();
   readonly #texts = new Map<number, Written>();
-  #thread: TimedThread | undefined;
-  /** Grammars the thread has. */
-  #posted = new Set<number>();
+  readonly #quick: Lane = { thread: undefined, posted: new Set() };
+  readonly #slow: Lane = { thread: undefined, posted: new Set() };
   #ids = 0;
   #closed = false;
 
@@ -58,7 +68,7 @@ export class Matching {
 
   /** A text begins. @throws MoloraError `schema_too_complex`, `schema_invalid`. */
   async begin(grammar: number, endIds: readonly number[]): Promise<{ text: number; mask: Mask }> {
-    const text: Written = { id: ++this.#ids, grammar, endIds, tokens: [], thread: undefined };
+    const text: Written = { id: ++this.#ids, grammar, endIds, tokens: [], thread: undefined, ms: 0 };
     this.#texts.set(text.id, text);
     this.#grammars.get(grammar)!.texts++;
     try {
@@ -81,26 +91,28 @@ export class Matching {
     const text = this.#texts.get(id);
     if (text === undefined) return;
     this.#texts.delete(id);
-    if (text.thread !== undefined && text.thread === this.#thread) this.#tell(text.thread, { kind: "end", text: id });
+    if (text.thread !== undefined) this.#tell(text.thread, { kind: "end", text: id });
     this.#grammars.get(text.grammar)!.texts--;
     this.#drop(text.grammar);
   }
 
   close(): void {
     this.#closed = true;
-    this.#thread?.end();
+    for (const { thread } of [this.#quick, this.#slow]) thread?.end();
   }
 
   async #ask(text: Written, token: number | undefined): Promise<Mask> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
-      const thread = this.#running(text.grammar);
+      const thread = this.#running(text.ms > SLOW_MS ? this.#slow : this.#quick, text.grammar);
       const knows = text.thread === thread && token !== undefined;
       const { id, grammar, endIds, tokens } = text;
+      if (!knows && text.thread !== undefined) this.#tell(text.thread, { kind: "end", text: id });
       text.thread = thread;
       try {
         const answer = knows
           ? await thread.ask({ kind: "accept", text: id, token }, LIMIT_MS)
           : await thread.ask({ kind: "begin", text: id, grammar, endIds, tokens }, LIMIT_MS);
+        text.ms += answer.ms;
         return answer.mask!;
       } catch (thrown) {
         if (!(thrown instanceof ThreadLost)) throw thrown;
@@ -110,18 +122,19 @@ export class Matching {
   }
 
   /** A thread that has the vocabulary and the grammar, or will before it comes to what is asked next. */
-  #running(grammar: number): TimedThread {
+  #running(lane: Lane, grammar: number): TimedThread {
     if (this.#closed) throw new MoloraError("engine_closed", "the engine was closed");
-    if (this.#thread === undefined || this.#thread.ended) {
-      this.#thread = new TimedThread(this.#open);
-      this.#posted = new Set();
-      this.#tell(this.#thread, { kind: "vocabulary", list: this.#tokens() });
+    let { thread } = lane;
+    if (thread === undefined || thread.ended) {
+      thread = new TimedThread(this.#open);
+      Object.assign(lane, { thread, posted: new Set() });
+      this.#tell(thread, { kind: "vocabulary", list: this.#tokens() });
     }
-    if (!this.#posted.has(grammar)) {
-      this.#posted.add(grammar);
-      this.#tell(this.#thread, { kind: "grammar", id: grammar, grammar: this.#grammars.get(grammar)!.grammar });
+    if (!lane.posted.has(grammar)) {
+      lane.posted.add(grammar);
+      this.#tell(thread, { kind: "grammar", id: grammar, grammar: this.#grammars.get(grammar)!.grammar });
     }
-    return this.#thread;
+    return thread;
   }
 
   /** Nothing comes of it but its being done; where the thread is lost, the next order finds out. */
@@ -133,6 +146,8 @@ export class Matching {
     const known = this.#grammars.get(id);
     if (known === undefined || known.kept || known.texts > 0) return;
     this.#grammars.delete(id);
-    if (this.#posted.delete(id) && this.#thread !== undefined) this.#tell(this.#thread, { kind: "forget", id });
+    for (const { thread, posted } of [this.#quick, this.#slow]) {
+      if (posted.delete(id) && thread !== undefined) this.#tell(thread, { kind: "forget", id });
+    }
   }
 }

@@ -19,7 +19,8 @@ export type Order =
 
 export type Answer =
   | { kind: "ready" }
-  | { kind: "done"; grammar?: Grammar; mask?: Uint32Array<ArrayBuffer> }
+  /** `ms`: how long it took. */
+  | { kind: "done"; ms: number; grammar?: Grammar; mask?: Uint32Array<ArrayBuffer> }
   | { kind: "failed"; code: ErrorCode; message: string; remedy: string | undefined };
 
 /** A thread as the host opens it. */

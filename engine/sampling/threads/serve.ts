@@ -21,8 +21,10 @@ export function serveGrammars(post: (answer: Answer) => void): (order: Order) =>
   const service = new Service();
   post({ kind: "ready" });
   return (order) => {
+    const begun = performance.now();
     try {
-      post({ kind: "done", ...service.carryOut(order) });
+      const done = service.carryOut(order);
+      post({ kind: "done", ms: performance.now() - begun, ...done });
     } catch (thrown) {
       const { code, message, remedy } = readable(thrown);
       post({ kind: "failed", code, message, remedy });
@@ -42,7 +44,7 @@ class Service {
   readonly #matchers = new Map<number, Matcher>();
   readonly #texts = new Map<number, Served>();
 
-  carryOut(order: Order): Omit<Answer & { kind: "done" }, "kind"> {
+  carryOut(order: Order): Omit<Answer & { kind: "done" }, "kind" | "ms"> {
     switch (order.kind) {
       case "compile":
         return { grammar: compileSource(JSON.parse(order.source) as GrammarSource) };

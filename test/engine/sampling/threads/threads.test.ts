@@ -111,6 +111,40 @@ test("a mask that takes too long fails its own text; the others go on from where
   assert.equal(await matching.accept(good.text, 1), undefined);
 });
 
+test("a text whose masks take long goes to another thread, and is the same there", async (t) => {
+  const opened: Order[][] = [];
+  const open: OpenGrammarThread = (events) => {
+    const orders: Order[] = [];
+    opened.push(orders);
+    const late = (answer: Answer) =>
+      events.answer(answer.kind === "done" && answer.mask ? { ...answer, ms: 600 } : answer);
+    const thread = openGrammarThread({ answer: late, lost: events.lost });
+    return {
+      post(order) {
+        orders.push(order);
+        thread.post(order);
+      },
+      end: () => thread.end(),
+    };
+  };
+  const matching = new Matching(open, () => tokenList(tokenizer, vocabSize));
+  t.after(() => matching.close());
+  const grammar = matching.keep(compileSource(sourceOf(NAME)));
+  const { text } = await matching.begin(grammar, eosIds);
+  const masks: unknown[] = [];
+  const ids = tokenizer.encode('{"name": "Ada', { addBos: false });
+  for (const id of ids) masks.push(await matching.accept(text, id));
+  assert.equal(opened.length, 2);
+  assert.deepStrictEqual(
+    opened.map((orders) => orders.filter(({ kind }) => kind === "begin" || kind === "end").map(({ kind }) => kind)),
+    [["begin", "end"], ["begin"]],
+  );
+  const [again] = [new Matching(openGrammarThread, () => tokenList(tokenizer, vocabSize))];
+  t.after(() => again.close());
+  const other = await again.begin(again.keep(compileSource(sourceOf(NAME))), eosIds);
+  for (const [i, id] of ids.entries()) assert.deepStrictEqual(await again.accept(other.text, id), masks[i]);
+});
+
 test("a thread that runs out of memory is the end of its order alone", async (t) => {
   let dies = true;
   const open: OpenGrammarThread = (events) => {
