@@ -14,27 +14,17 @@ export function withAlike(automaton: Automaton, budget: Budget): Automaton {
   const { accepts } = automaton;
   const count = accepts.length;
   if (count < LEAST_STATES || count > MOST_STATES) return automaton;
-  let classes: Int32Array<ArrayBuffer> = Int32Array.from(accepts);
-  let known = new Set(classes).size;
-  const edges = Array.from({ length: count }, (_, q) => edgesOf(automaton, q));
+  budget.spend(automaton.edges.length / 3);
+  const shapes = Array.from({ length: count }, (_, q) => shapeOf(automaton, q));
+  const named = new Map<string, number>();
+  let classes = Int32Array.from(accepts, (ends, q) => numbered(named, `${ends} ${shapes[q].ranges}`));
+  let known = named.size;
   for (let round = 0; round < NEAR; round++) {
-    budget.spend(count + automaton.edges.length / 3);
+    budget.spend(shapes.reduce((sum, { targets }) => sum + targets.length, count));
     const names = new Map<string, number>();
-    const refined = classes.map((own, q) => {
-      let name = `${own}`;
-      let last = -1;
-      let end = -1;
-      for (const [from, to, target] of edges[q]) {
-        if (classes[target] !== last || from !== end + 1) name += ` ${end} ${from} ${classes[target]}`;
-        last = classes[target];
-        end = to;
-      }
-      name += ` ${end}`;
-      const found = names.get(name) ?? names.size;
-      names.set(name, found);
-      return found;
-    });
-    classes = refined;
+    classes = classes.map((own, q) =>
+      numbered(names, `${own} ${shapes[q].targets.map((target) => classes[target]).join(" ")}`),
+    );
     if (names.size === known) break;
     known = names.size;
   }
@@ -45,4 +35,22 @@ export function withAlike(automaton: Automaton, budget: Budget): Automaton {
     return found;
   });
   return { ...automaton, alike };
+}
+
+/** Which ranges of characters lead to which of a state's targets, by their order, and the targets. */
+function shapeOf(automaton: Automaton, state: number): { ranges: string; targets: number[] } {
+  const places = new Map<number, number>();
+  let ranges = "";
+  for (const [from, to, target] of edgesOf(automaton, state)) {
+    const place = places.get(target) ?? places.size;
+    places.set(target, place);
+    ranges += `${from} ${to} ${place} `;
+  }
+  return { ranges, targets: [...places.keys()] };
+}
+
+function numbered(names: Map<string, number>, name: string): number {
+  const found = names.get(name) ?? names.size;
+  names.set(name, found);
+  return found;
 }

@@ -44,7 +44,7 @@ const { pattern } = fc.letrec<{ pattern: string; part: string; sequence: string 
             "é",
             "\\.",
             "[a-c-]",
-            "\\p{L}",
+            "\\p{Script=Han}",
           ),
         },
         { weight: 1, arbitrary: fc.tuple(tie("pattern")).map(([inner]) => `(?:${inner})`) },

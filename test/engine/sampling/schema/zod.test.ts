@@ -42,9 +42,9 @@ const SCHEMAS: Record<string, z.ZodType> = {
   "phone number": z.e164(),
   strings: z.object({
     a: z.string().startsWith("ab").max(6),
-    b: z.string().endsWith("!").min(2),
+    b: z.string().endsWith("!").min(2).max(6),
     c: z.string().length(3),
-    d: z.string().includes("x"),
+    d: z.string().includes("x").max(8),
   }),
   tuple: z.tuple([z.boolean(), z.int()]),
   "tuple with a rest": z.tuple([z.boolean()], z.null()),
