@@ -31,6 +31,7 @@ import { Loop } from "./requests/loop.ts";
 import { Prompts } from "./requests/prompt.ts";
 import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
+import type { Constraint } from "./sampling/constraint.ts";
 import { Grammars } from "./sampling/grammar.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { InFlight } from "./step/in_flight.ts";
@@ -134,8 +135,10 @@ export class Engine implements EngineApi {
     const { admission, prompts, loop, grammars } = this.#parts;
     const source = grammarSource(request, admission.tokenizer.chatTemplate);
     let prompt: readonly number[];
+    let constraint: Constraint | undefined;
     try {
       prompt = await prompts.read(request, options.signal);
+      constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
     } catch (error) {
       if (MoloraError.from(error).code !== "cancelled") throw error;
       const { accepted, done } = neverBegan(admission);
@@ -143,7 +146,6 @@ export class Engine implements EngineApi {
       yield done;
       return;
     }
-    const constraint = source && (await grammars.begin(source, [...endIds(admission, request)]));
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
@@ -230,8 +232,9 @@ export class Engine implements EngineApi {
 
   /** Ends every request with `engine_closed` and frees the device. */
   async close(): Promise<void> {
-    const { loop, device } = this.#parts;
+    const { loop, grammars, device } = this.#parts;
     await loop.close(new MoloraError("engine_closed", "the engine was closed"));
+    grammars.close();
     await device.close();
   }
 }
@@ -261,8 +264,7 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
   const library = new Library({ host, config, capacity, registry, bank });
-  const openGrammars = host.openGrammars?.bind(host);
-  const grammars = new Grammars({ open: openGrammars, tokenizer, vocabSize: config.vocabSize });
+  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };
 }

@@ -3,15 +3,15 @@
 import type { ByteSource, SourceFolder } from "../files/source.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
-import type { GrammarInstance } from "./sampling/grammar.ts";
+import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
 
 export type { DeviceChoice, DeviceOptions } from "./engine_options.ts";
 
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
   openDevice(options: DeviceOptions): Promise<Device>;
-  /** A fresh instance of the grammar library, for constrained decoding; absent where there is none. */
-  openGrammars?(): Promise<GrammarInstance>;
+  /** A thread that serves grammars, for constrained decoding; absent where there are none. */
+  openGrammarThread?: OpenGrammarThread;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */
   open(path: string): Promise<ByteSource | SourceFolder>;
   /** `path` as meant by something that lies in folder `from`. */

@@ -4,12 +4,12 @@ import { resolve } from "node:path";
 import type { Host } from "../engine/host.ts";
 import { openNodeDevice } from "./device.ts";
 import { openPath } from "./files.ts";
-import { openXGrammar } from "./xgrammar.ts";
+import { openGrammarThread } from "./grammar_thread.ts";
 
 export function nodeHost(): Host {
   return {
     openDevice: openNodeDevice,
-    openGrammars: openXGrammar,
+    openGrammarThread,
     open: openPath,
     resolve,
   };

@@ -47,8 +47,8 @@ export interface ToolChoice {
 export interface ResponseFormat {
   type: "text" | "json_object" | "json_schema";
   /**
-   * With `json_schema` only. Objects have the properties it names and no others. Bounds of numbers that are no integers,
-   * and of integers more than 512 apart, are kept to roughly: to their digits.
+   * With `json_schema` only. Objects have the properties it names and no others. What cannot be kept to is refused with
+   * `schema_invalid`, what would take too long with `schema_too_complex`.
    */
   schema?: Record<string, unknown>;
 }

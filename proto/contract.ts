@@ -53,6 +53,9 @@ const path = string(1, 4096);
 const logprobCount = uint32(0, MAX_LOGPROBS);
 const penalty = double(-2, 2);
 
+/** Each level of a JSON schema is two or three of JSON. */
+const SCHEMA_DEPTH = 128;
+
 const toolCall = object<ToolCall>("ToolCall", {
   id: need(1, string(1, 128)),
   name: need(2, string(1, 256)),
@@ -68,7 +71,7 @@ const chatMessage = object<ChatMessage>("ChatMessage", {
 const tool = object<Tool>("Tool", {
   name: need(1, string(1, 64)),
   description: may(2, string(0, 16384)),
-  parameters: may(3, json()),
+  parameters: may(3, json(SCHEMA_DEPTH)),
 });
 const toolChoice = object<ToolChoice>("ToolChoice", {
   type: need(1, oneOf("auto", "none", "required", "tool")),
@@ -76,7 +79,7 @@ const toolChoice = object<ToolChoice>("ToolChoice", {
 });
 const responseFormat = object<ResponseFormat>("ResponseFormat", {
   type: need(1, oneOf("text", "json_object", "json_schema")),
-  schema: may(2, json()),
+  schema: may(2, json(SCHEMA_DEPTH)),
 });
 const tokenBias = object<TokenBias>("TokenBias", {
   id: need(1, uint32()),

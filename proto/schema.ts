@@ -7,7 +7,8 @@ export type Spec =
   | { kind: "boolean" }
   | { kind: "integer"; wire: "uint32" | "uint64"; min: number; max: number }
   | { kind: "number"; wire: "float" | "double"; min: number; max: number; aboveMin: boolean }
-  | { kind: "json" }
+  /** `deepest`: most levels, where they are not `MAX_JSON_DEPTH`. */
+  | { kind: "json"; deepest?: number }
   | { kind: "list"; of: Spec; max: number }
   | ObjectSpec;
 
@@ -76,7 +77,10 @@ export const float = (): Of<number> => ({
   aboveMin: false,
 });
 /** A JSON object of any content; a string holding its JSON text in protobuf. */
-export const json = (): Of<Record<string, unknown>> => ({ kind: "json" });
+export const json = (deepest?: number): Of<Record<string, unknown>> => ({
+  kind: "json",
+  ...(deepest === undefined ? {} : { deepest }),
+});
 /** An empty list and an absent one are the same in every encoding, as in protobuf. */
 export const list = <T>(of: Of<T>, max = Number.POSITIVE_INFINITY): Of<T[]> => ({ kind: "list", of, max });
 

@@ -134,7 +134,10 @@ function check(spec: Spec, value: unknown, path: string, reading: Reading): unkn
       return checkNumber(spec, value, path, reading);
     case "json":
       if (!isRecord(value)) throw mismatch("an object", value, path, reading);
-      return cloneJson(value, path, reading, MAX_JSON_DEPTH);
+      return cloneJson(value, path, reading, {
+        left: spec.deepest ?? MAX_JSON_DEPTH,
+        most: spec.deepest ?? MAX_JSON_DEPTH,
+      });
   }
 }
 
@@ -173,21 +176,24 @@ function range(spec: Spec & { kind: "number" }): string {
   return `a number ${spec.aboveMin ? "above" : "from"} ${spec.min} ${spec.aboveMin ? "and up to" : "to"} ${spec.max}`;
 }
 
+interface Depth {
+  left: number;
+  most: number;
+}
+
 /** A copy of plain JSON; anything else in it is refused. */
-function cloneJson(value: unknown, path: string, reading: Reading, depth: number): unknown {
+function cloneJson(value: unknown, path: string, reading: Reading, depth: Depth): unknown {
   if (value === null || typeof value === "boolean") return value;
   if (typeof value === "string") return wellFormed(value, path, reading);
   if (typeof value === "number" && Number.isFinite(value)) return withoutNegativeZero(value);
-  if (depth === 0) throw mismatch(`nested at most ${MAX_JSON_DEPTH} deep`, value, path, reading);
-  if (Array.isArray(value)) return Array.from(value, (item, i) => cloneJson(item, `${path}[${i}]`, reading, depth - 1));
+  if (depth.left === 0) throw mismatch(`nested at most ${depth.most} deep`, value, path, reading);
+  const below = { ...depth, left: depth.left - 1 };
+  if (Array.isArray(value)) return Array.from(value, (item, i) => cloneJson(item, `${path}[${i}]`, reading, below));
   if (!isRecord(value)) throw mismatch("a JSON value", value, path, reading);
-  // "__proto__" as an assigned key would set the copy's prototype.
-  if (Object.hasOwn(value, "__proto__")) throw mismatch(`without a key "__proto__"`, value, path, reading);
-  const copy: Record<string, unknown> = {};
-  for (const [key, item] of Object.entries(value)) {
-    copy[wellFormed(key, path, reading)] = cloneJson(item, path, reading, depth - 1);
-  }
-  return copy;
+  // "__proto__" as an assigned key would set the copy's prototype; here it is a property like any other.
+  return Object.fromEntries(
+    Object.entries(value).map(([key, item]) => [wellFormed(key, path, reading), cloneJson(item, path, reading, below)]),
+  );
 }
 
 /** Refuses half a surrogate pair: it has no UTF-8, so not every encoding could carry it. */

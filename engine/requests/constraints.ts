@@ -3,7 +3,7 @@
 
 import type { GenerateRequest, Tool } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { GrammarSource } from "../sampling/grammar.ts";
+import type { GrammarSource } from "../sampling/schema/source.ts";
 import { type CallNotation, HERMES, notationOf } from "../text/tool_calls.ts";
 
 /** How calls are written and read back in this request; undefined: it has no tools the model is told of. */
@@ -29,13 +29,16 @@ export function grammarSource(request: GenerateRequest, chatTemplate: string | u
   return format ?? callSource(request, notationOf(chatTemplate) ?? HERMES);
 }
 
-const BARE = { before: "", after: "" };
-
 function formatSource(format: GenerateRequest["responseFormat"]): GrammarSource | undefined {
   if (format === undefined || format.type === "text") return undefined;
-  if (format.type === "json_object") return { ...BARE, schema: { type: "object" }, strict: false };
+  if (format.type === "json_object") return whole({ type: "object" }, false);
   if (format.schema === undefined) throw refuse("responseFormat.schema", "json_schema needs a schema");
-  return { ...BARE, schema: format.schema, strict: true };
+  return whole(format.schema, true);
+}
+
+/** The whole text is JSON of a schema. */
+function whole(schema: Record<string, unknown>, strict: boolean): GrammarSource {
+  return { options: [{ before: "", schema, after: "" }], strict, before: "", after: "" };
 }
 
 function checkTools({ tools = [], toolChoice, prompt, raw, ids }: GenerateRequest): void {
@@ -64,31 +67,15 @@ function checkTools({ tools = [], toolChoice, prompt, raw, ids }: GenerateReques
 function callSource({ tools = [], toolChoice }: GenerateRequest, notation: CallNotation): GrammarSource {
   const callable = tools.filter(({ name }) => toolChoice?.name === undefined || name === toolChoice.name);
   const [before, after] = notation.begin === "" ? ["", ""] : [`${notation.begin}\n`, `\n${notation.end}`];
-  const field = notation.argumentsField;
-  const $defs = Object.fromEntries(
-    callable.map(({ parameters }, i) => [`t${i}`, moved(parameters ?? NO_PARAMETERS, `#/$defs/t${i}`)]),
-  );
-  const anyOf = callable.map(({ name }, i) => ({
-    type: "object",
-    properties: { name: { const: name }, [field]: { $ref: `#/$defs/t${i}` } },
-    required: ["name", field],
+  const options = callable.map(({ name, parameters }) => ({
+    before: `{"name": ${JSON.stringify(name)}, "${notation.argumentsField}": `,
+    schema: parameters ?? NO_PARAMETERS,
+    after: "}",
   }));
-  return { schema: { anyOf, $defs }, strict: true, before, after };
+  return { options, strict: true, before, after };
 }
 
 const NO_PARAMETERS = { type: "object", properties: {} };
-
-/** A schema that lies at `place` now: its references to itself go there. */
-function moved(schema: unknown, place: string): unknown {
-  if (Array.isArray(schema)) return schema.map((item) => moved(item, place));
-  if (typeof schema !== "object" || schema === null) return schema;
-  return Object.fromEntries(
-    Object.entries(schema).map(([key, value]) => {
-      const isReference = key === "$ref" && typeof value === "string" && value.startsWith("#");
-      return [key, isReference ? place + value.slice(1) : moved(value, place)];
-    }),
-  );
-}
 
 function refuse(field: string, message: string): MoloraError {
   return new MoloraError("bad_request", message, { details: { field } });

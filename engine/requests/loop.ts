@@ -9,6 +9,7 @@ import type { FinishedStep, InFlight } from "../step/in_flight.ts";
 import type { RowResult } from "../step/results.ts";
 import type { Runner, SubmittedStep } from "../step/runner.ts";
 import type { LoopObserver } from "./counters.ts";
+import { Held } from "./held.ts";
 import type { Ticket } from "./ticket.ts";
 
 export interface LoopParts {
@@ -24,6 +25,7 @@ export class Loop {
   readonly #inFlight: InFlight;
   readonly #observers: readonly LoopObserver[];
   readonly #tickets = new Map<Sequence, Ticket>();
+  readonly #held = new Held();
   #running: Promise<void> | undefined;
   #closed: MoloraError | undefined;
   #end: (why: MoloraError) => void = () => {};
@@ -43,6 +45,7 @@ export class Loop {
   add(ticket: Ticket): void {
     this.#tickets.set(ticket.sequence, ticket);
     this.#running ??= this.#run();
+    this.#held.wake();
   }
 
   /** Ends a request now; what it held is free for the next step. */
@@ -77,9 +80,11 @@ export class Loop {
 
   /** One step. Results of an earlier step are published while this one runs. */
   async #step(): Promise<void> {
+    await this.#held.soon(); // what may follow in some of them is about to be known
     const plan = this.#scheduler.schedule(); // which tokens of which sequences
     this.#inFlight.add(await this.#submit(plan)); // queued on the device; an empty plan adds nothing
     this.#scheduler.advance(plan); // these positions count as computed
+    if (this.#inFlight.empty && this.#held.size > 0) return this.#held.next(); // all that could run waits for its mask
     await this.#publish(await this.#inFlight.next()); // tokens of the oldest step, if it is due, go to their tickets
   }
 
@@ -102,13 +107,12 @@ export class Loop {
   async #publish(step: FinishedStep | undefined): Promise<void> {
     if (step === undefined) return;
     for (const observer of this.#observers) observer.stepEnded?.(step);
-    const constrained: Promise<void>[] = [];
     for (const row of step.rows) {
       const ticket = this.#tickets.get(row.row.slice.sequence);
       if (ticket === undefined) continue; // cancelled
       const goesOn = this.#guarded(ticket, () => this.#publishRow(ticket, row));
       if (goesOn && ticket.constraint !== undefined) {
-        constrained.push(this.#constrain(ticket, ticket.constraint, row.id));
+        this.#held.add(ticket.sequence, this.#constrain(ticket, ticket.constraint, row.id));
       }
     }
     for (const { sequence } of step.plan.slices) {
@@ -117,8 +121,6 @@ export class Loop {
       this.#guarded(ticket, () => ticket.end("length"));
       this.#finish(ticket);
     }
-    // What may follow in these must be known before the next step is built.
-    if (constrained.length > 0) await Promise.all(constrained);
   }
 
   async #constrain(ticket: Ticket, constraint: Constraint, id: number): Promise<void> {

@@ -105,7 +105,8 @@ export class Ticket {
       finishReason,
       ...(stopped === undefined ? {} : { stopped }),
       ...(finishReason === "length" && limitedBy !== undefined ? { limitedBy } : {}),
-      text: this.#rest(),
+      // A stop string may stand within a call too.
+      text: this.#rest(finishReason !== "stop" || typeof stopped === "string"),
       usage: {
         promptTokens: this.sequence.promptLength,
         completionTokens: this.#generated,
@@ -150,10 +151,10 @@ export class Ticket {
     this.#wake?.();
   }
 
-  #rest(): string {
+  #rest(cut: boolean): string {
     const { toolCalls } = this.#parts;
     const text = this.#detokenizer.flush();
-    return toolCalls === undefined ? text : toolCalls.push(text) + toolCalls.flush();
+    return toolCalls === undefined ? text : toolCalls.push(text) + toolCalls.flush(cut);
   }
 
   /** Known once the rest of the text was read. */

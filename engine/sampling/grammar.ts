@@ -1,170 +1,122 @@
-// What a text may be (JSON, JSON of a schema, a call of a tool), compiled for one tokenizer by XGrammar.
-// It knows nothing of requests or of the device; constraint.ts walks a compiled grammar along one sequence.
+// What a text may be (JSON, JSON of a schema, a call of a tool), compiled for one tokenizer and kept for the next request.
+// All of it happens in threads of the host's, so that nothing a schema asks for holds the engine up.
 
-import type * as XGrammar from "@mlc-ai/web-xgrammar";
+import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { Constraint } from "./constraint.ts";
-import { spellRanges } from "./integer_ranges.ts";
-import { withinJson } from "./json_strings.ts";
-import { checkSchema, schemaInvalid } from "./schema.ts";
-
-export type GrammarLibrary = Pick<typeof XGrammar, "Grammar" | "GrammarCompiler" | "GrammarMatcher" | "TokenizerInfo">;
-
-/** A fresh instance of the library, and what it wrote to its console. */
-export interface GrammarInstance {
-  library: GrammarLibrary;
-  said: string[];
-}
-
-/** The language a text is held to: JSON that fits a schema, between two given texts. */
-export interface GrammarSource {
-  schema: Record<string, unknown>;
-  /** Objects have the properties the schema names and no others. */
-  strict: boolean;
-  before: string;
-  after: string;
-}
+import { schemaInvalid } from "./language/budget.ts";
+import { tokenList } from "./matcher/token_list.ts";
+import type { TokenList } from "./matcher/vocabulary.ts";
+import type { Grammar } from "./schema/nodes.ts";
+import type { GrammarSource } from "./schema/source.ts";
+import { Compiler, cancelled } from "./threads/compiler.ts";
+import { Matching } from "./threads/matching.ts";
+import type { OpenGrammarThread } from "./threads/orders.ts";
 
 export interface GrammarParts {
-  /** Undefined where the host has no grammar library. */
-  open: (() => Promise<GrammarInstance>) | undefined;
+  /** Undefined where the host has no threads for it. */
+  open: OpenGrammarThread | undefined;
   tokenizer: Tokenizer;
   /** Rows of the model's logits. */
   vocabSize: number;
 }
 
-/** Compiling takes time that grows with the schema, and the process waits for it. */
 const LONGEST_SCHEMA = 64 * 1024;
 const KEPT = 32;
-/** As `indent`. */
-const ONE_LINE = -1;
+const NEVER = new AbortController().signal;
 
-interface Compiler {
-  instance: GrammarInstance;
-  compiler: XGrammar.GrammarCompiler;
+/** A grammar that is being compiled, for whoever waits for it. */
+interface Compiling {
+  grammar: Promise<Grammar>;
+  waiting: number;
+  abort: AbortController;
 }
 
 export class Grammars {
-  readonly #parts: GrammarParts;
-  #compiler: Promise<Compiler> | undefined;
-  /** The last grammars used, oldest first. */
-  readonly #compiled = new Map<string, XGrammar.CompiledGrammar>();
+  readonly #compiler: Compiler | undefined;
+  readonly #matching: Matching | undefined;
+  readonly #compiling = new Map<string, Compiling>();
+  /** The last grammars used, oldest first, by what the matching thread calls them. */
+  readonly #kept = new Map<string, number>();
 
-  constructor(parts: GrammarParts) {
-    this.#parts = parts;
+  constructor({ open, tokenizer, vocabSize }: GrammarParts) {
+    let tokens: TokenList | undefined;
+    this.#compiler = open && new Compiler(open);
+    this.#matching =
+      open &&
+      new Matching(open, () => {
+        tokens ??= tokenList(tokenizer, vocabSize);
+        return tokens;
+      });
   }
 
   /**
    * A constraint at the start of a text. `endIds` are allowed where the text is complete.
-   * @throws MoloraError `schema_invalid` where the schema cannot be compiled, or nothing fits it.
+   * @throws MoloraError `schema_invalid` where the schema is none, cannot be kept to, or nothing fits it;
+   * `schema_too_complex` where it takes too much time or memory, after two seconds at most; `cancelled` by the signal.
    */
-  async begin(source: GrammarSource, endIds: readonly number[]): Promise<Constraint> {
-    const opened = await this.#open();
-    const { instance } = opened;
-    try {
-      const compiled = await this.#compile(opened, source);
-      const matcher = await instance.library.GrammarMatcher.createGrammarMatcher(compiled, [...endIds]);
-      return await Constraint.begin(matcher);
-    } catch (thrown) {
-      const reasons = instance.said.splice(0);
-      if (thrown instanceof MoloraError) throw thrown;
-      // The library aborts on what it cannot compile, and its memory is then not to be relied on: the next one starts anew.
-      this.#compiler = undefined;
-      this.#compiled.clear();
-      throw schemaInvalid(readable(reasons) ?? (thrown instanceof Error ? thrown.message : String(thrown)));
+  async begin(source: GrammarSource, endIds: readonly number[], signal: AbortLike = NEVER): Promise<Constraint> {
+    if (this.#compiler === undefined || this.#matching === undefined) {
+      throw new MoloraError("bad_request", "constrained decoding needs threads, which this host does not give", {
+        remedy: "Leave out responseFormat and toolChoice, or run in Node.",
+      });
     }
-  }
-
-  #open(): Promise<Compiler> {
-    this.#compiler ??= this.#start().catch((error: unknown) => {
-      this.#compiler = undefined;
-      throw error;
-    });
-    return this.#compiler;
-  }
-
-  async #start(): Promise<Compiler> {
-    const { open, tokenizer, vocabSize } = this.#parts;
-    if (open === undefined) {
-      throw new MoloraError(
-        "bad_request",
-        "constrained decoding needs a grammar library, which this host has none of",
-        {
-          remedy: "Leave out responseFormat and toolChoice, or run in Node.",
-        },
-      );
-    }
-    const instance = await open();
-    const { TokenizerInfo, GrammarCompiler } = instance.library;
-    const info = await TokenizerInfo.createTokenizerInfo(vocabulary(tokenizer), "byte_level", false, vocabSize, []);
-    return { instance, compiler: await GrammarCompiler.createGrammarCompiler(info, false) };
-  }
-
-  async #compile({ instance, compiler }: Compiler, source: GrammarSource): Promise<XGrammar.CompiledGrammar> {
+    if (signal.aborted) throw cancelled();
     const key = JSON.stringify(source);
     if (key.length > LONGEST_SCHEMA) {
       throw schemaInvalid(`it takes ${key.length} characters, at most ${LONGEST_SCHEMA} are compiled`);
     }
-    const known = this.#compiled.get(key);
-    this.#compiled.delete(key);
-    const compiled = known ?? (await compile(instance.library, compiler, source));
-    // A warning tells of a part of the schema that was left out.
-    const left = readable(instance.said.splice(0));
-    if (left !== undefined) throw schemaInvalid(left);
-    this.#compiled.set(key, compiled);
-    const [oldest] = this.#compiled.keys();
-    if (this.#compiled.size > KEPT) this.#forget(oldest);
-    return compiled;
+    const grammar = this.#kept.get(key) ?? this.#keep(key, await this.#compile(this.#compiler, key, signal));
+    this.#kept.delete(key);
+    this.#kept.set(key, grammar);
+    return Constraint.begin(this.#matching, grammar, endIds);
   }
 
-  /** Sequences that still follow it hold it by themselves. */
-  #forget(key: string): void {
-    this.#compiled.get(key)?.dispose();
-    this.#compiled.delete(key);
+  close(): void {
+    this.#compiler?.close();
+    this.#matching?.close();
   }
-}
 
-/**
- * JSON is written on one line with ", " and ": ", as Python writes it and models have mostly read it; where any white
- * space was allowed, a small model would write it for ever.
- */
-async function compile(
-  { Grammar }: GrammarLibrary,
-  compiler: XGrammar.GrammarCompiler,
-  { schema, strict, before, after }: GrammarSource,
-): Promise<XGrammar.CompiledGrammar> {
-  checkSchema(schema);
-  const json = await Grammar.fromJSONSchema(JSON.stringify(spellRanges(schema)), false, ONE_LINE, undefined, strict);
-  try {
-    const parts = [before, after].map((text) => JSON.stringify(text));
-    return await compiler.compileGrammar(
-      `${withinJson(json.toString())}\nwhole ::= ${parts[0]} root ${parts[1]}\n`,
-      "whole",
-    );
-  } finally {
-    json.dispose();
+  /** Requests for the same grammar wait for it together; when the last of them is gone, it is given up. */
+  async #compile(compiler: Compiler, key: string, signal: AbortLike): Promise<Grammar> {
+    const joined = this.#compiling.get(key) ?? this.#start(compiler, key);
+    joined.waiting++;
+    let leave = () => {};
+    const gone = new Promise<never>((_, reject) => {
+      leave = () => reject(cancelled());
+      if (signal.aborted) leave();
+      signal.addEventListener("abort", leave, { once: true });
+    });
+    try {
+      return await Promise.race([joined.grammar, gone]);
+    } finally {
+      signal.removeEventListener("abort", leave);
+      if (--joined.waiting === 0) {
+        joined.abort.abort();
+        if (this.#compiling.get(key) === joined) this.#compiling.delete(key);
+      }
+    }
   }
-}
 
-/** Every token as byte-level BPE spells its bytes; "" for those that stand for no text. */
-function vocabulary(tokenizer: Tokenizer): string[] {
-  return Array.from({ length: tokenizer.vocabSize }, (_, id) =>
-    tokenizer.specialIds.has(id) ? "" : Array.from(tokenizer.idBytes(id), (byte) => BYTE_LEVEL[byte]).join(""),
-  );
-}
+  #start(compiler: Compiler, key: string): Compiling {
+    const abort = new AbortController();
+    const compiling = { grammar: compiler.compile(key, abort.signal), waiting: 0, abort };
+    compiling.grammar.catch(() => {}); // Those who wait are told.
+    this.#compiling.set(key, compiling);
+    return compiling;
+  }
 
-/** GPT-2's alphabet of bytes: printable Latin-1 as it is, the others from U+0100 on. */
-const BYTE_LEVEL: readonly string[] = (() => {
-  let next = 0x100;
-  return Array.from({ length: 256 }, (_, byte) => {
-    const printable = (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae;
-    return String.fromCodePoint(printable ? byte : next++);
-  });
-})();
-
-/** The library's words without the place in its source: "[FATAL] file.cc:12: Unsupported type". */
-function readable(said: readonly string[]): string | undefined {
-  const line = said.findLast((text) => /^\[(FATAL|WARNING)\]/.test(text));
-  return line?.replace(/^\[\w+\] \S*:\d+: (Check failed: \(.*?\) is false: )?/, "").slice(0, 300);
+  #keep(key: string, compiled: Grammar): number {
+    const known = this.#kept.get(key);
+    if (known !== undefined) return known; // Another request was as quick.
+    const grammar = this.#matching!.keep(compiled);
+    this.#kept.set(key, grammar);
+    if (this.#kept.size > KEPT) {
+      const [[oldest, id]] = this.#kept;
+      this.#kept.delete(oldest);
+      this.#matching!.forget(id);
+    }
+    return grammar;
+  }
 }

@@ -95,7 +95,9 @@ export class Scheduler {
     if (this.#planned !== undefined) throw new MoloraError("internal", "the last plan was not advanced");
     const step = new StepBuilder(this.#options);
     const { runAhead } = this.#options;
-    const ready = this.#running.filter(({ pendingTokens, lockstep }) => pendingTokens <= (lockstep ? 0 : runAhead));
+    const ready = this.#running.filter(
+      ({ pendingTokens, lockstep, held }) => !held && pendingTokens <= (lockstep ? 0 : runAhead),
+    );
     for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, step);
     for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, step);
     if (!step.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, step));

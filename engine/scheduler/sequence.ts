@@ -79,6 +79,8 @@ export class Sequence {
   published: { pages: number; prefix: Prefix } | undefined;
   /** Index of its per-sequence device state (last sampled id, belief, penalty counts), or NO_SLOT. */
   slot = NO_SLOT;
+  /** Not planned for now: what may follow its last token is not known yet. */
+  held = false;
   /** Tokens sampled on the device whose ids the host has not seen yet. They follow `tokens`. */
   pendingTokens = 0;
   /** Positions of the prompt whose logits were computed; recomputation after preemption does not repeat them. */

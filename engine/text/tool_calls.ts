@@ -55,13 +55,28 @@ export class ToolCallReader {
     return this.#notation.begin === "" ? this.#pushWhole() : this.#pushMarked();
   }
 
-  /** The rest, once no more text comes. */
-  flush(): string {
+  /**
+   * The rest, once no more text comes. `cut`: the text was to go on, so that the beginning of a call is neither a call nor
+   * said: nobody wants its markup.
+   */
+  flush(cut = false): string {
     const rest = this.#held;
     this.#held = "";
-    const unclosed = this.#notation.begin === "" ? rest : rest.replace(this.#notation.begin, "");
-    const isCall = rest.startsWith(this.#notation.begin) && this.#take(unclosed);
-    return isCall ? "" : rest;
+    const { begin, end } = this.#notation;
+    const unclosed = rest.slice(begin.length, rest.length - (end === "" ? 0 : openLength(rest, end)));
+    const isCall = rest.startsWith(begin) && this.#take(unclosed);
+    return isCall || (cut && this.#beginsCall(rest)) ? "" : rest;
+  }
+
+  #beginsCall(rest: string): boolean {
+    const { begin } = this.#notation;
+    // One character may be anything.
+    if (begin !== "") return rest.length > 1 && (rest.startsWith(begin) || begin.startsWith(rest));
+    const head = rest.replace(/\s/g, "");
+    return (
+      head.length > 1 &&
+      [...this.#names].some((name) => begins(`{"name":${JSON.stringify(name)}`.replace(/\s/g, ""), head))
+    );
   }
 
   #pushWhole(): string {
@@ -115,6 +130,11 @@ function readCall(json: string, { argumentsField }: CallNotation): Omit<ToolCall
   const given = (value as Record<string, unknown>)[argumentsField] ?? {};
   // Some models write the arguments as JSON text of their own.
   return { name: value.name, arguments: typeof given === "string" ? given : JSON.stringify(given) };
+}
+
+/** One is the other's beginning. */
+function begins(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a);
 }
 
 /** Length of the longest end of `text` that begins `mark`. */

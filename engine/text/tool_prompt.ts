@@ -70,6 +70,8 @@ function templateCall(call: ToolCall): TemplateCall {
 }
 
 function callArguments(call: ToolCall): unknown {
+  // What some clients send back, and some servers wrote, for a call without arguments.
+  if (call.arguments.trim() === "") return {};
   try {
     return JSON.parse(call.arguments);
   } catch (cause) {

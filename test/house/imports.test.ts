@@ -29,7 +29,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@huggingface/jinja": ["engine"],
   "@huggingface/tokenizers": ["engine"],
   "@langchain/core": ["integrations"],
-  "@mlc-ai/web-xgrammar": ["engine", "node"],
   fflate: ["node"],
   msgpackr: ["proto"],
   "prom-client": ["server"],

@@ -1,22 +1,23 @@
 // Grammars compiled for real tokenizers: every token they allow keeps the text within its language, and bad schemas are told.
-// The library is the real one; no device is needed.
+// The threads are real ones; no device is needed.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Constraint } from "../../../engine/sampling/constraint.ts";
-import { type GrammarSource, Grammars } from "../../../engine/sampling/grammar.ts";
+import { Grammars } from "../../../engine/sampling/grammar.ts";
+import type { GrammarSource } from "../../../engine/sampling/schema/source.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { openPath } from "../../../node/files.ts";
-import { openXGrammar } from "../../../node/xgrammar.ts";
+import { openGrammarThread } from "../../../node/grammar_thread.ts";
 
 const files = await openModelFiles(await openPath("models/nano"));
 const tokenizer = loadTokenizer(files.tokenizerFiles);
 const { vocabSize, eosIds } = files.config;
-const grammars = new Grammars({ open: openXGrammar, tokenizer, vocabSize });
+const grammars = new Grammars({ open: openGrammarThread, tokenizer, vocabSize });
 
 const source = (schema: Record<string, unknown>, strict = true): GrammarSource => ({
-  schema,
+  options: [{ before: "", schema, after: "" }],
   strict,
   before: "",
   after: "",
@@ -138,9 +139,9 @@ test("a schema that cannot be compiled is told, and the next one compiles as if 
     { $ref: "#/nowhere" },
     { $ref: "https://example.org/schema" },
     { type: "string", pattern: "(" },
-    { type: "string", pattern: '^a"b$' },
-    { type: "string", pattern: "a\\nb" },
-    { type: "object", patternProperties: { "\\\\": {} } },
+    { type: "string", pattern: "^(?<=a)b$" },
+    { type: "string", pattern: "^(a)\\1$" },
+    { type: "object", patternProperties: { "\\b": {} } },
     { type: "integer", minimum: 3, maximum: 1 },
     { enum: [] },
     { not: { type: "string" } },
@@ -167,7 +168,24 @@ test("names and values that look like keywords are none", async () => {
   assert.equal(await walk(await begin(schema), random(1)), '{"not": {"if":1}, "pattern": "a\\"b"}');
 });
 
-test("a host without the library says so", async () => {
+test("a string that a pattern makes hold quotes, backslashes or line ends is written with escapes", async () => {
+  const cases: [pattern: string, value: string][] = [
+    ['^a"b$', 'a"b'],
+    ["^a\\nb$", "a\nb"],
+    ["^\\\\\\u0001$", "\\\u0001"],
+  ];
+  for (const [pattern, value] of cases) {
+    const text = await walk(await begin({ type: "string", pattern }), random(1));
+    assert.equal(JSON.parse(text ?? ""), value);
+  }
+  const text = await walk(
+    await begin({ type: "object", patternProperties: { "^\\\\$": { type: "null" } }, minProperties: 1 }),
+    random(1),
+  );
+  assert.deepStrictEqual(JSON.parse(text ?? ""), { "\\": null });
+});
+
+test("a host without threads says so", async () => {
   const none = new Grammars({ open: undefined, tokenizer, vocabSize });
   await assert.rejects(none.begin(source({ type: "boolean" }), eosIds), { code: "bad_request" });
 });

@@ -24,6 +24,9 @@ test("Hermes calls, between and around text", () => {
   assert.deepStrictEqual(readIn([`Let me see. ${rome}`]), { said: "Let me see. ", calls: made });
   const both = `${rome}\n${call('{"name":"search","arguments":{}}')} done`;
   assert.deepStrictEqual(readIn([both]), { said: "\n done", calls: [...made, ["search", "{}"]] });
+  for (const length of [1, 5, 11]) {
+    assert.deepStrictEqual(readIn([rome.slice(0, -length)]), { said: "", calls: made });
+  }
   // Cut off by the length limit before its end mark: still a call.
   assert.deepStrictEqual(readIn(["<tool_call>", '{"name":"search","arguments":{}}']).calls, [["search", "{}"]]);
 });
@@ -31,6 +34,30 @@ test("Hermes calls, between and around text", () => {
 test("what is no call is said", () => {
   for (const text of ["a < b", "<tool", call("nonsense"), call('{"arguments": {}}'), `<tool_call>{"name": "wea`]) {
     assert.deepStrictEqual(readIn([text]), { said: text, calls: [] });
+  }
+});
+
+test("what was cut in the middle of a call shows none of its markup", () => {
+  const cutOff = (text: string, notation = HERMES) => {
+    const reader = new ToolCallReader(notation, NAMES);
+    return {
+      said: [...text].map((char) => reader.push(char)).join("") + reader.flush(true),
+      calls: reader.calls.length,
+    };
+  };
+  for (let length = 2; length < rome.length - "\n</tool_call>".length; length++) {
+    assert.deepStrictEqual(cutOff(rome.slice(0, length)), { said: "", calls: 0 }, `${length}`);
+    assert.deepStrictEqual(cutOff(`So: ${rome.slice(0, length)}`), { said: "So: ", calls: 0 });
+    assert.deepStrictEqual(cutOff(`${rome}${rome.slice(0, length)}`), { said: "", calls: 1 });
+  }
+  for (const text of ["a < b", "a <", "1 <= 2", "<table>"])
+    assert.deepStrictEqual(cutOff(text), { said: text, calls: 0 });
+  const llama = '{"name": "weather", "parameters": {"city": "Rome"}}';
+  for (let length = 2; length < llama.length; length++) {
+    assert.deepStrictEqual(cutOff(llama.slice(0, length), LLAMA3), { said: "", calls: 0 });
+  }
+  for (const text of ['{"name": "Tom", "a', '{"a": 1', "Rome {"]) {
+    assert.deepStrictEqual(cutOff(text, LLAMA3), { said: text, calls: 0 });
   }
 });
 
@@ -87,6 +114,16 @@ test("a template that knows none gets the Hermes notation in plain turns", () =>
   assert.deepStrictEqual(messages[3], { role: "user", content: "<tool_response>\n21\n</tool_response>" });
   const [system] = conversation("{{ messages }}", TURNS.slice(1, 2), TOOLS).messages;
   assert.equal(system.role, "system");
+});
+
+test("a call sent back with empty arguments had none", () => {
+  for (const text of ["", "  \n"]) {
+    const empty: ChatMessage = { role: "assistant", content: "", toolCalls: [{ id: "1", name: "f", arguments: text }] };
+    const [native] = conversation("{{ tools }}<tool_call>", [empty], TOOLS).messages;
+    assert.deepStrictEqual(native.tool_calls?.[0].function, { name: "f", arguments: {} });
+    const retold = conversation("{{ messages }}", [empty], []).messages;
+    assert.equal(retold[0].content, '<tool_call>\n{"name":"f","arguments":{}}\n</tool_call>');
+  }
 });
 
 test("arguments that are not JSON cannot be handed to a template", () => {
