@@ -2,6 +2,7 @@
 
 import type { Device } from "../../engine/device/device.ts";
 import { openNodeDevice } from "../../node/device.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import type { FlagValues } from "../flags/arguments.ts";
 import type { DEVICE_FLAGS } from "../flags/common_flags.ts";
 import type { Output } from "../terminal/output.ts";
@@ -50,6 +51,18 @@ export async function check(
     passed: kernels.every(({ passed }) => passed),
     seconds: (performance.now() - begun) / 1000,
   };
+}
+
+/** What a check that did not pass is thrown as. `facts`: of the machine, for a report. */
+export function checkFailed(report: CheckReport, facts: Record<string, unknown>): MoloraError {
+  const { kernels } = report;
+  const wrong = kernels.filter(({ passed }) => !passed).map(({ kernel }) => kernel);
+  const message = `${wrong.length} of ${kernels.length} rows are off by more than rounding explains: ${wrong.join("; ")}`;
+  return new MoloraError("check_failed", message, {
+    remedy:
+      "Update the GPU's driver or take --device cpu, and please report it with what `molora doctor --json` prints.",
+    details: { ...facts, check: report },
+  });
 }
 
 export function shown({ devices, kernels, seconds }: CheckReport): string {

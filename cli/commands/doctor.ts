@@ -1,7 +1,6 @@
 // `molora doctor`: the devices of this machine, and with --check whether they compute what they should.
 
-import { MoloraError } from "../../proto/errors.ts";
-import { type CheckReport, check, openChecked, shown } from "../check/check.ts";
+import { type CheckReport, check, checkFailed, openChecked, shown } from "../check/check.ts";
 import { columns, defineCommand } from "../command.ts";
 import { advise } from "../doctor/advice.ts";
 import { type DoctorReport, inspectMachine } from "../doctor/report.ts";
@@ -52,16 +51,6 @@ async function runCheck(report: DoctorReport, flags: FlagValues<typeof DEVICE_FL
     for (const { device } of devices) await device.close();
   }
   output.print(`\n${shown(checked)}`);
-  if (!checked.passed) throw wrong(checked, report);
+  if (!checked.passed) throw checkFailed(checked, { ...report });
   output.result({ ...report, check: checked });
-}
-
-function wrong(checked: CheckReport, report: DoctorReport): MoloraError {
-  const kernels = checked.kernels.filter(({ passed }) => !passed).map(({ kernel }) => kernel);
-  const message = `${kernels.length} of ${checked.kernels.length} rows are beyond what rounding explains: ${kernels.join("; ")}`;
-  return new MoloraError("check_failed", message, {
-    remedy:
-      "Update the GPU's driver or take --device cpu, and please report it with what `molora doctor --json` prints.",
-    details: { ...report, check: checked },
-  });
 }

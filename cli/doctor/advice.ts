@@ -8,13 +8,14 @@ const FAST_NODE = 24;
 /** Relaxed SIMD is on by itself from this Node on. */
 const RELAXED_NODE = 22;
 
-export function advise(facts: Facts): string[] {
-  return [...adviseOnGpu(facts), ...adviseOnCpu(facts)];
+/** `nvidia`: whether the kernel has NVIDIA's driver loaded. */
+export function advise(facts: Facts, nvidia = existsSync("/proc/driver/nvidia/version")): string[] {
+  return [...adviseOnGpu(facts, nvidia), ...adviseOnCpu(facts)];
 }
 
-function adviseOnGpu({ adapter, noAdapter }: Facts): string[] {
+function adviseOnGpu({ adapter, noAdapter }: Facts, nvidia: boolean): string[] {
   if (adapter === undefined || adapter.isSoftware) {
-    if (existsSync("/proc/driver/nvidia/version")) {
+    if (nvidia) {
       return [
         "An NVIDIA driver is loaded, yet Vulkan does not see it: install the driver's Vulkan part (libnvidia-gl); " +
           "in a container, NVIDIA_DRIVER_CAPABILITIES must include graphics.",

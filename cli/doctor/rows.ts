@@ -9,10 +9,15 @@ export function machineRows(facts: Facts): [string, string][] {
     ["node", `${node} on ${platform}, ${cores} core${cores === 1 ? "" : "s"}`],
     ["memory", `${formatBytes(memory.total)}, ${formatBytes(memory.free)} free`],
     ["cache", cache],
-    ["device", `${auto}, where --device says nothing else`],
+    ["device", `${auto}, where --device says nothing else${setByVariable()}`],
     ...cpuRows(facts),
     ...gpuRows(facts),
   ];
+}
+
+function setByVariable(): string {
+  const { MOLORA_DEVICE: set } = process.env;
+  return set === undefined || set === "" ? "" : `, nor MOLORA_DEVICE, which is ${set}`;
 }
 
 function cpuRows({ cpu }: Facts): [string, string][] {

@@ -6,8 +6,10 @@ import { test } from "node:test";
 import { BorrowedDevice } from "../../../cli/check/borrowed_device.ts";
 import type { KernelCase } from "../../../cli/check/case.ts";
 import { allCases } from "../../../cli/check/cases.ts";
+import { check, checkFailed, shown } from "../../../cli/check/check.ts";
 import { judge } from "../../../cli/check/judge.ts";
 import { NANO_PROMPT, NANO_USES } from "../../../cli/check/nano_logprobs.ts";
+import { Output } from "../../../cli/terminal/output.ts";
 import type { Device, Launch, Program } from "../../../engine/device/device.ts";
 import type { View } from "../../../engine/device/memory.ts";
 import { openCpuDevice } from "../../../node/cpu.ts";
@@ -126,6 +128,22 @@ test("a case that throws, and one that gives no number, fail with a reason; othe
     );
     assert.equal(verdicts[0].failures[0].message, "element -1 of 2 was written");
     assert.equal(verdicts[1].failures[0].message, "element 1 is NaN, expected 2");
+  }));
+
+test("a wrong kernel is shown, and is an error with the whole report", () =>
+  withCpu(async (device) => {
+    const cases = allCases().filter(({ kernel, name }) => kernel === "trace" || name === "7 rows of 64");
+    const output = new Output(true);
+    const sound = await check([{ name: "cpu", device }], cases, output);
+    assert.ok(sound.passed && !shown(sound).includes("WRONG"));
+    const report = await check([{ name: "cpu", device: new Spoiler(device) }], cases, output);
+    assert.equal(report.passed, false);
+    assert.match(shown(report), /norm +1 +> 100 +WRONG/);
+    assert.match(shown(report), /\nnorm on cpu, 7 rows of 64: element 0 is \S+, expected \S+\n/);
+    const error = checkFailed(report, { node: "v20" });
+    assert.equal(error.code, "check_failed");
+    assert.match(error.message, /^2 of 2 rows .*: norm; trace$/);
+    assert.deepEqual(error.details, { node: "v20", check: report });
   }));
 
 test("the whole model's numbers are those of the fixture", async () => {
