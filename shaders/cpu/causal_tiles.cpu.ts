@@ -1,12 +1,14 @@
-// What causal attention over whole sequences and its two gradients have in common: where a head's rows lie, runs of
-// neighbouring tokens of one sequence, and products of up to four rows with a tile of keys.
+// What causal attention over whole sequences and its two gradients have in common: runs of neighbouring tokens of one
+// sequence, and products of rows with a tile of keys. A head has whole panels of 8 values, at most 256 (scratch memory).
 // Tiles begin at a sequence's first token, and rows do not mix, so what comes out depends on the sequence alone.
 import { exp4 } from "./math.cpu";
 import { tileFloats } from "./tile_floats.cpu";
 import { sequenceAt, tokenAt } from "../step.cpu";
 
-/** Keys of a tile, and neighbouring tokens of an item. */
-export const KEYS: i32 = 32;
+/** Neighbouring tokens of an item. */
+export const TOKENS: i32 = 32;
+/** Keys of a tile. */
+export const KEYS: i32 = 64;
 export const KEY_BYTES: usize = <usize>KEYS << 2;
 /** Of p: what is less likely counts as impossible, so that gradients are no subnormals. */
 const LEAST: f32 = -60;

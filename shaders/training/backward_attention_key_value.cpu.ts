@@ -1,6 +1,6 @@
 // Semantics and shapes: backward_attention_key_value.wgsl. Items: ceil(T / 32) · KV_HEADS, heads innermost: 32 neighbouring
 // keys. A sum runs over tiles of 32 tokens, in a tile over heads, for a head over tokens.
-import { gradientRow, KEYS, KEY_BYTES, runLength, scoreTile } from "../cpu/causal_tiles.cpu";
+import { gradientRow, KEY_BYTES, runLength, scoreTile, TOKENS } from "../cpu/causal_tiles.cpu";
 import { packColumns, packTransposed, tileOuter } from "../cpu/columns.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { Sequence, sequenceAt, stepAt, tokenAt } from "../step.cpu";
@@ -22,8 +22,10 @@ export class BackwardAttentionKeyValueArgs {
   SCALE: f32;
 }
 
+/** Keys of an item. */
+const KEYS: i32 = TOKENS;
 /** Tokens of a tile. */
-const QUERIES: i32 = KEYS;
+const QUERIES: i32 = 32;
 const PRODUCTS: usize = <usize>QUERIES * KEY_BYTES;
 const PANELS: usize = 2 * PRODUCTS;
 
@@ -49,7 +51,7 @@ function back(a: BackwardAttentionKeyValueArgs, token: i32, count: i32, group: i
   const keyPanels = scratch + PANELS, valuePanels = keyPanels + tile;
   packTransposed(a.qkv + key, row, count, dim, keyPanels, bytes << 3);
   packTransposed(a.qkv + value, row, count, dim, valuePanels, bytes << 3);
-  const dk = valuePanels + 3 * tile, dv = dk + tile;
+  const dk = valuePanels + tile + 2 * (<usize>QUERIES * bytes), dv = dk + tile;
   memory.fill(dk, 0, 2 * tile);
   const shared = a.HEADS / a.KV_HEADS;
   for (let base = (token - sequence.first) & ~(QUERIES - 1); base < sequence.count; base += QUERIES) {
@@ -70,7 +72,7 @@ function backHead(
   const own = <usize>(from * a.HEADS + head), stride = <usize>a.HEADS * bytes;
   const q = a.qkv + <usize>from * row + <usize>head * bytes, d_out = a.d_attended + own * bytes;
   const products = scratch + PRODUCTS, keyPanels = scratch + PANELS, valuePanels = keyPanels + tile;
-  const queryColumns = valuePanels + tile, outColumns = queryColumns + tile;
+  const queryColumns = valuePanels + tile, outColumns = queryColumns + <usize>QUERIES * bytes;
   packColumns(q, row, queries, dim, queryColumns);
   packColumns(d_out, stride, queries, dim, outColumns);
   scoreTile(keyPanels, dim, count, q, row, queries, scratch);

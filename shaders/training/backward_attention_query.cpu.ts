@@ -1,6 +1,6 @@
 // Semantics, shapes and source: backward_attention_query.wgsl. Items: ceil(T / 32) · HEADS, heads innermost: 32 neighbouring
 // tokens.
-import { gradientRow, KEYS, KEY_BYTES, runLength, scoreTile, weighTile } from "../cpu/causal_tiles.cpu";
+import { gradientRow, KEYS, KEY_BYTES, runLength, scoreTile, TOKENS, weighTile } from "../cpu/causal_tiles.cpu";
 import { packColumns, packTransposed } from "../cpu/columns.cpu";
 import { across } from "../cpu/lanes.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -25,15 +25,15 @@ export class BackwardAttentionQueryArgs {
   SCALE: f32;
 }
 
-const PRODUCTS: usize = <usize>KEYS * KEY_BYTES;
+const PRODUCTS: usize = <usize>TOKENS * KEY_BYTES;
 const PANELS: usize = 2 * PRODUCTS;
 
 export function backward_attention_query(args: usize, first: i32, end: i32): void {
   const a = changetype<BackwardAttentionQueryArgs>(args);
   const tokens = stepAt(a.step).tokens;
   for (let item = first; item < end; item++) {
-    let token = item / a.HEADS * KEYS;
-    const last = min(token + KEYS, tokens);
+    let token = item / a.HEADS * TOKENS;
+    const last = min(token + TOKENS, tokens);
     while (token < last) {
       const count = runLength(a.tokens, a.sequences, token, last);
       back(a, token, count, item % a.HEADS);

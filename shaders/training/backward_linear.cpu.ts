@@ -26,8 +26,8 @@ export class BackwardLinearArgs {
 const TOKENS: i32 = 128;
 /** Whole blocks of the quantised formats. */
 const COLUMNS: i32 = 64;
-/** Rows that are unpacked together: they should stay in the first cache while tokens pass by. */
-const ROWS_AT_ONCE: i32 = 128;
+/** Rows that are unpacked together: a panel of 8 columns should stay in the first cache, all of them in the second. */
+const ROWS_AT_ONCE: i32 = 256;
 /** From one panel of 8 columns to the next. */
 const PANEL: usize = <usize>ROWS_AT_ONCE << 5;
 

@@ -1,5 +1,5 @@
 // Semantics, shapes and source: causal_attention.wgsl. Items: ceil(T / 32) · HEADS, heads innermost: 32 neighbouring tokens.
-import { KEYS, KEY_BYTES, runLength, scoreTile, weighTile } from "../cpu/causal_tiles.cpu";
+import { KEYS, KEY_BYTES, runLength, scoreTile, TOKENS, weighTile } from "../cpu/causal_tiles.cpu";
 import { packColumns, packTransposed } from "../cpu/columns.cpu";
 import { across, highest } from "../cpu/lanes.cpu";
 import { exp1, exp4, log1 } from "../cpu/math.cpu";
@@ -37,8 +37,8 @@ class Row {
   w3: f32;
 }
 const ROW_BYTES: usize = 32;
-const SCORES: usize = <usize>KEYS * ROW_BYTES;
-const PANELS: usize = SCORES + <usize>KEYS * KEY_BYTES;
+const SCORES: usize = <usize>TOKENS * ROW_BYTES;
+const PANELS: usize = SCORES + <usize>TOKENS * KEY_BYTES;
 
 @inline function rowAt(n: i32): Row { return changetype<Row>(scratch + <usize>n * ROW_BYTES); }
 
@@ -46,8 +46,8 @@ export function causal_attention(args: usize, first: i32, end: i32): void {
   const a = changetype<CausalAttentionArgs>(args);
   const tokens = stepAt(a.step).tokens;
   for (let item = first; item < end; item++) {
-    let token = item / a.HEADS * KEYS;
-    const last = min(token + KEYS, tokens);
+    let token = item / a.HEADS * TOKENS;
+    const last = min(token + TOKENS, tokens);
     while (token < last) {
       const count = runLength(a.tokens, a.sequences, token, last);
       attend(a, token, count, item % a.HEADS);
