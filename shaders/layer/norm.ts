@@ -38,5 +38,5 @@ export function rowFragments({ after }: Pick<NormFacts, "after">): Fragment[] {
   const weight: Fragment = after
     ? { texts: ["layer/norm_after"], bindings: { after: "read" }, at: "AFTER_BINDING" }
     : { texts: ["layer/norm_after_none"] };
-  return [{ texts: ["layer/norm_row"] }, weight];
+  return [{ texts: ["layer/inverse_rms", "layer/norm_row"] }, weight];
 }

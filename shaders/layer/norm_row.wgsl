@@ -11,5 +11,5 @@ fn inverse_rms(lane: u32, squares: f32) -> f32 {
     for (var i = 1u; i < WORKGROUP; i++) { sum += partial[i]; }
     partial[0] = sum;
   }
-  return inverseSqrt(workgroupUniformLoad(&partial[0]) / f32(HIDDEN) + EPS);
+  return inverse_rms_of(workgroupUniformLoad(&partial[0]) / f32(HIDDEN));
 }

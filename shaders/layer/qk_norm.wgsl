@@ -20,7 +20,7 @@ fn qk_scale(token: u32, member: u32, row: u32, lane: u32) -> f32 {
     for (var i = 1u; i < NORM_LANES; i++) { squares += partial[i]; }
     partial[0] = squares;
   }
-  return inverseSqrt(workgroupUniformLoad(&partial[0]) / f32(rows) + EPS);
+  return inverse_rms_of(workgroupUniformLoad(&partial[0]) / f32(rows));
 }
 
 fn qk_weight(member: u32, row: u32) -> f32 {

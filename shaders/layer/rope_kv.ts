@@ -57,5 +57,5 @@ function normConstants({ numHeads, numKvHeads, headDim, norm }: Omit<RopeKvFacts
 
 function normFragment(norm: RopeKvFacts["norm"]): Fragment {
   if (norm === undefined) return { texts: ["layer/qk_norm_none"] };
-  return { texts: ["layer/qk_norm"], bindings: { qk_norm: "read" }, at: "NORM_BINDING" };
+  return { texts: ["layer/inverse_rms", "layer/qk_norm"], bindings: { qk_norm: "read" }, at: "NORM_BINDING" };
 }

@@ -8,16 +8,10 @@ export interface AttentionShape {
   numHeads: number;
   numKvHeads: number;
   headDim: number;
-  /** Default 1 / √D. */
-  scale?: number;
-  /** Scores become softcap · tanh(score / softcap). */
-  softcap?: number;
-  /** Of the positions up to its own, a row sees the last `window`. Default all. */
-  window?: number;
 }
 
 /**
- * out[t, h] = Σ_s softmax_s(q[t, h] · k[s, g(h)] / sqrt(D)) · v[s, g(h)] over s ≤ positions[t], or the last `window` of them, g(h) = floor(h / (heads / kvHeads)).
+ * out[t, h] = Σ_s softmax_s(q[t, h] · k[s, g(h)] / sqrt(D)) · v[s, g(h)] over s ≤ positions[t], g(h) = floor(h / (heads / kvHeads)).
  * q: [T, heads, D]; k, v: [S, kvHeads, D] for positions 0 … S−1; positions: [T], each below S. Returns [T, heads, D].
  */
 export function gqaAttention(
@@ -27,7 +21,7 @@ export function gqaAttention(
   positions: Numbers,
   shape: AttentionShape,
 ): Float64Array {
-  const { numHeads, numKvHeads, headDim, scale = headDim ** -0.5, softcap, window = Number.POSITIVE_INFINITY } = shape;
+  const { numHeads, numKvHeads, headDim } = shape;
   const out = new Float64Array(positions.length * numHeads * headDim);
   for (let t = 0; t < positions.length; t++) {
     for (let h = 0; h < numHeads; h++) {
@@ -36,8 +30,7 @@ export function gqaAttention(
       const scores = Float64Array.from({ length: positions[t] + 1 }, (_, s) => {
         let dot = 0;
         for (let i = 0; i < headDim; i++) dot += q[query + i] * k[key(s) + i];
-        if (s <= positions[t] - window) return Number.NEGATIVE_INFINITY;
-        return softcap === undefined ? dot * scale : softcap * Math.tanh((dot * scale) / softcap);
+        return dot / Math.sqrt(headDim);
       });
       softmax(scores).forEach((weight, s) => {
         for (let i = 0; i < headDim; i++) out[query + i] += weight * v[key(s) + i];

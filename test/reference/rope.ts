@@ -24,22 +24,13 @@ export function ropeFrequencies(headDim: number, theta: number, scaling: Scaling
   });
 }
 
-/**
- * x: [T, heads, headDim] at the given positions [T]; frequencies: [headDim/2], or fewer: then as many pairs of elements from
- * the first on are turned, and the others kept. Returns [T, heads, headDim].
- */
-export function rope(
-  x: Numbers,
-  positions: Numbers,
-  heads: number,
-  frequencies: Numbers,
-  headDim = 2 * frequencies.length,
-): Float64Array {
+/** x: [T, heads, headDim] at the given positions [T]; frequencies: [headDim/2]. Returns [T, heads, headDim]. */
+export function rope(x: Numbers, positions: Numbers, heads: number, frequencies: Numbers): Float64Array {
   const half = frequencies.length;
-  const y = Float64Array.from(x);
+  const y = new Float64Array(x.length);
   for (let t = 0; t < positions.length; t++) {
     for (let h = 0; h < heads; h++) {
-      const at = (t * heads + h) * headDim;
+      const at = (t * heads + h) * 2 * half;
       for (let i = 0; i < half; i++) {
         const cos = Math.cos(positions[t] * frequencies[i]);
         const sin = Math.sin(positions[t] * frequencies[i]);

@@ -7,11 +7,6 @@ export function silu(x: number): number {
   return x / (1 + Math.exp(-x));
 }
 
-/** GELU by its approximation with tanh (Hendrycks & Gimpel 2016). */
-export function geluTanh(x: number): number {
-  return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
-}
-
 /** silu(gate) ⊙ up; both of one length. */
 export function swiglu(gate: Numbers, up: Numbers): Float64Array {
   return Float64Array.from(gate, (value, i) => silu(value) * up[i]);

@@ -5,6 +5,7 @@ import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type AttentionFacts, attention } from "../../../shaders/layer/attention.ts";
 import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
+import { factAttention, type ScoreFacts } from "../../reference/family_facts.ts";
 import { gqaAttention } from "../../reference/gqa_attention.ts";
 import { checkClose, type DeviceName, onEachDevice, randomFloats, run } from "../device.ts";
 import { checkSameBits, Output } from "../outputs.ts";
@@ -83,7 +84,7 @@ for (const heads of HEADS) {
 }
 
 /** Windows shorter than a page, of several tiles of keys, and longer than any context. Drivers compile each anew: few on GPUs. */
-const FACTS: [{ window?: number; scale?: number; softcap?: number }, DeviceName[]][] = [
+const FACTS: [ScoreFacts, DeviceName[]][] = [
   [{ window: 1 }, ["cpu"]],
   [{ window: 9 }, ["cpu"]],
   [{ window: 100 }, ["gpu", "cpu"]],
@@ -108,7 +109,7 @@ for (const [facts, devices] of FACTS) {
           const part = all.subarray(first * width, (first + count) * width);
           const q = c.q.slice(first * width, (first + count) * width);
           const positions = Array.from({ length: count }, (_, n) => start + n);
-          checkClose(part, gqaAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
+          checkClose(part, factAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
           first += count;
         }
         if (facts.window === undefined) continue;

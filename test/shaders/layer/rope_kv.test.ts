@@ -4,8 +4,8 @@ import { allocateFrom } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type RopeKvFacts, ropeKv } from "../../../shaders/layer/rope_kv.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
+import { partialRope } from "../../reference/family_facts.ts";
 import { rmsNorm } from "../../reference/rms_norm.ts";
-import { rope } from "../../reference/rope.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";
@@ -57,7 +57,7 @@ for (const facts of CASES) {
       const part = (first: number, rows: number) => qkv.filter((_, i) => i % all >= first && i % all < first + rows);
       const normed = (rows: Float32Array, weight: Float32Array) => (norm ? rmsNorm(rows, weight, EPS) : rows);
       const turned = (rows: Float32Array | Float64Array, heads: number) =>
-        rope(rows, positions, heads, frequencies, headDim);
+        partialRope(rows, positions, heads, frequencies, headDim);
       const expectedQ = turned(normed(part(0, qRows), weights.subarray(0, normQ)), numHeads);
       const expectedK = turned(normed(part(qRows, kvRows), weights.subarray(normQ)), numKvHeads);
       const expectedV = part(qRows + kvRows, kvRows);
