@@ -49,7 +49,7 @@ for (const build of BUILDS) {
     const speeds = TOKENS.map((tokens) => {
       if (tokens * rows * 4 > 64e6) return "-";
       const step = kernels.step(tokens, 0, 0);
-      const args = { ...constants, step, x, y, COUNT_ROWS: 0, ...(int8 ? { xq, xs } : {}) };
+      const args = { ...constants, step, x, y, COUNT_ROWS: 0, SCALE: 0, CAP: 0, ...(int8 ? { xq, xs } : {}) };
       const launches = quants.map((address) => kernels.prepare("linear", { ...args, quants: address }));
       let best = 0;
       for (let run = 0; run < RUNS; run++) {

@@ -1,14 +1,16 @@
 // A base model on a device, as serving, scoring and training all need it: weights, the pool of pages, the views that
 // launches are bound to.
 
+import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
+import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
 import { PagePool } from "../memory/page_pool.ts";
 import { Residency } from "../memory/residency.ts";
 import type { Capacity } from "./capacity.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
-import { rotations } from "./rotations.ts";
+import { rotationKinds, rotationTable } from "./rotations.ts";
 import type { ForwardViews } from "./stage.ts";
 import { type UploadOptions, uploadWeights } from "./weights.ts";
 import { allocateWorkspace } from "./workspace.ts";
@@ -42,7 +44,19 @@ export async function buildBase(
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,
     pool: pool.layers,
-    rotations: allocateFrom(device, "rotations", rotations(config, contextLength)),
+    rotations: uploadRotations(device, config, contextLength),
   };
   return { device, views, inputs, pool, pages, residency: new Residency(pages) };
+}
+
+/** One view a layer; layers of one kind share theirs. */
+function uploadRotations(device: Device, config: ModelConfig, positions: number): View[] {
+  const kinds = rotationKinds(config);
+  const tables = new Map(
+    [...new Set(kinds)].map((kind) => [
+      kind,
+      allocateFrom(device, `rotations, ${kind}`, rotationTable(config, kind, positions)),
+    ]),
+  );
+  return kinds.map((kind) => tables.get(kind)!);
 }

@@ -2,6 +2,9 @@
 
 import type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../../files/families/config.ts";
 
+/** usual: by `ropeTheta` and its scaling; local: by `localRopeTheta`; none: by no angle. */
+export type RotationKind = "usual" | "local" | "none";
+
 type RopeConfig = Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling" | "rotaryDim">;
 
 /**
@@ -31,6 +34,22 @@ export function localRotations(config: RopeConfig & { localRopeTheta: number }, 
 /** The same for layers without RoPE: no angle anywhere. */
 export function noRotations(config: RopeConfig, positions: number): Float32Array<ArrayBuffer> {
   return Float32Array.from({ length: positions * (config.rotaryDim ?? config.headDim) }, (_, i) => 1 - (i & 1));
+}
+
+/** By layer, which of three tables it turns by. */
+export function rotationKinds({ numLayers, windows, unrotated, localRopeTheta }: ModelConfig): RotationKind[] {
+  return Array.from({ length: numLayers }, (_, layer) => {
+    if (unrotated?.includes(layer)) return "none";
+    return localRopeTheta !== undefined && (windows?.[layer] ?? 0) > 0 ? "local" : "usual";
+  });
+}
+
+/** One of them, [positions, rotaryDim / 2, 2] f32. */
+export function rotationTable(config: ModelConfig, kind: RotationKind, positions: number): Float32Array<ArrayBuffer> {
+  const { localRopeTheta } = config;
+  if (kind === "none") return noRotations(config, positions);
+  if (kind === "local" && localRopeTheta !== undefined) return localRotations({ ...config, localRopeTheta }, positions);
+  return rotations(config, positions);
 }
 
 /** Radians a position for each pair of a head's elements, and what cos and sin are multiplied by. */

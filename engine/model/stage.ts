@@ -26,7 +26,7 @@ import type { Capacity } from "./capacity.ts";
 import type { InputViews } from "./inputs.ts";
 import type { LinearWeights } from "./linear_weights.ts";
 import type { StepKind } from "./step_kind.ts";
-import type { LayerWeights, ModelWeights } from "./weights.ts";
+import type { ModelWeights } from "./weights.ts";
 import type { Activations, Workspace } from "./workspace.ts";
 
 /** All that launches of a forward pass are bound to. */
@@ -38,8 +38,14 @@ export interface ForwardViews {
   inputs: InputViews;
   /** One view a layer: KV pages, adapters, routers. */
   pool: readonly View[];
-  /** (cos, sin) by position. */
-  rotations: View;
+  /** One view a layer: (cos, sin) by position. */
+  rotations: readonly View[];
+}
+
+/** Half of a layer: its attention, whose output is of the group "o", or its MLP. */
+export interface Block {
+  layer: number;
+  group: "o" | "down";
 }
 
 export class Stage {
@@ -53,29 +59,33 @@ export class Stage {
     this.kind = kind;
   }
 
-  /** residual = the embedding of each token; ids as the device resolves them. */
+  /** residual = the embedding of each token, scaled; ids as the device resolves them. */
   embed(): Launch[] {
-    const { weights, inputs, workspace } = this.views;
+    const { config, weights, inputs, workspace } = this.views;
     const { format, cols, shards } = weights.embedding;
+    const scale = config.embeddingScale ?? 1;
     const { step, tokens, sequences } = inputs;
     const { sampled, residual, ids } = workspace;
     return shards.map(({ quants, scales, firstRow, rows }) =>
       launch(
         embed,
-        { format, cols, firstRow, rows },
+        { format, cols, firstRow, rows, scale },
         { step, quants, scales, tokens, sequences, sampled, residual, ids },
       ),
     );
   }
 
-  /** residual += output of `group` of layer `before` with its deltas, where there is one; x = RMSNorm(residual) · weight. */
-  norm(weight: View, before?: { layer: number; group: LoraGroup }): Launch {
+  /**
+   * residual += output of `block` with its deltas, where there is one, scaled, and normed where the model norms behind its
+   * blocks; x = RMSNorm(residual) · weight, or the residual where it norms there alone.
+   */
+  norm(weight: View, block?: Block): Launch {
     const { config, inputs, workspace } = this.views;
     const { residual, output } = workspace;
-    const lora = this.lora(before?.group ?? "o", before === undefined ? "none" : this.kind.lora);
-    const facts = { hidden: config.hiddenSize, eps: config.normEps, add: before !== undefined, lora };
+    const lora = this.lora(block?.group ?? "o", block === undefined ? "none" : this.kind.lora);
+    const sums = { add: block !== undefined, bare: config.norms === "after" };
     const views = { step: inputs.step, residual, output, weight, ...this.#left(workspace.input) };
-    return launch(norm, facts, { ...views, ...this.#deltas(before?.layer ?? 0) });
+    return launch(norm, { ...this.#normFacts(block), ...sums, lora }, { ...views, ...this.#added(block) });
   }
 
   /** Fills layer i's table by its routers: gate, choice, and where it is wanted the sort into segments. */
@@ -102,10 +112,12 @@ export class Stage {
     return [launch(segments, facts, { step: inputs.step, table, order, tiles, tile_count: tileCount })];
   }
 
-  /** output = W · x for a group's modules, and A · x of its adapters; where they are sorted into segments, B · A · x too. */
+  /** output = W · x + bias for a group's modules, and A · x of its adapters; where they are sorted into segments, B · A · x too. */
   linear(group: LoraGroup, i: number): Launch[] {
     const { inputs, workspace, pool, weights } = this.views;
     const matrix = weights.layers[i][group];
+    const bias = weights.layers[i].biases[group];
+    const ending = bias && { ending: { bias: true as const } };
     const shape = this.#shape(group);
     const y = this.#output(group);
     const { input, shrunk, planes } = workspace;
@@ -115,8 +127,16 @@ export class Stage {
     const launches = matrix.shards.map((shard, n) =>
       launch(
         linear,
-        { ...this.#facts(matrix, shard, this.kind.tokens), ...(n === 0 ? along : {}) },
-        { step: inputs.step, quants: shard.quants, scales: shard.scales, ...this.#taken(matrix, input), y, ...lora },
+        { ...this.#facts(matrix, shard, this.kind.tokens), ...ending, ...(n === 0 ? along : {}) },
+        {
+          step: inputs.step,
+          quants: shard.quants,
+          scales: shard.scales,
+          ...this.#taken(matrix, input),
+          y,
+          ...(bias && { bias }),
+          ...lora,
+        },
       ),
     );
     if (this.kind.lora !== "segmented") return launches;
@@ -129,44 +149,58 @@ export class Stage {
     ];
   }
 
-  /** q and k, with their deltas, turned by position; k and v into their pages. */
+  /** q and k, with their deltas, normed where the model norms them, turned by position; k and v into their pages. */
   rotate(i: number): Launch {
-    const { config, inputs, workspace, pool, rotations } = this.views;
-    const views = { step: inputs.step, tokens: inputs.tokens, qkv: workspace.qkv, rotations, q: workspace.q };
-    const { numHeads, numKvHeads, headDim } = config;
-    const facts = { numHeads, numKvHeads, headDim, lora: this.lora("qkv") };
-    return launch(ropeKv, facts, { ...views, ...this.#deltas(i), pool: pool[i] });
+    const { config, inputs, weights, workspace, pool, rotations } = this.views;
+    const { qkv, q } = workspace;
+    const { numHeads, numKvHeads, headDim, rotaryDim = headDim, qkNorm: per, normEps: eps } = config;
+    const { qkNorm } = weights.layers[i];
+    const facts = {
+      numHeads,
+      numKvHeads,
+      headDim,
+      rotaryDim,
+      ...(per && { norm: { per, eps } }),
+      lora: this.lora("qkv"),
+    };
+    const views = { step: inputs.step, tokens: inputs.tokens, qkv, rotations: rotations[i], q };
+    return launch(ropeKv, facts, { ...views, ...(qkNorm && { qk_norm: qkNorm }), ...this.#deltas(i), pool: pool[i] });
   }
 
-  /** x = softmax(q · K) V over each token's pages. */
+  /** x = softmax(q · K) V over each token's pages, or its layer's window of them. */
   attend(i: number): Launch {
     const { config, inputs, workspace, pool } = this.views;
     const { step, tokens, sequences, blocks } = inputs;
-    const { numHeads, numKvHeads, headDim } = config;
-    const facts = { numHeads, numKvHeads, headDim, tokens: this.kind.tokens };
+    const { numHeads, numKvHeads, headDim, attentionScale: scale, attentionSoftcap: softcap, windows } = config;
+    const scores = { scale, softcap, window: windows?.[i] };
+    const facts = { numHeads, numKvHeads, headDim, ...scores, tokens: this.kind.tokens };
     const views = { step, tokens, sequences, blocks, q: workspace.q, pool: pool[i] };
     return launch(attention, facts, { ...views, ...this.#left(workspace.input) });
   }
 
-  /** x = silu(gate) · up, with the deltas of both. */
+  /** x = silu(gate) · up, or gelu(gate) · up, with the deltas of both. */
   activate(i: number): Launch {
     const { config, inputs, workspace } = this.views;
     const views = { step: inputs.step, gate_up: workspace.gateUp, ...this.#left(workspace.input) };
-    const facts = { ffn: config.intermediateSize, lora: this.lora("gateUp") };
+    const gelu = config.activation === "gelu_tanh";
+    const facts = { ffn: config.intermediateSize, gelu, lora: this.lora("gateUp") };
     return launch(activation, facts, { ...views, ...this.#deltas(i) });
   }
 
   /** From the last layer's output to a token for every wanted row, and the routing of those rows. */
   head(): Launch[] {
     const { config, capacity, weights, inputs, workspace } = this.views;
-    const { hiddenSize, normEps, numLayers, vocabSize } = config;
+    const { numLayers, vocabSize, logitScale, logitSoftcap } = config;
+    const last: Block = { layer: numLayers - 1, group: "down" };
+    const scaled = logitScale !== undefined || logitSoftcap !== undefined;
+    const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
     const { residual, output, head, logits, counts, masks, sampled, results, tables } = workspace;
     const rows = { step: inputs.step, logit_rows: inputs.logitRows, residual, output, weight: weights.finalNorm };
-    const normed = { ...rows, ...this.#left(head), ...this.#deltas(numLayers - 1) };
+    const normed = { ...rows, ...this.#left(head), ...this.#added(last) };
     const projections = weights.head.shards.map((shard) =>
       launch(
         linear,
-        { ...this.#facts(weights.head, shard, this.kind.rows), per: "rows" },
+        { ...this.#facts(weights.head, shard, this.kind.rows), per: "rows", ...ending },
         {
           step: inputs.step,
           quants: shard.quants,
@@ -180,7 +214,7 @@ export class Stage {
     const traced = { layers: numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(finalNorm, { hidden: hiddenSize, eps: normEps, lora: this.lora("down") }, normed),
+      launch(finalNorm, { ...this.#normFacts(last), lora: this.lora("down") }, normed),
       ...projections,
       launch(sample, { vocab: vocabSize }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
@@ -223,8 +257,25 @@ export class Stage {
     return this.#formFor(weights) === "q8" ? { x, xq, xs } : { x };
   }
 
+  /** What becomes of a block's output on its way into the residual. */
+  #normFacts(block: Block | undefined) {
+    const { hiddenSize: hidden, normEps: eps, residualScale: scale = 1 } = this.views.config;
+    return { hidden, eps, scale, after: this.#after(block) !== undefined };
+  }
+
+  /** What is read of a block's output beside the output itself. */
+  #added(block: Block | undefined): Views<View> {
+    const after = this.#after(block);
+    return { ...(after && { after }), ...this.#deltas(block?.layer ?? 0) };
+  }
+
+  #after(block: Block | undefined): View | undefined {
+    const weights = block && this.views.weights.layers[block.layer];
+    return block?.group === "o" ? weights?.afterAttention : weights?.afterMlp;
+  }
+
   /** Where a group's output goes. */
-  #output(group: Exclude<keyof LayerWeights, "attentionNorm" | "mlpNorm">): View {
+  #output(group: LoraGroup): View {
     const { qkv, output, gateUp } = this.views.workspace;
     return { qkv, o: output, gateUp, down: output }[group];
   }

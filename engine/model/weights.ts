@@ -2,10 +2,11 @@
 // Tensors come from a TensorSource by the Hugging Face names of the family.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import { LORA_GROUPS, type LoraGroup } from "../../files/families/modules.ts";
+import type { NormName } from "../../files/families/family.ts";
+import { LORA_GROUPS, type LoraGroup, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import { familyOf } from "../../files/families/registry.ts";
-import { moduleTensor, normTensor } from "../../files/families/tensor_names.ts";
-import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
+import { biasTensor, moduleTensor, normTensor } from "../../files/families/tensor_names.ts";
+import { readFloats } from "../../files/weights/floats.ts";
 import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -14,14 +15,23 @@ import type { View } from "../device/memory.ts";
 import { type LinearWeights, uploadLinear } from "./linear_weights.ts";
 
 export interface LayerWeights {
+  /** Of the norm before the attention; where there is none, something that is never read. */
   attentionNorm: View;
+  /** Of the norm of what the attention adds to the residual. */
+  afterAttention?: View;
   /** Rows of q, then k, then v. */
   qkv: LinearWeights;
   o: LinearWeights;
+  /** The same for the MLP. */
   mlpNorm: View;
+  afterMlp?: View;
   /** Rows of gate, then up. */
   gateUp: LinearWeights;
   down: LinearWeights;
+  /** Of the norms of q, then of k. */
+  qkNorm?: View;
+  /** One value a row of a group's matrix; groups without a bias are absent. */
+  biases: Readonly<Partial<Record<LoraGroup, View>>>;
 }
 
 export interface ModelWeights {
@@ -57,26 +67,54 @@ export async function uploadWeights(
     return found;
   };
   const linear = (...names: string[]) => uploadLinear(device, names.map(tensor), dtype, onBytes);
-  const vector = async (name: string) => {
+  const values = async (name: string) => {
     const stored = tensor(name);
-    const values = new Float32Array(stored.shape[0]!);
-    dequantizeRows(stored.type, await stored.readRows(0, 1), values);
+    const read = await readFloats(stored);
     onBytes(stored.bytes);
-    return allocateFrom(device, name, values);
+    return read;
   };
+  const vector = async (name: string) => allocateFrom(device, name, concatenated([await values(name)]));
 
   const family = familyOf(config);
-  const norm = (layer: number, which: "attention" | "mlp") => vector(normTensor(family, layer, which));
   const group = (layer: number, name: LoraGroup) =>
     linear(...LORA_GROUPS[name].map((module) => moduleTensor(family, layer, module)));
+  const joined = async (label: string, parts: Promise<Float32Array>[]) =>
+    allocateFrom(device, label, concatenated(await Promise.all(parts)));
+  const norms = async (layer: number) => {
+    const has = (name: NormName) => family.tensors.norms[name] !== undefined;
+    const norm = (name: NormName) => vector(normTensor(family, layer, name));
+    const after = {
+      ...(has("afterAttention") && { afterAttention: await norm("afterAttention") }),
+      ...(has("afterMlp") && { afterMlp: await norm("afterMlp") }),
+    };
+    const qk = (["query", "key"] as const).filter(has).map((name) => values(normTensor(family, layer, name)));
+    return {
+      ...after,
+      attentionNorm: has("attention") ? await norm("attention") : after.afterAttention!,
+      mlpNorm: has("mlp") ? await norm("mlp") : after.afterMlp!,
+      ...(qk.length > 0 && { qkNorm: await joined(`norms of q and k, ${layer}`, qk) }),
+    };
+  };
+  /** Modules of a group without a bias get zeros where another has one. */
+  const biases = async (layer: number) => {
+    const found: Partial<Record<LoraGroup, View>> = {};
+    const has = (module: LoraModuleName) => config.biases?.includes(module) === true;
+    for (const [name, modules] of Object.entries(LORA_GROUPS) as [LoraGroup, readonly LoraModuleName[]][]) {
+      if (!modules.some(has)) continue;
+      const none = async (module: LoraModuleName) => new Float32Array(moduleShape(config, module)[0]);
+      const parts = modules.map((one) => (has(one) ? values(biasTensor(family, layer, one)) : none(one)));
+      found[name] = await joined(`bias of ${name}, ${layer}`, parts);
+    }
+    return found;
+  };
   const embedding = await linear(family.tensors.embedding.hf);
   const layers: LayerWeights[] = [];
   for (let i = 0; i < config.numLayers; i++) {
     layers.push({
-      attentionNorm: await norm(i, "attention"),
+      ...(await norms(i)),
+      biases: await biases(i),
       qkv: await group(i, "qkv"),
       o: await group(i, "o"),
-      mlpNorm: await norm(i, "mlp"),
       gateUp: await group(i, "gateUp"),
       down: await group(i, "down"),
     });
@@ -84,4 +122,14 @@ export async function uploadWeights(
   const finalNorm = await vector(family.tensors.finalNorm.hf);
   const head = config.tieEmbeddings ? embedding : await linear(family.tensors.head.hf);
   return { embedding, layers, finalNorm, head };
+}
+
+function concatenated(parts: readonly Float32Array[]): Float32Array<ArrayBuffer> {
+  const all = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
 }

@@ -71,7 +71,18 @@ export const FACT_WORDS: Record<keyof Facts, string> = {
 };
 
 /** Facts that the kernels compute. A model with another is refused by what its file says of it. */
-export const SERVED: ReadonlySet<keyof Facts> = new Set([]);
+export const SERVED: ReadonlySet<keyof Facts> = new Set([
+  ...(["biases", "qkNorm", "norms", "activation", "embeddingScale", "attentionScale", "residualScale"] as const),
+  ...([
+    "logitScale",
+    "attentionSoftcap",
+    "logitSoftcap",
+    "windows",
+    "unrotated",
+    "localRopeTheta",
+    "rotaryDim",
+  ] as const),
+]);
 
 /** Facts of several sources as one: biases are joined, everything else is stated once. */
 export function joinFacts(parts: readonly Facts[]): Facts {

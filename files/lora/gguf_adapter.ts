@@ -9,7 +9,7 @@ import { shown } from "../shown.ts";
 import { type ByteSource, MemorySource } from "../source.ts";
 import { FileTensor } from "../weights/file_tensor.ts";
 import { type GgufTensorInfo, readGgufHeader } from "../weights/gguf/gguf_header.ts";
-import { DeinterleavedTensor } from "../weights/gguf/rope_rows.ts";
+import { deinterleaved } from "../weights/gguf/rope_rows.ts";
 import { unsupportedType } from "../weights/safetensors/safetensors.ts";
 import type { StoredTensor } from "../weights/tensor.ts";
 import { type AdapterFiles, readWhole } from "./adapter_files.ts";
@@ -67,7 +67,7 @@ function factorOf(file: ByteSource, info: GgufTensorInfo, family: Family, config
   const { q_proj, k_proj } = family.tensors.modules;
   const rotated = [q_proj, k_proj].some(({ gguf }) => weight.endsWith(`.${gguf}.weight`));
   if (!family.gguf.interleavedRope || factor !== "lora_b" || !rotated) return tensor;
-  return new DeinterleavedTensor(tensor, config.headDim);
+  return deinterleaved(tensor, config.headDim);
 }
 
 function namedBase(name: unknown): string | undefined {

@@ -82,7 +82,10 @@ function rotations({ gguf }: Family, fields: GgufFields, { headDim, numLayers }:
   const found: StatedFacts[] = [];
   const rotaryDim = fields.number("rope.dimension_count", headDim);
   if (rotaryDim !== headDim) {
-    found.push({ facts: { rotaryDim }, stated: `RoPE on ${rotaryDim} of ${headDim} elements of a head` });
+    const stated = `RoPE on ${rotaryDim} of ${headDim} elements of a head`;
+    // Rows that are stored interleaved are put in order a whole head at a time.
+    if (gguf.interleavedRope) throw unsupportedArchitecture(fields.file, stated);
+    found.push({ facts: { rotaryDim }, stated });
   }
   const unrotated = Array.from({ length: numLayers }, (_, i) => i).filter((layer) => gguf.unrotated?.(layer));
   if (unrotated.length > 0) found.push({ facts: { unrotated }, stated: `layer ${unrotated[0]} without RoPE` });

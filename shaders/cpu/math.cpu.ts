@@ -60,6 +60,22 @@ export function silu4(x: v128): v128 {
   return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(x))));
 }
 
+/** x · (1 + tanh z) / 2 = x · sigmoid(2z), z = √(2/π) (x + 0.044715 x³): GELU's approximation (Hendrycks & Gimpel 2016). */
+@inline
+export function gelu4(x: v128): v128 {
+  const cubed = f32x4.mul(f32x4.mul(x, x), x);
+  const z = f32x4.mul(f32x4.splat(1.5957691216057308), madd(f32x4.splat(0.044715), cubed, x));
+  return f32x4.div(x, f32x4.add(f32x4.splat(1), exp4(f32x4.neg(z))));
+}
+
+/** limit · tanh(x / limit), off by about 1e-7 · limit. */
+@inline
+export function softcap4(x: v128, limit: f32): v128 {
+  const e = exp4(f32x4.mul(x, f32x4.splat(2 / limit)));
+  const one = f32x4.splat(1), two = f32x4.splat(2);
+  return f32x4.mul(f32x4.splat(limit), f32x4.sub(one, f32x4.div(two, f32x4.add(e, one))));
+}
+
 /** 1 / (1 + e⁻ˣ) */
 @inline
 export function sigmoid4(x: v128): v128 {

@@ -1,8 +1,8 @@
-// Semantics: y[t, i] = silu(g) · u, where g = gate_up[t, i] + lora(t, gate, i) and u = gate_up[t, FFN + i] + lora(t, up, i)
+// Semantics: y[t, i] = f(g) · u, f = silu or, where GELU, gelu by its approximation with tanh, where g = gate_up[t, i] + lora(t, gate, i) and u = gate_up[t, FFN + i] + lora(t, up, i)
 // Shapes: gate_up [T, 2·FFN] f32, x (y) [T, FFN] f32; xq, xs: x in int8 blocks, where xq is not null. table = 0: no adapters.
 // Items: T · ceil(FFN / 256): 256 consecutive outputs of one token.
 import { addLora } from "../cpu/lora.cpu";
-import { silu4 } from "../cpu/math.cpu";
+import { gelu4, silu4 } from "../cpu/math.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 
@@ -17,6 +17,7 @@ export class ActivationArgs {
   shrunk: usize;
   adapters: usize;
   FFN: i32;
+  GELU: i32;
   ENTRIES: i32;
   GROUP: i32;
   MODULE0: i32;
@@ -34,8 +35,14 @@ export function activation(args: usize, first: i32, end: i32): void {
     const gate = part(a, token, 0, from, count);
     const up = part(a, token, 1, from, count);
     const x = a.x + (<usize>(token * a.FFN + from) << 2);
-    for (let i: usize = 0; i < <usize>count << 2; i += 16) {
-      v128.store(x + i, f32x4.mul(silu4(v128.load(gate + i)), v128.load(up + i)));
+    if (a.GELU) {
+      for (let i: usize = 0; i < <usize>count << 2; i += 16) {
+        v128.store(x + i, f32x4.mul(gelu4(v128.load(gate + i)), v128.load(up + i)));
+      }
+    } else {
+      for (let i: usize = 0; i < <usize>count << 2; i += 16) {
+        v128.store(x + i, f32x4.mul(silu4(v128.load(gate + i)), v128.load(up + i)));
+      }
     }
     finish(a.x, a.xq, a.xs, token * a.FFN + from, count);
   }

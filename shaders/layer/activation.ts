@@ -1,16 +1,18 @@
-// SwiGLU: silu(gate) · up, with the LoRA deltas of both folded in. See activation.wgsl.
+// The gated MLP: silu(gate) · up, or GELU in its place, with the LoRA deltas of both folded in. See activation.wgsl.
 
 import type { Kernel } from "../kernel.ts";
 import { type LoraUse, loraConstants, loraFragment } from "../lora/lora_form.ts";
 
 export interface ActivationFacts {
   ffn: number;
+  /** GELU by its approximation with tanh, in the place of SiLU. */
+  gelu?: boolean;
   lora: LoraUse;
 }
 
 export const activation: Kernel<ActivationFacts> = {
   name: "activation",
-  constants: ({ ffn, lora }) => ({ FFN: ffn, ...loraConstants(lora) }),
+  constants: ({ ffn, gelu = false, lora }) => ({ FFN: ffn, GELU: gelu, ...loraConstants(lora) }),
   wgsl: ({ ffn, lora }) => ({
     text: "layer/activation",
     bindings: { step: "uniform", gate_up: "read", x: "read_write" },

@@ -1,5 +1,6 @@
-// Semantics: y[t, i] = silu(g) · u, where g = gateUp[t, i] + lora(t, gate, i) and u = gateUp[t, FFN + i] + lora(t, up, i)
+// Semantics: y[t, i] = f(g) · u, f = silu or, where GELU, gelu by its approximation with tanh, where g = gateUp[t, i] + lora(t, gate, i) and u = gateUp[t, FFN + i] + lora(t, up, i)
 // Shapes: gateUp [T, 2·FFN] f32, y [T, FFN] f32. A workgroup has 256 consecutive outputs of one token.
+// Source: GELU, Hendrycks & Gimpel 2016: x · (1 + tanh z) / 2 = x · sigmoid(2z), z = √(2/π) (x + 0.044715 x³).
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> gate_up: array<vec4f>;
 @group(0) @binding(2) var<storage, read_write> x: array<vec4f>;
@@ -14,6 +15,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (i < FFN4) {
     let g = gate_up[token * 2u * FFN4 + i] + lora_delta4(token, 0u, i * 4u);
     let u = gate_up[token * 2u * FFN4 + FFN4 + i] + lora_delta4(token, 1u, i * 4u);
-    x[token * FFN4 + i] = g / (1.0 + exp(-g)) * u;
+    var z = g;
+    if (GELU) { z = 1.5957691216057308 * (g + 0.044715 * g * g * g); }
+    x[token * FFN4 + i] = g / (1.0 + exp(-z)) * u;
   }
 }

@@ -1,4 +1,6 @@
-// Semantics: x[t, h] = softmax(q[t, h] · K / √HEAD_DIM) V over positions 0 … position(t) of t's sequence, through its pages.
+// Semantics: x[t, h] = softmax(cap(SCALE q[t, h] · K)) V over positions 0 … position(t) of t's sequence, through its pages.
+// cap(s) = SOFTCAP · tanh(s / SOFTCAP), or s where SOFTCAP = 0. WINDOW > 0: of those positions the last WINDOW alone; tiles
+// that end before are not read.
 // Shapes: q, x [T, HEADS·HEAD_DIM] f32; pool pages hold K [KV_HEADS, 16, HEAD_DIM], then V; xq, xs: x in int8 blocks, where
 // xq is not null: then GROUP · HEAD_DIM must be a multiple of 32.
 // Items: ceil(T / 4) · HEADS / GROUP, heads innermost: GROUP neighbouring heads of four neighbouring tokens.
@@ -7,7 +9,7 @@
 import { weightedOne, weightedTwo } from "../cpu/attention_values.cpu";
 import { dotsEight, dotsTwo } from "../cpu/dots.cpu";
 import { across, highest } from "../cpu/lanes.cpu";
-import { exp1, exp4 } from "../cpu/math.cpu";
+import { exp1, exp4, softcap4 } from "../cpu/math.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { sequenceAt, stepAt, tokenAt } from "../step.cpu";
@@ -28,6 +30,8 @@ export class AttentionArgs {
   HEAD_DIM: i32;
   GROUP: i32;
   SCALE: f32;
+  SOFTCAP: f32;
+  WINDOW: i32;
 }
 
 /** Tokens of an item: rows of q that meet a key while it is in the first cache. */
@@ -98,11 +102,16 @@ function attend(a: AttentionArgs, first: i32, count: i32, pages: usize, head: i3
     }
   }
   const length = tokenAt(a.tokens, first + count - 1).position + 1;
-  for (let base = 0; base < length; base += TILE) {
+  const begin = a.WINDOW ? max(0, tokenAt(a.tokens, first).position + 1 - a.WINDOW) & ~(TILE - 1) : 0;
+  for (let base = begin; base < length; base += TILE) {
     const seen = min(TILE, length - base);
     const list = pages + (<usize>base >> 2);
     score(keys, pageBytes, list, seen, count, bytes);
-    for (let n = 0; n < count; n++) weigh(n, base, seen);
+    for (let n = 0; n < count; n++) {
+      if (a.SOFTCAP > 0) cap(scoresAt(n), seen, a.SOFTCAP);
+      if (a.WINDOW) hide(scoresAt(n), rowAt(n).position + 1 - a.WINDOW - base, seen);
+      weigh(n, base, seen);
+    }
     const values = keys + (pageBytes >> 1);
     let n = 0;
     for (; n + 1 < count; n += 2) {
@@ -137,6 +146,19 @@ function scoreFour(k: usize, n: i32, p: i32, bytes: usize): void {
   dotsTwo(queryAt(n, bytes), queryAt(n + 1, bytes), k, k + bytes, k + 2 * bytes, k + 3 * bytes, bytes, pair);
   v128.store(scoresAt(n) + (<usize>p << 2), v128.load(pair));
   v128.store(scoresAt(n + 1) + (<usize>p << 2), v128.load(pair, 16));
+}
+
+/** Scores s of a tile to softcap · tanh(s / softcap). */
+function cap(scores: usize, seen: i32, softcap: f32): void {
+  for (let i: usize = 0; i < <usize>seen << 2; i += 16) v128.store(scores + i, softcap4(v128.load(scores + i), softcap));
+}
+
+/**
+ * Those of a tile's first `hidden` positions to LOWEST. A tile that a row sees nothing of counts for nothing once the row has
+ * seen a key: all before is corrected by exp(LOWEST) = 0.
+ */
+function hide(scores: usize, hidden: i32, seen: i32): void {
+  for (let p = 0; p < min(hidden, seen); p++) store<f32>(scores + (<usize>p << 2), LOWEST);
 }
 
 /** A row's scores to weights, exp(score − highest so far). */

@@ -6,6 +6,12 @@ import type { HeadFacts } from "./rope_kv.ts";
 export interface AttentionFacts extends HeadFacts {
   /** About how many tokens a step has: it decides which rows of q share their loads of K and V. */
   tokens: number;
+  /** What q · k is multiplied by. Default 1/√headDim. */
+  scale?: number | undefined;
+  /** q · k becomes softcap · tanh(q · k / softcap). */
+  softcap?: number | undefined;
+  /** A token sees itself and the `window` − 1 positions before it. Default 0: all before it. */
+  window?: number | undefined;
 }
 
 /** Rows of q that one workgroup takes: heads that share K and V, for neighbouring tokens. */
@@ -20,11 +26,13 @@ const MOST_VALUES = 1024;
 
 export const attention: Kernel<AttentionFacts> = {
   name: "attention",
-  constants: ({ numHeads, numKvHeads, headDim }) => ({
+  constants: ({ numHeads, numKvHeads, headDim, scale, softcap, window }) => ({
     HEADS: numHeads,
     KV_HEADS: numKvHeads,
     HEAD_DIM: headDim,
-    SCALE: 1 / Math.sqrt(headDim),
+    SCALE: scale ?? 1 / Math.sqrt(headDim),
+    SOFTCAP: softcap ?? 0,
+    WINDOW: window ?? 0,
   }),
   wgsl: (facts) => {
     const tile = tileOf(facts);

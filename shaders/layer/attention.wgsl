@@ -1,4 +1,6 @@
-// Semantics: y[t, h] = softmax(q[t, h] · K / √HEAD_DIM) V over positions 0 … position(t) of t's sequence, through its pages.
+// Semantics: y[t, h] = softmax(cap(SCALE q[t, h] · K)) V over positions 0 … position(t) of t's sequence, through its pages.
+// cap(s) = SOFTCAP · tanh(s / SOFTCAP), or s where SOFTCAP = 0. WINDOW > 0: of those positions the last WINDOW alone; tiles
+// that end before are not read.
 // Shapes: q, y [T, HEADS·HEAD_DIM] f32; pool pages hold K [KV_HEADS, 16, HEAD_DIM], then V.
 // One workgroup takes GROUP heads that share K and V, for QUERIES neighbouring tokens: ROWS rows of q to every load of a key.
 // Tiles start at absolute positions and rows do not mix, so a token's result depends on nothing but its own sequence.
@@ -31,7 +33,8 @@ struct Run {
   first: u32,   // token
   count: u32,
   table: u32,   // where the sequence's page numbers begin
-  length: u32,  // positions that its last token sees
+  begin: u32,   // of the first tile that its first token sees
+  length: u32,  // positions up to its last token
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -42,7 +45,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     let sequence = tokens[first].sequence;
     var count = 1u;
     while (first + count < end && tokens[first + count].sequence == sequence) { count++; }
-    attend(Run(first, count, sequences[sequence].blocks, tokens[first + count - 1u].position + 1u), group.x * GROUP, lane);
+    let begin = window_start(tokens[first].position) / TILE * TILE;
+    let length = tokens[first + count - 1u].position + 1u;
+    attend(Run(first, count, sequences[sequence].blocks, begin, length), group.x * GROUP, lane);
     first += count;
   }
 }
@@ -63,7 +68,7 @@ fn attend(run: Run, head0: u32, lane: u32) {
   var weight = array<f32, ROWS>();  // this thread's share of the denominators
   var sum = array<vec4f, ROWS>();   // its strand's share of the numerators
   // Arrays are begun in words: in a loop, one without an initial value was seen to keep what it held before.
-  for (var base = 0u; base < run.length; base += TILE) {
+  for (var base = run.begin; base < run.length; base += TILE) {
     let count = min(TILE, run.length - base);
     let last = run.length - 1u;
     let a = cell(run, kv_head, min(base + lane, last));
@@ -81,8 +86,8 @@ fn attend(run: Run, head0: u32, lane: u32) {
     }
     for (var row = 0u; row < ROWS; row++) {
       let position = tokens[token_of(run, row)].position;
-      score_a[row] = select(LOWEST, score_a[row], base + lane <= position);
-      score_b[row] = select(LOWEST, score_b[row], base + lane + THREADS <= position);
+      score_a[row] = seen_score(score_a[row], base + lane, position);
+      score_b[row] = seen_score(score_b[row], base + lane + THREADS, position);
       partial[row * THREADS + lane] = max(score_a[row], score_b[row]);
     }
     workgroupBarrier();
@@ -130,6 +135,21 @@ fn attend(run: Run, head0: u32, lane: u32) {
     }
     workgroupBarrier();
   }
+}
+
+// The first position that a token at `position` sees.
+fn window_start(position: u32) -> u32 {
+  if (WINDOW == 0) { return 0u; }
+  return max(position + 1u, WINDOW) - WINDOW;
+}
+
+// The score of key `at` for a token at `position`. (A tile that a row sees nothing of counts for nothing once it has seen
+// a key: all before shrinks by exp(LOWEST) = 0.)
+fn seen_score(score: f32, at: u32, position: u32) -> f32 {
+  var s = score;
+  // Beyond ±10, tanh is ±1 to the last bit; some drivers overflow there.
+  if (SOFTCAP > 0) { s = SOFTCAP * tanh(clamp(s / max(SOFTCAP, 1.0e-30), -10.0, 10.0)); }
+  return select(LOWEST, s, at <= position && at >= window_start(position));
 }
 
 // A row's token; rows past the run's end compute its last token again, and store nothing.

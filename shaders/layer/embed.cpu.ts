@@ -1,7 +1,8 @@
-// Semantics: ids[t] = the token's id, or the one sampled last for its sequence; residual[t] = table[ids[t]]
+// Semantics: ids[t] = the token's id, or the one sampled last for its sequence; residual[t] = SCALE · table[ids[t]]
 // Shapes: residual [T, COLS] f32, ids [T], sampled [rows]. The table is [ROWS, COLS] in panels of its FORMAT, or a shard of it
 // that begins at FIRST_ROW: then only the shard that has the id writes the residual. Items: tokens.
 import { readRow } from "../formats/format.cpu";
+import { scaleRow } from "../cpu/norm_row.cpu";
 import { ON_DEVICE, sequenceAt, tokenAt } from "../step.cpu";
 
 @unmanaged
@@ -16,6 +17,7 @@ export class EmbedArgs {
   COLS: i32;
   FIRST_ROW: i32;
   ROWS: i32;
+  SCALE: f32;
 }
 
 export function embed(args: usize, first: i32, end: i32): void {
@@ -27,6 +29,8 @@ export function embed(args: usize, first: i32, end: i32): void {
     store<u32>(a.ids + (<usize>t << 2), id);
     const row = id - <u32>a.FIRST_ROW;
     if (row >= <u32>a.ROWS) continue;
-    readRow(a.FORMAT, a.quants, row, a.COLS, a.residual + (<usize>t * a.COLS << 2));
+    const out = a.residual + (<usize>t * a.COLS << 2);
+    readRow(a.FORMAT, a.quants, row, a.COLS, out);
+    if (a.SCALE != 1) scaleRow(out, a.COLS, a.SCALE);
   }
 }

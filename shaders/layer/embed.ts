@@ -9,11 +9,13 @@ export interface EmbedFacts {
   /** `rows` from `firstRow` on are the shard's. */
   firstRow: number;
   rows: number;
+  /** What rows are multiplied by. Default 1. */
+  scale?: number;
 }
 
 export const embed: Kernel<EmbedFacts> = {
   name: "embed",
-  constants: ({ cols, firstRow, rows }) => ({ COLS: cols, FIRST_ROW: firstRow, ROWS: rows }),
+  constants: ({ cols, firstRow, rows, scale = 1 }) => ({ COLS: cols, FIRST_ROW: firstRow, ROWS: rows, SCALE: scale }),
   wgsl: ({ format }) => ({
     text: "layer/embed",
     bindings: {

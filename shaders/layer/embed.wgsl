@@ -1,4 +1,4 @@
-// Semantics: ids[t] = the token's id, or the one sampled last for its sequence; residual[t] = table[ids[t]]
+// Semantics: ids[t] = the token's id, or the one sampled last for its sequence; residual[t] = SCALE · table[ids[t]]
 // Shapes: residual [T, COLS] f32, ids [T], sampled [rows]. The table is [ROWS, COLS] of its format, or a shard of it that
 // begins at FIRST_ROW: then only the shard that has the id writes the residual.
 @group(0) @binding(0) var<uniform> step: Step;
@@ -18,6 +18,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (lane == 0u) { ids[token] = id; }
   if (id < FIRST_ROW || id >= FIRST_ROW + ROWS) { return; }
   for (var i = lane; i < COLS4; i += 64u) {
-    residual[token * COLS4 + i] = weights_4(id - FIRST_ROW, i);
+    residual[token * COLS4 + i] = weights_4(id - FIRST_ROW, i) * SCALE;
   }
 }

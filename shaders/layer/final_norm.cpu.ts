@@ -1,8 +1,9 @@
-// Semantics: x[r] = RMSNorm(residual[t] + output[t] + lora(t)) · weight for the token t that heads each row of logits
-// Shapes: residual, output [T, HIDDEN], x [R, HIDDEN] f32; xq, xs: x in int8 blocks, where xq is not null. table = 0: no
+// Semantics: a = output[t] + lora(t); where AFTER, a = RMSNorm(a) · after;
+// x[r] = RMSNorm(residual[t] + SCALE · a) · weight for the token t that heads each row of logits
+// Shapes: residual, output [T, HIDDEN], x [R, HIDDEN] f32; weight, after [HIDDEN]; xq, xs: x in int8 blocks, where xq is not null. table = 0: no
 // adapters. Items: rows of logits.
 import { addLora } from "../cpu/lora.cpu";
-import { normRow } from "../cpu/norm_row.cpu";
+import { addRow, normRow, scaleRow } from "../cpu/norm_row.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
 import { logitRowAt } from "../step.cpu";
 
@@ -13,6 +14,7 @@ export class FinalNormArgs {
   residual: usize;
   output: usize;
   weight: usize;
+  after: usize;
   x: usize;
   xq: usize;
   xs: usize;
@@ -21,6 +23,8 @@ export class FinalNormArgs {
   adapters: usize;
   HIDDEN: i32;
   EPS: f32;
+  AFTER: i32;
+  SCALE: f32;
   ENTRIES: i32;
   GROUP: i32;
   MODULE0: i32;
@@ -34,8 +38,15 @@ export function final_norm(args: usize, first: i32, end: i32): void {
     const token = logitRowAt(a.logit_rows, r).token;
     const residual = a.residual + <usize>token * bytes, output = a.output + <usize>token * bytes;
     const x = a.x + <usize>r * bytes;
-    for (let i: usize = 0; i < bytes; i += 16) v128.store(x + i, f32x4.add(v128.load(residual + i), v128.load(output + i)));
+    const bare = !a.AFTER && a.SCALE == 1;
+    memory.copy(x, output, bytes);
+    if (bare) addRow(x, residual, a.HIDDEN, 1);
     addLora(x, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+    if (!bare) {
+      if (a.AFTER) normRow(x, a.after, x, a.HIDDEN, a.EPS);
+      scaleRow(x, a.HIDDEN, a.SCALE);
+      addRow(x, residual, a.HIDDEN, 1);
+    }
     normRow(x, a.weight, x, a.HIDDEN, a.EPS);
     finish(a.x, a.xq, a.xs, r * a.HIDDEN, a.HIDDEN);
   }

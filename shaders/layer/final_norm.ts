@@ -1,13 +1,13 @@
 // The last RMSNorm, for the tokens whose logits are wanted, gathered into rows. See final_norm.wgsl.
 
 import type { Kernel } from "../kernel.ts";
-import { loraConstants, loraFragment } from "../lora/lora_form.ts";
-import type { NormFacts } from "./norm.ts";
+import { loraFragment } from "../lora/lora_form.ts";
+import { type NormFacts, normConstants, rowFragments } from "./norm.ts";
 
-export const finalNorm: Kernel<Omit<NormFacts, "add">> = {
+export const finalNorm: Kernel<Omit<NormFacts, "add" | "bare">> = {
   name: "final_norm",
-  constants: ({ hidden, eps, lora }) => ({ HIDDEN: hidden, EPS: eps, ...loraConstants(lora) }),
-  wgsl: ({ lora }) => ({
+  constants: normConstants,
+  wgsl: (facts) => ({
     text: "layer/final_norm",
     bindings: {
       step: "uniform",
@@ -17,7 +17,7 @@ export const finalNorm: Kernel<Omit<NormFacts, "add">> = {
       weight: "read",
       x: "read_write",
     },
-    fragments: [loraFragment(lora)],
+    fragments: [...rowFragments(facts), loraFragment(facts.lora)],
     grid: ({ rows }) => [rows, 1, 1],
   }),
   cpu: () => [{ body: "final_norm", items: ({ rows }) => rows }],

@@ -1,7 +1,9 @@
-// Semantics: y[t, FIRST_ROW + r] = Σ_k W[r, k] · x[t, k], for the T tokens (COUNT_ROWS: the R rows of logits) of the step.
+// Semantics: y[t, FIRST_ROW + r] = Σ_k W[r, k] · x[t, k], for the T tokens (COUNT_ROWS: the R rows of logits) of the step;
+// plus bias[FIRST_ROW + r], where bias is not null; times SCALE and capped softly at CAP, where SCALE is not 0.
 // Shapes: W [ROWS, COLS] in panels of 8 rows (formats/format.cpu.ts); x [T, COLS] f32, or int8 blocks xq, xs where xq is not
-// null (quantised formats only); y [T, ROWS_TOTAL] f32.
+// null (quantised formats only); y [T, ROWS_TOTAL], bias [ROWS_TOTAL] f32.
 // Items: ceil(ROWS / 8), a panel each, against all tokens.
+import { addBias, capRows } from "../cpu/linear_ending.cpu";
 import { storeRows } from "../cpu/rows.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { oneFloats, tileFloats } from "../cpu/tile_floats.cpu";
@@ -17,12 +19,15 @@ export class LinearArgs {
   xq: usize;
   xs: usize;
   y: usize;
+  bias: usize;
   FORMAT: i32;
   ROWS: i32;
   FIRST_ROW: i32;
   ROWS_TOTAL: i32;
   COLS: i32;
   COUNT_ROWS: i32;
+  SCALE: f32;
+  CAP: f32;
 }
 
 /** Blocks and columns that are unpacked at a time: they should stay in the first cache while tokens pass by. */
@@ -35,7 +40,16 @@ export function linear(args: usize, first: i32, end: i32): void {
   for (let item = first; item < end; item++) {
     if (a.xq) integers(a, item, tokens);
     else reals(a, item, tokens);
+    if (a.bias || a.SCALE != 0) endPanel(a, item, tokens);
   }
+}
+
+/** What becomes of the sums of one panel. */
+function endPanel(a: LinearArgs, item: i32, tokens: i32): void {
+  const row = a.FIRST_ROW + 8 * item, rows = min(8, a.ROWS - 8 * item);
+  const y = a.y + (<usize>row << 2), stride = <usize>a.ROWS_TOTAL << 2;
+  if (a.bias) addBias(y, stride, a.bias + (<usize>row << 2), rows, tokens);
+  else capRows(y, stride, a.SCALE, a.CAP, rows, tokens);
 }
 
 function integers(a: LinearArgs, item: i32, tokens: i32): void {

@@ -25,7 +25,12 @@ export interface LinearFacts {
   shrink?: LoraShape;
   /** What `y` has one row for: every token of the step (default) or every wanted row of logits. */
   per?: "tokens" | "rows";
+  /** What a sum becomes before it is stored. */
+  ending?: LinearEnding;
 }
+
+/** A bias is added, `bias` [rows]; or it is multiplied, and capped softly: cap · tanh(scale · sum / cap), 0: not. */
+export type LinearEnding = { bias: true } | { bias?: never; scale: number; cap: number };
 
 /** What one workgroup computes. */
 interface Tile {
@@ -41,7 +46,7 @@ const SHRINK_ROWS = 4;
 
 /**
  * Views: step, quants, scales, x, y; with int8 activations xq and xs; with `shrink` also table, adapters, shrunk and xf,
- * the activations as f32. `scales` is read by q8_0 and q4 on a GPU: any small view may stand in for one that is not read.
+ * the activations as f32; with a bias also bias. `scales` is read by q8_0 and q4 on a GPU: any small view may stand in for one that is not read.
  */
 export const linear: Kernel<LinearFacts> = {
   name: "linear",
@@ -104,14 +109,26 @@ function tileOf(tokens: number): Tile {
   return { rows: 4, tokens: tokens === 1 ? 1 : tokens <= 4 ? 4 : 8 };
 }
 
-function fragmentsOf({ format, shrink }: LinearFacts, variant: string, sums: boolean, gpu: GpuTraits): Fragment[] {
+function fragmentsOf(
+  { format, shrink, ending }: LinearFacts,
+  variant: string,
+  sums: boolean,
+  gpu: GpuTraits,
+): Fragment[] {
   const scaled = format === "q8_0" || format === "q4";
   return [
     { texts: [`formats/${format}`, scaled ? "layer/linear_dot_f32_scaled" : "layer/linear_dot_f32"] },
     { texts: sums ? [gpu.subgroups ? "layer/linear_sums_subgroup" : "layer/linear_sums_shared"] : [] },
     { texts: [`layer/linear_${variant}`] },
+    endingFragment(ending),
     { texts: shrink === undefined ? ["lora/shrink_none"] : ["lora/shrink_bindings", "lora/shrink_workgroup"] },
   ];
+}
+
+function endingFragment(ending: LinearEnding | undefined): Fragment {
+  if (ending === undefined) return { texts: ["layer/linear_ending_none"] };
+  if (!ending.bias) return { texts: ["layer/linear_ending_scaled"] };
+  return { texts: ["layer/linear_ending_bias"], bindings: { bias: "read" }, at: "BIAS_BINDING" };
 }
 
 function linearConstants(facts: LinearFacts): Constants {
@@ -121,6 +138,7 @@ function linearConstants(facts: LinearFacts): Constants {
     ROWS_TOTAL: facts.rows,
     COLS: facts.cols,
     COUNT_ROWS: facts.per === "rows",
+    ...(facts.ending && !facts.ending.bias && { SCALE: facts.ending.scale, CAP: facts.ending.cap }),
     ...(facts.shrink && shapeConstants(facts.shrink)),
   };
 }

@@ -1,7 +1,8 @@
-// Semantics: y[t, FIRST_ROW + r] = sum over k of W[r, k] * x[t, k], for the T tokens (or R rows) of the step.
+// Semantics: y[t, FIRST_ROW + r] = ended(sum over k of W[r, k] * x[t, k]), for the T tokens (or R rows) of the step.
 // Shapes: W [ROWS, COLS] in a device format (formats/), x [T, COLS] f32,
 // y [T, ROWS_TOTAL] f32. Accumulates in f32.
-// Joined from: format (how weights lie), dot (linear_dot_*), body (linear_gemv or linear_gemm: how threads share the work), and shrink
+// Joined from: format (how weights lie), dot (linear_dot_*), body (linear_gemv or linear_gemm: how threads share the work),
+// ending (linear_ending_*: what becomes of a sum), and shrink
 // (the LoRA rows that ride along behind the base rows in the same dispatch, or nothing).
 // Workgroups: x < BASE_GROUPS compute TILE rows of y each, the others shrink; y counts tiles of tokens.
 @group(0) @binding(0) var<uniform> step: Step;
@@ -13,7 +14,7 @@ fn token_count() -> u32 {
 }
 
 fn store(token: u32, row: u32, value: f32) {
-  y[token * ROWS_TOTAL + FIRST_ROW + row] = value;
+  y[token * ROWS_TOTAL + FIRST_ROW + row] = ended(FIRST_ROW + row, value);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -1,9 +1,12 @@
-// Semantics: q, k, v = qkv[t] + lora(t); q and k turned by the token's position; q[t] kept, k and v put into their KV cell.
-// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [positions, HEAD_DIM/2] (cos, sin).
+// Semantics: q, k, v = qkv[t] + lora(t); where qk_norm is not null, q and k normed over NORM_Q and NORM_K rows at a time; the
+// first ROTARY elements of heads of q and k turned by the token's position; q[t] kept, k and v put into their KV cell.
+// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [positions, ROTARY/2] (cos, sin),
+// qk_norm [NORM_Q + NORM_K].
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. The pool holds the adapters too. table = 0: no adapters.
 // Items: T · (HEADS + 2·KV_HEADS), heads innermost.
 // Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
 import { addLora } from "../cpu/lora.cpu";
+import { normRow } from "../cpu/norm_row.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { tokenAt } from "../step.cpu";
 
@@ -17,9 +20,14 @@ export class RopeKvArgs {
   pool: usize;
   table: usize;
   shrunk: usize;
+  qk_norm: usize;
   HEADS: i32;
   KV_HEADS: i32;
   HEAD_DIM: i32;
+  ROTARY: i32;
+  NORM_Q: i32;
+  NORM_K: i32;
+  EPS: f32;
   ENTRIES: i32;
   GROUP: i32;
   MODULE0: i32;
@@ -36,12 +44,8 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
     const member = head < a.HEADS ? 0 : head < a.HEADS + a.KV_HEADS ? 1 : 2;
     const within = member == 0 ? head : head - a.HEADS - (member - 1) * a.KV_HEADS;
     let row = a.qkv + <usize>item * bytes;
-    if (a.table) {
-      memory.copy(scratch, row, bytes);
-      row = scratch;
-      const at = within * a.HEAD_DIM;
-      addLora(row, t, member, at, a.HEAD_DIM, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
-    }
+    if (a.qk_norm && member < 2) row = normed(a, t, member, within);
+    else if (a.table) row = summed(a, t, member, within * a.HEAD_DIM, a.HEAD_DIM);
     let out = a.q + (<usize>(t * a.HEADS + within)) * bytes;
     if (member > 0) {
       // Page by page: K's heads of 16 positions, then V's.
@@ -49,11 +53,37 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
       out = a.pool + <usize>((cell >> 4) * 2 * a.KV_HEADS + (member - 1) * a.KV_HEADS + within) * 16 * bytes + <usize>(cell & 15) * bytes;
     }
     if (member == 2) memory.copy(out, row, bytes);
-    else turn(row, out, a.rotations + <usize>token.position * bytes, bytes >> 1);
+    else rotate(row, out, a.rotations + <usize>(token.position * a.ROTARY << 2), a.ROTARY, bytes);
   }
 }
 
-/** `half`: bytes of half a head; `rotation`: as many pairs (cos, sin) as it has floats. */
+/** Rows [first, first + count) of q, k or v with their deltas, in scratch memory. */
+function summed(a: RopeKvArgs, t: i32, member: i32, first: i32, count: i32): usize {
+  const heads = member == 0 ? 0 : a.HEADS + (member - 1) * a.KV_HEADS;
+  const at = (t * (a.HEADS + 2 * a.KV_HEADS) + heads) * a.HEAD_DIM + first;
+  memory.copy(scratch, a.qkv + (<usize>at << 2), <usize>count << 2);
+  addLora(scratch, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+  return scratch;
+}
+
+/** A head of q or k, normed with the rows it is normed with. */
+function normed(a: RopeKvArgs, t: i32, member: i32, within: i32): usize {
+  const count = member == 0 ? a.NORM_Q : a.NORM_K;
+  const row = within * a.HEAD_DIM, first = row / count * count;
+  const rows = summed(a, t, member, first, count);
+  normRow(rows, a.qk_norm + (member == 0 ? 0 : <usize>a.NORM_Q << 2), rows, count, a.EPS);
+  return rows + (<usize>(row - first) << 2);
+}
+
+/** A head of `bytes`: its first `rotary` elements turned, the others kept. */
+function rotate(row: usize, out: usize, rotation: usize, rotary: i32, bytes: usize): void {
+  const turned = <usize>rotary << 2, half = turned >> 1;
+  if (half % 16 == 0) turn(row, out, rotation, half);
+  else turnOneByOne(row, out, rotation, half);
+  if (turned < bytes) memory.copy(out + turned, row + turned, bytes - turned);
+}
+
+/** `half`: bytes of half of what is turned; `rotation`: as many pairs (cos, sin) as it has floats. */
 function turn(row: usize, out: usize, rotation: usize, half: usize): void {
   for (let i: usize = 0; i < half; i += 16) {
     const pairs = v128.load(rotation + 2 * i), others = v128.load(rotation + 2 * i, 16);
@@ -61,5 +91,14 @@ function turn(row: usize, out: usize, rotation: usize, half: usize): void {
     const x = v128.load(row + i), y = v128.load(row + half + i);
     v128.store(out + i, f32x4.sub(f32x4.mul(x, cos), f32x4.mul(y, sin)));
     v128.store(out + half + i, f32x4.add(f32x4.mul(y, cos), f32x4.mul(x, sin)));
+  }
+}
+
+function turnOneByOne(row: usize, out: usize, rotation: usize, half: usize): void {
+  for (let i: usize = 0; i < half; i += 4) {
+    const cos = load<f32>(rotation + 2 * i), sin = load<f32>(rotation + 2 * i, 4);
+    const x = load<f32>(row + i), y = load<f32>(row + half + i);
+    store<f32>(out + i, x * cos - y * sin);
+    store<f32>(out + half + i, y * cos + x * sin);
   }
 }

@@ -10,7 +10,7 @@ import type { ByteSource } from "../../source.ts";
 import { FileTensor } from "../file_tensor.ts";
 import type { StoredTensor, TensorSource } from "../tensor.ts";
 import type { GgufValue } from "./gguf_header.ts";
-import { DeinterleavedTensor } from "./rope_rows.ts";
+import { deinterleaved } from "./rope_rows.ts";
 import { type OpenBeside, openParts } from "./split.ts";
 
 export type { GgufValue } from "./gguf_header.ts";
@@ -56,14 +56,16 @@ export async function readGguf(source: ByteSource, open: OpenBeside | undefined 
     }
     const tensor = new FileTensor(source, { name, type: type.stored, shape, offset: begin, bytes: end - begin });
     const interleaved = known?.gguf.interleavedRope && isRotated(known, info.name);
-    tensors.set(name, interleaved ? new DeinterleavedTensor(tensor, headDimOf(source.name, known, metadata)) : tensor);
+    tensors.set(name, interleaved ? deinterleaved(tensor, headDimOf(source.name, known, metadata)) : tensor);
   }
   return { metadata, tensors: { name: source.name, tensors, unsupported } };
 }
 
-/** Whether a tensor of a layer is its q or k weight, by its GGUF name. */
+/** Whether a tensor of a layer is its q or k weight or their bias, by its GGUF name. */
 function isRotated({ tensors: { modules } }: Family, ggufName: string): boolean {
-  return [modules.q_proj, modules.k_proj].some(({ gguf }) => ggufName.endsWith(`.${gguf}.weight`));
+  return [modules.q_proj, modules.k_proj].some(({ gguf }) =>
+    [".weight", ".bias"].some((part) => ggufName.endsWith(`.${gguf}${part}`)),
+  );
 }
 
 /** Size of an attention head: `attention.key_length`, else embedding length / heads. */

@@ -17,8 +17,25 @@ export function interleavedRow(row: number, headDim: number): number {
   return row - inHead + (inHead < half ? 2 * inHead : 2 * (inHead - half) + 1);
 }
 
-/** A q or k weight stored interleaved, read in Hugging Face order. Rows move whole, quantised or not. */
-export class DeinterleavedTensor implements StoredTensor {
+/** A q or k weight, or a bias of theirs, stored interleaved, in Hugging Face order. */
+export function deinterleaved(stored: StoredTensor, headDim: number): StoredTensor {
+  if (stored.shape.length !== 1) return new DeinterleavedTensor(stored, headDim);
+  const column = new DeinterleavedTensor({ ...described(stored), shape: [stored.shape[0], 1] }, headDim);
+  // A vector is one row; what moves are its elements.
+  return { ...described(stored), readRows: () => column.readRows(0, stored.shape[0]) };
+}
+
+/** A vector's properties; as a column of n rows it is read whole. */
+function described(stored: StoredTensor): StoredTensor {
+  const { name, type, shape, bytes } = stored;
+  const element = bytes / shape[0];
+  const readRows = async (from: number, to: number) =>
+    (await stored.readRows(0, 1)).subarray(from * element, to * element);
+  return { name, type, shape, bytes, readRows };
+}
+
+/** Rows move whole, quantised or not. */
+class DeinterleavedTensor implements StoredTensor {
   readonly name: string;
   readonly type: StoredType;
   readonly shape: readonly number[];

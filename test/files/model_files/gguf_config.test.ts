@@ -69,11 +69,16 @@ test("what is stated is taken, 64-bit numbers too", () => {
   assert.deepEqual([stated.tieEmbeddings, stated.bosId, stated.eosIds], [false, 1, [2, 3]]);
 });
 
+test("a window and biases are facts", () => {
+  const { windows } = config({ "llama.attention.sliding_window": 4096, "llama.context_length": 8192 });
+  assert.deepEqual(windows, [4096, 4096]);
+  const bias = "model.layers.0.self_attn.q_proj.bias";
+  assert.deepEqual(config({}, bias).biases, ["q_proj"]);
+});
+
 test("variants are refused by name", async () => {
   const refused: [Record<string, GgufValue>, RegExp][] = [
-    [{ "general.architecture": "gemma3" }, /gemma3/],
     [{ "llama.expert_count": 8 }, /8 feed-forward experts/],
-    [{ "llama.attention.sliding_window": 4096, "llama.context_length": 8192 }, /sliding window of 4096/],
     [{ "llama.rope.scaling.type": "longrope" }, /longrope/],
     [{ "general.architecture": "mamba" }, /mamba/],
     [{ "llama.rope.dimension_count": 8 }, /8 of 16/],

@@ -80,15 +80,19 @@ test("RoPE scaling that is not known or not whole", async () => {
   await raises("config_invalid", /high_freq_factor/, () => parse({ rope_scaling: flat }));
 });
 
-test("models that are not plain Llama are refused by name", async () => {
+test("what a Llama computes beyond a plain one are facts", () => {
+  const window = parse({ architectures: ["MistralForCausalLM"], sliding_window: 1024 });
+  assert.deepEqual(window.windows, [1024, 1024]);
+  assert.deepEqual(parse({ architectures: ["MistralForCausalLM"] }).windows, [4096, 4096]);
+  assert.deepEqual(parse({ attention_bias: true }).biases, ["q_proj", "k_proj", "v_proj", "o_proj"]);
+  assert.deepEqual(parse({ mlp_bias: true }).biases, ["gate_proj", "up_proj", "down_proj"]);
+  assert.deepEqual(parse({ architectures: ["Qwen2ForCausalLM"] }).biases, ["q_proj", "k_proj", "v_proj"]);
+});
+
+test("models whose computation no kernel has are refused by name", async () => {
   const refused: [object, RegExp][] = [
-    [{ architectures: ["Qwen2ForCausalLM"] }, /Qwen2ForCausalLM/],
     [{ architectures: undefined, model_type: "mamba" }, /mamba/],
     [{ architectures: [] }, /none named/],
-    [{ architectures: ["MistralForCausalLM"] }, /sliding_window 4096/],
-    [{ architectures: ["MistralForCausalLM"], sliding_window: 1024 }, /sliding_window 1024/],
-    [{ attention_bias: true }, /attention_bias/],
-    [{ mlp_bias: true }, /mlp_bias/],
     [{ hidden_act: "gelu" }, /hidden_act gelu/],
     [{ partial_rotary_factor: 0.5 }, /partial_rotary_factor/],
     [{ quantization_config: { quant_method: "gptq" } }, /quantization_config/],

@@ -19,6 +19,9 @@ const TOLERANCE = 1e-5;
 /** FORMAT of a kernel's arguments (shaders/formats/format.cpu.ts). */
 const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4"];
 
+/** Nothing becomes of a sum. */
+const UNENDED = { SCALE: 0, CAP: 0 };
+
 const FORMS: [StoredType, DeviceFormat, ActivationForm][] = [
   ["f32", "f32", "f32"],
   ["f16", "f16", "f32"],
@@ -77,7 +80,16 @@ for (const build of BUILDS) {
         for (const tokens of TOKENS.toReversed()) {
           const step = kernels.step(tokens, 1, 0);
           const y = kernels.output(tokens * rows);
-          const args = { ...constants, step, quants, x: floats, xq: q8?.xq ?? 0, xs: q8?.xs ?? 0, COUNT_ROWS: false };
+          const args = {
+            ...constants,
+            ...UNENDED,
+            step,
+            quants,
+            x: floats,
+            xq: q8?.xq ?? 0,
+            xs: q8?.xs ?? 0,
+            COUNT_ROWS: false,
+          };
           kernels.run("linear", { ...args, y }, items);
           const actual = y.read();
           const expected = linearReference(weights, q8?.values ?? x, rows, cols, tokens);
@@ -104,7 +116,7 @@ test("shards fill their own rows of y, one for every row of logits", async () =>
   for (const [i, part] of parts.entries()) {
     const quants = kernels.place(await panelsOf(part, "q8_0"));
     const shard = { FIRST_ROW: 40 * i, ROWS: part.shape[0], ROWS_TOTAL: 70 };
-    const args = { step, quants, xq, xs, y, ...shard, FORMAT: 2, COLS: 96, COUNT_ROWS: true };
+    const args = { step, quants, xq, xs, y, ...shard, ...UNENDED, FORMAT: 2, COLS: 96, COUNT_ROWS: true };
     kernels.run("linear", args, Math.ceil(part.shape[0] / 8));
   }
   const expected = linearReference(await valuesOf(parts), values, 70, 96, tokens);

@@ -3,10 +3,11 @@
 
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
-import { attention } from "../../../shaders/layer/attention.ts";
+import { type AttentionFacts, attention } from "../../../shaders/layer/attention.ts";
 import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
+import { factAttention, type ScoreFacts } from "../../reference/family_facts.ts";
 import { gqaAttention } from "../../reference/gqa_attention.ts";
-import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
+import { checkClose, type DeviceName, onEachDevice, randomFloats, run } from "../device.ts";
 import { checkSameBits, Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";
 
@@ -82,6 +83,52 @@ for (const heads of HEADS) {
   );
 }
 
+/** Windows shorter than a page, of several tiles of keys, and longer than any context. Drivers compile each anew: few on GPUs. */
+const FACTS: [ScoreFacts, DeviceName[]][] = [
+  [{ window: 1 }, ["cpu"]],
+  [{ window: 9 }, ["cpu"]],
+  [{ window: 100 }, ["gpu", "cpu"]],
+  [{ window: 257 }, ["cpu"]],
+  [{ window: 5000 }, ["cpu"]],
+  [{ scale: 0.4, softcap: 3 }, ["cpu"]],
+  [{ scale: 1, softcap: 0.5, window: 33 }, ["gpu", "cpu"]],
+];
+
+for (const [facts, devices] of FACTS) {
+  onEachDevice(
+    `${JSON.stringify(facts)}: equals float64, hidden pages are not read, a token alone has the same bits`,
+    async (device) => {
+      const heads = { numHeads: 4, numKvHeads: 2, headDim: 16, ...facts };
+      for (const [seed, slices] of MIXES.entries()) {
+        const c = makeCase(slices, heads, seed);
+        const all = await attend(device, heads, c, 64);
+        checkSameBits(await attend(device, heads, c, 1), all, "another tile");
+        let first = 0;
+        for (const [i, { start, count }] of slices.entries()) {
+          const width = heads.numHeads * heads.headDim;
+          const part = all.subarray(first * width, (first + count) * width);
+          const q = c.q.slice(first * width, (first + count) * width);
+          const positions = Array.from({ length: count }, (_, n) => start + n);
+          checkClose(part, factAttention(q, c.k[i], c.v[i], positions, heads), TOLERANCE);
+          first += count;
+        }
+        if (facts.window === undefined) continue;
+        // 128 is the longest tile of keys: what ends before the window of every token by that much is not looked at.
+        const unread = slices.map(({ start }) => Math.max(0, start + 1 - (facts.window ?? 0) - 128));
+        checkSameBits(await attend(device, heads, forget(c, heads, unread), 64), all, "without what is hidden");
+      }
+    },
+    devices,
+  );
+}
+
+/** The same with NaN for K and V of the first `counts` positions of each slice. */
+function forget(c: Case, { numKvHeads, headDim }: HeadFacts, counts: readonly number[]): Case {
+  const hidden = (rows: Float32Array[]) =>
+    rows.map((row, i) => row.map((value, at) => (at < counts[i] * numKvHeads * headDim ? Number.NaN : value)));
+  return { ...c, k: hidden(c.k), v: hidden(c.v) };
+}
+
 onEachDevice("scores far apart neither overflow nor lose the sum", async (device) => {
   const heads = { numHeads: 4, numKvHeads: 2, headDim: 16 };
   const c = makeCase([{ start: 300, count: 3 }], heads, 9);
@@ -105,7 +152,12 @@ function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFa
 }
 
 /** Scatters K and V over pages of a pool of NaNs, and attends by a launch built for about that many tokens. */
-async function attend(device: Device, heads: HeadFacts, c: Case, builtFor: number): Promise<Float32Array<ArrayBuffer>> {
+async function attend(
+  device: Device,
+  heads: Omit<AttentionFacts, "tokens">,
+  c: Case,
+  builtFor: number,
+): Promise<Float32Array<ArrayBuffer>> {
   const { numHeads, numKvHeads, headDim } = heads;
   const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
   const total = pages.reduce((sum, count) => sum + count, 0) + 3;

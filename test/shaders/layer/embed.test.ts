@@ -26,7 +26,11 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
     const tokens = IDS.map((id, t) => [id, t, t === 3 ? 1 : 0, 0]);
     const sequences = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
     const shape = stepShape({ tokens: IDS.length, sequences: 2 });
-    for (const firstRows of [[0], [0, 25]]) {
+    for (const [firstRows, scale] of [
+      [[0], 1],
+      [[0, 25], 1],
+      [[0, 25], 5.5],
+    ] as const) {
       const residual = new Output(device, IDS.length * COLS);
       const ids = new Output(device, IDS.length);
       const views = {
@@ -41,13 +45,14 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
         const part = rowsOf(table, firstRow, firstRows[i + 1] ?? VOCAB);
         const { format, rows, shards } = await uploadLinear(device, [part], "auto");
         const { quants, scales } = shards[0];
-        return launch(embed, { format, cols: COLS, firstRow, rows }, { ...views, quants, scales });
+        return launch(embed, { format, cols: COLS, firstRow, rows, scale }, { ...views, quants, scales });
       });
       await run(device, await Promise.all(launches), shape);
       const expected = IDS.map((id, t) => (id === ON_DEVICE ? SAMPLED[sequences[8 * tokens[t][2] + 4]] : id));
       assert.deepEqual([...(await ids.readWords())], expected);
       const rows = expected.flatMap((id) => [...values.subarray(id * COLS, (id + 1) * COLS)]);
-      checkClose(await residual.read(), rows, 1e-6);
+      const scaled = rows.map((value) => value * scale);
+      checkClose(await residual.read(), scaled, 1e-6);
     }
   });
 }

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Device } from "../../../engine/device/device.ts";
+import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
 import { linearReference } from "../../reference/linear.ts";
-import { checkClose, GuardedOutput, onEachDevice, run, withoutSubgroups } from "../device.ts";
+import { checkClose, GuardedOutput, onEachDevice, randomFloats, run, withoutSubgroups } from "../device.ts";
 import { linearCase, randomTensor, valuesOf } from "../linear_case.ts";
 import { stepShape, writeStep } from "../step_case.ts";
 
@@ -79,6 +79,41 @@ onEachDevice("shards fill their own rows of y, one for every row of logits", asy
     checkClose(await y.read(), expected, TOLERANCE, magnitude);
   }
 });
+
+for (const ending of [{ bias: true }, { scale: 0.25, cap: 0 }, { scale: 2, cap: 3 }] as const) {
+  onEachDevice(`${JSON.stringify(ending)}: what becomes of sums, in shards too, equals float64`, async (device) => {
+    const parts = [randomTensor("f16", 40, COLS, 1), randomTensor("f16", 30, COLS, 2)];
+    const values = await valuesOf(parts);
+    const tokens = 33;
+    const added = randomFloats(ROWS, 8);
+    const bias = allocateFrom(device, "bias", added);
+    const shape = stepShape({ tokens });
+    for (const builtFor of [1, 8, 16]) {
+      const y = new GuardedOutput(device, tokens * ROWS);
+      for (const [i, part] of parts.entries()) {
+        const c = await linearCase(device, [part], tokens);
+        writeStep(device, c.views.step, shape);
+        const shard = { firstRow: 40 * i, rows: part.shape[0] };
+        const facts = { format: "f16", rows: ROWS, cols: COLS, activations: "f32", shard, tokens: builtFor } as const;
+        const { quants, scales } = c.weights.shards[0];
+        const views = { ...c.views, quants, scales, y: y.view, ...(ending.bias && { bias }) };
+        await run(device, [launch(linear, { ...facts, ending }, views)], shape);
+      }
+      const { x } = await linearCase(device, [parts[0]], tokens);
+      const { y: sums, magnitude } = linearReference(values, x, ROWS, COLS, tokens);
+      const ended = sums.map((sum, i) => {
+        if (ending.bias) return sum + added[i % ROWS];
+        return ending.cap === 0 ? ending.scale * sum : ending.cap * Math.tanh((ending.scale * sum) / ending.cap);
+      });
+      checkClose(
+        await y.read(),
+        ended,
+        2 * TOLERANCE,
+        magnitude.map((value) => value + 1),
+      );
+    }
+  });
+}
 
 test("weights, columns and activations that do not go together are refused", () => {
   const facts: LinearFacts = { format: "q8_0", rows: 4, cols: 64, activations: "q8", tokens: 1 };
