@@ -41,7 +41,7 @@ export async function main(argv: string[]): Promise<ExitCode> {
     await output.flush();
     return 0;
   } catch (thrown) {
-    const error = thrown instanceof MoloraError ? thrown : (writeFailure(thrown) ?? MoloraError.from(thrown));
+    const error = MoloraError.is(thrown) ? thrown : (writeFailure(thrown) ?? MoloraError.from(thrown));
     output.fail(error);
     await saidOnStderr(output, error);
     return error.code === "bad_arguments" ? 2 : 1;

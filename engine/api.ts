@@ -41,8 +41,19 @@ export interface EngineApi {
   /** Resolves, with the reason, once no more requests are taken. */
   readonly ended: Promise<MoloraError>;
   /**
-   * Generates. Starts when first pulled; the last event is `done`. A request that cannot run throws a MoloraError from
-   * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
+   * Generates. Starts when first pulled; the last event is `done`. Leaving the loop, or aborting the signal, cancels: all
+   * that the request held is free by the next step.
+   *
+   * @throws MoloraError from the first pull, where the request cannot run.
+   *
+   * @example
+   * ```ts
+   * const messages = [{ role: "user", content: "What are the symptoms of asthma?" }];
+   * for await (const event of engine.generate({ messages, mixture: "default", maxTokens: 40 })) {
+   *   process.stdout.write(event.text);
+   *   if (event.type === "done") console.log(event.finishReason, event.usage);
+   * }
+   * ```
    */
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
   /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */

@@ -1,5 +1,5 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
-// It knows nothing of sockets, HTTP or terminals; files and the device come from a Host.
+// Files and the device come from a Host, so that it also runs in a browser.
 
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import type {
@@ -128,8 +128,19 @@ export class Engine implements EngineApi {
   }
 
   /**
-   * Generates. Starts when first pulled; the last event is `done`. A request that cannot run throws a MoloraError from
-   * the first pull. Leaving the loop, or aborting the signal, cancels: all it held is free by the next step.
+   * Generates. Starts when first pulled; the last event is `done`. Leaving the loop, or aborting the signal, cancels: all
+   * that the request held is free by the next step.
+   *
+   * @throws MoloraError from the first pull, where the request cannot run.
+   *
+   * @example
+   * ```ts
+   * const messages = [{ role: "user", content: "What are the symptoms of asthma?" }];
+   * for await (const event of engine.generate({ messages, mixture: "default", maxTokens: 40 })) {
+   *   process.stdout.write(event.text);
+   *   if (event.type === "done") console.log(event.finishReason, event.usage);
+   * }
+   * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, prompts, loop, grammars } = this.#parts;

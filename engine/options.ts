@@ -1,5 +1,4 @@
 // The sizes that follow from what an engine is told when it starts, for the device at hand.
-// It knows nothing of requests.
 
 import type { ModelConfig } from "../files/families/config.ts";
 import { MoloraError } from "../proto/errors.ts";

@@ -1,5 +1,4 @@
 // SHA-256 of bytes, the identity of everything molora loads.
-// It knows nothing of what the bytes are.
 
 /** SHA-256 (lower-case hex) over `parts` one after another, as `cat a b | sha256sum` gives it. */
 export async function sha256(...parts: Uint8Array[]): Promise<string> {

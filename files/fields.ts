@@ -1,5 +1,5 @@
 // A JSON object read field by field, for files written by others: each complaint names the file and the field.
-// It knows nothing of what the fields mean; the code of its errors is the caller's.
+// The caller gives the code of its errors.
 
 import { type ErrorCode, MoloraError } from "../proto/errors.ts";
 import { type ByteSource, readText } from "./source.ts";
@@ -97,7 +97,7 @@ export class Fields {
     });
   }
 
-  /** Raises that field `name` should have been `expected`. */
+  /** @throws MoloraError that field `name` should have been `expected`. */
   fail(name: string, expected: string): never {
     throw new MoloraError(
       this.#code,

@@ -1,5 +1,4 @@
 // An untrusted value as it may stand in a message: short, and made without running or descending into it.
-// It knows nothing of errors.
 
 /** Scalars as they are (strings cut at 80 characters), "a list" or "an object" for the rest. */
 export function shown(value: unknown): string {

@@ -1,5 +1,5 @@
 // Where bytes come from: positioned reads over something of known size.
-// It knows nothing of formats; Node files, browser Blobs and memory all fit it.
+// Node files, browser Blobs and memory all fit it.
 
 import { MoloraError } from "../proto/errors.ts";
 
@@ -9,7 +9,11 @@ export interface ByteSource {
   readonly name: string;
   /** Bytes in all. */
   readonly size: number;
-  /** Exactly `length` bytes at `offset`. Rejects with `file_truncated` where they do not exist. */
+  /**
+   * Exactly `length` bytes at `offset`.
+   *
+   * @throws MoloraError `file_truncated` where they do not exist.
+   */
   read(offset: number, length: number): Promise<Uint8Array>;
   /** Another file of the folder this one lies in, where it lies in one; undefined where there is none of that name. */
   readonly beside?: (name: string) => Promise<ByteSource | undefined>;

@@ -38,7 +38,7 @@ import {
   uint53,
 } from "./schema.ts";
 
-/** Most alternatives that a log-probability lists. The sampling kernel keeps as many (shaders/sample.ts). */
+/** Most alternatives that a log-probability lists. The sampling kernel keeps as many (shaders/sampling/sample.ts). */
 export const MAX_LOGPROBS = 20;
 
 /** Most ids of a prompt. */

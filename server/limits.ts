@@ -1,5 +1,5 @@
 // What one client may take of the server, with the defaults that hold where nothing else is said.
-// ws.ts, session.ts and outbox.ts keep to it.
+// server/stream/ws.ts, server/stream/session.ts and server/stream/outbox.ts keep to it.
 
 import { MoloraError } from "../proto/errors.ts";
 

@@ -1,5 +1,4 @@
 // Asserts that something raises a MoloraError of one code, whose message names what it should.
-// It knows nothing of what is called.
 
 import assert from "node:assert/strict";
 import { type ErrorCode, MoloraError } from "../proto/errors.ts";

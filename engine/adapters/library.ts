@@ -104,7 +104,7 @@ export class Library {
       adapter = await this.#readAdapter(expert.name, host.resolve(mixturePath, expert.adapter));
     } catch (error) {
       // A mixture that was moved away from its adapters still works beside adapters loaded under its experts' names.
-      const gone = error instanceof MoloraError && error.code === "file_not_found";
+      const gone = MoloraError.is(error) && error.code === "file_not_found";
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }

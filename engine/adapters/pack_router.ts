@@ -1,5 +1,5 @@
 // Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is shaders/routing/router.wgsl's.
-// It knows nothing of pages, nor of where adapters lie: their addresses are given.
+// The caller gives the addresses of adapters.
 
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { arrowPrototype } from "../../router/arrow.ts";

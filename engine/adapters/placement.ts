@@ -1,5 +1,5 @@
 // Puts adapters and routers where the residency gave them pages, and says where each sequence's entries lie.
-// It knows nothing of when they are needed; a generation is reached by its key.
+// A generation is reached by its key.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { DevicePool } from "../memory/device_pool.ts";

@@ -1,5 +1,5 @@
 // Where each array of a step's input lies in the one buffer that carries them, and how large it can get.
-// It knows nothing of what is in them (batch.ts fills them).
+// engine/step/batch.ts fills them.
 
 import { alignUp, VIEW_ALIGNMENT } from "../../shaders/alignment.ts";
 import { ENTRY, LOGIT_ROW, SEQUENCE, STEP, TOKEN } from "../../shaders/step.ts";

@@ -1,5 +1,5 @@
 // Brings the weights of one linear layer from a file onto the device, in a format the linear kernel reads.
-// It knows nothing of which layer it is; several tensors (q, k, v) become one matrix by joining their rows.
+// Several tensors (q, k, v) become one matrix by joining their rows.
 
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import { deviceFormat, type WeightDtype } from "../../files/weights/stored/device_format.ts";

@@ -1,5 +1,5 @@
 // The buffers a step computes in: sized once for the largest step, shared by all layers and all steps.
-// It knows nothing of the order in which they are used (forward.ts does).
+// forward.ts gives the order in which they are used.
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { alignUp, VIEW_ALIGNMENT } from "../../shaders/alignment.ts";

@@ -1,5 +1,4 @@
 // What a request's response format and tool choice hold its text to, as the source of a grammar.
-// It knows nothing of how grammars are compiled or of tokens.
 
 import type { GenerateRequest, Tool } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";

@@ -1,5 +1,5 @@
 // Sampling settings with every default filled in and every range checked.
-// It knows nothing of logits; the sample kernel applies what is settled here.
+// The sampling kernel applies what is settled here.
 
 import type { SamplingOptions } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";

@@ -1,5 +1,5 @@
 // Conversations to the text a model was trained to continue, by its own Jinja template.
-// It knows nothing of ids, nor of Jinja: the library brings raise_exception, strftime_now, tojson and range.
+// The Jinja library brings raise_exception, strftime_now, tojson and range.
 
 import { Template } from "@huggingface/jinja";
 import { MoloraError } from "../../proto/errors.ts";
@@ -19,8 +19,10 @@ const compiled = new WeakMap<Tokenizer, Template>();
 
 /**
  * Encode the result with `{ addBos: false }`. As in transformers, message text is not escaped: a special token spelt
- * out in it becomes that token. Raises `chat_template_missing`, `chat_template_failed` (a template that does not
- * parse, or that refuses these messages, with its own words).
+ * out in it becomes that token.
+ *
+ * @throws MoloraError `chat_template_missing`, `chat_template_failed` (a template that does not parse, or that refuses
+ * these messages, with its own words).
  */
 export function renderChat(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): string {
   const template = compiledTemplate(tokenizer);

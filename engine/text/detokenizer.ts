@@ -1,5 +1,4 @@
 // Generated token ids to text, as they come: whole characters only, and nothing that may yet turn out a stop string.
-// It knows nothing of requests, nor of who reads the text.
 
 import { type Passed, StopStrings } from "./stop_strings.ts";
 import type { Tokenizer } from "./tokenizer.ts";
@@ -26,7 +25,7 @@ export class Detokenizer {
   #trimNext: boolean;
   #stopped: string | undefined;
 
-  /** Raises `bad_request` for a stop string that can never be found. */
+  /** @throws MoloraError `bad_request` for a stop string that can never be found. */
   constructor(tokenizer: Tokenizer, options: DetokenizerOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#skipSpecial = options.skipSpecial ?? true;

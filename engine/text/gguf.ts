@@ -1,5 +1,5 @@
 // A tokenizer's description from the metadata of a GGUF file: the same tokenizer.json that its model came with.
-// It knows nothing of files nor of encoding; llama.cpp is the model for which key means what and what its absence means.
+// llama.cpp is the model for which key means what and what its absence means.
 
 import type { GgufValue } from "../../files/weights/gguf/gguf.ts";
 import { ggufPre } from "./gguf_pre.ts";
@@ -27,7 +27,10 @@ interface Kind {
   addBos: boolean;
 }
 
-/** Throws `tokenizer_invalid` where a key is missing, malformed, or names an unsupported model or pre-tokenizer. */
+/**
+ * @throws MoloraError `tokenizer_invalid` where a key is missing, malformed, or names an unsupported model or
+ * pre-tokenizer.
+ */
 export function ggufSpec(metadata: Metadata): TokenizerSpec {
   const tokens = texts(metadata, "tokens");
   const types = numbers(metadata, "token_type");

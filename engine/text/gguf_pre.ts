@@ -1,5 +1,5 @@
 // The pre-tokenizers a GGUF names in `tokenizer.ggml.pre`, as llama.cpp knows them.
-// It knows nothing of the rest of the metadata; patterns follow the tokenizer.json each name was made for.
+// Patterns follow the tokenizer.json that each name was made for.
 
 import { GPT2_PATTERN } from "./pre_tokenizer.ts";
 import { tokenizerInvalid } from "./spec.ts";
@@ -50,7 +50,10 @@ const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
   ["tekken", TEKKEN],
 ]);
 
-/** Throws `tokenizer_invalid` for a name it does not know: guessed cuts would give other tokens, and worse text. */
+/**
+ * @throws MoloraError `tokenizer_invalid` for a name it does not know: guessed cuts would give other tokens, and worse
+ * text.
+ */
 export function ggufPre(name: string): GgufPre {
   const pre = KNOWN.get(name);
   if (pre !== undefined) return pre;

@@ -1,5 +1,5 @@
 // A tokenizer's description from a Hugging Face folder: tokenizer.json, tokenizer_config.json, the chat template.
-// It knows nothing of files nor of encoding; transformers is the model for which field means what.
+// transformers is the model for which field means what.
 
 import {
   type AddedToken,
@@ -15,7 +15,7 @@ import {
 /** Ids above this are damage, not a vocabulary. */
 const MAX_ID = 1 << 22;
 
-/** Throws `tokenizer_invalid` where a part is missing, malformed or of an unsupported kind. */
+/** @throws MoloraError `tokenizer_invalid` where a part is missing, malformed or of an unsupported kind. */
 export function huggingFaceSpec(
   tokenizer: JsonObject,
   config: JsonObject | undefined,

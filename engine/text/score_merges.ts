@@ -1,5 +1,4 @@
 // Merge rules for a SentencePiece BPE vocabulary that comes with scores instead.
-// It knows nothing of files or of encoding.
 
 import { tokenizerInvalid } from "./spec.ts";
 

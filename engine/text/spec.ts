@@ -1,5 +1,5 @@
 // What every source of a tokenizer is turned into before one is built: tokenizer.json and the facts that lie beside it.
-// It knows nothing of where they came from (huggingface.ts, gguf.ts) nor of how text is encoded (tokenizer.ts).
+// huggingface.ts and gguf.ts fill it in; tokenizer.ts encodes with it.
 
 import { type ErrorInfo, MoloraError } from "../../proto/errors.ts";
 

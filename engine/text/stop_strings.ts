@@ -1,5 +1,4 @@
 // Looks for stop strings in a text that arrives in pieces, letting through what can no longer be part of one.
-// It knows nothing of tokens.
 
 import { MoloraError } from "../../proto/errors.ts";
 
@@ -19,7 +18,7 @@ export class StopStrings {
   /** The end of the text so far, while it is the beginning of some stop string. */
   #held = "";
 
-  /** Raises `bad_request` for an empty or malformed (unpaired surrogate) stop string. */
+  /** @throws MoloraError `bad_request` for an empty or malformed (unpaired surrogate) stop string. */
   constructor(stop: readonly string[]) {
     for (const text of stop) {
       if (text === "" || /\p{Surrogate}/u.test(text)) {

@@ -1,5 +1,5 @@
 // The bytes a token stands for, by the kind of decoder its tokenizer has.
-// It knows nothing of ids, of special tokens or of text: bytes become text in detokenizer.ts and tokenizer.ts.
+// Bytes become text in detokenizer.ts and tokenizer.ts.
 
 import { isObject, tokenizerInvalid } from "./spec.ts";
 
@@ -10,7 +10,11 @@ export interface TokenBytes {
   trimsLeadingSpace: boolean;
 }
 
-/** Reads tokenizer.json's `decoder`. Throws `tokenizer_invalid` for a kind that bytes cannot be told for. */
+/**
+ * Reads tokenizer.json's `decoder`.
+ *
+ * @throws MoloraError `tokenizer_invalid` for a kind that bytes cannot be told for.
+ */
 export function tokenBytes(decoder: unknown): TokenBytes {
   const parts = flatten(decoder);
   if (parts.some((part) => part.type === "ByteLevel")) return { bytes: byteLevelBytes, trimsLeadingSpace: false };

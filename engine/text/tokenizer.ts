@@ -82,7 +82,7 @@ export function loadTokenizer(files: TokenizerFiles): Tokenizer {
     tryOut(tokenizer);
     return tokenizer;
   } catch (cause) {
-    if (cause instanceof MoloraError) throw cause;
+    if (MoloraError.is(cause)) throw cause;
     throw tokenizerInvalid(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }

@@ -1,5 +1,4 @@
 // Calls of tools read out of a generated text as it comes, in the notation the model's template teaches.
-// It knows nothing of tokens, nor of what the tools do.
 
 import type { ToolCall } from "../../proto/api.ts";
 

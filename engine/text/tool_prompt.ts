@@ -1,5 +1,5 @@
 // A conversation with tools as a chat template takes it, or retold in plain turns for a template that knows no tools.
-// It knows nothing of Jinja, nor of how calls are read back (tool_calls.ts).
+// tool_calls.ts reads the calls back.
 
 import type { ChatMessage, Tool, ToolCall } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";

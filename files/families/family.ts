@@ -24,7 +24,7 @@ export interface Family {
 export interface ConfigFields {
   /** transformers' defaults for absent fields, by class, where they are not Llama's; "" for all classes. */
   readonly defaults?: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
-  /** Fields that state facts, each read by hf_facts.ts. Any other field that is set and not known harmless is refused. */
+  /** Fields that state facts, each read by files/model_files/hf_facts.ts. Any other field that is set and not known harmless is refused. */
   readonly states: readonly FactField[];
   /** Layers with a window, where the file does not list them as `layer_types`. Absent: it must. */
   readonly windowed?: (layer: number, stated: WindowFields) => boolean;
@@ -60,7 +60,7 @@ export type FactField =
 export interface GgufFields {
   /** `general.architecture`, and the prefix of its metadata keys. */
   readonly architecture: string;
-  /** Rows of q and k are stored interleaved (rope_rows.ts). */
+  /** Rows of q and k are stored interleaved (files/weights/gguf/rope_rows.ts). */
   readonly interleavedRope?: boolean;
   /** Layers without RoPE, which the metadata do not list. */
   readonly unrotated?: (layer: number) => boolean;

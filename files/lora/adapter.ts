@@ -1,5 +1,5 @@
 // A LoRA adapter as numbers in host memory: per layer and module, A, B and the scale.
-// It knows nothing of files (peft.ts reads them) nor of pages (bank.ts packs them).
+// peft.ts reads it from files, engine/adapters/pack_adapter.ts packs it for the device.
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";

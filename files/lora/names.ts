@@ -1,5 +1,4 @@
 // The names that adapters, mixtures and experts may bear.
-// It knows nothing of what bears them.
 
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 

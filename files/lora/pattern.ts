@@ -1,5 +1,5 @@
 // The regular expressions of adapter_config.json, as Python's `re` reads them, matched in linear time.
-// It knows nothing of modules; patterns come from strangers, so nothing here backtracks.
+// Patterns come from strangers, so nothing here backtracks.
 
 import { MoloraError } from "../../proto/errors.ts";
 import { type PatternNode, parsePattern } from "./pattern_parse.ts";

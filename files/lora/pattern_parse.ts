@@ -1,5 +1,5 @@
 // Python's regular expression syntax, the part that module patterns use, as a tree.
-// It knows nothing of matching (pattern.ts runs the tree) nor of modules.
+// pattern.ts runs the tree.
 
 import { MoloraError } from "../../proto/errors.ts";
 

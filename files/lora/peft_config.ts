@@ -1,5 +1,4 @@
 // adapter_config.json of PEFT, read into what molora can serve; everything else is refused by name.
-// It knows nothing of tensors.
 
 import { MoloraError } from "../../proto/errors.ts";
 import { FAMILIES } from "../families/registry.ts";

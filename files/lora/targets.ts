@@ -1,5 +1,5 @@
 // Which modules of a base an adapter's configuration means, by PEFT's rules of matching.
-// It knows nothing of files and tensors; a module is its path ("model.layers.3.self_attn.q_proj").
+// A module is its path ("model.layers.3.self_attn.q_proj").
 
 import type { ModelConfig } from "../families/config.ts";
 import { LORA_MODULES, type LoraModuleName, moduleShape } from "../families/modules.ts";

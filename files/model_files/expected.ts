@@ -46,7 +46,11 @@ function normShape({ hiddenSize, headDim, numHeads, numKvHeads, qkNorm }: ModelC
   return [qkNorm === "projection" ? headDim * (norm === "query" ? numHeads : numKvHeads) : headDim];
 }
 
-/** The tensor `name`. Raises `tensor_missing`, or `unsupported_dtype` where the file has it in a type not read. */
+/**
+ * The tensor `name`.
+ *
+ * @throws MoloraError `tensor_missing`, or `unsupported_dtype` where the file has it in a type not read.
+ */
 export function wantTensor(source: TensorSource, name: string): StoredTensor {
   const tensor = source.tensors.get(name);
   if (tensor) return tensor;

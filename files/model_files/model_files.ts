@@ -1,5 +1,4 @@
 // A base model's files, opened and checked: config, tensors, tokenizer files and a content hash.
-// It knows nothing of where bytes live (source.ts) nor of what a tokenizer does with its files.
 
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
@@ -44,9 +43,10 @@ export interface ModelFiles {
 
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
- * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its metadata: config.json
- * (with generation_config.json) gives the config, tokenizer.json the tokenizer.
- * Raises `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
+ * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its
+ * metadata: config.json (with generation_config.json) gives the config, tokenizer.json the tokenizer.
+ *
+ * @throws MoloraError `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
  */
 export async function openModelFiles(from: ByteSource | SourceFolder): Promise<ModelFiles> {
@@ -131,7 +131,11 @@ function statedTemplate(tokenizerConfig: Record<string, unknown> | undefined): s
   return typeof chosen === "string" ? chosen : undefined;
 }
 
-/** A file's JSON object, or undefined where there is no such file; raises `code` for anything else in it. */
+/**
+ * A file's JSON object, or undefined where there is no such file.
+ *
+ * @throws MoloraError `code` for anything else in it.
+ */
 async function readJson(folder: SourceFolder, path: string, code: ErrorCode) {
   const source = await folder.open(path);
   if (!source) return undefined;
@@ -140,7 +144,7 @@ async function readJson(folder: SourceFolder, path: string, code: ErrorCode) {
   try {
     json = JSON.parse(await readText(source));
   } catch (cause) {
-    if (cause instanceof MoloraError) throw cause;
+    if (MoloraError.is(cause)) throw cause;
     throw new MoloraError(code, `${source.name} is not JSON`, { remedy, cause });
   }
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;

@@ -1,5 +1,4 @@
 // A tensor that lies in one stretch of a byte source, rows one after another.
-// It knows nothing of the format whose directory placed it there.
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ByteSource } from "../source.ts";

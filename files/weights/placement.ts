@@ -1,5 +1,5 @@
 // Whether the places a directory gives its tensors can all be true: inside the file, none on top of another.
-// It knows nothing of types and shapes; a reader has already checked that each place has its tensor's size.
+// A reader has already checked that each place has its tensor's size.
 
 import { MoloraError } from "../../proto/errors.ts";
 
@@ -14,9 +14,11 @@ const REMEDY = "The file is damaged or was not written by a faithful exporter: f
 
 /**
  * Checks tensors against a data section of `size` bytes in which the next tensor starts at a multiple of `alignment`.
- * Raises `tensor_overlap`, `tensor_out_of_range` (a place no cut could explain) or `file_truncated` (places follow
- * each other properly, the file ends too early). Returns the end of the last tensor.
- * With `gaps` false, bytes that belong to no tensor are refused too (`header_invalid`).
+ * Returns the end of the last tensor. With `gaps` false, bytes that belong to no tensor are refused too
+ * (`header_invalid`).
+ *
+ * @throws MoloraError `tensor_overlap`, `tensor_out_of_range` (a place no cut could explain) or `file_truncated`
+ * (places follow each other properly, the file ends too early).
  */
 export function checkPlacements(
   file: string,

@@ -1,5 +1,4 @@
 // Requests of every mode, each with the text it gave alone, asked over HTTP and WebSocket.
-// It knows nothing of how many are asked at once, nor of faults.
 
 import type { GenerateRequest, Generation, Routing } from "../../proto/api.ts";
 import type { MoloraClient } from "../../proto/client.ts";

@@ -1,5 +1,4 @@
 // What was tried and how it ended, by kind, as a table.
-// It knows nothing of requests.
 
 /** Right: the text it gives alone. Meant: cut, cancelled or refused, as it had to be. Wrong and lost must not be. */
 export type Ending = "right" | "meant" | "wrong" | "lost";

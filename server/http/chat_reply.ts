@@ -1,5 +1,4 @@
 // Answers of `/v1/chat/completions`: whole, or as the chunks of a stream.
-// It knows nothing of HTTP.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { DoneEvent, TokenEvent, ToolCall } from "../../proto/api.ts";

@@ -1,5 +1,4 @@
 // The body of `/v1/chat/completions` as a request to the engine.
-// It knows nothing of answers.
 
 import type { Fields } from "../../files/fields.ts";
 import type {

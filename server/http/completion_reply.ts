@@ -1,5 +1,4 @@
 // Answers of `/v1/completions`: whole, or as the chunks of a stream.
-// It knows nothing of HTTP.
 
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { DoneEvent, GenerateRequest, TokenEvent } from "../../proto/api.ts";

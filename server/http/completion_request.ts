@@ -1,5 +1,4 @@
 // The body of `/v1/completions` as requests to the engine, one a prompt.
-// It knows nothing of answers.
 
 import type { Fields } from "../../files/fields.ts";
 import type { GenerateRequest, Routing } from "../../proto/api.ts";

@@ -1,5 +1,5 @@
 // The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
-// It knows nothing of bodies and chunks, which the files it joins read and write.
+// It joins the files that read bodies and write chunks.
 
 import type { GenerateRequest, Routing } from "../../proto/api.ts";
 import type { ServerLimits } from "../limits.ts";

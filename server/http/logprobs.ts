@@ -1,5 +1,4 @@
 // Log-probabilities in the two shapes OpenAI has for them.
-// It knows nothing of how they were computed.
 
 import { Detokenizer } from "../../engine/text/detokenizer.ts";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";

@@ -1,5 +1,4 @@
 // Model names as OpenAI's clients know them: the base by its own, adapters and mixtures as `base:name`.
-// It knows nothing of requests.
 
 import { basename } from "node:path";
 import type { Routing } from "../../proto/api.ts";

@@ -1,5 +1,4 @@
 // What chat and text completions answer alike: their envelope, usage, finish reasons and molora's own field.
-// It knows nothing of choices.
 
 import type { DoneEvent, Generation, LengthLimit, Timings, TokenEvent, TokenTrace, Usage } from "../../proto/api.ts";
 

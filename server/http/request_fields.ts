@@ -1,5 +1,5 @@
 // The fields that chat and text completions share, read from OpenAI's names (and vLLM's, for what OpenAI has none).
-// It knows nothing of messages and prompts; ranges are checked by the contract's one validator.
+// The contract's one validator checks ranges.
 
 import { Fields } from "../../files/fields.ts";
 import type { GenerateRequest, ResponseFormat, Routing, TokenBias, ToolChoice } from "../../proto/api.ts";

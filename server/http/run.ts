@@ -1,5 +1,4 @@
 // Generations of one HTTP request, side by side: accepted together or not at all, ended together when one fails.
-// It knows nothing of how answers are written.
 
 import type { Accepted, DoneEvent, GenerateRequest, GenerationEvent, TokenEvent } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";

@@ -31,8 +31,23 @@ const HEADERS_MS = 15_000;
 const REQUEST_MS = 60_000;
 
 /**
- * Serves until closed. The engine stays the caller's to close.
+ * Serves an engine over WebSocket and HTTP until closed. The engine stays the caller's to close.
+ *
  * @throws MoloraError `bad_arguments` where the port cannot be had.
+ *
+ * @example
+ * ```ts
+ * import { Engine } from "molora";
+ * import { serve } from "molora/server";
+ *
+ * const engine = await Engine.load();
+ * const server = await serve(engine, { port: 8080 });
+ * console.log(server.url, server.baseUrl);
+ * process.once("SIGINT", async () => {
+ *   await server.close();
+ *   await engine.close();
+ * });
+ * ```
  */
 export async function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
   const gate = new Gate(publicEngine(engine));

@@ -1,5 +1,4 @@
 // Server-sent events on one response: written as fast as the client reads, and cut off when it stops reading.
-// It knows nothing of what the events say.
 
 import type { ServerResponse } from "node:http";
 import type { ServerLimits } from "../limits.ts";

@@ -1,5 +1,4 @@
 // Generations on their way to a client as one stream of chunks, their tokens as they come.
-// It knows nothing of what chunks look like.
 
 import type { DoneEvent, TokenEvent } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";

@@ -1,5 +1,4 @@
 // What becomes of fields a body has and molora does not: other servers' are left alone and listed, misspelt ones refused.
-// It knows nothing of what the known fields mean.
 
 import type { Fields } from "../../files/fields.ts";
 import { MoloraError } from "../../proto/errors.ts";

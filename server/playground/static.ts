@@ -1,5 +1,5 @@
 // The playground's files, read once and answered from memory with headers that let a page do nothing but its own.
-// It knows nothing of engines and of other routes. No path of a client's ever reaches the disk.
+// No path of a client's ever reaches the disk.
 
 import { createHash } from "node:crypto";
 import { readdir, readFile } from "node:fs/promises";

@@ -1,4 +1,4 @@
-// The belief of a routed sequence: a filter along its tokens (route.cpu.ts), in logarithms throughout. An expert that is as
+// The belief of a routed sequence: a filter along its tokens (routing/route.cpu.ts), in logarithms throughout. An expert that is as
 // good as out, under a switch probability too small for f32, still comes back.
 import { exp1, log1, sigmoid1, softplus1 } from "./math.cpu";
 import { NEVER } from "./router.cpu";

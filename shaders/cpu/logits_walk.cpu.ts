@@ -1,4 +1,4 @@
-// One walk along a row of logits: the best of them, what they weigh, or the best with noise. sample.cpu.ts walks once for
+// One walk along a row of logits: the best of them, what they weigh, or the best with noise. sampling/sample.cpu.ts walks once for
 // each of its stages, and says in `Walk` what a walk is about; what it gives is left there too.
 import { across } from "./lanes.cpu";
 import { exp4, log4 } from "./math.cpu";

@@ -1,4 +1,4 @@
-// Weights of single precision. A panel of 8 rows: 8 floats, a row each, for every column: what tile_floats.cpu.ts reads as it is.
+// Weights of single precision. A panel of 8 rows: 8 floats, a row each, for every column: what cpu/tile_floats.cpu.ts reads as it is.
 
 /** Bytes of a column of 8 rows. */
 export const F32_COLUMN: i32 = 32;

@@ -33,7 +33,7 @@ export function unpacks(format: i32): bool {
   return format == Q4;
 }
 
-/** Blocks of a panel as tile_integers.cpu.ts reads them, for formats that unpack. */
+/** Blocks of a panel as cpu/tile_integers.cpu.ts reads them, for formats that unpack. */
 export function unpack(format: i32, w: usize, blocks: i32, panel: usize): void {
   if (format == Q4) unpackQ4(w, blocks, panel);
 }

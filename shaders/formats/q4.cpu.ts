@@ -8,7 +8,7 @@ import { INTEGER_BLOCK } from "../cpu/tile_integers.cpu";
 /** Bytes of a block of 8 rows. */
 export const Q4_BLOCK: i32 = 160;
 
-/** Blocks to the panel that tile_integers.cpu.ts reads. */
+/** Blocks to the panel that cpu/tile_integers.cpu.ts reads. */
 export function unpackQ4(w: usize, blocks: i32, panel: usize): void {
   const mask = i8x16.splat(15);
   for (let b = 0; b < blocks; b++) {

@@ -1,5 +1,5 @@
 // Gradient of the gates for a router's logits: straight-through for unit gates, exact for soft ones. See
-// backward_choose.wgsl. It knows nothing of what the experts are.
+// backward_choose.wgsl.
 
 import type { Kernel } from "../kernel.ts";
 import { tokenGrid } from "./backward_lora_gate.ts";

@@ -1,10 +1,10 @@
 // Semantics: how well a router's p fits given targets y, and the gradient of that for its gate's outputs z:
-//   loss = −Σ_t Σ_e y[t, e] log p[t, e], p = b (BELIEF: the filter of route.wgsl) or softmax(z)
+//   loss = −Σ_t Σ_e y[t, e] log p[t, e], p = b (BELIEF: the filter of routing/route.wgsl) or softmax(z)
 // With Y_t = Σ_e y[t, e], r_e = (1 − ρ_t) b_{t−1,e} / ((1 − ρ_t) b_{t−1,e} + ρ_t / E) (the share of an expert's prior that
 // stayed) and G_t = −y_t + what token t + 1 hands back:
 //   de = G − b_t Σ G;  ds = Σ_e de_e (1 − ρ − r_e) for ρ = σ(s);  handed back to log b_{t−1}: de r
 // r is computed from logarithms, so that no belief and no ρ is too small. Memoryless: dz = Y p − y.
-// Shapes: targets [T, EXPERTS]; evidence [T, EXPERTS + 1] as route.wgsl leaves it (log b and s, or z); dz [T, STRIDE], zero
+// Shapes: targets [T, EXPERTS]; evidence [T, EXPERTS + 1] as routing/route.wgsl leaves it (log b and s, or z); dz [T, STRIDE], zero
 // past the gate's outputs; report [S] = (loss, Σ Y over tokens whose best expert is the target's, Σ Y, tokens with targets).
 // Sequences are whole (start = 0). Thread: one sequence, since what is handed back runs through its tokens in order.
 @group(0) @binding(0) var<uniform> step: Step;

@@ -1,5 +1,4 @@
 // What the tests of train-router share: the tiny model, two of its adapters, rows of three domains in a folder of their own.
-// It knows nothing of what is tested.
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
 // Compares an engine with what transformers and PEFT computed: log-probabilities, experts, greedy continuations.
-// It knows nothing of which model it is; fixtures/parity/README.md describes the files.
+// test/fixtures/parity/README.md describes the files.
 
 import assert from "node:assert/strict";
 import { cp, mkdtemp, readFile, writeFile } from "node:fs/promises";

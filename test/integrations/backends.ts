@@ -1,5 +1,4 @@
 // Both backends of the frameworks' models: the embedded engine on nano, and a client of a server of that engine.
-// It knows nothing of frameworks.
 
 import { after } from "node:test";
 import type { Backend } from "../../integrations/backend.ts";

@@ -1,5 +1,4 @@
 // Arbitrary valid messages, drawn from the contract table itself: a new field is tested as soon as it is listed.
-// It knows nothing of encodings.
 
 import fc from "fast-check";
 import { CLIENT_MESSAGES, type MessageTable, SERVER_MESSAGES } from "../../proto/contract.ts";

@@ -1,5 +1,4 @@
 // Every valid message survives every encoding, and the codecs need no code generation.
-// It knows nothing of sockets.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";

@@ -1,5 +1,4 @@
 // Events and errors come back from the wire as they went in, traces included.
-// It knows nothing of encodings.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

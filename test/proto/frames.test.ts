@@ -1,5 +1,4 @@
 // Frames that are not what they claim: each encoding refuses them with a typed error and without allocating for a lie.
-// It knows nothing of sockets.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,4 @@
 // Random and mutated frames, 10,000 a codec and side: each is read or refused with a typed error, nothing else.
-// It knows nothing of sockets.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

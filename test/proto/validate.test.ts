@@ -1,5 +1,4 @@
 // The validator's table: what each encoding delivers alike is refused alike, with the field and the remedy named.
-// It knows nothing of bytes.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

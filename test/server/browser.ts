@@ -1,5 +1,4 @@
 // Debian's Chromium under Playwright, and a page that tells of everything a user should never meet.
-// It knows nothing of what the pages are.
 
 import { existsSync } from "node:fs";
 import type { TestContext } from "node:test";

@@ -1,5 +1,5 @@
 // Raw WebSocket connections for the tests: JSON frames said and heard by hand, and a wait for what must come true.
-// It knows nothing of the client, so that the server is seen as a stranger sees it.
+// It does not use the client, so that the server is seen as a stranger sees it.
 
 import assert from "node:assert/strict";
 import type { TestContext } from "node:test";

@@ -1,5 +1,5 @@
 // Runs inside the page under test: what it breaks of its policy, and what a reader with weak eyes or a keyboard would meet.
-// It knows nothing of which page that is. A classic script, whatever its ending says.
+// It is a classic script, whatever its ending says.
 
 addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI }) => {
   globalThis.reportViolation(`${violatedDirective} ${blockedURI}`);

@@ -1,5 +1,4 @@
 // Runs one kernel over plain arrays, and differentiates a float64 function numerically: what gradient checks are made of.
-// It knows nothing of any kernel.
 
 import assert from "node:assert/strict";
 import type { Device } from "../../engine/device/device.ts";

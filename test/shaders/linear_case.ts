@@ -1,5 +1,4 @@
 // One linear layer on the device for tests and benchmarks: weights of any stored type, activations, outputs.
-// It knows nothing of what is checked or timed.
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

@@ -1,5 +1,4 @@
 // Adapters of mixed ranks in a pool, and tables that send tokens to them in every skewed way.
-// It knows nothing of any kernel.
 
 import { packAdapterLayer } from "../../engine/adapters/pack_adapter.ts";
 import type { ModelConfig } from "../../files/families/config.ts";

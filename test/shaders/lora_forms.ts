@@ -1,6 +1,5 @@
 // Both ways to LoRA deltas on the device, for tests: shrunk vectors riding along with the linear layer (gather), and
 // sorted tiles with planes behind it (segmented).
-// It knows nothing of what consumes the deltas.
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

@@ -1,5 +1,4 @@
 // Outputs that catch a write past their end even where the device keeps writes inside a binding: the binding is longer.
-// It knows nothing of any kernel.
 
 import assert from "node:assert/strict";
 import type { Device } from "../../engine/device/device.ts";

@@ -1,5 +1,4 @@
 // Mixtures with random gates on the device: their runs in a pool, the gate and route kernels over a step's sequences.
-// It knows nothing of what is expected of them.
 
 import { gateWidth, packRouterLayer } from "../../engine/adapters/pack_router.ts";
 import { allocateFrom, type Device } from "../../engine/device/device.ts";

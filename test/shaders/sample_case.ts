@@ -1,5 +1,4 @@
 // Rows of logits on the device for tests of sampling: what each row asks for, and what came back.
-// It knows nothing of what is expected.
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import { launch } from "../../shaders/kernel.ts";

@@ -1,5 +1,4 @@
 // The tiny fixture model on the device, ready to be trained, and PyTorch's numbers for it.
-// It knows nothing of what is checked.
 
 import { readFileSync } from "node:fs";
 import type { Device } from "../../engine/device/device.ts";

@@ -1,5 +1,5 @@
 // A batch of whole sequences as the training kernels read it, and the device buffers it is written to.
-// It knows nothing of texts: ids and the weight of every token's loss are given.
+// The caller gives ids and the weight of every token's loss.
 
 import type { Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

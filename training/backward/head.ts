@@ -1,5 +1,5 @@
 // The launches behind the last layer: norm of the wanted rows, then logits, losses and gradients, a chunk of rows at a
-// time, since a vocabulary wide by a batch long fits no binding. It knows nothing of the layers.
+// time, since a vocabulary wide by a batch long fits no binding.
 
 import type { Launch } from "../../engine/device/device.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";

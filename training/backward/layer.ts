@@ -1,5 +1,5 @@
 // The launches of one decoder layer: forward from its input residual, and backward through what that left behind.
-// It knows nothing of the layers around it; the residual stream's gradient comes in and goes out in one buffer.
+// The residual stream's gradient comes in and goes out in one buffer.
 
 import type { Launch } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

@@ -1,5 +1,4 @@
 // The launches of one module's stacked LoRA: forward, and backward to inputs, gates, A and B.
-// It knows nothing of the base layer beside it.
 
 import type { Launch } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

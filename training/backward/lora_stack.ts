@@ -1,5 +1,5 @@
 // Adapters of all experts side by side: for each module the ranks of every expert joined to one A and one Bᵀ, so that a
-// token's gates are weights on ranks. It knows nothing of how gates come about, nor of files.
+// token's gates are weights on ranks.
 
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

@@ -1,5 +1,5 @@
 // A frozen base with trainable adapters or routers: losses of a batch, and their gradients added up on the device.
-// It knows nothing of data, nor of optimizers. Only each layer's input is kept; going back, a layer is computed again.
+// Only each layer's input is kept; going back, a layer is computed again.
 
 import { allocateFrom, type Device, type Launch, type Program, readView } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";

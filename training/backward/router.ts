@@ -1,5 +1,5 @@
 // The launches of one layer's router: from its input to every expert's gate, and back to its weights and its input.
-// It knows nothing of adapters; what a gate is worth comes in as its gradient.
+// What a gate is worth comes in as its gradient.
 
 import type { Device, Launch } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";

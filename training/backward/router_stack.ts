@@ -1,5 +1,4 @@
 // The gates of a mixture's mlp router as parameters, one a layer, with sizes padded to whole vec4s.
-// It knows nothing of how they are used (router.ts) nor of files.
 
 import type { Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";

@@ -1,5 +1,4 @@
 // The buffers of training: every layer's input, and one layer's inner values and gradients, shared by all layers.
-// It knows nothing of the order in which they are used.
 
 import type { Device } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";

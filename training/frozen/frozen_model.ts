@@ -1,5 +1,5 @@
 // A frozen base with frozen adapters and routers on the device: what routers are trained and compared on.
-// It knows nothing of requests: no scheduler; whole texts come side by side (texts.ts), each with KV pages of its own.
+// There is no scheduler: whole texts come side by side (texts.ts), each with KV pages of its own.
 
 import { adapterRank4, adapterRunBytes } from "../../engine/adapters/pack_adapter.ts";
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";

@@ -1,5 +1,4 @@
 // A mixture folder with the adapters of its experts, and mixtures made for the moment, as host memory.
-// It knows nothing of the device.
 
 import type { Host } from "../../engine/host.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
@@ -17,7 +16,11 @@ export interface LoadedExperts {
   adapters: Adapter[];
 }
 
-/** Reads a mixture and its experts' adapters; raises what reading either raises. */
+/**
+ * Reads a mixture and its experts' adapters.
+ *
+ * @throws what reading either raises.
+ */
 export async function loadMixtureFolder(
   host: Host,
   name: string,

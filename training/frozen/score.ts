@@ -1,5 +1,4 @@
 // Log-probabilities of whole texts under a choice of adapters, and where a router chose, what it chose and believed.
-// It knows nothing of what the figures are compared with.
 
 import type { Program } from "../../engine/device/device.ts";
 import { subView } from "../../engine/device/memory.ts";

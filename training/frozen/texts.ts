@@ -1,5 +1,4 @@
 // Whole texts of one step: which of them fit into a step together, and the arrays that kernels read of them.
-// It knows nothing of what is computed from them.
 
 import { resolveSampling } from "../../engine/sampling/sampling.ts";
 import type { Job } from "../../engine/scheduler/job.ts";

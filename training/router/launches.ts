@@ -1,6 +1,5 @@
 // One step of router training as launches: the forward pass under the router's own choices, and behind each layer's routing
 // that layer's loss and gradients. Hidden states are taken as given, so nothing is kept from layer to layer.
-// It knows nothing of texts, targets or the optimizer.
 
 import type { Launch } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";

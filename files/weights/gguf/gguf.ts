@@ -38,7 +38,7 @@ export async function readGguf(source: ByteSource, open: OpenBeside | undefined 
   ] = parts;
   const architecture = metadata.get("general.architecture");
   const known = typeof architecture === "string" ? familyOfGguf(architecture) : undefined;
-  // gguf_config.ts refuses an unknown architecture by its name. Until then Llama's names serve, which most have.
+  // files/model_files/gguf_config.ts refuses an unknown architecture by its name. Until then Llama's names serve, which most have.
   const family = known ?? LLAMA;
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();

@@ -1,5 +1,5 @@
 // Reads GGUF's little-endian scalars, strings and counts from the beginning of a file, one after another.
-// It knows nothing of what they mean; where the bytes run out it throws HeaderEnds.
+// It throws HeaderEnds where the bytes run out.
 
 import { MoloraError } from "../../../proto/errors.ts";
 

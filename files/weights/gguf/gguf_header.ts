@@ -1,5 +1,5 @@
 // The header of a GGUF file: metadata and the tensor directory, with hard limits on everything it claims.
-// It knows nothing of models; names, types and shapes are as the file has them.
+// Names, types and shapes are as the file has them.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { shown } from "../../shown.ts";
@@ -33,8 +33,9 @@ const MAGIC = 0x46554747;
 
 /**
  * Reads and checks the header (GGUF 3; 2 is laid out the same). Reads a first megabyte, then four times as much each
- * time the header turns out longer. Raises `header_invalid`, `header_too_large`, `tensor_out_of_range`,
- * `tensor_overlap`, `file_truncated`. Format: docs/gguf.md of ggml.
+ * time the header turns out longer. Format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
+ *
+ * @throws MoloraError `header_invalid`, `header_too_large`, `tensor_out_of_range`, `tensor_overlap`, `file_truncated`
  */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const most = Math.min(source.size, LIMITS.headerBytes);
@@ -57,7 +58,11 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   }
 }
 
-/** `bytes` is the beginning of the file; throws HeaderEnds where the header goes on behind it. */
+/**
+ * `bytes` is the beginning of the file.
+ *
+ * @throws HeaderEnds where the header goes on behind it.
+ */
 function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
   const cursor = new GgufCursor(source.name, bytes);
   if (cursor.u32() !== MAGIC) throw cursor.invalid("it does not begin with GGUF");

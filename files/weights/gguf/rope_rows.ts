@@ -1,5 +1,4 @@
 // The two orders in which the rows of q and k are stored, and a tensor that reads one as the other.
-// It knows nothing of rotation itself: only which row pairs with which.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { checkRows } from "../file_tensor.ts";

@@ -1,5 +1,5 @@
 // One safetensors file as named tensors, its header believed only where it adds up.
-// It knows nothing of models: adapters, routers and bases are all read through it.
+// Adapters, routers and bases are all read through it.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import type { ByteSource } from "../../source.ts";
@@ -24,9 +24,11 @@ export interface SafetensorsOptions {
 }
 
 /**
- * Reads the header; tensors' bytes are read when asked for. Raises `file_truncated`, `header_too_large`,
- * `header_invalid`, `tensor_out_of_range`, `tensor_overlap`, `unsupported_dtype`.
- * Format: https://huggingface.co/docs/safetensors (8-byte length, JSON directory, data without holes).
+ * Reads the header; tensors' bytes are read when asked for. Format: https://huggingface.co/docs/safetensors (8-byte
+ * length, JSON directory, data without holes).
+ *
+ * @throws MoloraError `file_truncated`, `header_too_large`, `header_invalid`, `tensor_out_of_range`, `tensor_overlap`,
+ * `unsupported_dtype`
  */
 export async function readSafetensors(source: ByteSource, options: SafetensorsOptions = {}): Promise<TensorSource> {
   const headerBytes = await readHeaderLength(source);

@@ -1,5 +1,4 @@
 // The JSON header of a safetensors file: from bytes to checked directory entries.
-// It knows nothing of where the data lies nor of which types molora computes with.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { shown } from "../../shown.ts";
@@ -25,7 +24,11 @@ const TYPE_BITS: ReadonlyMap<string, number> = new Map(
 
 const MAX_DIMENSIONS = 16;
 
-/** Parses the header's bytes; raises `header_invalid` for what is no JSON object or names a key twice. */
+/**
+ * Parses the header's bytes.
+ *
+ * @throws MoloraError `header_invalid` for what is no JSON object or names a key twice.
+ */
 export function parseSafetensorsHeader(file: string, bytes: Uint8Array): Record<string, unknown> {
   let text: string;
   let parsed: unknown;
@@ -41,7 +44,11 @@ export function parseSafetensorsHeader(file: string, bytes: Uint8Array): Record<
   return parsed;
 }
 
-/** Checks every entry but where it lies; raises `header_invalid`. `__metadata__` is checked and left out. */
+/**
+ * Checks every entry but where it lies. `__metadata__` is checked and left out.
+ *
+ * @throws MoloraError `header_invalid`
+ */
 export function checkDirectory(file: string, header: Record<string, unknown>): DirectoryEntry[] {
   const entries: DirectoryEntry[] = [];
   for (const [name, entry] of Object.entries(header)) {

@@ -1,5 +1,5 @@
 // Named float32 tensors as the bytes of a safetensors file, stored as F32, F16 or BF16.
-// It knows nothing of adapters and routers; safetensors.ts reads what it writes.
+// safetensors.ts reads what it writes.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { encodeFloat16 } from "../stored/float16.ts";

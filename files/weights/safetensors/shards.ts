@@ -1,5 +1,4 @@
 // The safetensors of a Hugging Face folder: one file, or shards listed by an index, as one set of tensors.
-// It knows nothing of which tensors a model wants.
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { readText, type SourceFolder } from "../../source.ts";
@@ -13,8 +12,10 @@ const MAX_SHARDS = 1024;
 
 /**
  * Opens model.safetensors, or every shard that model.safetensors.index.json names. Tensors in types that are not read
- * are listed in `unsupported`. Raises what `readSafetensors` raises, `file_not_found` for an absent shard,
- * `header_invalid` for a bad index and `tensor_missing` where a shard lacks what the index says it has.
+ * are listed in `unsupported`.
+ *
+ * @throws MoloraError as `readSafetensors`, `file_not_found` for an absent shard, `header_invalid` for a bad index and
+ * `tensor_missing` where a shard lacks what the index says it has.
  */
 export async function readShardedSafetensors(folder: SourceFolder): Promise<TensorSource> {
   const single = await folder.open(SINGLE_FILE);

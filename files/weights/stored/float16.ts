@@ -1,5 +1,5 @@
 // IEEE 754 half precision to and from float32, bit for bit, for engines without Float16Array.
-// It knows nothing of tensors; bfloat16 needs no file, it is a float32's upper half.
+// bfloat16 needs no file: it is a float32's upper half.
 
 const word = new Uint32Array(1);
 const real = new Float32Array(word.buffer);

@@ -1,5 +1,4 @@
 // A generation as the events of a streamed response, numbered, each item opened before it is filled and closed after.
-// It knows nothing of HTTP.
 
 import type { Tokenizer } from "../../../engine/text/tokenizer.ts";
 import type { DoneEvent, TokenEvent, ToolCall } from "../../../proto/api.ts";

@@ -1,5 +1,4 @@
 // Input items of `/v1/responses` as turns of a conversation.
-// It knows nothing of the request around them.
 
 import type { Fields } from "../../../files/fields.ts";
 import type { ChatMessage, ToolCall } from "../../../proto/api.ts";

@@ -1,5 +1,4 @@
 // The response object of `/v1/responses`: its state at any moment, and its items.
-// It knows nothing of events and of HTTP.
 
 import type { DoneEvent, ToolCall } from "../../../proto/api.ts";
 import type { ChatLogprobs } from "../logprobs.ts";

@@ -1,5 +1,4 @@
 // The body of `/v1/responses` as a request to the engine, and what of it the response object repeats.
-// It knows nothing of answers.
 
 import type { Fields } from "../../../files/fields.ts";
 import type { ChatMessage, GenerateRequest, ResponseFormat, Routing, Tool, ToolChoice } from "../../../proto/api.ts";

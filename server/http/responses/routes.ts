@@ -1,5 +1,4 @@
 // `/v1/responses`: make one, whole or streamed, look one up, delete one.
-// It knows nothing of what bodies and events look like.
 
 import type { ChatMessage, Routing } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";

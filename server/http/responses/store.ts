@@ -1,5 +1,4 @@
 // Responses that later requests may go on from, in memory, the longest unused going first.
-// It knows nothing of how they were made, and outlives no restart.
 
 import type { ChatMessage } from "../../../proto/api.ts";
 import type { OutputItem, ResponseObject } from "./reply.ts";

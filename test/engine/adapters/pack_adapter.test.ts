@@ -1,5 +1,4 @@
 // An adapter's run in the pool, read back by the layout that kernels read: headers, A row by row, B padded and scaled.
-// It knows nothing of pages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,4 @@
 // A router's run in the pool, read back by the layout of shaders/routing/router.wgsl.
-// It knows nothing of pages.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

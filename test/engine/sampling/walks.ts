@@ -34,8 +34,10 @@ export function idsOf(mask: Uint32Array): number[] {
 }
 
 /**
- * A finished text: at each token an end, or what closes a string, an array or an object, is taken more often than chance
- * has it. Undefined after `most` tokens. Throws where no token is allowed.
+ * A finished text: at each token an end, or what closes a string, an array or an object, is taken more often than
+ * chance has it. Undefined after `most` tokens.
+ *
+ * @throws where no token is allowed.
  */
 export function finishedText(matcher: Matcher, seed: number, most = 300): string | undefined {
   const next = random(seed);

@@ -1,5 +1,4 @@
 // Small adapters made from numbers, folders held in memory, and the folders of real ones.
-// It knows nothing of what is tested with them.
 
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -1,5 +1,5 @@
 // Weight files built in memory, honest or lying, for the readers' tests.
-// It knows nothing of the readers; safetensors are put together here, GGUF headers piece by piece.
+// safetensors are put together here, GGUF headers piece by piece.
 
 import type { ByteSource, SourceFolder } from "../../../files/source.ts";
 import { MemorySource } from "../../../files/source.ts";

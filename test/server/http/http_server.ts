@@ -1,5 +1,5 @@
 // The real engine on nano behind a real port, for the tests of the HTTP routes, and plain requests to it.
-// It knows nothing of OpenAI's client, so that the routes are seen as a stranger sees them.
+// It does not use OpenAI's client, so that the routes are seen as a stranger sees them.
 
 import type { TestContext } from "node:test";
 import { Engine } from "../../../node/index.ts";

@@ -1,5 +1,4 @@
 // The outbox against a sink that takes frames when told to.
-// It knows nothing of sockets.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,5 +1,4 @@
 // The CPU kernels on one thread: a memory to place arrays in, arguments by name, outputs between sentinels.
-// It knows nothing of any kernel.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

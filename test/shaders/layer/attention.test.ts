@@ -1,5 +1,5 @@
 // Paged attention against float64: head shapes, contexts from one position to many tiles, pages scattered and shared.
-// It knows nothing of how K and V came into their pages (lora.test.ts runs rope_kv).
+// test/shaders/lora/lora.test.ts runs rope_kv.
 
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";

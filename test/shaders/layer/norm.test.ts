@@ -1,4 +1,4 @@
-// RMSNorm without adapters; lora.test.ts has it with them.
+// RMSNorm without adapters; test/shaders/lora/lora.test.ts has it with them.
 
 import assert from "node:assert/strict";
 import { allocateFrom } from "../../../engine/device/device.ts";

@@ -1,5 +1,5 @@
 // LoRA on the device in both forms, through every kernel that consumes deltas, against float64, on every routing skew.
-// The lists of adapters are given; route.test.ts has them chosen.
+// The lists of adapters are given; test/shaders/routing/route.test.ts has them chosen.
 
 import assert from "node:assert/strict";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";

@@ -17,7 +17,7 @@ function someTargets(tokens: number, experts: number): Float32Array<ArrayBuffer>
   return targets;
 }
 
-/** Runs the kernel on z [T, outputs]; evidence is laid out as route.wgsl leaves it. */
+/** Runs the kernel on z [T, outputs]; evidence is laid out as shaders/routing/route.wgsl leaves it. */
 async function runOn(
   device: Device,
   z: Float32Array,

@@ -1,5 +1,4 @@
 // Trains a router on a fixture's texts and compares every step with what PyTorch found (fixtures/scripts/train_router.py).
-// It knows nothing of which model it is.
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
