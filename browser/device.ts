@@ -12,7 +12,10 @@ import { MoloraError } from "../proto/errors.ts";
 interface PageGlobals {
   navigator?: { gpu?: GPU; hardwareConcurrency?: number };
   crossOriginIsolated?: boolean;
-  Worker?: new (url: URL, options: { type: "module" }) => { postMessage(message: unknown): void; terminate(): void };
+  Worker?: new (
+    url: URL,
+    options: { type: "module" },
+  ) => { postMessage(message: unknown): void; terminate(): void; onerror: (event: { message?: string }) => void };
 }
 const page = globalThis as unknown as PageGlobals;
 
@@ -61,8 +64,9 @@ async function openCpu(wanted: number | undefined): Promise<Device> {
   return new CpuDevice({ description, module, table, threads, cores, ...(isolated ? { start } : {}) });
 }
 
-const start: StartThread = (setup) => {
+const start: StartThread = (setup, onEnd) => {
   const worker = new page.Worker!(THREAD, { type: "module" });
+  worker.onerror = ({ message = "its script cannot be loaded" }) => onEnd(message);
   worker.postMessage(setup);
   return { ref() {}, unref() {}, terminate: () => worker.terminate() };
 };

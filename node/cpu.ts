@@ -7,6 +7,7 @@ import { Worker } from "node:worker_threads";
 import { CpuDevice } from "../engine/cpu/cpu_device.ts";
 import type { StartThread } from "../engine/cpu/crew.ts";
 import { type ArgumentTable, canCompile, compileModule, type KernelModule } from "../engine/cpu/module.ts";
+import type { ThreadSetup } from "../engine/cpu/worker.ts";
 
 const KERNELS = new URL("../engine/cpu/", import.meta.url);
 const THREAD = new URL("./cpu_thread.js", import.meta.url);
@@ -20,8 +21,14 @@ interface Kernels {
 
 let loaded: Promise<Kernels> | undefined;
 
-/** `threads`: default, the cores this process may use. @throws MoloraError `bad_arguments` */
-export async function openCpuDevice({ threads }: { threads?: number } = {}): Promise<CpuDevice> {
+export interface CpuDeviceOptions {
+  /** Default: the cores this process may use. */
+  threads?: number;
+  /** Starts each of them; default, as a worker. */
+  start?: StartThread;
+}
+
+export async function openCpuDevice({ threads, start = startWorker }: CpuDeviceOptions = {}): Promise<CpuDevice> {
   loaded ??= loadKernels();
   const { module, table } = await loaded;
   const cores = availableParallelism();
@@ -49,7 +56,12 @@ function processorName(): string {
   return cpus()[0]?.model.trim() || "CPU";
 }
 
-const start: StartThread = (setup) => new Worker(THREAD, { workerData: setup });
+export function startWorker(setup: ThreadSetup, onEnd: (reason: string) => void): Worker {
+  const worker = new Worker(THREAD, { workerData: setup });
+  worker.once("error", (error) => onEnd(String(error)));
+  worker.once("exit", (code) => onEnd(`exit code ${code}`));
+  return worker;
+}
 
 async function loadKernels(): Promise<Kernels> {
   const table = JSON.parse(await readFile(new URL("kernels.json", KERNELS), "utf8")) as ArgumentTable;

@@ -14,13 +14,13 @@ export interface StartedThread {
   terminate(): unknown;
 }
 
-/** Starts a thread that calls `runThread(setup)`. */
-export type StartThread = (setup: ThreadSetup) => StartedThread;
+/** Starts a thread that calls `runThread(setup)`; `onEnd` is told why where it ends by itself or cannot begin. */
+export type StartThread = (setup: ThreadSetup, onEnd: (reason: string) => void) => StartedThread;
 
 /** What computes lists: other threads, or where there can be none this one. */
 export interface Crew {
   readonly threads: number;
-  /** Resolves when the `commands` at address `list` are done. One list at a time. @throws MoloraError `internal` */
+  /** Resolves when the `commands` at address `list` are done. One list at a time. @throws MoloraError `internal`, `gpu_lost` */
   compute(list: number, commands: number): Promise<void>;
   close(): void;
 }
@@ -30,12 +30,23 @@ export class ThreadCrew implements Crew {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #started: StartedThread[];
   readonly #bodies: readonly string[];
+  readonly #lost: Promise<never>;
+  #closed = false;
 
   constructor(memory: SharedMemory, setups: readonly ThreadSetup[], start: StartThread) {
     this.threads = setups.length;
     this.#control = new Int32Array(memory.buffer);
     this.#bodies = setups[0].bodies;
-    this.#started = setups.map(start);
+    let lose: (reason: string) => void = () => {};
+    this.#lost = new Promise((_, reject) => {
+      lose = (reason) => {
+        if (this.#closed) return;
+        reject(lostThread(reason));
+        this.close(); // The others would wait for it for ever.
+      };
+    });
+    this.#lost.catch(() => {});
+    this.#started = setups.map((setup) => start(setup, lose));
     for (const thread of this.#started) thread.unref();
   }
 
@@ -49,7 +60,7 @@ export class ThreadCrew implements Crew {
     // A pending wait alone does not keep the process alive.
     this.#started[0].ref();
     try {
-      await Atomics.waitAsync(control, CONTROL.done, done).value;
+      await Promise.race([Atomics.waitAsync(control, CONTROL.done, done).value, this.#lost]);
     } finally {
       this.#started[0].unref();
     }
@@ -57,6 +68,7 @@ export class ThreadCrew implements Crew {
   }
 
   close(): void {
+    this.#closed = true;
     Atomics.store(this.#control, CONTROL.quit, 1);
     Atomics.add(this.#control, CONTROL.turn, 1);
     Atomics.notify(this.#control, CONTROL.turn);
@@ -86,6 +98,12 @@ export class InlineCrew implements Crew {
   }
 
   close(): void {}
+}
+
+function lostThread(reason: string): MoloraError {
+  return new MoloraError("gpu_lost", `a thread of the CPU device ended: ${reason}`, {
+    remedy: "Load the engine again; with fewer threads or a smaller model where memory ran out.",
+  });
 }
 
 function reportFailure(control: Int32Array, bodies: readonly string[]): void {

@@ -21,7 +21,7 @@ export function onEachHost(
 
 let found: Promise<boolean> | undefined;
 
-function hasGpu(): Promise<boolean> {
+export function hasGpu(): Promise<boolean> {
   found ??= openNodeDevice({ device: "gpu" }).then(
     async (device) => {
       await device.close();

@@ -2,61 +2,39 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import type { Worker } from "node:worker_threads";
 import { Engine } from "../../engine/engine.ts";
-import { GpuDevice } from "../../engine/gpu/gpu_device.ts";
-import { readText } from "../../node/device.ts";
-import { openGpuDevice } from "../../node/gpu.ts";
+import { openCpuDevice, startWorker } from "../../node/cpu.ts";
 import { nodeHost } from "../../node/host.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { raises } from "../raises.ts";
-import { collect } from "./parity.ts";
+import { idsFrom, NANO_OPTIONS, OTHER, overflowEndsOnlyItsOwn, STREAM, TOO_LARGE } from "./failure_cases.ts";
 
-const NANO = "models/nano";
-const STREAM: GenerateRequest = { prompt: "Tell me a story.", maxTokens: 40, ignoreEos: true, mixture: "default" };
-const OTHER: GenerateRequest = { prompt: "Add 2 and 3.", maxTokens: 40, ignoreEos: true, adapter: "math" };
-/** Finite as the client sends it, and too large for the sums it goes into. */
-const TOO_LARGE: GenerateRequest = { prompt: "Add 2 and 3.", maxTokens: 40, adapters: [{ id: "math", weight: 1e30 }] };
-
-async function open(): Promise<{ engine: Engine; device: GPUDevice }> {
-  const host = nodeHost();
-  let device: GPUDevice | undefined;
-  const watched = {
-    ...host,
-    openDevice: async () => {
-      const opened = await openGpuDevice();
-      device = opened.device;
-      return new GpuDevice({ ...opened, description: opened.adapter.description, readText, onClose: opened.close });
-    },
-  };
-  const engine = await Engine.load(watched, {
-    model: NANO,
-    adapters: { math: `${NANO}/adapters/math` },
-    mixtures: { default: `${NANO}/mixtures/default` },
-  });
-  return { engine, device: device! };
+async function open(): Promise<{ engine: Engine; threads: Worker[] }> {
+  const threads: Worker[] = [];
+  const openDevice = () =>
+    openCpuDevice({
+      threads: 2,
+      start: (...setup) => {
+        threads.push(startWorker(...setup));
+        return threads.at(-1)!;
+      },
+    });
+  return { engine: await Engine.load({ ...nodeHost(), openDevice }, NANO_OPTIONS), threads };
 }
 
 let engine: Engine;
-let device: GPUDevice;
-const idsOf = async (request: GenerateRequest) => (await collect(engine, request)).tokens.map(({ id }) => id);
+let threads: Worker[];
+const idsOf = (request: GenerateRequest) => idsFrom(engine, request);
 
 before(async () => {
-  ({ engine, device } = await open());
+  ({ engine, threads } = await open());
 });
 after(() => engine.close());
 
-test("logits that are no numbers end their request with numeric_overflow; those beside it go on", async () => {
-  const expected = await Promise.all([idsOf(STREAM), idsOf(OTHER)]);
-  const beside = Promise.all([idsOf(STREAM), idsOf(OTHER)]);
-  const broken = Array.from({ length: 6 }, (_, i) => ({ ...TOO_LARGE, temperature: i % 2, seed: i }));
-  await Promise.all(broken.map((request) => raises("numeric_overflow", /not finite/, () => idsOf(request))));
-  await raises("numeric_overflow", /not finite/, () => idsOf({ ...TOO_LARGE, maxTokens: 0, promptLogprobs: 1 }));
-  await raises("numeric_overflow", /not finite/, () =>
-    idsOf({ ...TOO_LARGE, temperature: 1, repetitionPenalty: 1.2, logprobs: 2 }),
-  );
-  assert.deepEqual(await beside, expected);
-});
+test("logits that are no numbers end their request with numeric_overflow; those beside it go on", () =>
+  overflowEndsOnlyItsOwn(engine));
 
 test("pages, slots and prefixes of a broken request bring nobody else down", async () => {
   const expected = await idsOf({ ...OTHER, maxTokens: 60 });
@@ -101,7 +79,7 @@ test("a caller whose own code throws leaves nothing behind", async () => {
   assert.deepEqual([engine.stats().running, engine.stats().waiting], [0, 0]);
 });
 
-test("a lost device ends every request with the reason, and the engine says so from then on", async () => {
+test("a lost thread ends every request with the reason, and the engine says so from then on", async () => {
   let told: MoloraError | undefined;
   void engine.ended.then((error) => {
     told = error;
@@ -109,11 +87,11 @@ test("a lost device ends every request with the reason, and the engine says so f
   assert.equal(engine.closed, undefined);
   const running = [idsOf({ ...STREAM, maxTokens: 900 }), idsOf({ ...OTHER, maxTokens: 900 })];
   const settled = Promise.allSettled(running);
-  setTimeout(() => device.destroy(), 50);
+  setTimeout(() => threads[1].terminate(), 50);
   for (const outcome of await settled) {
     assert.ok(outcome.status === "rejected" && outcome.reason instanceof MoloraError);
   }
   assert.equal(told?.code, "gpu_lost");
   assert.equal(engine.closed, told);
-  await raises("gpu_lost", /device was lost/, () => idsOf(STREAM));
+  await raises("gpu_lost", /thread of the CPU device ended/, () => idsOf(STREAM));
 });

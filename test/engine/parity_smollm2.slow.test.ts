@@ -2,25 +2,20 @@
 // Skips where the file is not in the cache: `npm run demo` brings it.
 
 import assert from "node:assert/strict";
-import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { test } from "node:test";
-import { modelDirectories } from "../../node/cache.ts";
+import { SMOLLM2_FILE } from "../smollm2.ts";
 import { onEachHost } from "./each_device.ts";
 import { checkGreedy, checkLogprobs, openEngine, readFixture } from "./parity.ts";
 
 const SMOLLM2 = "models/smollm2";
-const FILE = modelDirectories()
-  .map((directory) => join(directory, "SmolLM2-135M-Instruct.Q4_1.gguf"))
-  .find(existsSync);
 const FOLDERS = { adapters: `${SMOLLM2}/adapters`, mixtures: `${SMOLLM2}/mixtures` };
 
-if (FILE === undefined) test("SmolLM2", { skip: "the GGUF is not in the cache; `npm run demo` fetches it" });
+if (SMOLLM2_FILE === undefined) test("SmolLM2", { skip: "the GGUF is not in the cache; `npm run demo` fetches it" });
 
 onEachHost("SmolLM2 equals transformers and PEFT: base, four adapters, its mixture", async (device) => {
-  if (FILE === undefined) return;
+  if (SMOLLM2_FILE === undefined) return;
   const fixture = await readFixture("smollm2");
-  const engine = await openEngine(fixture, FOLDERS, { model: FILE, activations: "f32", ...device });
+  const engine = await openEngine(fixture, FOLDERS, { model: SMOLLM2_FILE, activations: "f32", ...device });
   const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
   const compared = await checkGreedy(engine, fixture, fixture.uses);
   await engine.close();

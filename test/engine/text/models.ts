@@ -2,10 +2,10 @@
 
 import { existsSync, readFileSync } from "node:fs";
 import { open } from "node:fs/promises";
-import { homedir } from "node:os";
 import { join } from "node:path";
 import { loadTokenizer, type Tokenizer } from "../../../engine/text/tokenizer.ts";
 import { type GgufValue, readGguf } from "../../../files/weights/gguf/gguf.ts";
+import { SMOLLM2_FILE } from "../../smollm2.ts";
 
 export type Metadata = Map<string, GgufValue>;
 
@@ -56,10 +56,7 @@ export function json(path: string): Record<string, unknown> {
 
 /** Metadata of SmolLM2-135M-Instruct's GGUF, where it was fetched before. */
 export async function smollm2Metadata(): Promise<Metadata | undefined> {
-  const name = "SmolLM2-135M-Instruct.Q4_1.gguf";
-  const cache = process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache");
-  const folders = [process.env.MOLORA_CACHE, join(cache, "molora-models")].filter((folder) => folder !== undefined);
-  const path = folders.map((folder) => join(folder, name)).find((candidate) => existsSync(candidate));
+  const path = SMOLLM2_FILE;
   if (path === undefined) return undefined;
   const file = await open(path);
   try {
@@ -69,7 +66,7 @@ export async function smollm2Metadata(): Promise<Metadata | undefined> {
       await file.read(bytes, 0, length, offset);
       return bytes;
     };
-    return new Map((await readGguf({ name, size, read })).metadata);
+    return new Map((await readGguf({ name: path, size, read })).metadata);
   } finally {
     await file.close();
   }
