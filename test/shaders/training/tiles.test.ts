@@ -81,6 +81,25 @@ onEachDevice("a small matrix of many rows, columns and tokens: forward and its g
   checkClose(dw, linear(byRow, byColumn, rows, tokens, cols), TOLERANCE);
 });
 
+onEachDevice(
+  "the transpose of a small matrix where some or all rows of neighbouring tokens are zeros",
+  async (device) => {
+    const [rows, cols, tokens] = [22, 20, 30];
+    const { shape, step } = caseBatch([tokens]);
+    const weight = randomFloats(rows * cols, 1);
+    const isZero = (t: number, r: number) => (t < 9 && r >= 4 && r < 13) || (t >= 12 && t < 20) || (t >= 20 && r < 20);
+    const dy = randomFloats(tokens * rows, 2).map((value, i) => (isZero(Math.floor(i / rows), i % rows) ? 0 : value));
+    const before = randomFloats(tokens * cols, 3);
+    const product = linear(Float64Array.from(dy), transposed(weight, rows, cols), tokens, rows, cols);
+    for (const add of [false, true]) {
+      const facts = { rows, cols, dx: { stride: cols, offset: 0 }, add };
+      const { dx } = await runKernel(device, projectBack, facts, shape, { step, weight, dy, dx: before.slice() });
+      const expected = product.map((value, i) => value + (add ? before[i] : 0));
+      checkClose(dx, expected, TOLERANCE);
+    }
+  },
+);
+
 onEachDevice("rows past whole vectors: forward of a small matrix, gradient for its bias", async (device) => {
   const [rows, cols, tokens] = [6, 12, 21];
   const { shape, step } = caseBatch([tokens]);
