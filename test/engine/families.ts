@@ -10,9 +10,6 @@ export const FAMILY_MODELS = "test/fixtures/families/models";
 /** Between them they have every fact of a layer: norms of q and k, norms around, windows, two RoPE bases, GELU, biases. */
 export const ON_GPU_ALWAYS = ["gemma3", "qwen2"];
 
-/** No kernel computes mixtures of experts. */
-export const REFUSED = ["olmoe", "qwen3-moe"];
-
 export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): void {
   const folder = `${FAMILY_MODELS}/${name}`;
   const [expected, mixed] = ["expected", "mixed"].map((file): Fixture & { context: number } =>
