@@ -15,10 +15,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (expert < FIRST || expert >= FIRST + COUNT) { return; }
   let row0 = group.x * TILE_ROWS;
   let base = (expert - FIRST) * ROWS + row0;
-  let from = select(slot, slot / USED, PER_TOKEN);
+  let row = select(slot, slot / USED, PER_TOKEN);
   var sums: array<f32, TILE_ROWS>;
   for (var chunk = lane; chunk < DOT_CHUNKS; chunk += WORKGROUP) {
-    let v = load_activations(from, chunk);
+    let v = load_activations(row, chunk);
     for (var r = 0u; r < TILE_ROWS; r++) { sums[r] = accumulate(sums[r], load_weights(base + r, chunk), v); }
   }
   for (var r = 0u; r < TILE_ROWS; r++) { put_sum(r, lane, sums[r]); }
