@@ -6,7 +6,7 @@ import { familyOf } from "../../files/families/registry.ts";
 import { expertRouterTensor, expertTensor } from "../../files/families/tensor_names.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Device } from "../device/device.ts";
-import { type LinearWeights, MOST_SHARD_ROWS, type WeightDtype } from "./linear_weights.ts";
+import { type LinearWeights, MOST_SHARD_ROWS } from "./linear_weights.ts";
 
 export interface ExpertWeights {
   /** [experts, hidden] f32, so that choices are those of the file. */
@@ -25,7 +25,7 @@ export interface ExpertBank {
 }
 
 /**
- * `upload` joins tensors, given by their names, by rows.
+ * `upload` joins tensors, given by their names, by rows; what they are held in is its own choice unless it is told.
  *
  * @throws MoloraError `unsupported_architecture` for sizes that groups of rows do not divide
  */
@@ -33,7 +33,7 @@ export async function uploadExperts(
   device: Device,
   config: ModelConfig,
   layer: number,
-  upload: (names: readonly string[], dtype?: WeightDtype) => Promise<LinearWeights>,
+  upload: (names: readonly string[], dtype?: "f32") => Promise<LinearWeights>,
 ): Promise<ExpertWeights> {
   const family = familyOf(config);
   const { count, intermediateSize } = expertsOf(config, layer)!;
