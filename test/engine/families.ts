@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { onEachHost } from "./each_device.ts";
-import { checkGreedy, checkLogprobs, type Fixture, openEngine, type Use } from "./parity.ts";
+import { checkGreedy, checkLogprobs, type Fixture, openEngine } from "./parity.ts";
 
 export const FAMILY_MODELS = "test/fixtures/families/models";
 
@@ -18,7 +18,7 @@ export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): 
   // mixed.json has the base too, with a greedy continuation.
   const fixture = {
     ...mixed,
-    uses: [...expected.uses.filter(({ kind }) => kind !== "base"), ...mixed.uses].filter(loads),
+    uses: [...expected.uses.filter(({ kind }) => kind !== "base"), ...mixed.uses],
   };
   onEachHost(
     `${name}: log-probabilities and greedy tokens, alone, stacked and routed, equal those of transformers and PEFT`,
@@ -37,9 +37,4 @@ export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): 
     },
     devices,
   );
-
-  /** Adapters of Phi 3's fused matrices have no loader yet. */
-  function loads({ kind }: Use): boolean {
-    return kind === "base" || !name.startsWith("phi");
-  }
 }
