@@ -1,6 +1,7 @@
 // One decoder layer, in the order it is computed.
 
 import type { Launch } from "../device/device.ts";
+import { expertLaunches } from "./experts.ts";
 import type { Stage } from "./stage.ts";
 
 /** `between`: what else is to happen once the layer's tokens have their adapters. */
@@ -14,10 +15,12 @@ export function layer(s: Stage, i: number, between: readonly Launch[] = []): Lau
     s.attend(i),
     ...s.linear("o", i),
     s.norm(mlpNorm, { layer: i, group: "o" }), // residual += attention; x = RMSNorm(residual)
-    ...s.linear("gateUp", i),
-    s.activate(i),
-    ...s.linear("down", i),
+    ...(expertLaunches(s, i) ?? mlp(s, i)),
   ];
+}
+
+function mlp(s: Stage, i: number): Launch[] {
+  return [...s.linear("gateUp", i), s.activate(i), ...s.linear("down", i)];
 }
 
 /** Its beginning: the normed input, which routers read, and the adapters that each token takes here. */

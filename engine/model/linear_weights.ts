@@ -37,7 +37,7 @@ const FLUSH_BYTES = 64 << 20;
 /** Shards begin at a multiple of this, so that tiles of rows rarely straddle two. */
 const SHARD_ROWS = 64;
 /** Most rows of a shard: a launch has at most 65535 workgroups a side, of at least 4 rows each. */
-const MOST_SHARD_ROWS = 1 << 17;
+export const MOST_SHARD_ROWS = 1 << 17;
 
 /**
  * Uploads `parts`, matrices of equal column count, joined by rows.

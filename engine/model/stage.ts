@@ -82,7 +82,7 @@ export class Stage {
   norm(weight: View, block?: Block): Launch {
     const { config, inputs, workspace } = this.views;
     const { residual, output } = workspace;
-    const lora = this.lora(block?.group ?? "o", block === undefined ? "none" : this.kind.lora);
+    const lora = this.#loraOf(block);
     const sums = { add: block !== undefined, bare: config.norms === "after" };
     const views = { step: inputs.step, residual, output, weight, ...this.#left(workspace.input) };
     return launch(norm, { ...this.#normFacts(block), ...sums, lora }, { ...views, ...this.#added(block) });
@@ -147,6 +147,19 @@ export class Stage {
       launch(shrinkSegmented, { inputs: matrix.cols, shape }, { table, x: input.x, shrunk, ...sorted }),
       launch(expandSegmented, shape, { shrunk, planes, ...sorted }),
     ];
+  }
+
+  /** to = W · from, for every token, without adapters. */
+  project(matrix: LinearWeights, from: Activations, to: View): Launch[] {
+    return matrix.shards.map((shard) =>
+      launch(linear, this.#facts(matrix, shard, this.kind.tokens), {
+        step: this.views.inputs.step,
+        quants: shard.quants,
+        scales: shard.scales,
+        ...this.#taken(matrix, from),
+        y: to,
+      }),
+    );
   }
 
   /** q and k, with their deltas, normed where the model norms them, turned by position; k and v into their pages. */
@@ -214,7 +227,7 @@ export class Stage {
     const traced = { layers: numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(finalNorm, { ...this.#normFacts(last), lora: this.lora("down") }, normed),
+      launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed),
       ...projections,
       launch(sample, { vocab: vocabSize }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
@@ -257,6 +270,13 @@ export class Stage {
     return this.#formFor(weights) === "q8" ? { x, xq, xs } : { x };
   }
 
+  /** The deltas of a block's output: none where nothing is added, or what experts have computed. */
+  #loraOf(block: Block | undefined): LoraUse {
+    const group = block?.group ?? "o";
+    const without = block === undefined || (group === "down" && this.views.weights.layers[block.layer].experts);
+    return this.lora(group, without ? "none" : this.kind.lora);
+  }
+
   /** What becomes of a block's output on its way into the residual. */
   #normFacts(block: Block | undefined) {
     const { hiddenSize: hidden, normEps: eps, residualScale: scale = 1 } = this.views.config;
@@ -266,7 +286,8 @@ export class Stage {
   /** What is read of a block's output beside the output itself. */
   #added(block: Block | undefined): Views<View> {
     const after = this.#after(block);
-    return { ...(after && { after }), ...this.#deltas(block?.layer ?? 0) };
+    const deltas = block === undefined || this.#loraOf(block).form === "none" ? {} : this.#deltas(block.layer);
+    return { ...(after && { after }), ...deltas };
   }
 
   #after(block: Block | undefined): View | undefined {

@@ -2,6 +2,7 @@
 // Tensors come from a TensorSource by the Hugging Face names of the family.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import { expertsOf } from "../../files/families/facts.ts";
 import type { NormName } from "../../files/families/family.ts";
 import { LORA_GROUPS, type LoraGroup, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import { familyOf } from "../../files/families/registry.ts";
@@ -12,6 +13,7 @@ import type { StoredTensor, TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
+import { type ExpertWeights, uploadExperts } from "./expert_weights.ts";
 import { type LinearWeights, uploadLinear } from "./linear_weights.ts";
 
 export interface LayerWeights {
@@ -32,6 +34,8 @@ export interface LayerWeights {
   qkNorm?: View;
   /** One value a row of a group's matrix; groups without a bias are absent. */
   biases: Readonly<Partial<Record<LoraGroup, View>>>;
+  /** Where the MLP is a mixture of experts: `gateUp` and `down` are empty then. */
+  experts?: ExpertWeights;
 }
 
 export interface ModelWeights {
@@ -41,6 +45,8 @@ export interface ModelWeights {
   /** The output head; the embedding itself where they are tied. */
   head: LinearWeights;
 }
+
+const NO_MATRIX: LinearWeights = { format: "f32", rows: 0, cols: 0, shards: [] };
 
 export interface UploadOptions {
   dtype: WeightDtype;
@@ -66,7 +72,8 @@ export async function uploadWeights(
     if (found === undefined) throw new MoloraError("tensor_missing", `${source.name} has no tensor ${name}`);
     return found;
   };
-  const linear = (...names: string[]) => uploadLinear(device, names.map(tensor), dtype, onBytes);
+  const upload = (names: readonly string[], as = dtype) => uploadLinear(device, names.map(tensor), as, onBytes);
+  const linear = (...names: string[]) => upload(names);
   const values = async (name: string) => {
     const stored = tensor(name);
     const read = await readFloats(stored);
@@ -115,8 +122,9 @@ export async function uploadWeights(
       biases: await biases(i),
       qkv: await group(i, "qkv"),
       o: await group(i, "o"),
-      gateUp: await group(i, "gateUp"),
-      down: await group(i, "down"),
+      ...(expertsOf(config, i) === undefined
+        ? { gateUp: await group(i, "gateUp"), down: await group(i, "down") }
+        : { gateUp: NO_MATRIX, down: NO_MATRIX, experts: await uploadExperts(device, config, i, upload) }),
     });
   }
   const finalNorm = await vector(family.tensors.finalNorm.hf);

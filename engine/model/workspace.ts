@@ -2,6 +2,7 @@
 // forward.ts gives the order in which they are used.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import type { Experts } from "../../files/families/facts.ts";
 import { alignUp, VIEW_ALIGNMENT } from "../../shaders/alignment.ts";
 import { MAX_SORT, TILE_ENTRIES } from "../../shaders/lora/segments.ts";
 import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
@@ -53,6 +54,8 @@ export interface Workspace {
   order: View;
   tiles: View;
   tileCount: View;
+  /** Where layers are mixtures of experts. */
+  experts?: ExpertSpace;
   /** [R, hidden] */
   head: Activations;
   /** [R, vocab] */
@@ -67,6 +70,26 @@ export interface Workspace {
   results: View;
   /** [R, layers, entries] of 8 bytes. */
   trace: View;
+}
+
+/** E experts, of which a token takes K. */
+export interface ExpertSpace {
+  /** [T, E] */
+  logits: View;
+  /** [T, K] */
+  chosen: View;
+  /** [T, K] */
+  weights: View;
+  /** [T · K] */
+  order: View;
+  /** [E + 1] */
+  bounds: View;
+  /** [T, K, 2 · intermediate of an expert] */
+  gateUp: View;
+  /** [T, K, intermediate of an expert] */
+  activated: View;
+  /** [T, K, hidden] */
+  parts: View;
 }
 
 export function allocateWorkspace(device: Device, config: ModelConfig, capacity: Capacity): Workspace {
@@ -85,6 +108,16 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     const whole = device.allocate(label, numLayers * stride);
     return { whole, layers: Array.from({ length: numLayers }, (_, i) => subView(whole, i * stride, stride)) };
   };
+  const expertSpace = ({ count, used, intermediateSize: ffn }: Experts): ExpertSpace => ({
+    logits: floats("expert logits", tokens * count),
+    chosen: floats("experts chosen", tokens * used),
+    weights: floats("expert weights", tokens * used),
+    order: floats("expert order", tokens * used),
+    bounds: floats("expert bounds", count + 1),
+    gateUp: floats("experts' gate and up", tokens * used * 2 * ffn),
+    activated: floats("experts' input", tokens * used * ffn),
+    parts: floats("experts' output", tokens * used * hiddenSize),
+  });
   const widest = Math.max(qkvRows, 2 * intermediateSize);
   return {
     residual: floats("residual", tokens * hiddenSize),
@@ -103,6 +136,7 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     order: floats("order", MAX_SORT),
     tiles: device.allocate("tiles", 16 * (MAX_SORT / TILE_ENTRIES + MAX_SORT)),
     tileCount: floats("tile count", 1),
+    ...(config.experts && { experts: expertSpace(config.experts) }),
     head: activations("head input", logitRows * hiddenSize),
     logits: floats("logits", logitRows * vocabSize),
     counts: floats("counts", 2 * sequences * vocabSize),

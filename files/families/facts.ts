@@ -51,6 +51,11 @@ export interface Experts {
   dense: readonly number[];
 }
 
+/** The experts of a layer; undefined where its MLP is a plain one. */
+export function expertsOf({ experts }: Facts, layer: number): Experts | undefined {
+  return experts?.dense.includes(layer) ? undefined : experts;
+}
+
 /** What a refusal calls a fact that a family always has. */
 export const FACT_WORDS: Record<keyof Facts, string> = {
   biases: "biases",
@@ -71,18 +76,7 @@ export const FACT_WORDS: Record<keyof Facts, string> = {
 };
 
 /** Facts that the kernels compute. A model with another is refused by what its file says of it. */
-export const SERVED: ReadonlySet<keyof Facts> = new Set([
-  ...(["biases", "qkNorm", "norms", "activation", "embeddingScale", "attentionScale", "residualScale"] as const),
-  ...([
-    "logitScale",
-    "attentionSoftcap",
-    "logitSoftcap",
-    "windows",
-    "unrotated",
-    "localRopeTheta",
-    "rotaryDim",
-  ] as const),
-]);
+export const SERVED: ReadonlySet<keyof Facts> = new Set(Object.keys(FACT_WORDS) as (keyof Facts)[]);
 
 /** Facts of several sources as one: biases are joined, everything else is stated once. */
 export function joinFacts(parts: readonly Facts[]): Facts {

@@ -84,11 +84,24 @@ export interface FamilyTensors {
   readonly modules: Readonly<Record<LoraModuleName, NamePair>>;
   /** Tensors that hold several modules, rows of one behind those of another. */
   readonly fused?: readonly (NamePair & { readonly modules: readonly LoraModuleName[] })[];
+  /** Of layers whose MLP is a mixture of experts, in the place of their gate_proj, up_proj and down_proj. */
+  readonly experts?: ExpertTensors;
   /** [hidden] */
   readonly finalNorm: NamePair;
   /** [vocabulary, hidden]; absent where the embedding is the head too. */
   readonly head: NamePair;
 }
+
+export interface ExpertTensors {
+  /** [experts, hidden] */
+  readonly router: NamePair;
+  /** Hugging Face has a tensor for each expert, whose number stands behind it. */
+  readonly hf: string;
+  /** Names of an expert's modules behind that number; GGUF has one tensor [experts, out, in] of all. */
+  readonly modules: Readonly<Record<ExpertModule, NamePair>>;
+}
+
+export type ExpertModule = "gate_proj" | "up_proj" | "down_proj";
 
 /** RMSNorms of a layer: before and after its blocks ([hidden]), and of q and k (see Facts.qkNorm). */
 export type NormName = "attention" | "afterAttention" | "mlp" | "afterMlp" | "query" | "key";

@@ -2,6 +2,7 @@
 
 import type { Family } from "./family.ts";
 import { QWEN3 } from "./qwen3.ts";
+import { EXPERT_TENSORS } from "./qwen3_moe.ts";
 
 export const OLMOE: Family = {
   architectures: ["OlmoeForCausalLM"],
@@ -10,6 +11,6 @@ export const OLMOE: Family = {
     states: ["attention_bias", "clip_qkv", "experts"],
   },
   gguf: { architecture: "olmoe", experts: { normalised: false } },
-  tensors: QWEN3.tensors,
+  tensors: { ...QWEN3.tensors, experts: EXPERT_TENSORS },
   facts: () => ({ qkNorm: "projection" }),
 };

@@ -1,7 +1,17 @@
 // Qwen 3 with a mixture of experts as its MLP.
 
-import type { Family } from "./family.ts";
+import type { ExpertTensors, Family } from "./family.ts";
 import { QWEN3 } from "./qwen3.ts";
+
+export const EXPERT_TENSORS: ExpertTensors = {
+  router: { hf: "mlp.gate.weight", gguf: "ffn_gate_inp.weight" },
+  hf: "mlp.experts.",
+  modules: {
+    gate_proj: { hf: "gate_proj", gguf: "ffn_gate_exps" },
+    up_proj: { hf: "up_proj", gguf: "ffn_up_exps" },
+    down_proj: { hf: "down_proj", gguf: "ffn_down_exps" },
+  },
+};
 
 export const QWEN3_MOE: Family = {
   architectures: ["Qwen3MoeForCausalLM"],
@@ -11,6 +21,6 @@ export const QWEN3_MOE: Family = {
     windowed: () => true,
   },
   gguf: { architecture: "qwen3moe", experts: { normalised: true } },
-  tensors: QWEN3.tensors,
+  tensors: { ...QWEN3.tensors, experts: EXPERT_TENSORS },
   facts: () => ({ qkNorm: "head" }),
 };

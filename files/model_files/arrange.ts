@@ -1,10 +1,12 @@
-// A model's tensors as its family's modules: fused matrices cut into their parts, norms stored less 1 made whole.
+// A model's tensors as its family's modules: fused matrices and those of all experts cut into their parts, norms stored less 1 made whole.
 
 import type { ModelConfig } from "../families/config.ts";
+import { expertsOf } from "../families/facts.ts";
 import type { Family } from "../families/family.ts";
 import { moduleShape } from "../families/modules.ts";
 import { familyOf } from "../families/registry.ts";
-import { moduleTensor } from "../families/tensor_names.ts";
+import { allExpertsTensor, EXPERT_MODULES, expertTensor, moduleTensor } from "../families/tensor_names.ts";
+import { MatrixSlice } from "../weights/matrix_slice.ts";
 import { PlusOne } from "../weights/plus_one.ts";
 import { RowSlice } from "../weights/row_slice.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
@@ -13,10 +15,13 @@ import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 export function arrangeTensors(config: ModelConfig, source: TensorSource, from: "safetensors" | "gguf"): TensorSource {
   const family = familyOf(config);
   const lessOne = from === "safetensors" && family.config.normsLessOne === true;
-  if (family.tensors.fused === undefined && !lessOne) return source;
+  if (family.tensors.fused === undefined && config.experts === undefined && !lessOne) return source;
   const tensors = new Map(source.tensors);
   if (lessOne) for (const name of normNames(config, family)) replace(tensors, name, (stored) => new PlusOne(stored));
-  for (let layer = 0; layer < config.numLayers; layer++) cutFused(config, family, layer, tensors);
+  for (let layer = 0; layer < config.numLayers; layer++) {
+    cutFused(config, family, layer, tensors);
+    if (expertsOf(config, layer) !== undefined) cutExperts(family, layer, tensors);
+  }
   return { ...source, tensors };
 }
 
@@ -47,6 +52,20 @@ function cutFused(config: ModelConfig, family: Family, layer: number, tensors: M
       const part = moduleTensor(family, layer, module);
       tensors.set(part, new RowSlice(part, whole, first, rows[i]));
       first += rows[i];
+    }
+  }
+}
+
+/** GGUF files have all experts of a layer in one tensor a module. */
+function cutExperts(family: Family, layer: number, tensors: Map<string, StoredTensor>): void {
+  for (const module of EXPERT_MODULES) {
+    const name = allExpertsTensor(family, layer, module);
+    const whole = tensors.get(name);
+    if (whole?.shape.length !== 3) continue;
+    tensors.delete(name);
+    for (let expert = 0; expert < whole.shape[0]; expert++) {
+      const part = expertTensor(family, layer, expert, module);
+      tensors.set(part, new MatrixSlice(part, whole, expert));
     }
   }
 }

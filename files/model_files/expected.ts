@@ -2,10 +2,18 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
-import type { NormName } from "../families/family.ts";
+import { expertsOf } from "../families/facts.ts";
+import type { Family, NormName } from "../families/family.ts";
 import { LORA_MODULES, moduleShape } from "../families/modules.ts";
 import { familyOf } from "../families/registry.ts";
-import { biasTensor, moduleTensor, normTensor } from "../families/tensor_names.ts";
+import {
+  biasTensor,
+  EXPERT_MODULES,
+  expertRouterTensor,
+  expertTensor,
+  moduleTensor,
+  normTensor,
+} from "../families/tensor_names.ts";
 import { unsupportedType } from "../weights/safetensors/safetensors.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import { unsupportedArchitecture } from "./check_config.ts";
@@ -24,10 +32,11 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
   const norms = Object.keys(family.tensors.norms) as NormName[];
   const layers = Array.from({ length: config.numLayers }, (_, layer) => [
     ...norms.map((norm) => ({ name: normTensor(family, layer, norm), shape: normShape(config, norm) })),
-    ...LORA_MODULES.map((module) => ({
+    ...LORA_MODULES.filter((module) => !(isExpertModule(module) && expertsOf(config, layer))).map((module) => ({
       name: moduleTensor(family, layer, module),
       shape: moduleShape(config, module),
     })),
+    ...expertTensors(config, family, layer),
     ...(config.biases ?? []).map((module) => ({
       name: biasTensor(family, layer, module),
       shape: [moduleShape(config, module)[0]],
@@ -39,6 +48,25 @@ export function expectedTensors(config: ModelConfig): ExpectedTensor[] {
     { name: finalNorm.hf, shape: vector },
     ...(config.tieEmbeddings ? [] : [{ name: head.hf, shape: table }]),
   ];
+}
+
+function expertTensors(config: ModelConfig, family: Family, layer: number): ExpectedTensor[] {
+  const experts = expertsOf(config, layer);
+  if (experts === undefined) return [];
+  const wide = [experts.intermediateSize, config.hiddenSize];
+  const of = (expert: number) =>
+    EXPERT_MODULES.map((module) => ({
+      name: expertTensor(family, layer, expert, module),
+      shape: module === "down_proj" ? [wide[1], wide[0]] : wide,
+    }));
+  return [
+    { name: expertRouterTensor(family, layer), shape: [experts.count, config.hiddenSize] },
+    ...Array.from({ length: experts.count }, (_, expert) => of(expert)).flat(),
+  ];
+}
+
+function isExpertModule(module: string): boolean {
+  return (EXPERT_MODULES as readonly string[]).includes(module);
 }
 
 function normShape({ hiddenSize, headDim, numHeads, numKvHeads, qkNorm }: ModelConfig, norm: NormName): number[] {

@@ -115,14 +115,19 @@ function fragmentsOf(
   sums: boolean,
   gpu: GpuTraits,
 ): Fragment[] {
-  const scaled = format === "q8_0" || format === "q4";
   return [
-    { texts: [`formats/${format}`, scaled ? "layer/linear_dot_f32_scaled" : "layer/linear_dot_f32"] },
+    linearFormat(format),
     { texts: sums ? [gpu.subgroups ? "layer/linear_sums_subgroup" : "layer/linear_sums_shared"] : [] },
     { texts: [`layer/linear_${variant}`] },
     endingFragment(ending),
     { texts: shrink === undefined ? ["lora/shrink_none"] : ["lora/shrink_bindings", "lora/shrink_workgroup"] },
   ];
+}
+
+/** How weights lie, and their products with activations. */
+export function linearFormat(format: DeviceFormat): Fragment {
+  const scaled = format === "q8_0" || format === "q4";
+  return { texts: [`formats/${format}`, scaled ? "layer/linear_dot_f32_scaled" : "layer/linear_dot_f32"] };
 }
 
 function endingFragment(ending: LinearEnding | undefined): Fragment {

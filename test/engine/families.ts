@@ -3,15 +3,12 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { onEachHost } from "./each_device.ts";
-import { checkGreedy, checkLogprobs, type Fixture, openEngine, type Use } from "./parity.ts";
+import { checkGreedy, checkLogprobs, type Fixture, openEngine } from "./parity.ts";
 
 export const FAMILY_MODELS = "test/fixtures/families/models";
 
 /** Between them they have every fact of a layer: norms of q and k, norms around, windows, two RoPE bases, GELU, biases. */
 export const ON_GPU_ALWAYS = ["gemma3", "qwen2"];
-
-/** No kernel computes mixtures of experts. */
-export const REFUSED = ["olmoe", "qwen3-moe"];
 
 export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): void {
   const folder = `${FAMILY_MODELS}/${name}`;
@@ -21,7 +18,7 @@ export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): 
   // mixed.json has the base too, with a greedy continuation.
   const fixture = {
     ...mixed,
-    uses: [...expected.uses.filter(({ kind }) => kind !== "base"), ...mixed.uses].filter(loads),
+    uses: [...expected.uses.filter(({ kind }) => kind !== "base"), ...mixed.uses],
   };
   onEachHost(
     `${name}: log-probabilities and greedy tokens, alone, stacked and routed, equal those of transformers and PEFT`,
@@ -40,9 +37,4 @@ export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): 
     },
     devices,
   );
-
-  /** Adapters of Phi 3's fused matrices have no loader yet. */
-  function loads({ kind }: Use): boolean {
-    return kind === "base" || !name.startsWith("phi");
-  }
 }

@@ -4,10 +4,12 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import { arrangeTensors } from "../../../files/model_files/arrange.ts";
+import { parseHfConfig } from "../../../files/model_files/hf_config.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { MemorySource } from "../../../files/source.ts";
 import { readFloats } from "../../../files/weights/floats.ts";
 import { readSafetensors } from "../../../files/weights/safetensors/safetensors.ts";
+import type { StoredTensor } from "../../../files/weights/tensor.ts";
 import { raises } from "../../raises.ts";
 import { f32Safetensors, MemoryFolder } from "../weights/build_files.ts";
 
@@ -121,4 +123,25 @@ test("Gemma's norms are stored less 1 in safetensors and whole in GGUF", async (
     assert.deepEqual([await read("safetensors", name), await read("gguf", name)], [i + 1, i]);
   }
   assert.equal(await read("safetensors", "model.embed_tokens.weight"), 3);
+});
+
+test("a GGUF file's experts of a layer, one tensor a module, are a tensor each", async () => {
+  const experts = { count: 3, used: 1, intermediateSize: 2, normalised: true, dense: [] };
+  const config = { ...parseHfConfig({ ...CONFIG, architectures: ["LlamaForCausalLM"] }), numLayers: 1, experts };
+  const numbers = Float32Array.from({ length: 3 * 2 * 8 }, (_, i) => i);
+  const name = "model.layers.0.mlp.experts.up_proj.weight";
+  const stack: StoredTensor = {
+    ...{ name, type: "f32", shape: [3, 2, 8], bytes: numbers.byteLength },
+    readRows: async (from, to) => new Uint8Array(numbers.buffer).slice(from * 64, to * 64),
+  };
+  const source = { name: "m.gguf", tensors: new Map([[name, stack]]) };
+  const { tensors } = arrangeTensors({ ...config, architecture: "Qwen3MoeForCausalLM" }, source, "gguf");
+  assert.deepEqual(
+    [...tensors.keys()],
+    [0, 1, 2].map((e) => `model.layers.0.mlp.experts.${e}.up_proj.weight`),
+  );
+  const second = tensors.get("model.layers.0.mlp.experts.1.up_proj.weight")!;
+  assert.deepEqual([second.shape, second.bytes], [[2, 8], 64]);
+  assert.deepEqual([...(await readFloats(second))], [...numbers.subarray(16, 32)]);
+  assert.deepEqual(await second.readRows(1, 2), new Uint8Array(numbers.slice(24, 32).buffer));
 });

@@ -9,6 +9,7 @@ import { LoraStack } from "../../../training/backward/lora_stack.ts";
 import { TrainingModel } from "../../../training/backward/model.ts";
 import { RouterStack } from "../../../training/backward/router_stack.ts";
 import { onHostDevice } from "../../host_device.ts";
+import { raises } from "../../raises.ts";
 import { llamaForward } from "../../reference/llama_forward.ts";
 import { logSoftmax } from "../../reference/softmax.ts";
 import { tinyAdapter as referenceAdapter, tinyLlama } from "../../reference/tiny_llama.ts";
@@ -86,6 +87,15 @@ for (const expected of fixture.mixtures) {
     }
   });
 }
+
+onHostDevice("a model with facts that have no gradient here is refused by their names", async (device) => {
+  const { config, weights } = await tinyModel(device);
+  const { layers } = await tinyAdapter("r3", config);
+  const stack = new LoraStack(device, config, [layers], true);
+  const facts = { biases: ["q_proj"], windows: [0, 16, 0, 16] } as const;
+  const parts = { config: { ...config, ...facts }, weights, stack, capacity: CAPACITY };
+  await raises("unsupported_architecture", /biases, a sliding window/, () => TrainingModel.create(device, parts));
+});
 
 onHostDevice("LoRA's gradients are the slopes of the float64 loss", async (device) => {
   const { config, weights } = await tinyModel(device);
