@@ -44,6 +44,7 @@ export function intoSteps<T>(
 /**
  * The arrays of a step, uploaded. `scored`: every token but a text's last has a row of logits for the token behind it,
  * and the last, which predicts nothing known, is left out; else all tokens run and there are no rows.
+ * @throws RangeError where they exceed the model's capacity
  */
 export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], scored: boolean): Batch {
   const { device, base, capacity, bank } = model;
@@ -63,6 +64,10 @@ export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], s
     const count = ids.length - (scored ? 1 : 0);
     return { sequence, start: 0, count, samples: false, logitRows: scored ? count : 0 };
   });
+  const tokens = slices.reduce((sum, { count }) => sum + count, 0);
+  if (tokens > capacity.tokens || slices.length > capacity.sequences) {
+    throw new RangeError(`${slices.length} texts of ${tokens} tokens in a step for ${capacity.tokens}`);
+  }
   const plan = { slices, tokens: 0, logitRows: 0, uploads: [] };
   const place = (sequence: Sequence) => bank.place(sequence.routePlan);
   const batch = buildBatch(plan, inputs, capacity, place, new ArrayBuffer(inputs.bytes));
