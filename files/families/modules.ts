@@ -1,6 +1,13 @@
 // The linear modules of a decoder layer that a LoRA may extend: their order, their groups and their shapes.
 
-import type { ModelConfig } from "./config.ts";
+/** What of a model's config the shapes come from. */
+interface LayerSizes {
+  hiddenSize: number;
+  intermediateSize: number;
+  numHeads: number;
+  numKvHeads: number;
+  headDim: number;
+}
 
 /**
  * Modules by the launch that computes them, in the order their rows are joined there. Groups stand in the order a layer
@@ -24,12 +31,12 @@ export function firstModule(group: LoraGroup): number {
 }
 
 /** Output rows of each module of a group. */
-export function groupRows(config: ModelConfig, group: LoraGroup): number[] {
+export function groupRows(config: LayerSizes, group: LoraGroup): number[] {
   return LORA_GROUPS[group].map((module) => moduleShape(config, module)[0]);
 }
 
 /** [out, in] of a module's weight. */
-export function moduleShape(config: ModelConfig, module: LoraModuleName): [out: number, inp: number] {
+export function moduleShape(config: LayerSizes, module: LoraModuleName): [out: number, inp: number] {
   const attention = config.numHeads * config.headDim;
   const kv = config.numKvHeads * config.headDim;
   switch (module) {

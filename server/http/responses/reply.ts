@@ -3,7 +3,6 @@
 import type { DoneEvent, ToolCall } from "../../../proto/api.ts";
 import type { ChatLogprobs } from "../logprobs.ts";
 import { type Extension, extension } from "../reply.ts";
-import type { Echoed } from "./request.ts";
 
 export type Status = "in_progress" | "completed" | "incomplete" | "failed";
 type ItemStatus = "in_progress" | "completed" | "incomplete";
@@ -41,6 +40,24 @@ export interface ResponseUsage {
   output_tokens: number;
   output_tokens_details: { reasoning_tokens: number };
   total_tokens: number;
+}
+
+/** What the response object says of its request. */
+export interface Echoed {
+  model: string;
+  instructions: string | null;
+  max_output_tokens: number | null;
+  metadata: unknown;
+  parallel_tool_calls: true;
+  previous_response_id: string | null;
+  store: boolean;
+  temperature: unknown;
+  text: unknown;
+  tool_choice: unknown;
+  tools: unknown[];
+  top_logprobs: number;
+  top_p: unknown;
+  truncation: "disabled";
 }
 
 export interface ResponseObject extends Echoed {

@@ -6,6 +6,7 @@ import { MoloraError } from "../../../proto/errors.ts";
 import { checkRequest, formatBeside, openBody, readExtension, readSettings } from "../request_fields.ts";
 import type { UnknownFields } from "../unknown_fields.ts";
 import { readInput } from "./items.ts";
+import type { Echoed } from "./reply.ts";
 import type { ResponseStore } from "./store.ts";
 
 const OWN = [
@@ -27,24 +28,6 @@ const OWN = [
   "stop",
 ];
 const LOGPROBS = "message.output_text.logprobs";
-
-/** What the response object says of its request. */
-export interface Echoed {
-  model: string;
-  instructions: string | null;
-  max_output_tokens: number | null;
-  metadata: unknown;
-  parallel_tool_calls: true;
-  previous_response_id: string | null;
-  store: boolean;
-  temperature: unknown;
-  text: unknown;
-  tool_choice: unknown;
-  tools: unknown[];
-  top_logprobs: number;
-  top_p: unknown;
-  truncation: "disabled";
-}
 
 export interface ResponsesRequest {
   stream: boolean;
