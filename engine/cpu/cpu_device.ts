@@ -186,18 +186,19 @@ export class CpuDevice implements Device {
   }
 
   /** Behind everything that was asked for. A failure is told to whoever waits for a result next, and to nobody twice. */
-  #enqueueAsync(work: () => Promise<void>): void {
+  #enqueueAsync<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new MoloraError("engine_closed", "the device is closed");
     const before = this.#last;
-    const mine: Promise<void> = (before === undefined ? work() : before.then(work)).finally(() => {
+    const mine: Promise<T> = (before === undefined ? work() : before.then(work)).finally(() => {
       if (this.#last === mine) this.#last = undefined;
     });
     mine.catch(() => {});
     this.#last = mine;
+    return mine;
   }
 
-  async #after<T>(result: () => T): Promise<T> {
-    await this.#last;
-    return result();
+  /** What is asked for behind it waits for it: nothing overwrites what is about to be read. */
+  #after<T>(result: () => T): Promise<T> {
+    return this.#enqueueAsync(async () => result());
   }
 }

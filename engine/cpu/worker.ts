@@ -49,6 +49,7 @@ export class Thread {
     if (this.#words.byteLength !== memory.buffer.byteLength) this.#words = new Int32Array(memory.buffer);
     const words = this.#words;
     const end = words[CONTROL.list] / 4 + words[CONTROL.commands] * COMMAND_WORDS;
+    if (end > words.length) throw new RangeError("the list of commands lies beyond this thread's view of the memory");
     let at = words[CONTROL.list] / 4;
     while (at < end) {
       this.#takeItems(words, at);
@@ -82,13 +83,12 @@ export class Thread {
    */
   #meet(words: Int32Array, at: number, end: number): number {
     const { threads, spins } = this.#setup;
+    // All is read before this thread has arrived: behind the last barrier the device may write its next list at once.
     const opened = Atomics.load(words, CONTROL.opened);
-    const isLast = Atomics.add(words, CONTROL.arrived, 1) === threads - 1;
     let next = at;
-    for (; next < end && words[next + COMMAND.alone] === 1; next += COMMAND_WORDS) {
-      if (isLast) this.#takeItems(words, next);
-    }
-    if (isLast) {
+    while (next < end && words[next + COMMAND.alone] === 1) next += COMMAND_WORDS;
+    if (Atomics.add(words, CONTROL.arrived, 1) === threads - 1) {
+      for (let alone = at; alone < next; alone += COMMAND_WORDS) this.#takeItems(words, alone);
       Atomics.store(words, CONTROL.arrived, 0);
       const counter = next < end ? CONTROL.opened : CONTROL.done;
       Atomics.add(words, counter, 1);
