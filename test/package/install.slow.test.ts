@@ -41,7 +41,7 @@ test("the tarball holds what is needed to run, and nothing that only tests need"
   const needed = [
     "bin/molora.mjs",
     "models/nano/nano.Q8_0.gguf",
-    "shaders/linear.wgsl",
+    "shaders/layer/linear.wgsl",
     "dist/engine/cpu/kernels.wasm",
     "dist/engine/cpu/kernels_plain.wasm",
     "dist/engine/cpu/kernels.json",

@@ -59,11 +59,12 @@ globalThis.probes = {
     return corners.every(([x, y]) => element.contains(document.elementFromPoint(x, y)));
   },
 
-  /** The widths an element takes, frame by frame, each once, until something is at the selector. */
-  async widthsUntil(element, selector) {
+  /** The widths an element takes once it is there, frame by frame, each once, until something is at the other selector. */
+  async widthsUntil(selector, end) {
     const widths = new Set();
-    while (document.querySelector(selector) === null) {
-      widths.add(element.clientWidth);
+    while (document.querySelector(end) === null) {
+      const element = document.querySelector(selector);
+      if (element !== null) widths.add(element.clientWidth);
       await new Promise(requestAnimationFrame);
     }
     return [...widths];

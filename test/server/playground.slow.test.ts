@@ -27,7 +27,6 @@ const HEALTH = "What are the symptoms of asthma? Then write a SQL query for the 
 declare const probes: {
   isInSight(element: unknown): boolean;
   canvasColors(canvas: unknown): string[];
-  widthsUntil(element: unknown, selector: string): Promise<number[]>;
 };
 
 interface Visit {
@@ -103,10 +102,11 @@ test("type, stream, see the experts, open a token by keyboard and by mouse", asy
 
   await lane(page, "A").getByLabel("Temperature").fill("0");
   await lane(page, "A").getByLabel("Max tokens").fill("48");
+  // Watched from before the question on: the answer takes a fraction of a second.
+  const growing = page.evaluate(`probes.widthsUntil("canvas", "article[aria-busy=false]")`) as Promise<number[]>;
   await ask(page, SQL);
   const map = page.locator("canvas");
-  await map.waitFor();
-  const widths = await map.evaluate((canvas) => probes.widthsUntil(canvas, "article[aria-busy=false]"));
+  const widths = await growing;
   assert.ok(widths.length > 2, "the heat-map grows as tokens come");
   assert.deepEqual(
     widths,

@@ -20,10 +20,13 @@ export interface StoredFormat {
   repack?(bytes: Uint8Array): Planes | typeof BEYOND_HALF;
 }
 
+/** Over memory that is not shared. `ArrayBufferView<ArrayBuffer>`, as older compilers of this package's users read it. */
+type Values = ArrayBufferView & { readonly buffer: ArrayBuffer };
+
 /** Rows as a device format has them: quants, and for quantised formats a scale a block. */
 export interface Planes {
-  quants: ArrayBufferView<ArrayBuffer>;
-  scales?: ArrayBufferView<ArrayBuffer>;
+  quants: Values;
+  scales?: Values;
 }
 
 /** Says that a value has no half-precision counterpart: the format chosen cannot hold these rows. */
