@@ -1,6 +1,7 @@
 // Every case of `molora doctor --check`, kernel by kernel.
 
 import type { KernelCase } from "./case.ts";
+import { expertCases } from "./cases/experts.ts";
 import { layerCases } from "./cases/layer.ts";
 import { linearCases } from "./cases/linear.ts";
 import { loraCases } from "./cases/lora.ts";
@@ -15,6 +16,7 @@ export function allCases(): KernelCase[] {
   return [
     ...layerCases(),
     ...linearCases(),
+    ...expertCases(),
     ...loraCases(),
     ...routingCases(),
     ...samplingCases(),
