@@ -1,14 +1,14 @@
 // The package `molora/browser`: the engine in a page or in a worker of one, bound to its WebGPU or its CPU, files by URL.
 
 import { Engine as CoreEngine } from "../engine/engine.ts";
+import type { EngineOptions } from "../engine/engine_options.ts";
 import type { Host } from "../engine/host.ts";
-import type { EngineOptions } from "../engine/options.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { openPageDevice } from "./device.ts";
 import { openUrl, UrlFolder } from "./files.ts";
 
 export type { Engine as CoreEngine } from "../engine/engine.ts";
-export type { EngineOptions } from "../engine/options.ts";
+export type { EngineOptions } from "../engine/engine_options.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 

@@ -11,6 +11,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
   server: ["engine", "files", "proto"],
   training: ["engine", "router", "files", "shaders", "proto"],
   node: ["engine", "files", "proto"],
+  browser: ["engine", "files", "proto"],
   engine: ["router", "files", "shaders", "proto"],
   router: ["files", "shaders", "proto"],
   files: ["shaders", "proto"],
@@ -20,7 +21,7 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** These also run in a browser. */
-const WITHOUT_NODE = ["training", "engine", "router", "files", "shaders", "proto", "integrations"];
+const WITHOUT_NODE = ["browser", "training", "engine", "router", "files", "shaders", "proto", "integrations"];
 
 /** Which folder may import a package. Those that only fronts need must not reach the engine. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {

@@ -12,6 +12,7 @@ export interface SourceFile {
 /** The top folders that hold sources. */
 export const ROOMS = [
   "bin",
+  "browser",
   "cli",
   "docs",
   "engine",
