@@ -7,7 +7,7 @@ import { nodeHost } from "./host.ts";
 import type { FetchProgress } from "./hub.ts";
 import { isPreset, openPreset } from "./presets.ts";
 
-export type { LoopCounters } from "../engine/api.ts";
+export type { EngineApi, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
 export type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../files/families/config.ts";

@@ -9,6 +9,9 @@ interface LayerSizes {
   headDim: number;
 }
 
+export type LoraModuleName = "q_proj" | "k_proj" | "v_proj" | "o_proj" | "gate_proj" | "up_proj" | "down_proj";
+export type LoraGroup = "qkv" | "o" | "gateUp" | "down";
+
 /**
  * Modules by the launch that computes them, in the order their rows are joined there. Groups stand in the order a layer
  * runs them; an adapter's run on the device begins with one header a module in this same order.
@@ -18,9 +21,7 @@ export const LORA_GROUPS = {
   o: ["o_proj"],
   gateUp: ["gate_proj", "up_proj"],
   down: ["down_proj"],
-} as const satisfies Record<string, readonly string[]>;
-export type LoraGroup = keyof typeof LORA_GROUPS;
-export type LoraModuleName = (typeof LORA_GROUPS)[LoraGroup][number];
+} as const satisfies Record<LoraGroup, readonly LoraModuleName[]>;
 
 /** All modules, group by group. */
 export const LORA_MODULES: readonly LoraModuleName[] = Object.values(LORA_GROUPS).flat();

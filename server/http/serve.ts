@@ -11,6 +11,7 @@ import { type HttpOptions, httpApp } from "./app.ts";
 
 export type { ServerLimits } from "../limits.ts";
 export type { HttpEngine } from "../port.ts";
+export type { ErrorHandler, Handler, Hook, HttpReply, HttpRequest, Payload, Router, RouterOptions } from "./router.ts";
 
 export interface ServeOptions extends Omit<ServerOptions, "httpHandler">, HttpOptions {}
 
