@@ -13,7 +13,8 @@ export function ensureDependencies() {
   say(installed === null ? "installing dependencies (npm ci)…" : `dependencies changed (${outdated[0]}…): npm ci…`);
   const start = performance.now();
   // The build needs the development packages even where NODE_ENV=production
-  const args = ["ci", "--include=dev", "--no-audit", "--no-fund"];
+  // npm's warnings are of packages that only tests use, and would be the first screen a person sees
+  const args = ["ci", "--include=dev", "--no-audit", "--no-fund", "--loglevel=error"];
   const npm = process.env.npm_execpath;
   const code =
     npm !== undefined && basename(npm) === "npm-cli.js"
