@@ -1,8 +1,8 @@
 // Arrow's prototype of an expert in float64 (Ostapenko et al. 2024): the direction a layer's deltas stretch most.
 // The logit |x · v| is the caller's.
 
-import type { Numbers } from "./linear.ts";
-import type { LoraPair } from "./lora_delta.ts";
+import type { Numbers } from "../../cli/check/reference/linear.ts";
+import type { LoraPair } from "../../cli/check/reference/lora_delta.ts";
 
 /**
  * Top right singular vector of the deltas (scale · B · A) stacked by rows, by power iteration on their Gram matrix.

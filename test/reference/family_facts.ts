@@ -1,8 +1,8 @@
 // What families compute beyond a plain Llama, in float64: attention with a window and caps, GELU, RoPE on a part of a head.
 
-import type { Numbers } from "./linear.ts";
-import { rope } from "./rope.ts";
-import { softmax } from "./softmax.ts";
+import type { Numbers } from "../../cli/check/reference/linear.ts";
+import { rope } from "../../cli/check/reference/rope.ts";
+import { softmax } from "../../cli/check/reference/softmax.ts";
 
 export interface ScoreFacts {
   /** Default 1 / √D. */
@@ -13,7 +13,7 @@ export interface ScoreFacts {
   window?: number;
 }
 
-/** As gqaAttention (gqa_attention.ts), with these facts. */
+/** As gqaAttention (cli/check/reference/gqa_attention.ts), with these facts. */
 export function factAttention(
   q: Numbers,
   k: Numbers,
@@ -46,7 +46,7 @@ export function geluTanh(x: number): number {
   return 0.5 * x * (1 + Math.tanh(Math.sqrt(2 / Math.PI) * (x + 0.044715 * x ** 3)));
 }
 
-/** As rope (rope.ts), on the first 2 · frequencies.length elements of each head of `headDim`; the others are kept. */
+/** As rope (cli/check/reference/rope.ts), on the first 2 · frequencies.length elements of each head of `headDim`; the others are kept. */
 export function partialRope(
   x: Numbers,
   positions: Numbers,

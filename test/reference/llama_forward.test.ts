@@ -3,13 +3,13 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
+import { beliefFilter } from "../../cli/check/reference/belief_filter.ts";
+import { mlpGate } from "../../cli/check/reference/mlp_gate.ts";
+import { logSoftmax } from "../../cli/check/reference/softmax.ts";
+import { topKGates } from "../../cli/check/reference/top_k_gates.ts";
 import { arrowPrototype } from "./arrow_prototype.ts";
-import { beliefFilter } from "./belief_filter.ts";
 import { type LlamaRouting, llamaForward } from "./llama_forward.ts";
-import { mlpGate } from "./mlp_gate.ts";
-import { logSoftmax } from "./softmax.ts";
 import { type TinyMixture, tinyAdapter, tinyLlama, tinyMixture } from "./tiny_llama.ts";
-import { topKGates } from "./top_k_gates.ts";
 
 interface FixtureRow {
   prompt: string;

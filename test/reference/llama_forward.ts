@@ -1,12 +1,12 @@
 // A Llama's forward pass in float64, composed of this folder's loops: whole sequences of tiny models, adapters included.
 // One sequence, all positions at once.
 
-import { type AttentionShape, gqaAttention } from "./gqa_attention.ts";
-import { linear, type Numbers } from "./linear.ts";
-import { type LoraPair, loraDelta } from "./lora_delta.ts";
-import { rmsNorm } from "./rms_norm.ts";
-import { rope, ropeFrequencies, type Scaling } from "./rope.ts";
-import { swiglu } from "./swiglu.ts";
+import { type AttentionShape, gqaAttention } from "../../cli/check/reference/gqa_attention.ts";
+import { linear, type Numbers } from "../../cli/check/reference/linear.ts";
+import { type LoraPair, loraDelta } from "../../cli/check/reference/lora_delta.ts";
+import { rmsNorm } from "../../cli/check/reference/rms_norm.ts";
+import { rope, ropeFrequencies, type Scaling } from "../../cli/check/reference/rope.ts";
+import { swiglu } from "../../cli/check/reference/swiglu.ts";
 
 export const MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"] as const;
 export type Module = (typeof MODULES)[number];

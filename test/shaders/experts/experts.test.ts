@@ -1,6 +1,7 @@
 // A model's own experts, kernel by kernel, against float64: which a token takes, their order, their products, their sum.
 
 import assert from "node:assert/strict";
+import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { chooseExperts } from "../../../shaders/experts/choose_experts.ts";
@@ -8,7 +9,6 @@ import { linearExperts } from "../../../shaders/experts/linear_experts.ts";
 import { sortExperts } from "../../../shaders/experts/sort_experts.ts";
 import { sumExperts } from "../../../shaders/experts/sum_experts.ts";
 import { launch } from "../../../shaders/kernel.ts";
-import { linearReference } from "../../reference/linear.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { randomTensor, valuesOf } from "../linear_case.ts";
 import { Output } from "../outputs.ts";

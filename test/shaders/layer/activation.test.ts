@@ -1,11 +1,11 @@
 // The gated MLP without adapters, SiLU and GELU; test/shaders/lora/lora.test.ts has it with them.
 
+import { silu } from "../../../cli/check/reference/swiglu.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { activation } from "../../../shaders/layer/activation.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
 import { geluTanh } from "../../reference/family_facts.ts";
-import { silu } from "../../reference/swiglu.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";

@@ -1,12 +1,12 @@
 // Paged attention against float64: head shapes, contexts from one position to many tiles, pages scattered and shared.
 // test/shaders/lora/lora.test.ts runs rope_kv.
 
+import { gqaAttention } from "../../../cli/check/reference/gqa_attention.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type AttentionFacts, attention } from "../../../shaders/layer/attention.ts";
 import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
 import { factAttention, type ScoreFacts } from "../../reference/family_facts.ts";
-import { gqaAttention } from "../../reference/gqa_attention.ts";
 import { checkClose, type DeviceName, onEachDevice, randomFloats, run } from "../device.ts";
 import { checkSameBits, Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";

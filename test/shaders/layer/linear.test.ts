@@ -2,11 +2,11 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
-import { linearReference } from "../../reference/linear.ts";
 import { checkClose, GuardedOutput, onEachDevice, randomFloats, run, withoutSubgroups } from "../device.ts";
 import { linearCase, randomTensor, valuesOf } from "../linear_case.ts";
 import { stepShape, writeStep } from "../step_case.ts";

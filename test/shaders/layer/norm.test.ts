@@ -1,13 +1,13 @@
 // RMSNorm without adapters; test/shaders/lora/lora.test.ts has it with them.
 
 import assert from "node:assert/strict";
+import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { finalNorm } from "../../../shaders/layer/final_norm.ts";
 import { norm } from "../../../shaders/layer/norm.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
 import { LOGIT_ROW } from "../../../shaders/step.ts";
-import { rmsNorm } from "../../reference/rms_norm.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { checkSameBits, Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";

@@ -1,11 +1,11 @@
 // rope_kv where q and k are normed or heads are turned in part; test/shaders/lora/lora.test.ts has the plain one, and adapters.
 
+import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type RopeKvFacts, ropeKv } from "../../../shaders/layer/rope_kv.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
 import { partialRope } from "../../reference/family_facts.ts";
-import { rmsNorm } from "../../reference/rms_norm.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";

@@ -2,6 +2,9 @@
 // The lists of adapters are given; test/shaders/routing/route.test.ts has them chosen.
 
 import assert from "node:assert/strict";
+import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
+import { rope, ropeFrequencies } from "../../../cli/check/reference/rope.ts";
+import { swiglu } from "../../../cli/check/reference/swiglu.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { View } from "../../../engine/device/memory.ts";
 import { rotations } from "../../../engine/model/rotations.ts";
@@ -14,9 +17,6 @@ import { norm } from "../../../shaders/layer/norm.ts";
 import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
 import type { LoraUse } from "../../../shaders/lora/lora_form.ts";
 import { LOGIT_ROW, type StepShape } from "../../../shaders/step.ts";
-import { rmsNorm } from "../../reference/rms_norm.ts";
-import { rope, ropeFrequencies } from "../../reference/rope.ts";
-import { swiglu } from "../../reference/swiglu.ts";
 import { checkClose, onEachDevice, randomFloats, run, SENTINEL } from "../device.ts";
 import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "../lora_case.ts";
 import { FREE_PAGES, LoraForms, MAX_TOKENS } from "../lora_forms.ts";

@@ -1,13 +1,13 @@
 // LoRA rows that ride along with a linear layer, against float64: mixed ranks, every routing skew.
 
 import assert from "node:assert/strict";
+import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import { firstModule, LORA_GROUPS, type LoraGroup } from "../../../files/families/modules.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
-import { linearReference } from "../../reference/linear.ts";
 import { checkClose, GuardedOutput, isUnwritten, onEachDevice, run, withoutSubgroups } from "../device.ts";
 import { linearCase, randomTensor } from "../linear_case.ts";
 import { caseAdapters, ENTRIES, listsOf, mostEntries, placeModules, RANK4, SKEWS, tableOf } from "../lora_case.ts";

@@ -3,15 +3,15 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { beliefFilter } from "../../../cli/check/reference/belief_filter.ts";
+import { linear } from "../../../cli/check/reference/linear.ts";
+import { mlpGate } from "../../../cli/check/reference/mlp_gate.ts";
+import { topKGates } from "../../../cli/check/reference/top_k_gates.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import type { Adapter } from "../../../files/lora/adapter.ts";
 import type { GateRule, Router } from "../../../router/mixture.ts";
 import { adapterOf, SMALL } from "../../files/lora/synthetic.ts";
 import { arrowPrototype } from "../../reference/arrow_prototype.ts";
-import { beliefFilter } from "../../reference/belief_filter.ts";
-import { linear } from "../../reference/linear.ts";
-import { mlpGate } from "../../reference/mlp_gate.ts";
-import { topKGates } from "../../reference/top_k_gates.ts";
 import { onEachDevice, randomFloats } from "../device.ts";
 import { caseAdapters } from "../lora_case.ts";
 import {

@@ -1,11 +1,11 @@
 // The sample kernel against float64: greedy, distributions, truncation, penalties, masks, log-probabilities, scoring.
 
 import assert from "node:assert/strict";
+import { gumbelDraw } from "../../../cli/check/reference/gumbel_draw.ts";
+import { penalise, type Seen } from "../../../cli/check/reference/penalties.ts";
+import { ranked, sampleFilters } from "../../../cli/check/reference/sample_filters.ts";
+import { logSoftmax, softmax } from "../../../cli/check/reference/softmax.ts";
 import { OVERFLOW } from "../../../shaders/sampling/sample.ts";
-import { gumbelDraw } from "../../reference/gumbel_draw.ts";
-import { penalise, type Seen } from "../../reference/penalties.ts";
-import { ranked, sampleFilters } from "../../reference/sample_filters.ts";
-import { logSoftmax, softmax } from "../../reference/softmax.ts";
 import { onEachDevice, randomFloats } from "../device.ts";
 import { type CaseRow, sampleRows } from "../sample_case.ts";
 

@@ -1,6 +1,12 @@
 // Every backward kernel of the transformer against finite differences of the float64 reference, on ragged shapes.
 
 import assert from "node:assert/strict";
+import { gqaAttention } from "../../../cli/check/reference/gqa_attention.ts";
+import { linear } from "../../../cli/check/reference/linear.ts";
+import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
+import { rope, ropeFrequencies } from "../../../cli/check/reference/rope.ts";
+import { logSoftmax } from "../../../cli/check/reference/softmax.ts";
+import { swiglu } from "../../../cli/check/reference/swiglu.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
 import { uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { rotations } from "../../../engine/model/rotations.ts";
@@ -14,12 +20,6 @@ import { causalAttention } from "../../../shaders/training/causal_attention.ts";
 import { crossEntropy } from "../../../shaders/training/cross_entropy.ts";
 import { residualNorm } from "../../../shaders/training/residual_norm.ts";
 import { rotate } from "../../../shaders/training/rotate.ts";
-import { gqaAttention } from "../../reference/gqa_attention.ts";
-import { linear } from "../../reference/linear.ts";
-import { rmsNorm } from "../../reference/rms_norm.ts";
-import { rope, ropeFrequencies } from "../../reference/rope.ts";
-import { logSoftmax } from "../../reference/softmax.ts";
-import { swiglu } from "../../reference/swiglu.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 import { randomTensor, valuesOf } from "../linear_case.ts";

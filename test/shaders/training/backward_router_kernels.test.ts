@@ -1,5 +1,10 @@
 // Backward kernels of LoRA and of the router, against float64: finite differences where there is a gradient.
 
+import { beliefFilter } from "../../../cli/check/reference/belief_filter.ts";
+import { linear } from "../../../cli/check/reference/linear.ts";
+import { logSumExp, softmax } from "../../../cli/check/reference/softmax.ts";
+import { silu as siluReference } from "../../../cli/check/reference/swiglu.ts";
+import { topKGates } from "../../../cli/check/reference/top_k_gates.ts";
 import type { GateRule } from "../../../router/mixture.ts";
 import { backwardBelief } from "../../../shaders/training/backward_belief.ts";
 import { backwardBias } from "../../../shaders/training/backward_bias.ts";
@@ -15,11 +20,6 @@ import { loraGate } from "../../../shaders/training/lora_gate.ts";
 import { project } from "../../../shaders/training/project.ts";
 import { projectBack } from "../../../shaders/training/project_back.ts";
 import { silu } from "../../../shaders/training/silu.ts";
-import { beliefFilter } from "../../reference/belief_filter.ts";
-import { linear } from "../../reference/linear.ts";
-import { logSumExp, softmax } from "../../reference/softmax.ts";
-import { silu as siluReference } from "../../reference/swiglu.ts";
-import { topKGates } from "../../reference/top_k_gates.ts";
 import { checkClose, onEachDevice, randomFloats } from "../device.ts";
 import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 

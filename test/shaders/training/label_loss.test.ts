@@ -1,10 +1,10 @@
 // The loss of routers against targets: its value, its report and its gradient through the belief's recurrence.
 
 import assert from "node:assert/strict";
+import { beliefFilter } from "../../../cli/check/reference/belief_filter.ts";
+import { labelLoss as reference } from "../../../cli/check/reference/label_loss.ts";
 import type { Device } from "../../../engine/device/device.ts";
 import { labelLoss } from "../../../shaders/training/label_loss.ts";
-import { beliefFilter } from "../../reference/belief_filter.ts";
-import { labelLoss as reference } from "../../reference/label_loss.ts";
 import { checkClose, onEachDevice, randomFloats } from "../device.ts";
 import { caseBatch, checkGradient, runKernel } from "../kernel_case.ts";
 

@@ -3,6 +3,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { gqaAttention } from "../../../cli/check/reference/gqa_attention.ts";
+import { linear } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { openCpuDevice } from "../../../node/cpu.ts";
@@ -16,8 +18,6 @@ import { causalAttention } from "../../../shaders/training/causal_attention.ts";
 import { project } from "../../../shaders/training/project.ts";
 import { projectBack } from "../../../shaders/training/project_back.ts";
 import { PARTIALS, squares } from "../../../shaders/training/squares.ts";
-import { gqaAttention } from "../../reference/gqa_attention.ts";
-import { linear } from "../../reference/linear.ts";
 import { checkClose, onEachDevice, randomFloats, run } from "../device.ts";
 import { caseBatch, checkGradient, inner, runKernel } from "../kernel_case.ts";
 import { randomTensor, valuesOf } from "../linear_case.ts";

@@ -2,6 +2,7 @@
 // finite differences of the float64 forward pass.
 
 import assert from "node:assert/strict";
+import { logSoftmax } from "../../../cli/check/reference/softmax.ts";
 import type { LoraModuleName } from "../../../files/families/modules.ts";
 import type { LoraModule } from "../../../files/lora/adapter.ts";
 import type { MlpGate } from "../../../router/mixture.ts";
@@ -11,7 +12,6 @@ import { RouterStack } from "../../../training/backward/router_stack.ts";
 import { onHostDevice } from "../../host_device.ts";
 import { raises } from "../../raises.ts";
 import { llamaForward } from "../../reference/llama_forward.ts";
-import { logSoftmax } from "../../reference/softmax.ts";
 import { tinyAdapter as referenceAdapter, tinyLlama } from "../../reference/tiny_llama.ts";
 import { type GradientFixture, readTraining, type Sample, tinyAdapter, tinyMixture, tinyModel } from "../tiny_model.ts";
 
