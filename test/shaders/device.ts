@@ -10,6 +10,8 @@ import { readText } from "../../node/device.ts";
 import { type OpenedGpu, openGpuDevice } from "../../node/gpu.ts";
 import { MoloraError } from "../../proto/errors.ts";
 
+export { randomFloats } from "../../cli/check/random.ts";
+
 export type DeviceName = "gpu" | "cpu";
 export const DEVICE_NAMES: readonly DeviceName[] = ["gpu", "cpu"];
 
@@ -73,17 +75,6 @@ async function openChecked(): Promise<OpenedGpu> {
     throw new Error(`the device reports: ${error.message}`);
   });
   return gpu;
-}
-
-/** Numbers in [-1, 1) from a seed (mulberry32). */
-export function randomFloats(count: number, seed: number): Float32Array<ArrayBuffer> {
-  let state = seed >>> 0;
-  return Float32Array.from({ length: count }, () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let z = Math.imul(state ^ (state >>> 15), state | 1);
-    z ^= z + Math.imul(z ^ (z >>> 7), z | 61);
-    return (((z ^ (z >>> 14)) >>> 0) / 2 ** 32) * 2 - 1;
-  });
 }
 
 /** A NaN that no kernel computes: it fills outputs before a run and stands around them. */

@@ -1,6 +1,18 @@
 // Both ways to LoRA deltas on the device, for tests: shrunk vectors riding along with the linear layer (gather), and
 // sorted tiles with planes behind it (segmented).
 
+import {
+  type CaseEntry,
+  caseAdapters,
+  ENTRIES,
+  gatesOf,
+  type Modules,
+  mostEntries,
+  type PlacedAdapters,
+  placeAdapters,
+  RANK4,
+  tableOf,
+} from "../../cli/check/cases/adapters.ts";
 import { loraDelta } from "../../cli/check/reference/lora_delta.ts";
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
@@ -15,18 +27,6 @@ import { shrinkSegmented } from "../../shaders/lora/shrink_segmented.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import { run } from "./device.ts";
 import { type LinearCase, linearCase, randomTensor } from "./linear_case.ts";
-import {
-  type CaseEntry,
-  caseAdapters,
-  ENTRIES,
-  gatesOf,
-  type Modules,
-  mostEntries,
-  type PlacedModules,
-  placeModules,
-  RANK4,
-  tableOf,
-} from "./lora_case.ts";
 import { Output } from "./outputs.ts";
 import { stepShape, writeStep } from "./step_case.ts";
 
@@ -54,7 +54,7 @@ export class LoraForms {
   readonly #device: Device;
   readonly #linear: LinearCase;
   /** The adapters, and FREE_PAGES pages of KV behind them. */
-  readonly placed: PlacedModules;
+  readonly placed: PlacedAdapters;
   readonly #pool: View;
 
   /** A linear layer of the group's shape with random weights, and adapters for it in a pool. */
@@ -74,7 +74,7 @@ export class LoraForms {
     this.#linear = linear;
     this.step = linear.views.step;
     this.adapters = caseAdapters(config);
-    this.placed = placeModules(this.adapters, 2 * 16 * config.numKvHeads * config.headDim, FREE_PAGES);
+    this.placed = placeAdapters(this.adapters, 2 * 16 * config.numKvHeads * config.headDim, FREE_PAGES);
     this.#pool = allocateFrom(device, "pool", this.placed.pool);
   }
 

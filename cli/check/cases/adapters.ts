@@ -50,8 +50,17 @@ function modulesOf(
   );
 }
 
-/** Runs one after another behind gaps of NaNs, then free pages. */
-export function placeAdapters(adapters: readonly Modules[], pageFloats: number, freePages: number) {
+/** Adapters' runs in a pool, then free pages. */
+export interface PlacedAdapters {
+  pool: Float32Array<ArrayBuffer>;
+  /** Of each run, in vec4s. */
+  addresses: number[];
+  /** The first free page. */
+  firstPage: number;
+}
+
+/** Runs one after another behind gaps of NaNs, which nothing may read, then free pages. */
+export function placeAdapters(adapters: readonly Modules[], pageFloats: number, freePages: number): PlacedAdapters {
   const runs = adapters.map(packAdapterLayer);
   const firstPage = Math.ceil(runs.reduce((sum, run) => sum + run.length + GAP, GAP) / pageFloats);
   const pool = new Float32Array((firstPage + freePages) * pageFloats).fill(Number.NaN);
@@ -98,6 +107,10 @@ export function listsOf(skew: Skew, tokens: number, adapters: number): CaseEntry
   return Array.from({ length: tokens }, (_, t) => listOf(t));
 }
 
+/** Whatever reads on comes to an adapter that is not there. */
+const END = { address: 1, gate: 0, expert: NO_EXPERT };
+const BEHIND = { address: 2, gate: 0, expert: 3 };
+
 /** The table of the lists. What stands behind a list's end points nowhere good. */
 export function tableOf(lists: readonly CaseEntry[][], addresses: readonly number[]): Uint32Array<ArrayBuffer> {
   const target = wordBuffer(Math.max(1, lists.length) * ENTRIES * ENTRY.bytes);
@@ -105,7 +118,7 @@ export function tableOf(lists: readonly CaseEntry[][], addresses: readonly numbe
     for (let j = 0; j < ENTRIES; j++) {
       const at = (t * ENTRIES + j) * ENTRY.words;
       const entry = list[j];
-      if (entry === undefined) ENTRY.write(target, at, { address: 1, expert: j === list.length ? NO_EXPERT : 3 });
+      if (entry === undefined) ENTRY.write(target, at, j === list.length ? END : BEHIND);
       else {
         const address = entry.adapter === undefined ? 0 : addresses[entry.adapter];
         ENTRY.write(target, at, { address, gate: entry.gate, expert: entry.adapter ?? 0 });
@@ -122,4 +135,8 @@ export function gatesOf(lists: readonly CaseEntry[][], adapters: number): Float6
     for (const { adapter, gate } of list) if (adapter !== undefined) gates[t * adapters + adapter] += Math.fround(gate);
   }
   return gates;
+}
+
+export function mostEntries(lists: readonly CaseEntry[][]): number {
+  return Math.max(0, ...lists.map((list) => list.length));
 }

@@ -2,6 +2,7 @@
 // The lists of adapters are given; test/shaders/routing/route.test.ts has them chosen.
 
 import assert from "node:assert/strict";
+import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "../../../cli/check/cases/adapters.ts";
 import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
 import { rope, ropeFrequencies } from "../../../cli/check/reference/rope.ts";
 import { swiglu } from "../../../cli/check/reference/swiglu.ts";
@@ -18,7 +19,6 @@ import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
 import type { LoraUse } from "../../../shaders/lora/lora_form.ts";
 import { LOGIT_ROW, type StepShape } from "../../../shaders/step.ts";
 import { checkClose, onEachDevice, randomFloats, run, SENTINEL } from "../device.ts";
-import { type CaseEntry, ENTRIES, listsOf, RANK4, SKEWS } from "../lora_case.ts";
 import { FREE_PAGES, LoraForms, MAX_TOKENS } from "../lora_forms.ts";
 import { checkSameBits, Output } from "../outputs.ts";
 

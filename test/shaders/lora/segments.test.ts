@@ -1,11 +1,11 @@
 // The segments kernel: every entry with an adapter in exactly one tile, in stable order, tiles of one adapter each.
 
 import assert from "node:assert/strict";
+import { ENTRIES, listsOf, mostEntries, SKEWS, tableOf } from "../../../cli/check/cases/adapters.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { MAX_SORT, segments, TILE_ENTRIES, tileBound } from "../../../shaders/lora/segments.ts";
 import { onEachDevice, run } from "../device.ts";
-import { ENTRIES, listsOf, mostEntries, SKEWS, tableOf } from "../lora_case.ts";
 import { Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";
 

@@ -1,6 +1,16 @@
 // LoRA rows that ride along with a linear layer, against float64: mixed ranks, every routing skew.
 
 import assert from "node:assert/strict";
+import {
+  caseAdapters,
+  ENTRIES,
+  listsOf,
+  mostEntries,
+  placeAdapters,
+  RANK4,
+  SKEWS,
+  tableOf,
+} from "../../../cli/check/cases/adapters.ts";
 import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
@@ -10,7 +20,6 @@ import { launch } from "../../../shaders/kernel.ts";
 import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
 import { checkClose, GuardedOutput, isUnwritten, onEachDevice, run, withoutSubgroups } from "../device.ts";
 import { linearCase, randomTensor } from "../linear_case.ts";
-import { caseAdapters, ENTRIES, listsOf, mostEntries, placeModules, RANK4, SKEWS, tableOf } from "../lora_case.ts";
 import { stepShape, writeStep } from "../step_case.ts";
 
 /** Only widths matter here. 96 columns: an even number of vec4s; 36: an odd one, and no block of 32. */
@@ -60,7 +69,7 @@ onEachDevice("shrink without subgroups", withoutThem, ["gpu"]);
 
 async function checkCase(device: Device, { group, rows, cols, type }: Case): Promise<void> {
   const adapters = caseAdapters(configOf(cols));
-  const { pool, addresses } = placeModules(adapters, 256, 1);
+  const { pool, addresses } = placeAdapters(adapters, 256, 1);
   const total = rows.reduce((sum, count) => sum + count, 0);
   const c = await linearCase(device, [randomTensor(type, total, cols, 3)], Math.max(...TOKENS));
   const { format, shards } = c.weights;

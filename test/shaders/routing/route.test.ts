@@ -3,6 +3,7 @@
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
+import { caseAdapters } from "../../../cli/check/cases/adapters.ts";
 import { beliefFilter } from "../../../cli/check/reference/belief_filter.ts";
 import { linear } from "../../../cli/check/reference/linear.ts";
 import { mlpGate } from "../../../cli/check/reference/mlp_gate.ts";
@@ -13,7 +14,6 @@ import type { GateRule, Router } from "../../../router/mixture.ts";
 import { adapterOf, SMALL } from "../../files/lora/synthetic.ts";
 import { arrowPrototype } from "../../reference/arrow_prototype.ts";
 import { onEachDevice, randomFloats } from "../device.ts";
-import { caseAdapters } from "../lora_case.ts";
 import {
   CAPACITY,
   type CaseSequence,
