@@ -71,12 +71,14 @@ export function commandsOf<Shape>(
   const words: number[] = [];
   for (const { launches } of programs) {
     for (const bodies of launches) {
-      const counted = bodies.map((bound) => ({ ...bound, count: bound.items(shape) })).filter(({ count }) => count > 0);
-      if (counted.length === 0) continue;
-      const alone = words.length > 0 && counted.length === 1 && counted[0].count === 1 ? 1 : 0;
-      for (const { body, args, count } of counted) {
-        words.push(body, args, count, Math.ceil(count / (threads * CHUNKS_A_THREAD)), 0, 0, alone, 0);
+      const begin = words.length;
+      for (const { body, args, items } of bodies) {
+        const count = items(shape);
+        if (count > 0) words.push(body, args, count, Math.ceil(count / (threads * CHUNKS_A_THREAD)), 0, 0, 0, 0);
       }
+      if (words.length === begin) continue;
+      const single = words.length === begin + COMMAND_WORDS && words[begin + COMMAND.items] === 1;
+      if (single && begin > 0) words[begin + COMMAND.alone] = 1;
       words[words.length - COMMAND_WORDS + COMMAND.barrier] = 1;
     }
   }
