@@ -9,13 +9,13 @@ import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import type { GenerateRequest } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
-import { nanoFolder, openFolder, smollm2Metadata, storiesFolder } from "../text/models.ts";
+import { nanoFolder, openFolder, STORIES, smollm2Metadata } from "../text/models.ts";
 
 const nano = openFolder(nanoFolder());
 const metadata = await smollm2Metadata();
 const MODELS: [string, Tokenizer | undefined, string][] = [
   ["nano", nano, "models/nano and shared/ absent"],
-  ["stories260K", openFolder(storiesFolder()), "shared/ absent: stories260K"],
+  ["stories260K", openFolder(STORIES), ""],
   ["smollm2", metadata && loadTokenizer({ kind: "gguf", metadata }), "SmolLM2's GGUF is not in the cache"],
 ];
 

@@ -3,12 +3,12 @@ import { test } from "node:test";
 import fc from "fast-check";
 import { Detokenizer, type DetokenizerOptions } from "../../../engine/text/detokenizer.ts";
 import type { Tokenizer } from "../../../engine/text/tokenizer.ts";
-import { nanoFolder, openFolder, storiesFolder } from "./models.ts";
+import { nanoFolder, openFolder, STORIES } from "./models.ts";
 import { stopAt } from "./stop_at.ts";
 
 const MODELS: [string, Tokenizer | undefined][] = [
   ["nano", openFolder(nanoFolder())],
-  ["stories260K", openFolder(storiesFolder())],
+  ["stories260K", openFolder(STORIES)],
 ];
 const ABSENT = "models/nano or shared/ absent";
 

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import type { GgufValue } from "../../../files/weights/gguf/gguf.ts";
-import { fixture, ggufOf, type Metadata, nanoFolder, smollm2Metadata, storiesFolder, type TextRow } from "./models.ts";
+import { fixture, ggufOf, type Metadata, nanoFolder, STORIES, smollm2Metadata, type TextRow } from "./models.ts";
 
 const CONTROL = 3;
 const BYTE = 6;
@@ -39,10 +39,8 @@ function storiesGguf(folder: string): Metadata {
   return metadata;
 }
 
-test("a SentencePiece vocabulary with scores: merges, dummy prefix, byte fallback and BOS as transformers", (t) => {
-  const folder = storiesFolder();
-  if (folder === undefined) return t.skip("shared/ absent: stories260K");
-  const tokenizer = fromGguf(storiesGguf(folder));
+test("a SentencePiece vocabulary with scores: merges, dummy prefix, byte fallback and BOS as transformers", () => {
+  const tokenizer = fromGguf(storiesGguf(STORIES));
   for (const row of fixture<{ texts: TextRow[] }>("gguf_llama").texts) {
     assert.deepEqual(tokenizer.encode(row.text), row.ids, JSON.stringify(row.text));
   }
@@ -50,10 +48,8 @@ test("a SentencePiece vocabulary with scores: merges, dummy prefix, byte fallbac
   assert.equal(tokenizer.decode(tokenizer.encode(" a\né"), { skipSpecial: true }), " a\né");
 });
 
-test("add_bos_token, add_eos_token and add_space_prefix are obeyed", (t) => {
-  const folder = storiesFolder();
-  if (folder === undefined) return t.skip("shared/ absent: stories260K");
-  const metadata = storiesGguf(folder);
+test("add_bos_token, add_eos_token and add_space_prefix are obeyed", () => {
+  const metadata = storiesGguf(STORIES);
   metadata.set("tokenizer.ggml.add_bos_token", false);
   metadata.set("tokenizer.ggml.add_eos_token", true);
   metadata.set("tokenizer.ggml.add_space_prefix", false);

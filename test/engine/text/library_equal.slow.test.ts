@@ -9,11 +9,11 @@ import { Tokenizer as Library } from "@huggingface/tokenizers";
 import fc from "fast-check";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { wholeFiles } from "./malformed.ts";
-import { json, nanoFolder, storiesFolder } from "./models.ts";
+import { json, nanoFolder, STORIES } from "./models.ts";
 
 const MODELS: [string, Record<string, unknown> | undefined][] = [
   ["nano", fileOf(nanoFolder())],
-  ["stories260K", fileOf(storiesFolder())],
+  ["stories260K", fileOf(STORIES)],
   ["every kind of part", equalParts()],
 ];
 

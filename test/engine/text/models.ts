@@ -34,10 +34,10 @@ export function nanoFolder(): string | undefined {
   return ["models/nano", "../shared/models/nano"].find((folder) => existsSync(join(folder, "tokenizer.json")));
 }
 
-export function storiesFolder(): string | undefined {
-  return ["../shared/models/stories260K"].find((folder) => existsSync(folder));
-}
+export const STORIES = "test/fixtures/stories260K";
 
+export function openFolder(folder: string): Tokenizer;
+export function openFolder(folder: string | undefined): Tokenizer | undefined;
 export function openFolder(folder: string | undefined): Tokenizer | undefined {
   if (folder === undefined) return undefined;
   const tokenizerConfig = json(join(folder, "tokenizer_config.json"));

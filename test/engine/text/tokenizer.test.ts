@@ -2,16 +2,16 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 import { loadTokenizer, type Tokenizer } from "../../../engine/text/tokenizer.ts";
-import { fixture, json, nanoFolder, openFolder, smollm2Metadata, storiesFolder, type TextRow } from "./models.ts";
+import { fixture, json, nanoFolder, openFolder, STORIES, smollm2Metadata, type TextRow } from "./models.ts";
 
 const nano = openFolder(nanoFolder());
-const stories = openFolder(storiesFolder());
+const stories = openFolder(STORIES);
 const metadata = await smollm2Metadata();
 const smollm2 = metadata && loadTokenizer({ kind: "gguf", metadata });
 
 const MODELS: [string, Tokenizer | undefined, string][] = [
   ["nano", nano, "models/nano and shared/ absent"],
-  ["stories260K", stories, "shared/ absent: stories260K"],
+  ["stories260K", stories, ""],
   ["smollm2", smollm2, "SmolLM2's GGUF is not in the cache"],
 ];
 
@@ -37,8 +37,7 @@ for (const [name, tokenizer, absent] of MODELS) {
   });
 }
 
-test("tokens' own facts: names, special ids, texts, bytes", (t) => {
-  if (stories === undefined) return t.skip("shared/ absent: stories260K");
+test("tokens' own facts: names, special ids, texts, bytes", () => {
   assert.equal(stories.vocabSize, 512);
   assert.equal(stories.bosId, 1);
   assert.equal(stories.eosId, 2);
@@ -58,17 +57,15 @@ test("an id without a token decodes to nothing", (t) => {
   }
 });
 
-test("BOS: as the files say, or as asked", (t) => {
-  const folder = storiesFolder();
-  if (stories === undefined || folder === undefined) return t.skip("shared/ absent: stories260K");
+test("BOS: as the files say, or as asked", () => {
   const text = "Once upon a time";
   const ids = [403, 407, 261, 378];
   assert.deepEqual(stories.encode(text), ids, "its post-processor adds nothing");
   assert.deepEqual(stories.encode(text, { addBos: true }), [1, ...ids]);
   assert.deepEqual(stories.encode("", { addBos: true }), [1]);
 
-  const tokenizer = json(join(folder, "tokenizer.json"));
-  const tokenizerConfig = { ...json(join(folder, "tokenizer_config.json")), add_bos_token: true };
+  const tokenizer = json(join(STORIES, "tokenizer.json"));
+  const tokenizerConfig = { ...json(join(STORIES, "tokenizer_config.json")), add_bos_token: true };
   const explicit = loadTokenizer({ kind: "hf", tokenizer, tokenizerConfig, chatTemplate: undefined });
   assert.deepEqual(explicit.encode(text), [1, ...ids]);
   assert.deepEqual(explicit.encode(text, { addBos: true }), [1, ...ids], "never twice");
@@ -80,8 +77,7 @@ test("BOS asked of a tokenizer that has none is an error", (t) => {
   assert.throws(() => nano.encode("a", { addBos: true }), { code: "tokenizer_invalid" });
 });
 
-test("a SentencePiece text loses its dummy prefix, a continuation keeps its space", (t) => {
-  if (stories === undefined) return t.skip("shared/ absent: stories260K");
+test("a SentencePiece text loses its dummy prefix, a continuation keeps its space", () => {
   assert.equal(stories.decode([403, 407]), "Once upon");
   assert.equal(stories.decode([403, 407], { continuation: true }), " Once upon");
 });
