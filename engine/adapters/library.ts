@@ -22,6 +22,8 @@ export interface LibraryParts {
   capacity: Capacity;
   registry: Registry;
   bank: Bank;
+  /** Works out what of an adapter depends on the base's weights (settle.ts). */
+  settle: (adapter: Adapter) => Promise<Adapter>;
 }
 
 /**
@@ -128,7 +130,7 @@ export class Library {
 
   async #readAdapter(name: string, path: string): Promise<Adapter> {
     const { config, capacity } = this.#parts;
-    const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
+    const adapter = await this.#parts.settle(await loadAdapter(name, await this.#parts.host.open(path), config));
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(

@@ -1,5 +1,6 @@
 // The LoRAs of several modules as one LoRA of the matrix that holds them, with the same deltas.
 
+import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { moduleShape } from "../families/modules.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
@@ -13,8 +14,18 @@ export interface PlacedLora {
 /** An adapter's LoRAs by the paths that PEFT finds in a model of `config`. */
 export function placedLoras({ layers }: Pick<Adapter, "layers">, config: ModelConfig): PlacedLora[] {
   return modulePlaces(config).flatMap((place): PlacedLora[] => {
-    const lora = fuse(place, layers[place.layer] ?? {}, config);
+    const layer = layers[place.layer] ?? {};
+    refuseUnwritten(layer, place.path);
+    const lora = fuse(place, layer, config);
     return lora === undefined ? [] : [{ path: place.path, lora }];
+  });
+}
+
+/** @throws MoloraError `adapter_unsupported` for what a plain LoRA cannot say */
+function refuseUnwritten(layer: Adapter["layers"][number], path: string): void {
+  if (Object.values(layer).every(({ rows, unsettled }) => !rows && !unsettled)) return;
+  throw new MoloraError("adapter_unsupported", `${path}: DoRA and trained biases are read, not written`, {
+    remedy: "Take plain LoRA adapters.",
   });
 }
 

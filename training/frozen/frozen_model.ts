@@ -5,6 +5,7 @@ import { adapterRank4, adapterRunBytes } from "../../engine/adapters/pack_adapte
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
 import { Bank } from "../../engine/adapters/placement.ts";
 import { type LoadedAdapter, type LoadedMixture, Registry } from "../../engine/adapters/registry.ts";
+import { settleAdapter } from "../../engine/adapters/settle.ts";
 import type { Device } from "../../engine/device/device.ts";
 import type { DeviceOptions, Host } from "../../engine/host.ts";
 import { PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
@@ -54,7 +55,8 @@ export class FrozenModel {
       const progress = onProgress === undefined ? {} : { onProgress };
       const capacity = sizes(device, options);
       const base = await buildBase(device, files, { capacity, contextLength }, { dtype, ...progress });
-      return new FrozenModel(base, options);
+      const adapters = await Promise.all(options.adapters.map((adapter) => settleAdapter(base, adapter)));
+      return new FrozenModel(base, { ...options, adapters });
     } catch (error) {
       await device.close();
       throw error;

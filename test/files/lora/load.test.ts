@@ -90,7 +90,13 @@ test("mlx-lm's adapters lie transposed and state their scale", async () => {
     load([...tensors, { ...tensors[0], name: "model.layers.1.mlp.q_proj.lora_a" }]),
   );
   await raises("adapter_mismatch", /no tensor of it is of a module/, load([]));
-  await raises("adapter_unsupported", /fine_tune_type dora/, load(tensors, { fine_tune_type: "dora" }));
+  await raises("adapter_unsupported", /fine_tune_type full/, load(tensors, { fine_tune_type: "full" }));
+  await raises("adapter_mismatch", /no lora_magnitude_vector/, load(tensors, { fine_tune_type: "dora" }));
+  const magnitude = { name: `${PATH}.m`, shape: [12], data: values(12, 9) };
+  await raises("adapter_mismatch", /no place/, load([...tensors, magnitude]));
+  const [, { q_proj }] = (await loadAdapter("a", mlx([...tensors, magnitude], { fine_tune_type: "dora" }), SMALL))
+    .layers;
+  assert.deepEqual(q_proj?.unsettled, { magnitude: magnitude.data });
   const both = { lora_parameters: { rank: 2, scale: 2, alpha: 4 } };
   await raises("adapter_unsupported", /alpha beside its scale/, load(tensors, both));
 });
