@@ -31,8 +31,8 @@ export function expertLaunches(s: Stage, i: number): Launch[] | undefined {
   /** One linear layer of all experts. */
   const linear = (group: "gateUp" | "down", per: "tokens" | "slots", rows: number, x: View, y: View) =>
     experts.banks.map((bank) => {
-      const { format, cols, shards } = bank[group];
-      const [{ quants, scales }] = shards;
+      const { cols, shards } = bank[group];
+      const [{ format, quants, scales }] = shards;
       const facts = { format, rows, cols, first: bank.first, count: bank.count, used, per };
       return launch(linearExperts, facts, { step, quants, scales, x, y, order, bounds, chosen });
     });

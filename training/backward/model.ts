@@ -192,11 +192,11 @@ export class TrainingModel {
   }
 
   #embedding(launcher: Launcher): Launch[] {
-    const { format, cols, shards } = this.#model.weights.embedding;
+    const { cols, shards } = this.#model.weights.embedding;
     const { ids, residuals } = this.#workspace;
     const { tokens, sequences } = this.#batch;
     const given = { tokens, sequences, sampled: launcher.fillers.spare, residual: residuals[0], ids };
-    return shards.map(({ quants, scales, firstRow, rows }) =>
+    return shards.map(({ format, quants, scales, firstRow, rows }) =>
       launcher.launch(embed, { format, cols, firstRow, rows }, { quants, scales, ...given }),
     );
   }

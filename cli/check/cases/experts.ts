@@ -10,7 +10,7 @@ import type { KernelCase } from "../case.ts";
 import { compute, stepShape } from "../compute.ts";
 import { randomFloats } from "../random.ts";
 import { linearReference } from "../reference/linear.ts";
-import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 const EXPERTS = 5;
 const USED = 3;
@@ -90,7 +90,7 @@ function sorted(skew: string, tokens: number) {
 
 /** In turn, one row of x for a token, as for the first matrices of experts, and one for a slot, as for the last. */
 function linearCase(type: WeightType, skew: string, tokens: number): KernelCase {
-  const [rows, cols] = [24, 96];
+  const [rows, cols] = [24, wholeColumns(type, 96)];
   const per = skew === "spread" ? "tokens" : "slots";
   return {
     kernel: "linear_experts",
