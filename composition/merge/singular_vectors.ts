@@ -25,9 +25,9 @@ function triples(delta: Factored, most: number): Svd {
   const real = s.findIndex((value) => !(value > NOTHING * s[0]));
   const kept = Math.min(most, real < 0 ? s.length : real);
   return {
-    u: columns(u, kept),
+    u: firstColumns(u, kept),
     s: s.slice(0, kept),
-    vt: { ...vt, rows: kept, data: vt.data.slice(0, kept * vt.cols) },
+    vt: firstRows(vt, kept),
   };
 }
 
