@@ -2,12 +2,13 @@
 
 import {
   dot,
+  firstColumns,
+  firstRows,
   joinColumns,
   joinRows,
   type Matrix,
   multiply,
   multiplyTransposed,
-  rowOf,
   rowProducts,
   scaleColumns,
   scaled,
@@ -49,9 +50,7 @@ export function factoredSvd({ b, a }: Factored): Svd {
 /** U·diag(s) and Vᵀ of the `rank` largest singular values: the nearest matrix of that rank (Eckart & Young 1936). */
 export function truncated({ u, s, vt }: Svd, rank: number): Factored {
   const kept = Math.min(rank, s.length);
-  const b = { rows: u.rows, cols: kept, data: new Float64Array(u.rows * kept) };
-  for (let i = 0; i < u.rows; i++) b.data.set(rowOf(u, i).subarray(0, kept), i * kept);
-  return { b: scaleColumns(b, s), a: { rows: kept, cols: vt.cols, data: vt.data.slice(0, kept * vt.cols) } };
+  return { b: scaleColumns(firstColumns(u, kept), s), a: firstRows(vt, kept) };
 }
 
 /** ⟨X, Y⟩ = tr((BₓᵀB_y)(A_yAₓᵀ)): the sum of the products of all entries, from products of the factors. */
