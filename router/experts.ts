@@ -40,6 +40,9 @@ export function reportMixture(mixture: Mixture): MixtureReport {
 }
 
 function routerBytes({ router, experts, baseModel }: Mixture): number {
+  if (router.type === "keys") {
+    return router.layers.reduce((sum, { keys, center }) => sum + keys.byteLength + center.byteLength, 0);
+  }
   if (router.type === "arrow") return 4 * experts.length * baseModel.hiddenSize * baseModel.numLayers;
   if (router.type !== "mlp") return 0;
   const arrays = router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]);
