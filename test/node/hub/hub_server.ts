@@ -1,8 +1,10 @@
 // A server that speaks a Hugging Face hub's API, with the faults a network and a busy hub have.
 
 import { createHash } from "node:crypto";
+import { readdirSync, readFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join, relative } from "node:path";
 import type { TestContext } from "node:test";
 
 export interface HubRepo {
@@ -147,4 +149,11 @@ function json(response: ServerResponse, value: unknown): void {
 function notFound(response: ServerResponse, code: string, message: string): void {
   response.writeHead(404, { "content-type": "application/json", "x-error-code": code });
   response.end(JSON.stringify({ error: message }));
+}
+
+/** The files of a folder here as those of a repository. */
+export function folderFiles(folder: string): HubRepo["files"] {
+  const entries = readdirSync(folder, { withFileTypes: true, recursive: true }).filter((entry) => entry.isFile());
+  const paths = entries.map((entry) => join(entry.parentPath ?? entry.path, entry.name));
+  return Object.fromEntries(paths.map((path) => [relative(folder, path), readFileSync(path)]));
 }
