@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { decodeTogether, median, Prompts, stepsOf, timeRequest } from "../cli/bench/timing.ts";
 import { Engine } from "../engine/engine.ts";
 import { nodeHost } from "../node/host.ts";
-import { fetchSmolLM2 } from "../node/hub.ts";
+import { fetchSmolLM2 } from "../node/smollm2.ts";
 import type { Routing } from "../proto/api.ts";
 import { adapterVariants } from "./adapter_variants.ts";
 

@@ -74,7 +74,7 @@ async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   const brought = from === undefined && flags.adapter.length === 0 ? Object.entries(preset?.adapters ?? {}) : [];
   const given = [...flags.adapter, ...brought.map(([name, path]) => ({ name, path }))];
   if (given.length === 0 && flags.start === undefined) throw new MoloraError("bad_arguments", "--adapter is missing");
-  const gathered = await gatherExperts(config, given, from);
+  const gathered = await gatherExperts(config, given, from, output);
   const names = gathered.experts.map(({ name }) => name);
   const labelled = flags.objective === "domain";
   const domains = labelled ? { domains: [...new Set([...names, BASE_NAME])] } : {};
