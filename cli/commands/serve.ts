@@ -24,6 +24,7 @@ to end, and what is left ends with engine_closed. When the engine itself fails, 
 With --json, {"url", "port"} is printed once the port is open.
 `,
   flags: { ...LOAD_FLAGS, ...SERVE_FLAGS },
+  configurable: true,
   async run({ flags, output, signal }) {
     const { access, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
     const { maxSockets, warning } = fitSockets(await mostOpenFiles(), flags.maxSockets, DEFAULT_LIMITS.maxSockets);

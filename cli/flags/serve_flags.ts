@@ -5,7 +5,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import { checkAccess } from "../../server/access.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "../../server/limits.ts";
 import type { FlagValues } from "./arguments.ts";
-import { integer, list, number, text, toggle } from "./flags.ts";
+import { integer, list, number, secret, text, toggle } from "./flags.ts";
 
 const MEGABYTE = 2 ** 20;
 /** The longest delay a timer takes, in seconds. */
@@ -16,7 +16,7 @@ const seconds = (summary: string, min: number, fallback: number) =>
 export const SERVE_FLAGS = {
   host: text("HOST", "Address to listen on; 0.0.0.0 is every one of this machine", "127.0.0.1"),
   port: integer("PORT", "Port to listen on; 0 = any free one", { min: 0, max: 65535 }, 8080),
-  token: text("SECRET", "Connections that present it may load and unload (default: $MOLORA_TOKEN)"),
+  token: secret("SECRET", "Connections that present it may load and unload (default: $MOLORA_TOKEN)"),
   admin: toggle("Every connection may load and unload"),
   adapterRoot: text("DIR", "The folder that clients may load adapters from"),
   mixtureRoot: text("DIR", "The folder that clients may load mixtures from"),
