@@ -20,6 +20,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   generate: () => import("./commands/generate.ts"),
   chat: () => import("./commands/chat.ts"),
   serve: () => import("./commands/serve.ts"),
+  keys: () => import("./commands/keys.ts"),
   score: () => import("./commands/score.ts"),
   bench: () => import("./commands/bench.ts"),
   "train-adapter": () => import("./commands/train_adapter.ts"),
