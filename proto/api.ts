@@ -319,6 +319,8 @@ export interface EngineStats {
   pagesFree: number;
   /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
   pagesCached?: number;
+  /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
+  pagesIdle?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */
