@@ -5,6 +5,32 @@ import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
 
+type Layer = Adapter["layers"][number];
+
+/** An adapter as the pool takes it, and all that the engine keeps of it in host memory: its factors are in the runs. */
+export interface PackedAdapter extends Omit<Adapter, "layers"> {
+  /** One a layer. */
+  runs: readonly Float32Array<ArrayBuffer>[];
+  /** Largest rank, in whole vec4s. */
+  rank4: number;
+}
+
+/** Packs layer by layer, so that whoever drives it can do other things between two layers. */
+export function* packAdapter(adapter: Adapter): Generator<void, PackedAdapter> {
+  const { layers, ...rest } = adapter;
+  const runs: Float32Array<ArrayBuffer>[] = [];
+  for (const layer of layers) {
+    runs.push(packAdapterLayer(layer));
+    yield;
+  }
+  return { ...rest, runs, rank4: adapterRank4(adapter) };
+}
+
+/** Bytes of the longest run. */
+export function packedRunBytes({ runs }: PackedAdapter): number {
+  return Math.max(...runs.map((run) => run.byteLength));
+}
+
 /** vec4s of the headers: one a module, and one spare that keeps the matrices at an even offset. */
 const HEADER_VEC4 = LORA_MODULES.length + 1;
 
@@ -22,7 +48,7 @@ export function adapterRank4(adapter: Adapter): number {
  * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); A [rank, in], B [out,
  * whole vec4s] times the scale; where rows are changed, gain and shift of four rows each, by turns.
  */
-export function packAdapterLayer(layer: Adapter["layers"][number]): Float32Array<ArrayBuffer> {
+export function packAdapterLayer(layer: Layer): Float32Array<ArrayBuffer> {
   const run = new Float32Array(4 * runVec4s(Object.values(layer)));
   let at = HEADER_VEC4;
   for (const [index, name] of LORA_MODULES.entries()) {
@@ -38,6 +64,42 @@ export function packAdapterLayer(layer: Adapter["layers"][number]): Float32Array
     at += moduleVec4s(module);
   }
   return run;
+}
+
+/** The modules of a run, with B as it is packed: the scale is in it already. A's are views of the run. */
+export function unpackAdapterLayer(run: Float32Array<ArrayBuffer>): Layer {
+  const headers = LORA_MODULES.map((_, index) => run.subarray(index * 4, index * 4 + 4));
+  const starts = headers.flatMap(([offsetA]) => (offsetA === 0 ? [] : [4 * offsetA!]));
+  const layer: Layer = {};
+  for (const [index, name] of LORA_MODULES.entries()) {
+    const [offsetA, offsetB, rank, offsetRows] = headers[index]!;
+    if (offsetA === 0) continue;
+    const end = Math.min(run.length, ...starts.filter((start) => start > 4 * offsetA!));
+    const a = run.subarray(4 * offsetA!, 4 * offsetB!);
+    const b = unpackB(run.subarray(4 * offsetB!, offsetRows === 0 ? end : 4 * offsetRows!), rank!);
+    const rows = offsetRows === 0 ? {} : { rows: unpackRows(run.subarray(4 * offsetRows!, end)) };
+    layer[name] = { rank: rank!, scale: 1, a, b, ...rows };
+  }
+  return layer;
+}
+
+function unpackB(packed: Float32Array, rank: number): Float32Array {
+  if (rank === 0) return packed;
+  const stride = 4 * Math.ceil(rank / 4);
+  const b = new Float32Array((packed.length / stride) * rank);
+  for (let row = 0; row * stride < packed.length; row++) {
+    b.set(packed.subarray(row * stride, row * stride + rank), row * rank);
+  }
+  return b;
+}
+
+function unpackRows(packed: Float32Array): RowChange {
+  const [gain, shift] = [new Float32Array(packed.length / 2), new Float32Array(packed.length / 2)];
+  for (let row = 0; row < gain.length; row += 4) {
+    gain.set(packed.subarray(2 * row, 2 * row + 4), row);
+    shift.set(packed.subarray(2 * row + 4, 2 * row + 8), row);
+  }
+  return { gain, shift };
 }
 
 function packB(run: Float32Array, offset: number, { b, rank, scale }: LoraModule): void {

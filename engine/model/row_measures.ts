@@ -18,7 +18,7 @@ export interface RowMeasures {
 /** `lists`: vectors of W's columns each, one behind the other. What is allocated for it is freed. */
 export async function measureRows(
   device: Device,
-  { format, rows, cols, shards }: LinearWeights,
+  { rows, cols, shards }: LinearWeights,
   lists: readonly Float32Array[],
 ): Promise<RowMeasures> {
   const counts = lists.map((list) => list.length / cols);
@@ -32,10 +32,10 @@ export async function measureRows(
   const y = device.allocate("products measured", 4 * tokens * rows);
   const squares = device.allocate("squares measured", 4 * rows);
   try {
-    const facts = { format, rows, cols, activations: "f32", tokens } as const;
+    const facts = { rows, cols, activations: "f32", tokens } as const;
     const program = await device.prepare(
-      shards.flatMap(({ quants, scales, firstRow, rows: count }) => [
-        launch(linear, { ...facts, shard: { firstRow, rows: count } }, { step, quants, scales, x, y }),
+      shards.flatMap(({ format, quants, scales, firstRow, rows: count }) => [
+        launch(linear, { ...facts, format, shard: { firstRow, rows: count } }, { step, quants, scales, x, y }),
         launch(rowSquares, { format, cols, firstRow, rows: count }, { quants, scales, squares }),
       ]),
     );

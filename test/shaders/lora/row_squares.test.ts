@@ -20,8 +20,8 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
     const squares = new Output(device, SHARDS[0] + SHARDS[1]);
     let firstRow = 0;
     for (const tensor of tensors) {
-      const { format, rows, shards } = await uploadLinear(device, [tensor], "auto");
-      const { quants, scales } = shards[0];
+      const { rows, shards } = await uploadLinear(device, [tensor], "auto");
+      const { format, quants, scales } = shards[0];
       const facts = { format, cols: COLS, firstRow, rows };
       await run(device, [launch(rowSquares, facts, { quants, scales, squares: squares.view })], stepShape({}));
       firstRow += rows;
