@@ -41,5 +41,7 @@ export interface Adapter {
   /** SHA-256 (hex) over config and weights. */
   hash: string;
   layers: Partial<Record<LoraModuleName, LoraModule>>[];
+  /** Activated LoRA (Greenewald 2025): it acts from the last place in a prompt where these tokens stand, on them too. */
+  invocation?: readonly number[];
   report: AdapterReport;
 }

@@ -22,6 +22,8 @@ export interface AdapterClaims {
   transposed: "always" | "never" | "where shapes say so";
   /** What a LoRA has beside its pair: all of its modules, or none. Absent: those that have tensors. */
   extras?: Extras;
+  /** See Adapter.invocation. */
+  invocation?: readonly number[] | undefined;
 }
 
 /** What an adapter states of one module: whole, and of the right shapes. `scale` counts where no alpha is among the factors. */

@@ -6,7 +6,7 @@ import type { ModelConfig } from "../families/config.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
-import { checkFit } from "./fit.ts";
+import { type AdapterClaims, checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
@@ -38,6 +38,7 @@ export async function loadAdapter(
     name,
     hash,
     layers,
+    ...invocationOf(name, claims, config),
     report: {
       name,
       hash,
@@ -60,6 +61,23 @@ async function readFiles(from: ByteSource | SourceFolder, config: ModelConfig): 
   const gguf = names.filter((file) => file.endsWith(".gguf"));
   const alone = gguf.length === 1 && !names.includes(CONFIG) ? await from.open(gguf[0]) : undefined;
   return alone ? readGgufAdapter(alone, config) : readPeftFolder(from);
+}
+
+function invocationOf(
+  name: string,
+  { invocation }: AdapterClaims,
+  { vocabSize }: ModelConfig,
+): Pick<Adapter, "invocation"> {
+  if (invocation === undefined) return {};
+  const stranger = invocation.find((id) => id >= vocabSize);
+  if (stranger === undefined) return { invocation };
+  throw new MoloraError(
+    "adapter_mismatch",
+    `adapter "${name}" is invoked by token ${stranger}, which this base lacks`,
+    {
+      remedy: `Use the base it was trained on; this one has ${vocabSize} tokens.`,
+    },
+  );
 }
 
 function refuseNoEffect(name: string, layers: Adapter["layers"]): void {

@@ -22,6 +22,8 @@ export interface PeftConfig {
   /** The base's weights lie transposed. PEFT heeds it for Conv1D alone, of which no family here has any. */
   fanInFanOut: boolean;
   extras: Extras;
+  /** See Adapter.invocation; undefined for a LoRA that always acts. */
+  invocation: readonly number[] | undefined;
 }
 
 const MAX_RANK = 4096;
@@ -33,11 +35,10 @@ const DEFAULT_ALPHA = 8;
 const UNSUPPORTED: Record<string, string> = {
   modules_to_save: "fully trained modules (modules_to_save)",
   trainable_token_indices: "trained token embeddings (trainable_token_indices)",
-  target_parameters: "LoRA on bare parameters (target_parameters)",
+  target_parameters: "LoRA on bare parameters, such as experts' matrices (target_parameters)",
   layer_replication: "replicated layers (layer_replication)",
   use_qalora: "QALoRA (use_qalora)",
   use_bdlora: "block-diagonal LoRA (use_bdlora)",
-  alora_invocation_tokens: "activated LoRA (alora_invocation_tokens)",
   arrow_config: "PEFT's Arrow router (arrow_config)",
   kasa_config: "KaSA (kasa_config)",
   monteclora_config: "MonteCLoRA (monteclora_config)",
@@ -75,6 +76,7 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
     alphaPattern: readPatterns(fields, "alpha_pattern", (values, name) => values.number(name)),
     rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
     fanInFanOut: fields.has("fan_in_fan_out") && fields.boolean("fan_in_fan_out"),
+    invocation: readInvocation(fields),
     extras: {
       magnitude: fields.has("use_dora") && fields.boolean("use_dora"),
       bias: fields.has("lora_bias") && fields.boolean("lora_bias"),
@@ -155,6 +157,15 @@ function readStrings(fields: Fields, name: string): string[] {
   return fields
     .array(name)
     .map((entry) => (typeof entry === "string" ? entry : fields.fail(name, "a list of strings")));
+}
+
+/** Token ids; none at all is as good as absent. */
+function readInvocation(fields: Fields): number[] | undefined {
+  const name = "alora_invocation_tokens";
+  if (!isSet(fields.raw(name))) return undefined;
+  return fields.array(name).map((id) => {
+    return Number.isInteger(id) && (id as number) >= 0 ? (id as number) : fields.fail(name, "a list of token ids");
+  });
 }
 
 /** One layer or several; an empty list means all, as in PEFT. */

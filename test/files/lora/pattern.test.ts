@@ -168,7 +168,6 @@ test("what is not served is refused by name", () => {
     [{ layer_replication: [[0, 2]] }, /layer_replication/],
     [{ use_qalora: true }, /use_qalora/],
     [{ use_bdlora: { nblocks: 2 } }, /use_bdlora/],
-    [{ alora_invocation_tokens: [1, 2] }, /alora_invocation_tokens/],
     [{ arrow_config: { top_k: 2 } }, /arrow_config/],
     [{ kasa_config: { beta: 1 } }, /kasa_config/],
     [{ monteclora_config: { buffer_size: 1 } }, /monteclora_config/],
