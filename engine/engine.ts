@@ -17,6 +17,7 @@ import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
 import { settleAdapter } from "./adapters/settle.ts";
+import { Vocabularies } from "./adapters/vocabularies.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
@@ -273,11 +274,16 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const { views, inputs, pages, residency } = model;
 
   const bank = new Bank(model.pool, residency);
-  const registry = new Registry((generation) => bank.remove(generation.key));
   const scheduler = new Scheduler(schedulerOptions, pages, residency);
   const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const dtype = options.dtype ?? "auto";
+  const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
+  const registry = new Registry(({ key }) => {
+    bank.remove(key);
+    vocabularies.remove(key);
+  });
   const inFlight = new InFlight(schedulerOptions.runAhead);
-  const runner = new Runner(device, { views, inputs, forward, bank });
+  const runner = new Runner(device, { views, inputs, forward, bank, vocabularies });
 
   const shares = new RoutingShares();
   const counters = new Counters();
@@ -286,7 +292,7 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
   const settle = (adapter: Adapter) => settleAdapter(model, adapter);
-  const library = new Library({ host, config, capacity, registry, bank, settle });
+  const library = new Library({ host, config, capacity, registry, bank, settle, vocabularies });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };

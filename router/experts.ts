@@ -10,10 +10,13 @@ import type { Mixture, MixtureExpert } from "./mixture.ts";
  * Checks that `adapter` is the one that `expert` names.
  *
  * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse, or
- * an activated LoRA;
+ * an activated LoRA or one with an embedding or a head of its own;
  * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
  */
-export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash" | "invocation"> | undefined): void {
+export function checkExpert(
+  expert: MixtureExpert,
+  adapter: Pick<Adapter, "hash" | "invocation" | "vocabulary"> | undefined,
+): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
       adapter === undefined
@@ -29,6 +32,11 @@ export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash"
         remedy: "Name it in requests, alone or in a stack; a router may choose among the other experts.",
       },
     );
+  }
+  if (adapter?.vocabulary !== undefined) {
+    throw new MoloraError("mixture_invalid", `expert "${expert.name}" has an embedding or an output head of its own`, {
+      remedy: "Routers choose in layers: take an adapter of layers only, or name this one in requests.",
+    });
   }
   if (expert.sha256 === undefined || adapter === undefined || expert.sha256 === adapter.hash) return;
   throw new MoloraError("checksum_mismatch", `expert "${expert.name}": its adapter is not the one the mixture names`, {

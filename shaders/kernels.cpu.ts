@@ -15,6 +15,7 @@ export { norm } from "./layer/norm.cpu";
 export { quantize } from "./layer/quantize.cpu";
 export { rope_kv } from "./layer/rope_kv.cpu";
 export { route } from "./routing/route.cpu";
+export { choose_rows } from "./sampling/choose_rows.cpu";
 export { sample } from "./sampling/sample.cpu";
 export { row_squares } from "./lora/row_squares.cpu";
 export { shrink } from "./lora/shrink.cpu";

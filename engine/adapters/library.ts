@@ -17,7 +17,8 @@ import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
-import type { ExpertAdapter, LoadedGeneration, Registry } from "./registry.ts";
+import { adapterKey, type ExpertAdapter, type LoadedGeneration, type Registry } from "./registry.ts";
+import type { Vocabularies } from "./vocabularies.ts";
 
 export interface LibraryParts {
   host: Host;
@@ -27,6 +28,7 @@ export interface LibraryParts {
   bank: Bank;
   /** Works out what of an adapter depends on the base's weights (settle.ts). */
   settle: (adapter: Adapter) => Promise<Adapter>;
+  vocabularies: Vocabularies;
 }
 
 /**
@@ -48,7 +50,7 @@ export class Library {
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
       const adapter = await this.#readAdapter(name, path);
-      this.#keepAdapter(adapter);
+      await this.#keepAdapter(adapter);
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -114,7 +116,7 @@ export class Library {
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined && !this.#unloaded.has(expert.name)) this.#keepAdapter(adapter);
+    if (named === undefined && !this.#unloaded.has(expert.name)) await this.#keepAdapter(adapter);
     return adapter;
   }
 
@@ -164,9 +166,20 @@ export class Library {
     }
   }
 
-  #keepAdapter(adapter: PackedAdapter): void {
-    const { bank, registry } = this.#parts;
-    bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+  /** Its tables are on the device before any request can name it. */
+  async #keepAdapter(adapter: PackedAdapter): Promise<void> {
+    const { bank, registry, vocabularies } = this.#parts;
+    const key = adapterKey(adapter);
+    const { vocabulary, ...rest } = adapter;
+    const fresh = vocabulary !== undefined && !vocabularies.has(key);
+    if (fresh) await vocabularies.add(key, vocabulary);
+    try {
+      const kept = vocabulary === undefined ? rest : { ...rest, vocabulary: {} };
+      bank.add(registry.addAdapter(kept, (generation) => this.#checkFits(generation)));
+    } catch (error) {
+      if (fresh) vocabularies.remove(key);
+      throw error;
+    }
   }
 
   /** Refuses what could never be resident. One adapter of several experts takes its pages once. */

@@ -219,8 +219,13 @@ function withArticle(kind: LoadedGeneration["kind"]): string {
   return kind === "adapter" ? "an adapter" : "a mixture";
 }
 
+/** See Loaded.key. */
+export function adapterKey({ hash }: Pick<PackedAdapter, "hash">): string {
+  return `adapter/${hash}`;
+}
+
 function toLoaded(adapter: PackedAdapter): LoadedAdapter {
-  return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: `adapter/${adapter.hash}`, adapter };
+  return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: adapterKey(adapter), adapter };
 }
 
 function expertsOf(generation: LoadedGeneration): LoadedAdapter[] {

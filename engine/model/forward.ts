@@ -11,14 +11,25 @@ import { kindName, type StepKind } from "./step_kind.ts";
 
 /** From ids to sampled tokens. `fixed`: how the table of a step without routers comes about. */
 export function forward(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
+  return [...s.embed(), ...embeddedToLogits(s, fixed), ...logitsToTokens(s)];
+}
+
+function embeddedToLogits(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
   return [
-    ...s.embed(),
     ...(s.kind.routed ? [] : fixed),
     ...s.views.weights.layers.flatMap((_, i) => layer(s, i)),
-    ...s.head(),
-    ...expertTrace(s),
+    s.finish(),
+    ...s.logits(),
   ];
 }
+
+function logitsToTokens(s: Stage): Launch[] {
+  return [...s.pick(), ...expertTrace(s)];
+}
+
+/** A forward pass in the pieces between which tables of adapters do their part. */
+const PIECES = { embed: (s: Stage) => s.embed(), through: embeddedToLogits, pick: logitsToTokens };
+export type Pieces = Record<keyof typeof PIECES, Program>;
 
 /**
  * The form activations have between linear layers. int8 needs rows that divide into blocks of 32; that is the default
@@ -61,12 +72,28 @@ export class Forward {
     await Promise.all(kinds.map((kind) => this.program(kind).then(() => onProgress(++done, kinds.length))));
   }
 
+  /** The launches of one kind of step, for whoever puts others together. */
+  stage(kind: StepKind): Stage {
+    return new Stage(this.#views, this.#activations, kind);
+  }
+
   /** The program of one kind of step. One that failed to compile is tried again. */
   program(kind: StepKind): Promise<Program> {
-    const name = kindName(kind);
+    return this.#program(kindName(kind), () => forward(this.stage(kind)));
+  }
+
+  /** The same in pieces. */
+  async pieces(kind: StepKind): Promise<Pieces> {
+    const piece = (name: keyof Pieces) =>
+      this.#program(`${name} ${kindName(kind)}`, () => PIECES[name](this.stage(kind)));
+    const [embed, through, pick] = await Promise.all([piece("embed"), piece("through"), piece("pick")]);
+    return { embed, through, pick };
+  }
+
+  #program(name: string, launches: () => Launch[]): Promise<Program> {
     let program = this.#programs.get(name);
     if (program === undefined) {
-      program = this.#device.prepare(forward(new Stage(this.#views, this.#activations, kind)));
+      program = this.#device.prepare(launches());
       this.#programs.set(name, program);
       program.catch(() => this.#programs.delete(name));
     }

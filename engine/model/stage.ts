@@ -59,13 +59,18 @@ export class Stage {
     this.kind = kind;
   }
 
-  /** residual = the embedding of each token, scaled; ids as the device resolves them. */
-  embed(): Launch[] {
-    const { config, weights, inputs, workspace } = this.views;
-    const { cols, shards } = weights.embedding;
+  /** residual = the row of each token in a table, scaled; ids as the device resolves them. Ids beyond it are passed over. */
+  embed(
+    { cols, shards }: LinearWeights = this.views.weights.embedding,
+    { tokens, ids }: Record<"tokens" | "ids", View> = {
+      tokens: this.views.inputs.tokens,
+      ids: this.views.workspace.ids,
+    },
+  ): Launch[] {
+    const { config, inputs, workspace } = this.views;
     const scale = config.embeddingScale ?? 1;
-    const { step, tokens, sequences } = inputs;
-    const { sampled, residual, ids } = workspace;
+    const { step, sequences } = inputs;
+    const { sampled, residual } = workspace;
     return shards.map(({ format, quants, scales, firstRow, rows }) =>
       launch(
         embed,
@@ -200,36 +205,46 @@ export class Stage {
     return launch(activation, facts, { ...views, ...this.#deltas(i) });
   }
 
-  /** From the last layer's output to a token for every wanted row, and the routing of those rows. */
-  head(): Launch[] {
-    const { config, capacity, weights, inputs, workspace } = this.views;
-    const { numLayers, vocabSize, logitScale, logitSoftcap } = config;
-    const last: Block = { layer: numLayers - 1, group: "down" };
-    const scaled = logitScale !== undefined || logitSoftcap !== undefined;
-    const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
-    const { residual, output, head, logits, counts, masks, sampled, results, tables } = workspace;
+  /** The last layer's output, normed, for every wanted row. */
+  finish(): Launch {
+    const { config, weights, inputs, workspace } = this.views;
+    const last: Block = { layer: config.numLayers - 1, group: "down" };
+    const { residual, output, head } = workspace;
     const rows = { step: inputs.step, logit_rows: inputs.logitRows, residual, output, weight: weights.finalNorm };
     const normed = { ...rows, ...this.#left(head), ...this.#added(last) };
-    const projections = weights.head.shards.map((shard) =>
+    return launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed);
+  }
+
+  /** Logits of every wanted row by an output head, into `y`. */
+  logits(matrix: LinearWeights = this.views.weights.head, y: View = this.views.workspace.logits): Launch[] {
+    const { config, inputs, workspace } = this.views;
+    const { logitScale, logitSoftcap } = config;
+    const scaled = logitScale !== undefined || logitSoftcap !== undefined;
+    const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
+    return matrix.shards.map((shard) =>
       launch(
         linear,
-        { ...this.#facts(weights.head, shard, this.kind.rows), per: "rows", ...ending },
+        { ...this.#facts(matrix, shard, this.kind.rows), per: "rows", ...ending },
         {
           step: inputs.step,
           quants: shard.quants,
           scales: shard.scales,
-          ...this.#taken(shard, head),
-          y: logits,
+          ...this.#taken(shard, workspace.head),
+          y,
         },
       ),
     );
+  }
+
+  /** A token for every wanted row by its logits, and the routing of those rows. */
+  pick(): Launch[] {
+    const { config, capacity, inputs, workspace } = this.views;
+    const { logits, counts, masks, sampled, results, tables } = workspace;
     const picked = { rows: inputs.logitRows, logits, counts, masks, sampled, results };
-    const traced = { layers: numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
+    const traced = { layers: config.numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed),
-      ...projections,
-      launch(sample, { vocab: vocabSize }, picked),
+      launch(sample, { vocab: config.vocabSize }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
     ];
   }

@@ -60,6 +60,7 @@ export function choose(
     if (!Number.isFinite(weight)) throw new MoloraError("bad_request", `the weight of ${id} is ${weight}`);
     return { generation: registry.adapter(id), weight };
   });
+  checkVocabularies(loaded);
   return {
     plan: {
       kind: "fixed",
@@ -73,6 +74,17 @@ export function choose(
     names: stack.map(({ id }) => id),
     fixed: { experts: stack.map(({ id }) => id), gates: stack.map(({ weight }) => weight) },
   };
+}
+
+/** Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. */
+function checkVocabularies(stack: readonly { generation: LoadedAdapter; weight: number }[]): void {
+  const bringing = stack.filter(({ generation }) => generation.adapter.vocabulary !== undefined);
+  const [first, second] = bringing;
+  if (first === undefined || (second === undefined && first.weight === 1)) return;
+  const reason = second ? `and so does "${second.generation.name}"` : `and is weighed by ${first.weight}`;
+  throw new MoloraError("bad_request", `"${first.generation.name}" has an embedding or a head of its own, ${reason}`, {
+    remedy: "Give it the weight 1, and stack it with adapters that change layers only.",
+  });
 }
 
 /** Where an activated LoRA begins to act: with the last of its invocations (PEFT's `calculate_alora_offsets`). */

@@ -3,9 +3,10 @@
 import { RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import type { Bank } from "../adapters/placement.ts";
-import type { Device } from "../device/device.ts";
+import type { Vocabularies, VocabularyPrograms } from "../adapters/vocabularies.ts";
+import type { Device, Program } from "../device/device.ts";
 import { subView, type View } from "../device/memory.ts";
-import type { Forward } from "../model/forward.ts";
+import type { Forward, Pieces } from "../model/forward.ts";
 import type { InputLayout } from "../model/inputs.ts";
 import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
@@ -20,6 +21,7 @@ export interface RunnerParts {
   inputs: InputLayout;
   forward: Forward;
   bank: Bank;
+  vocabularies: Vocabularies;
 }
 
 /** A step that is queued on the device. */
@@ -30,6 +32,10 @@ export interface SubmittedStep {
   encodeMs: number;
   /** One result a row of logits, in the order of the plan's slices. */
   results: Promise<RowResult[]>;
+}
+
+function between({ embed, through, pick }: Pieces, { embeddings, heads }: VocabularyPrograms): Program[] {
+  return [embed, ...embeddings, through, ...heads, pick];
 }
 
 export class Runner {
@@ -46,23 +52,27 @@ export class Runner {
   /** Queues a plan on the device; an empty one gives undefined. Resolves once it is queued, its `results` when it ran. */
   async submit(plan: StepPlan): Promise<SubmittedStep | undefined> {
     if (plan.tokens === 0) return undefined;
-    const { inputs, bank, forward, views } = this.#parts;
+    const { inputs, bank, forward, views, vocabularies } = this.#parts;
     bank.upload(plan.uploads);
     this.#beginSequences(plan);
     const place = ({ sequence, start }: Slice) => bank.place(sequence.routePlan, start);
-    const { shape, rows, words, masks } = buildBatch(plan, inputs, views.capacity, place, this.#staging);
-    const program = await forward.program(stepKind(shape, this.#device.wishes.segments));
+    const batch = buildBatch(plan, inputs, views.capacity, place, this.#staging);
+    const { shape, rows, words, masks } = batch;
+    const kind = stepKind(shape, this.#device.wishes.segments);
+    const changed = await vocabularies.programs(plan, batch, kind);
+    const programs = changed ? between(await forward.pieces(kind), changed) : [await forward.program(kind)];
 
     const begun = performance.now();
     this.#device.write(inputs.whole, words);
     this.#writeMasks(masks);
     const bytes = this.#device.run(
-      [program],
+      programs,
       shape,
       this.#readBack(shape).map(([, view]) => view),
     );
     const encodeMs = performance.now() - begun;
-    return { plan, launches: program.count(shape), encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
+    const launches = programs.reduce((sum, program) => sum + program.count(shape), 0);
+    return { plan, launches, encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
   }
 
   #read(bytes: ArrayBuffer, rows: readonly LogitRow[], shape: StepShape): RowResult[] {

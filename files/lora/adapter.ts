@@ -3,6 +3,7 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
+import type { VocabularyChange } from "./vocabulary.ts";
 
 /**
  * What a module adds to its output y = W x (+ bias): Δ = scale · B · A · x + gain ⊙ y + shift. A is [rank, in], B is
@@ -43,5 +44,7 @@ export interface Adapter {
   layers: Partial<Record<LoraModuleName, LoraModule>>[];
   /** Activated LoRA (Greenewald 2025): it acts from the last place in a prompt where these tokens stand, on them too. */
   invocation?: readonly number[];
+  /** Absent: the base's embedding and head. Empty once it is on the device (engine/adapters/vocabularies.ts). */
+  vocabulary?: VocabularyChange;
   report: AdapterReport;
 }

@@ -9,6 +9,7 @@ import { type Extras, type Factors, missingFactors, onlyBias, type StatedChange,
 import { unwrap } from "./prefixes.ts";
 import { refuseTensor } from "./refusals.ts";
 import { type ModulePlace, modulePlaces, placeShape } from "./targets.ts";
+import type { TableName } from "./vocabulary.ts";
 
 /** What an adapter's configuration says of its tensors. */
 export interface AdapterClaims {
@@ -24,6 +25,10 @@ export interface AdapterClaims {
   extras?: Extras;
   /** See Adapter.invocation. */
   invocation?: readonly number[] | undefined;
+  /** Tables that were trained whole. */
+  saved?: ReadonlySet<TableName>;
+  /** Ids of the rows of a table that were trained. */
+  tokenRows?: ReadonlyMap<TableName, readonly number[]>;
 }
 
 /** What an adapter states of one module: whole, and of the right shapes. `scale` counts where no alpha is among the factors. */

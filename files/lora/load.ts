@@ -11,6 +11,7 @@ import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
 import { readChange } from "./read_change.ts";
+import { takeVocabulary } from "./vocabulary.ts";
 
 /**
  * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, or a
@@ -26,11 +27,12 @@ export async function loadAdapter(
   config: ModelConfig,
 ): Promise<Adapter> {
   const { claims, weights, bytes } = await readFiles(from, config);
-  const changes = checkFit(claims, weights, config);
+  const { rest, vocabulary } = await takeVocabulary(claims, weights, config);
+  const changes = checkFit(claims, rest, config);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   for (const change of changes) Object.assign(layers[change.layer], await readChange(change, config));
-  refuseNoEffect(name, layers);
+  if (vocabulary === undefined) refuseNoEffect(name, layers);
 
   const hash = await sha256(...bytes);
   const modules = layers.flatMap((layer) => Object.values(layer));
@@ -39,6 +41,7 @@ export async function loadAdapter(
     hash,
     layers,
     ...invocationOf(name, claims, config),
+    ...(vocabulary && { vocabulary }),
     report: {
       name,
       hash,

@@ -30,6 +30,8 @@ export async function readPeftFolder(folder: SourceFolder): Promise<AdapterFiles
       rankAndScale: (path) => rankAndScale(peft, path),
       extras: peft.extras,
       invocation: peft.invocation,
+      saved: peft.saved,
+      tokenRows: peft.tokenRows,
       transposed: peft.fanInFanOut ? "where shapes say so" : "never",
     },
     weights: await readSafetensors(new MemorySource(`${folder.name}/${WEIGHTS}`, weightBytes)),

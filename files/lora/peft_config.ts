@@ -6,7 +6,8 @@ import type { Fields } from "../fields.ts";
 import type { Extras } from "./forms.ts";
 import { Pattern } from "./pattern.ts";
 import { refuse } from "./refusals.ts";
-import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";
+import { type ModuleSelection, type Targets, valueFor } from "./targets.ts";
+import type { TableName } from "./vocabulary.ts";
 
 /** A LoRA as PEFT describes it. Patterns are in the order of the file; the first that fits counts. */
 export interface PeftConfig {
@@ -24,6 +25,10 @@ export interface PeftConfig {
   extras: Extras;
   /** See Adapter.invocation; undefined for a LoRA that always acts. */
   invocation: readonly number[] | undefined;
+  /** modules_to_save */
+  saved: ReadonlySet<TableName>;
+  /** trainable_token_indices */
+  tokenRows: ReadonlyMap<TableName, readonly number[]>;
 }
 
 const MAX_RANK = 4096;
@@ -33,8 +38,6 @@ const DEFAULT_ALPHA = 8;
 
 /** What changes the meaning of an adapter and is not served. A field counts when it is true or not empty. */
 const UNSUPPORTED: Record<string, string> = {
-  modules_to_save: "fully trained modules (modules_to_save)",
-  trainable_token_indices: "trained token embeddings (trainable_token_indices)",
   target_parameters: "LoRA on bare parameters, such as experts' matrices (target_parameters)",
   layer_replication: "replicated layers (layer_replication)",
   use_qalora: "QALoRA (use_qalora)",
@@ -65,8 +68,6 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
   refuseUnsupported(fields);
   const alpha = ALPHA_FIELDS.get(fields.string("peft_type").toUpperCase())!;
   const targets = readTargets(fields);
-  if (isTargeted(targets, "lm_head")) refuse("LoRA on the output head (target_modules: lm_head)");
-  if (isTargeted(targets, "model.embed_tokens")) refuse("LoRA on embeddings (target_modules: embed_tokens)");
   return {
     baseModel: fields.has("base_model_name_or_path") ? fields.string("base_model_name_or_path") : undefined,
     targets,
@@ -77,6 +78,8 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
     rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
     fanInFanOut: fields.has("fan_in_fan_out") && fields.boolean("fan_in_fan_out"),
     invocation: readInvocation(fields),
+    saved: new Set(readSaved(fields)),
+    tokenRows: readTokenRows(fields),
     extras: {
       magnitude: fields.has("use_dora") && fields.boolean("use_dora"),
       bias: fields.has("lora_bias") && fields.boolean("lora_bias"),
@@ -159,13 +162,45 @@ function readStrings(fields: Fields, name: string): string[] {
     .map((entry) => (typeof entry === "string" ? entry : fields.fail(name, "a list of strings")));
 }
 
+const TABLES: readonly TableName[] = ["embed_tokens", "lm_head"];
+
+/** Of fully trained modules the embedding and the output head are served; a norm is the same for all tokens of a step. */
+function readSaved(fields: Fields): TableName[] {
+  if (!isSet(fields.raw("modules_to_save"))) return [];
+  return readStrings(fields, "modules_to_save").map(
+    (path) =>
+      TABLES.find((table) => table === path.slice(path.lastIndexOf(".") + 1)) ??
+      refuse(`a fully trained module (modules_to_save: ${path})`),
+  );
+}
+
+/** A list is of the embedding's rows, an object lists rows by module. */
+function readTokenRows(fields: Fields): Map<TableName, readonly number[]> {
+  const name = "trainable_token_indices";
+  if (!isSet(fields.raw(name))) return new Map();
+  if (Array.isArray(fields.raw(name))) return new Map([["embed_tokens", readIds(fields, name)]]);
+  const modules = fields.object(name);
+  return new Map(
+    modules.names().map((path) => {
+      const table = TABLES.find((one) => one === path.slice(path.lastIndexOf(".") + 1));
+      return [table ?? refuse(`trained rows of ${path} (${name})`), readIds(modules, path)];
+    }),
+  );
+}
+
+function readIds(fields: Fields, name: string): number[] {
+  return fields
+    .array(name)
+    .map((id) =>
+      Number.isInteger(id) && (id as number) >= 0 ? (id as number) : fields.fail(name, "a list of token ids"),
+    );
+}
+
 /** Token ids; none at all is as good as absent. */
 function readInvocation(fields: Fields): number[] | undefined {
   const name = "alora_invocation_tokens";
   if (!isSet(fields.raw(name))) return undefined;
-  return fields.array(name).map((id) => {
-    return Number.isInteger(id) && (id as number) >= 0 ? (id as number) : fields.fail(name, "a list of token ids");
-  });
+  return readIds(fields, name);
 }
 
 /** One layer or several; an empty list means all, as in PEFT. */

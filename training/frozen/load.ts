@@ -40,9 +40,11 @@ export async function loadMixtureFolder(
 
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
   const adapter = await loadAdapter(name, await host.open(path), config);
-  if (adapter.invocation === undefined) return adapter;
-  throw new MoloraError("adapter_unsupported", `adapter "${name}" is an activated LoRA: no router is made for it`, {
-    remedy: "Name it in requests, which switch it on by their prompts.",
+  const { invocation, vocabulary } = adapter;
+  if (invocation === undefined && vocabulary === undefined) return adapter;
+  const what = invocation ? "is an activated LoRA" : "has an embedding or an output head of its own";
+  throw new MoloraError("adapter_unsupported", `adapter "${name}" ${what}: no router is made for it`, {
+    remedy: "Name it in requests, or take an adapter of layers only.",
   });
 }
 

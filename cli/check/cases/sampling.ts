@@ -1,5 +1,6 @@
 // Sampling: greedy, every truncation, penalties, masks, log-probabilities and given tokens, in one launch a vocabulary.
 
+import { chooseRows } from "../../../shaders/sampling/choose_rows.ts";
 import { IN_PROMPT, NO_MASK, RESULT_WORDS, SAMPLE, sample } from "../../../shaders/sampling/sample.ts";
 import { LOGIT_ROW } from "../../../shaders/step.ts";
 import { wordBuffer } from "../../../shaders/struct.ts";
@@ -50,6 +51,26 @@ const RULES: Rule[] = [
 ];
 
 export function samplingCases(): KernelCase[] {
+  return [...VOCABS.map(chooseRowsCase), ...sampleCases()];
+}
+
+/** Every third row is another head's. */
+function chooseRowsCase(vocab: number): KernelCase {
+  return {
+    kernel: "choose_rows",
+    name: `rows of ${vocab} tokens`,
+    async run(device) {
+      const taken = Uint32Array.from({ length: 7 }, (_, r) => (r % 3 === 1 ? 1 : 0));
+      const [logits, others] = [randomFloats(taken.length * vocab, 1), randomFloats(taken.length * vocab, 2)];
+      const expected = logits.map((value, i) => (taken[Math.floor(i / vocab)] ? others[i] : value));
+      const shape = stepShape({ rows: taken.length });
+      const found = await compute(device, chooseRows, { vocab }, shape, { taken, others, logits });
+      return [{ actual: found.logits, expected, tolerance: 1e-9 }];
+    },
+  };
+}
+
+function sampleCases(): KernelCase[] {
   return VOCABS.map((vocab) => ({
     kernel: "sample",
     name: `${RULES.length} rules over ${vocab} tokens`,

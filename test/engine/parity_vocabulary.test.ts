@@ -1,0 +1,81 @@
+// Adapters that change embedding and output head against PEFT: alone, stacked, beside others in one batch.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Engine } from "../../engine/engine.ts";
+import { raises } from "../raises.ts";
+import { onEachHost } from "./each_device.ts";
+import { FAMILY_MODELS } from "./families.ts";
+import { checkGreedy, checkLogprobs, collect, type Fixture, openEngine } from "./parity.ts";
+
+const MODELS = "test/fixtures/vocabulary";
+
+async function open(name: string, device: object): Promise<{ engine: Engine; fixture: Fixture }> {
+  const fixture: Fixture = JSON.parse(readFileSync(`${MODELS}/${name}/expected.json`, "utf8"));
+  const options = { model: `${FAMILY_MODELS}/${fixture.model}`, dtype: "f32", contextLength: 256, ...device } as const;
+  return { engine: await openEngine(fixture, { adapters: `${MODELS}/${name}/adapters` }, options), fixture };
+}
+
+for (const name of readdirSync(MODELS)) {
+  onEachHost(
+    `${name}: changed embeddings and heads, alone, stacked and in one batch with the base, equal PEFT's`,
+    async (device) => {
+      const { engine, fixture } = await open(name, device);
+      try {
+        const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
+        const compared = await checkGreedy(engine, fixture, fixture.uses);
+        console.log(`${name}: largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
+        assert.ok(compared >= 150, `only ${compared} greedy tokens are free of near-ties`);
+      } finally {
+        await engine.close();
+      }
+    },
+    name === "gemma3" ? ["cpu", "gpu"] : ["cpu"],
+  );
+}
+
+onEachHost(
+  "tables of an adapter: freed when it is unloaded, found again under another name, refused in halves and mixtures",
+  async (device) => {
+    const { engine, fixture } = await open("llama-biases", device);
+    const made = await mkdtemp(join(tmpdir(), "molora-vocabulary-"));
+    try {
+      const path = `${MODELS}/llama-biases/adapters`;
+      const { ids } = fixture.prompts[0];
+      const answer = async (adapter: string) =>
+        (await collect(engine, { ids, maxTokens: 8, ignoreEos: true, adapter })).tokens.map(({ id }) => id);
+      const before = await answer("saved");
+      const held = engine.deviceBytes;
+      await engine.loadAdapter("again", `${path}/saved`);
+      assert.equal(engine.deviceBytes, held);
+      await engine.unloadAdapter("saved");
+      assert.equal(engine.deviceBytes, held);
+      assert.deepEqual(await answer("again"), before);
+      await engine.unloadAdapter("again");
+      // What the last step read goes when the next begins.
+      await answer("r2");
+      assert.ok(engine.deviceBytes < held - 2 * 320 * 32 * 4, `${engine.deviceBytes} of ${held} bytes`);
+
+      const stack = (adapters: { id: string; weight: number }[]) => () =>
+        collect(engine, { ids, maxTokens: 1, adapters });
+      await raises("bad_request", /"rows" has an embedding.*weighed by 0.5/, stack([{ id: "rows", weight: 0.5 }]));
+      const two = ["rows", "tables"].map((id) => ({ id, weight: 1 }));
+      await raises("bad_request", /"rows" has an embedding.*so does "tables"/, stack(two));
+      const mixture = {
+        format: "molora-mixture/1",
+        base_model: { architecture: "LlamaForCausalLM", hidden_size: 32, num_hidden_layers: engine.config.numLayers },
+        experts: [{ name: "base" }, { name: "rows", adapter: join(process.cwd(), path, "rows") }],
+        router: { type: "uniform", top_k: 2, gate: "unit" },
+      };
+      await writeFile(`${made}/mixture.json`, JSON.stringify(mixture));
+      await raises("mixture_invalid", /expert "rows" has an embedding/, () => engine.loadMixture("mine", made));
+    } finally {
+      await rm(made, { recursive: true });
+      await engine.close();
+    }
+  },
+  ["cpu"],
+);
