@@ -45,7 +45,7 @@ export class Library {
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
       const adapter = await this.#readAdapter(name, path);
-      this.#keepAdapter(adapter);
+      await this.#keepAdapter(adapter);
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -66,7 +66,9 @@ export class Library {
     const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
     const prototypes = await sliced(prototypesOf(mixture, adapters));
-    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes));
+    const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
+    bank.add(loaded);
+    await bank.placeAhead(loaded);
     return reportMixture(mixture);
   }
 
@@ -111,7 +113,7 @@ export class Library {
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined && !this.#unloaded.has(expert.name)) this.#keepAdapter(adapter);
+    if (named === undefined && !this.#unloaded.has(expert.name)) await this.#keepAdapter(adapter);
     return adapter;
   }
 
@@ -161,9 +163,11 @@ export class Library {
     }
   }
 
-  #keepAdapter(adapter: PackedAdapter): void {
+  async #keepAdapter(adapter: PackedAdapter): Promise<void> {
     const { bank, registry } = this.#parts;
-    bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+    const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
+    bank.add(loaded);
+    await bank.placeAhead(loaded);
   }
 
   /** Refuses what could never be resident. One adapter of several experts takes its pages once. */
