@@ -1,6 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import type { Adapter } from "../files/lora/adapter.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import type {
   AdapterReport,
@@ -15,6 +16,7 @@ import { MoloraError } from "../proto/errors.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import { settleAdapter } from "./adapters/settle.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
@@ -283,7 +285,8 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const library = new Library({ host, config, capacity, registry, bank });
+  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const library = new Library({ host, config, capacity, registry, bank, settle });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };

@@ -2,6 +2,7 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import { sliced } from "../../files/slices.ts";
 import type { SourceFolder } from "../../files/source.ts";
@@ -24,6 +25,8 @@ export interface LibraryParts {
   capacity: Capacity;
   registry: Registry;
   bank: Bank;
+  /** Works out what of an adapter depends on the base's weights (settle.ts). */
+  settle: (adapter: Adapter) => Promise<Adapter>;
 }
 
 /**
@@ -133,7 +136,7 @@ export class Library {
 
   async #readAdapter(name: string, path: string): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
-    const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
+    const adapter = await this.#parts.settle(await loadAdapter(name, await this.#parts.host.open(path), config));
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(
