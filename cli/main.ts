@@ -22,6 +22,8 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   serve: () => import("./commands/serve.ts"),
   keys: () => import("./commands/keys.ts"),
   score: () => import("./commands/score.ts"),
+  pull: () => import("./commands/pull.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   bench: () => import("./commands/bench.ts"),
   "train-adapter": () => import("./commands/train_adapter.ts"),
   "train-router": () => import("./commands/train_router.ts"),

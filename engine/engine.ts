@@ -152,7 +152,7 @@ export class Engine implements EngineApi {
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, prompts, loop, grammars } = this.#parts;
-    const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    const source = grammarSource(request, admission.tokenizer.toolTemplate);
     let prompt: readonly number[];
     let constraint: Constraint | undefined;
     try {

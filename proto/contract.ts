@@ -259,6 +259,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
       text: need(4, string()),
       logprobs: may(5, list(tokenLogprob)),
       traces: may(6, list(packedTrace)),
+      baseExperts: may(7, list(packedTrace)),
     }),
   },
   done: {

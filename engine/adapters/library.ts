@@ -2,8 +2,8 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
+import { sliced } from "../../files/slices.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -12,9 +12,11 @@ import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
+import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
+import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
-import type { LoadedGeneration, Registry } from "./registry.ts";
+import type { ExpertAdapter, LoadedGeneration, Registry } from "./registry.ts";
 
 export interface LibraryParts {
   host: Host;
@@ -61,9 +63,10 @@ export class Library {
     const { config, registry, bank } = this.#parts;
     const mixture = await readMixture(name, await this.#folder(path), config);
     this.#checkMixture(mixture);
-    const adapters: (Adapter | undefined)[] = [];
+    const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
-    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation)));
+    const prototypes = await sliced(prototypesOf(mixture, adapters));
+    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes));
     return reportMixture(mixture);
   }
 
@@ -93,13 +96,13 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, mixturePath: string): Promise<Adapter | undefined> {
+  async #expertAdapter(expert: MixtureExpert, mixturePath: string): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry } = this.#parts;
     const named = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
     const loaded = named?.kind === "adapter" ? named.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
-    let adapter: Adapter;
+    let adapter: PackedAdapter;
     try {
       adapter = await this.#readAdapter(expert.name, host.resolve(mixturePath, expert.adapter));
     } catch (error) {
@@ -126,7 +129,7 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, path: string): Promise<Adapter> {
+  async #readAdapter(name: string, path: string): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
     const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
     const rank = Math.max(...adapter.report.ranks);
@@ -139,7 +142,7 @@ export class Library {
         },
       );
     }
-    return adapter;
+    return sliced(packAdapter(adapter));
   }
 
   #checkMixture(mixture: Mixture): void {
@@ -158,7 +161,7 @@ export class Library {
     }
   }
 
-  #keepAdapter(adapter: Adapter): void {
+  #keepAdapter(adapter: PackedAdapter): void {
     const { bank, registry } = this.#parts;
     bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
   }

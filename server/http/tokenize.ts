@@ -1,8 +1,8 @@
 // `/tokenize` and `/detokenize`, as vLLM has them.
 // It knows nothing of generating; what a chat's prompt is, the engine's own rendering says.
 
-import { sliced } from "../../engine/requests/slices.ts";
 import { Fields } from "../../files/fields.ts";
+import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HttpEngine } from "../port.ts";
 import { readMessages, readTool, readTurns } from "./chat_request.ts";

@@ -1,7 +1,7 @@
 // One connection's conversation: frames in, requests side by side, frames out, each request's troubles its own.
 // It holds no socket; ws.ts hands it frames and an outbox.
 
-import { sliced } from "../../engine/requests/slices.ts";
+import { sliced } from "../../files/slices.ts";
 import type { Codec } from "../../proto/codec.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply, eventMessage } from "../../proto/events.ts";
