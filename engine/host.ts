@@ -7,6 +7,26 @@ import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
 
 export type { DeviceChoice, DeviceOptions } from "./engine_options.ts";
 
+/** A folder that a source has under a name. */
+export interface FoundFolder {
+  kind: "adapter" | "mixture";
+  /** Its path or address, as `Host.open` and `Host.resolve` take it. */
+  path: string;
+  folder: SourceFolder;
+}
+
+/** Places that are asked for adapters and mixtures nobody has loaded. */
+export interface NameSources {
+  /**
+   * What `name` stands for; undefined where no source has it. The signal ends the search.
+   *
+   * @throws MoloraError `download_failed` where a source cannot be asked, `not_permitted` for an address nobody allowed
+   */
+  find(name: string, signal?: AbortSignal): Promise<FoundFolder | undefined>;
+  /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
+  nameOf(text: string): string;
+}
+
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
   openDevice(options: DeviceOptions): Promise<Device>;

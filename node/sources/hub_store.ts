@@ -1,0 +1,97 @@
+// Folders in repositories of the Hugging Face hub, or of a server that speaks its API (HF_ENDPOINT).
+// A store of an owner has one folder a repository; a store of a repository has the repository's own folders.
+
+import { type Ask, type HttpReader, shownUrl } from "./http_reader.ts";
+import { readFileOf } from "./s3_store.ts";
+import { joined, type RemoteFile, type Store } from "./store.ts";
+
+export interface HubPlace {
+  endpoint: string;
+  owner: string;
+  repo: string | undefined;
+  revision: string;
+  /** Folder of the repository that is the store's root. */
+  path: string;
+  token: string | undefined;
+}
+
+const MOST_PAGES = 10;
+const REMEDY = "Set HF_TOKEN to the token of somebody who may read the repository, and accept its terms on the hub.";
+
+export class HubStore implements Store {
+  readonly #reader: HttpReader;
+  readonly #place: HubPlace;
+
+  constructor(reader: HttpReader, place: HubPlace) {
+    this.#reader = reader;
+    this.#place = place;
+  }
+
+  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
+    const { repo, path } = this.#inside(folder);
+    if (repo === undefined) return [];
+    const { endpoint, revision } = this.#place;
+    const tree = `${endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}`;
+    let next: URL | undefined = new URL(path === "" ? tree : `${tree}/${encoded(path)}`);
+    const files: RemoteFile[] = [];
+    for (let page = 0; page < MOST_PAGES && next !== undefined; page++) {
+      const answer = await this.#reader.read(this.#ask(next), signal);
+      if (answer === undefined) return [];
+      const entries = JSON.parse(new TextDecoder().decode(answer.bytes)) as Entry[];
+      files.push(...entries.flatMap((entry) => fileOf(entry, path)));
+      next = nextPage(answer.headers, next);
+    }
+    return files;
+  }
+
+  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+    const { endpoint, revision } = this.#place;
+    const { repo, path } = this.#inside(folder);
+    const place = `${repo}/resolve/${encodeURIComponent(revision)}/${encoded(joined(path, file.path))}`;
+    const ask = this.#ask(new URL(`${endpoint}/${place}`));
+    return readFileOf(this.#reader, { ...ask, bytes: file.bytes, digest: file.digest }, signal);
+  }
+
+  /** The repository that a folder of the store lies in, and the folder's path there. */
+  #inside(folder: string): { repo: string | undefined; path: string } {
+    const { owner, repo, path } = this.#place;
+    if (repo !== undefined) return { repo: `${owner}/${repo}`, path: joined(path, folder) };
+    const [name, ...rest] = folder.split("/");
+    return { repo: name === "" ? undefined : `${owner}/${name}`, path: rest.join("/") };
+  }
+
+  #ask(url: URL): Ask {
+    const { token } = this.#place;
+    const authorize = async (target: URL) => ({ url: target, headers: { authorization: `Bearer ${token}` } });
+    return { url, remedy: REMEDY, ...(token === undefined ? {} : { authorize }) };
+  }
+}
+
+/** What of the API's entries is read (https://huggingface.co/docs/hub/api, "tree"). */
+interface Entry {
+  type?: string;
+  path?: string;
+  size?: number;
+  oid?: string;
+  lfs?: { oid?: string };
+}
+
+function fileOf({ type, path = "", size, oid = "", lfs }: Entry, folder: string): RemoteFile[] {
+  const inside = folder === "" ? path : path.slice(folder.length + 1);
+  if (type !== "file" || inside === "" || inside.includes("/")) return [];
+  const hex = lfs?.oid?.replace(/^sha256:/, "");
+  const digest = { algorithm: "sha256" as const, hex: hex ?? "" };
+  return [{ path: inside, bytes: size, version: hex ?? oid, ...(hex === undefined ? {} : { digest }) }];
+}
+
+/** RFC 8288: `<…?cursor=…>; rel="next"`. Another place's page is not followed. */
+function nextPage(headers: Headers, from: URL): URL | undefined {
+  const link = /<([^>]+)>\s*;\s*rel="next"/.exec(headers.get("link") ?? "")?.[1];
+  if (link === undefined) return undefined;
+  const next = new URL(link, from);
+  return next.origin === from.origin && shownUrl(next) === shownUrl(from) ? next : undefined;
+}
+
+function encoded(path: string): string {
+  return path.split("/").map(encodeURIComponent).join("/");
+}
