@@ -34,6 +34,8 @@ export interface Host {
   openGrammarThread?: OpenGrammarThread;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */
   open(path: string): Promise<ByteSource | SourceFolder>;
+  /** Where adapters and mixtures are looked for that requests name and nobody has loaded; absent: nowhere. */
+  sources?: NameSources;
   /** `path` as meant by something that lies in folder `from`. */
   resolve(from: string, path: string): string;
 }

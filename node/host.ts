@@ -1,16 +1,19 @@
-// Node as the engine's host: Dawn or worker threads for the device, the file system for models.
+// Node as the engine's host: Dawn or worker threads for the device, the file system for models, sources for adapters by name.
 
-import { resolve } from "node:path";
 import type { Host } from "../engine/host.ts";
 import { openNodeDevice } from "./device.ts";
 import { openPath } from "./files.ts";
 import { openGrammarThread } from "./grammar_thread.ts";
+import { isRemote, resolveLocator } from "./sources/locator.ts";
+import type { Sources } from "./sources/name_sources.ts";
 
-export function nodeHost(): Host {
+/** `sources`: where names are looked up that nobody loaded. Without them no remote address is opened. */
+export function nodeHost(sources?: Sources): Host {
   return {
     openDevice: openNodeDevice,
     openGrammarThread,
-    open: openPath,
-    resolve,
+    open: (path) => (sources !== undefined && isRemote(path) ? sources.open(path) : openPath(path)),
+    resolve: resolveLocator,
+    ...(sources === undefined ? {} : { sources }),
   };
 }

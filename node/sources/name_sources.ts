@@ -21,6 +21,8 @@ export interface SourceOptions {
   sources: readonly string[];
   /** Addresses below which a request may name a folder itself. Default: none. */
   allowed?: readonly string[];
+  /** Addresses that the operator loads from, beside those. */
+  trusted?: readonly string[];
   cache?: DiskCache;
   policy?: Partial<Policy>;
   /** Hears what an operator should know: a damaged file, a place that cannot be asked. */
@@ -94,7 +96,8 @@ export class Sources implements NameSources {
 
   /** A folder at an address that lies in a source or is allowed, such as a mixture's expert. @throws MoloraError `not_permitted`, `file_not_found` */
   async open(address: string, signal?: AbortSignal): Promise<SourceFolder> {
-    const roots = [...this.#sources.map(locatorText).filter(isRemote), ...this.#allowed];
+    const { trusted = [] } = this.#options;
+    const roots = [...this.#sources.map(locatorText).filter(isRemote), ...this.#allowed, ...trusted];
     if (!roots.some((root) => liesBelow(root, address))) throw notAllowed(address);
     const folder = await this.#open(readLocator(address), "", signal);
     if (folder !== undefined) return folder;

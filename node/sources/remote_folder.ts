@@ -1,7 +1,6 @@
 // A folder of a remote place as the engine reads it: files are fetched when they are opened, from the disk cache if it has them.
 
-import { join } from "node:path";
-import { type ByteSource, MemorySource, type SourceFolder } from "../../files/source.ts";
+import { MemoryFolder, MemorySource, type SourceFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { unpackArchive } from "./archive.ts";
 import type { DiskCache } from "./disk_cache.ts";
@@ -37,7 +36,7 @@ export async function openRemoteFolder(parts: RemoteParts): Promise<SourceFolder
     list: async () => [...byPath.keys()],
     async open(path) {
       const file = byPath.get(path);
-      return file && new MemorySource(join(parts.name, path), await fetched(parts, file));
+      return file && new MemorySource(`${parts.name}/${path}`, await fetched(parts, file));
     },
   };
 }
@@ -75,14 +74,7 @@ async function fetched({ store, folder, name, cache, signal }: RemoteParts, file
 async function archiveFolder(parts: RemoteParts, file: RemoteFile): Promise<SourceFolder> {
   const { name, maxFileBytes } = parts;
   const files = await unpackArchive(name, await fetched(parts, file), maxFileBytes);
-  return {
-    name,
-    list: async () => [...files.keys()].filter((path) => !path.includes("/")),
-    async open(path): Promise<ByteSource | undefined> {
-      const bytes = files.get(path);
-      return bytes && new MemorySource(join(name, path), bytes);
-    },
-  };
+  return new MemoryFolder(name, files);
 }
 
 function isListing(value: unknown): value is RemoteFile[] {

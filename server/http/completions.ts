@@ -8,7 +8,7 @@ import { ChatChunks, chatCompletion } from "./chat_reply.ts";
 import { readChat } from "./chat_request.ts";
 import { TextChunks, textCompletion } from "./completion_reply.ts";
 import { readCompletion } from "./completion_request.ts";
-import { resolveModel } from "./models.ts";
+import { resolveModel, seekModel } from "./models.ts";
 import { envelope } from "./reply.ts";
 import { type Delivery, sequences } from "./request_fields.ts";
 import type { HttpReply, Router } from "./router.ts";
@@ -28,7 +28,8 @@ export function completionRoutes(app: Router, engine: HttpEngine, base: string, 
   const resolve = (model: string): Routing => resolveModel(engine, base, model);
   const { tokenizer } = engine;
 
-  app.post("/v1/chat/completions", (request, reply) => {
+  app.post("/v1/chat/completions", async (request, reply) => {
+    await seekModel(engine, base, request.body);
     const unknown = new UnknownFields(options.strict);
     const chat = readChat(request.body, resolve, unknown);
     tellIgnored(reply, unknown);
@@ -39,7 +40,8 @@ export function completionRoutes(app: Router, engine: HttpEngine, base: string, 
     });
   });
 
-  app.post("/v1/completions", (request, reply) => {
+  app.post("/v1/completions", async (request, reply) => {
+    await seekModel(engine, base, request.body);
     const unknown = new UnknownFields(options.strict);
     const completion = readCompletion(request.body, resolve, unknown);
     tellIgnored(reply, unknown);

@@ -4,7 +4,7 @@ import type { ChatMessage, Routing } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
-import { resolveModel } from "../models.ts";
+import { resolveModel, seekModel } from "../models.ts";
 import type { HttpRequest, Router } from "../router.ts";
 import { type Run, startRuns } from "../run.ts";
 import { EventStream } from "../sse.ts";
@@ -25,6 +25,7 @@ export function responseRoutes(
   const store = new ResponseStore();
 
   app.post("/v1/responses", async (request, reply) => {
+    await seekModel(engine, base, request.body);
     const unknown = new UnknownFields(strict);
     const asked = readResponses(request.body, resolve, store, unknown);
     tellIgnored(reply, unknown);
