@@ -12,6 +12,7 @@ import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { health } from "./health.ts";
 import { baseName, listModels, resolveModel } from "./models.ts";
+import { nameRoutes } from "./names.ts";
 import { responseRoutes } from "./responses/routes.ts";
 import { Router } from "./router.ts";
 import { tokenizeRoutes } from "./tokenize.ts";
@@ -23,6 +24,10 @@ export interface HttpOptions extends Access {
   modelName?: string;
   /** The folder clients may load adapters from. Without one, loading is refused. */
   adapterRoot?: string;
+  /** The same for mixtures. */
+  mixtureRoot?: string;
+  /** Bytes of the files of an adapter that a client sends. Default 256 MiB. */
+  maxUploadBytes?: number;
   /** Refuse request fields that would be ignored. Default: they are listed in the header `x-molora-ignored`. */
   strict?: boolean;
   /** Milliseconds without an event after which a stream gets a comment. Default 15 s. */
@@ -72,6 +77,7 @@ export async function httpApp(
   responseRoutes(app, engine, base, { ...options, limits });
   tokenizeRoutes(app, engine, base, options.strict);
   adapterRoutes(app, engine, options, options.adapterRoot);
+  nameRoutes(app, engine, options);
   const turnstile = new Turnstile();
   const handler: RequestListener = (request, response) => {
     // Work waits its turn before anything is done for it; questions about health do not.
@@ -90,7 +96,7 @@ function guard(app: Router, { allowedOrigins = [], apiKey, token }: Access): voi
       reply.header("access-control-allow-origin", origin).header("vary", "origin");
       reply.header("access-control-expose-headers", IGNORED_HEADER);
       if (method === "OPTIONS") {
-        reply.header("access-control-allow-methods", "GET, POST, DELETE").header("access-control-max-age", "600");
+        reply.header("access-control-allow-methods", "GET, POST, PUT, DELETE").header("access-control-max-age", "600");
         reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");
         reply.status(204).send();
         return;
