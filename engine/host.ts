@@ -13,6 +13,8 @@ export interface FoundFolder {
   /** Its path or address, as `Host.open` and `Host.resolve` take it. */
   path: string;
   folder: SourceFolder;
+  /** Opens what something in the folder names, such as a mixture's expert, where the source allows it. @throws MoloraError */
+  open(path: string): Promise<ByteSource | SourceFolder>;
 }
 
 /** Places that are asked for adapters and mixtures nobody has loaded. */

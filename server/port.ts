@@ -33,10 +33,20 @@ export interface EnginePort {
   readonly closed?: MoloraError | undefined;
 }
 
+/** How much an engine holds at once. */
+export interface Capacity {
+  /** Requests in a step, and with them the adapters in a step. */
+  sequences: number;
+  /** Blocks of keys and values, of `blockTokens` positions in every layer, where nothing else takes the pool. */
+  blocks: number;
+  blockTokens: number;
+}
+
 /** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
+  readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
   findName(text: string): Promise<NameReport | undefined>;
@@ -52,12 +62,13 @@ export interface HttpEngine extends EnginePort {
   ): Promise<AdapterReport | MixtureReport>;
 }
 
-/** The engine with another `generate`. */
-export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEngine {
+/** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
+export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpEngine {
   return {
-    generate,
+    generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    capacity: engine.capacity,
     promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed;
@@ -74,5 +85,6 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => engine.loadFiles(name, files, options),
     stats: () => engine.stats(),
+    ...own,
   };
 }

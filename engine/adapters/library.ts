@@ -2,8 +2,8 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
+import { sliced } from "../../files/slices.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -13,9 +13,11 @@ import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
+import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
-import type { LoadedGeneration, Registry } from "./registry.ts";
+import type { ExpertAdapter, LoadedGeneration, Registry } from "./registry.ts";
 import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
 
 export interface LibraryParts {
@@ -33,6 +35,8 @@ interface Origin {
   path: string | undefined;
   found: boolean;
   pinned: boolean;
+  /** Opens what a mixture's experts name, where a source says what it may be. */
+  open?: FoundFolder["open"];
 }
 
 /**
@@ -111,12 +115,17 @@ export class Library {
   }
 
   /** Loads what a source has under a name, unless somebody loaded it meanwhile. */
-  async keepFound(name: string, { kind, path, folder }: FoundFolder): Promise<void> {
+  async keepFound(name: string, { kind, path, folder, open }: FoundFolder): Promise<void> {
     const { catalogue, registry } = this.#parts;
     const origin = { path, found: true, pinned: false };
     const before = catalogue.get(name);
     if (kind === "mixture") {
-      await this.#loadMixture(name, folder, origin, () => catalogue.get(name) === before && !registry.has(name));
+      await this.#loadMixture(
+        name,
+        folder,
+        { ...origin, open },
+        () => catalogue.get(name) === before && !registry.has(name),
+      );
       return;
     }
     const adapter = await this.#readAdapter(name, folder);
@@ -132,8 +141,9 @@ export class Library {
     const { config, registry, bank, catalogue, shelf } = this.#parts;
     const mixture = await readMixture(name, folder, config);
     this.#checkMixture(mixture);
-    const adapters: (Adapter | undefined)[] = [];
+    const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
+    const prototypes = await sliced(prototypesOf(mixture, adapters));
     const report = reportMixture(mixture);
     if (!isWanted()) return report;
     const held = new Set(registry.generations().map(({ hash }) => hash));
@@ -142,12 +152,13 @@ export class Library {
     );
     const bytes = [...fresh.values()].reduce(
       (sum, adapter) => sum + adapterHostBytes(adapter),
-      routerHostBytes(mixture),
+      routerHostBytes(mixture, prototypes),
     );
     await shelf.withRoom(name, bytes, () => {
       this.#checkKind(name, "mixture", origin);
-      bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation)));
-      catalogue.set({ kind: "mixture", report, ...origin });
+      bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes));
+      const { path, found, pinned } = origin;
+      catalogue.set({ kind: "mixture", report, path, found, pinned });
     });
     return report;
   }
@@ -185,7 +196,7 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, origin: Origin): Promise<Adapter | undefined> {
+  async #expertAdapter(expert: MixtureExpert, origin: Origin): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
@@ -194,9 +205,9 @@ export class Library {
     const loaded = taken?.kind === "adapter" ? taken.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
     const path = host.resolve(origin.path, expert.adapter);
-    let adapter: Adapter;
+    let adapter: PackedAdapter;
     try {
-      adapter = await this.#readAdapter(expert.name, await host.open(path));
+      adapter = await this.#readAdapter(expert.name, await (origin.open ?? host.open)(path));
     } catch (error) {
       // A mixture that was moved away from its adapters still works beside adapters loaded under its experts' names.
       const gone = MoloraError.is(error) && error.code === "file_not_found";
@@ -208,7 +219,7 @@ export class Library {
     return adapter;
   }
 
-  async #loadedExpert({ name }: MixtureExpert): Promise<Adapter> {
+  async #loadedExpert({ name }: MixtureExpert): Promise<PackedAdapter> {
     const { registry } = this.#parts;
     if (!registry.has(name)) await this.recall(name);
     return registry.adapter(name).adapter;
@@ -228,7 +239,7 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<Adapter> {
+  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
     const adapter = await loadAdapter(name, from, config);
     const rank = Math.max(...adapter.report.ranks);
@@ -241,7 +252,7 @@ export class Library {
         },
       );
     }
-    return adapter;
+    return sliced(packAdapter(adapter));
   }
 
   #checkMixture(mixture: Mixture): void {
@@ -260,7 +271,7 @@ export class Library {
     }
   }
 
-  #keepAdapter(adapter: Adapter, origin: Origin): Promise<void> {
+  #keepAdapter(adapter: PackedAdapter, origin: Origin): Promise<void> {
     const { bank, registry, catalogue, shelf } = this.#parts;
     const { name, report } = adapter;
     return shelf.withRoom(name, adapterHostBytes(adapter), () => {

@@ -6,7 +6,7 @@ import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
-import { adapterRank4, adapterRunBytes, packAdapterLayer } from "./pack_adapter.ts";
+import { packedRunBytes } from "./pack_adapter.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
 import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "./registry.ts";
 
@@ -38,7 +38,7 @@ export class Bank {
   /** What must be on the device for a generation to serve: a mixture's router and all its experts' adapters. */
   needs(generation: LoadedGeneration): ResidentNeed[] {
     if (generation.kind === "adapter") {
-      return [{ key: generation.key, pages: this.#pool.pagesFor(adapterRunBytes(generation.adapter)) }];
+      return [{ key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) }];
     }
     const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
@@ -53,9 +53,7 @@ export class Bank {
         this.#written.delete(key);
         continue;
       }
-      for (const [layer, modules] of generation.adapter.layers.entries()) {
-        this.#pool.write(layer, firstPage, packAdapterLayer(modules));
-      }
+      for (const [layer, run] of generation.adapter.runs.entries()) this.#pool.write(layer, firstPage, run);
     }
     for (const { key } of placements) {
       const generation = this.#generation(key);
@@ -95,9 +93,9 @@ export class Bank {
     const written = `${page}: ${addresses.join(" ")}`;
     if (this.#written.get(generation.key) === written) return;
     this.#written.set(generation.key, written);
-    const adapters = generation.experts.map((expert) => expert?.adapter);
     for (const layer of this.#pool.layers.keys()) {
-      this.#pool.write(layer, page, packRouterLayer(generation.mixture, layer, { adapters, addresses }));
+      const prototypes = generation.prototypes[layer] ?? [];
+      this.#pool.write(layer, page, packRouterLayer(generation.mixture, layer, { prototypes, addresses }));
     }
   }
 
@@ -119,6 +117,6 @@ function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
 }
 
 function rank4Of(generation: LoadedGeneration): number {
-  if (generation.kind === "adapter") return adapterRank4(generation.adapter);
-  return Math.max(0, ...adaptersOf(generation).map(({ adapter }) => adapterRank4(adapter)));
+  if (generation.kind === "adapter") return generation.adapter.rank4;
+  return Math.max(0, ...adaptersOf(generation).map(({ adapter }) => adapter.rank4));
 }

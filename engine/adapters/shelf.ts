@@ -1,12 +1,12 @@
 // Host memory for adapters and mixtures: how many bytes they take, and which give way when others need the room.
 // What somebody uses, or pinned, stays.
 
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { LoadedGeneration, Registry } from "./registry.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
+import type { LoadedGeneration, Prototypes, Registry } from "./registry.ts";
 
 export interface ShelfParts {
   registry: Registry;
@@ -124,17 +124,22 @@ export class Shelf {
 
 /** Bytes of what a generation keeps in host memory, without a mixture's adapters. */
 export function hostBytes(generation: LoadedGeneration): number {
-  return generation.kind === "adapter" ? adapterHostBytes(generation.adapter) : routerHostBytes(generation.mixture);
+  if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
+  return routerHostBytes(generation.mixture, generation.prototypes);
 }
 
-export function adapterHostBytes({ report }: Adapter): number {
-  return report.bytes;
+export function adapterHostBytes({ runs }: Pick<PackedAdapter, "runs">): number {
+  return bytesOf(runs);
 }
 
-export function routerHostBytes({ router }: Mixture): number {
-  if (router.type !== "mlp") return 0;
-  const arrays = router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]);
-  return arrays.reduce((sum, array) => sum + array.byteLength, 0);
+export function routerHostBytes({ router }: Mixture, prototypes: Prototypes): number {
+  const known = prototypes.flatMap((layer) => layer.filter((prototype) => prototype !== undefined));
+  if (router.type !== "mlp") return bytesOf(known);
+  return bytesOf(router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]));
+}
+
+function bytesOf(arrays: readonly Float32Array[]): number {
+  return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 function tooLarge(name: string, bytes: number, pinned: number, budget: number): MoloraError {

@@ -28,9 +28,8 @@ export class AzureStore implements Store {
     this.#place = place;
   }
 
-  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
-    const inside = joined(this.#place.prefix, folder);
-    const prefix = inside === "" ? "" : `${inside}/`;
+  async list(signal?: AbortSignal): Promise<RemoteFile[]> {
+    const prefix = this.#place.prefix === "" ? "" : `${this.#place.prefix}/`;
     const files: RemoteFile[] = [];
     let marker: string | undefined;
     for (let page = 0; page < MOST_PAGES; page++) {
@@ -47,8 +46,8 @@ export class AzureStore implements Store {
     return files;
   }
 
-  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
-    const key = joined(this.#place.prefix, folder, file.path);
+  async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+    const key = joined(this.#place.prefix, file.path);
     const ask = this.#ask(this.#url(`/${key.split("/").map(encodeURIComponent).join("/")}`));
     return readFileOf(this.#reader, { ...ask, bytes: file.bytes, digest: file.digest }, signal);
   }

@@ -26,10 +26,9 @@ export class GcsStore implements Store {
     this.#place = place;
   }
 
-  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
+  async list(signal?: AbortSignal): Promise<RemoteFile[]> {
     const { endpoint, bucket } = this.#place;
-    const inside = joined(this.#place.prefix, folder);
-    const prefix = inside === "" ? "" : `${inside}/`;
+    const prefix = this.#place.prefix === "" ? "" : `${this.#place.prefix}/`;
     const files: RemoteFile[] = [];
     let token: string | undefined;
     for (let page = 0; page < MOST_PAGES; page++) {
@@ -47,9 +46,9 @@ export class GcsStore implements Store {
     return files;
   }
 
-  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
     const { endpoint, bucket } = this.#place;
-    const key = encodeURIComponent(joined(this.#place.prefix, folder, file.path));
+    const key = encodeURIComponent(joined(this.#place.prefix, file.path));
     const url = new URL(`${endpoint}/download/storage/v1/b/${bucket}/o/${key}?alt=media`);
     return readFileOf(this.#reader, { ...this.#ask(url), bytes: file.bytes, digest: file.digest }, signal);
   }

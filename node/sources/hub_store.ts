@@ -1,5 +1,4 @@
-// Folders in repositories of the Hugging Face hub, or of a server that speaks its API (HF_ENDPOINT).
-// A store of an owner has one folder a repository; a store of a repository has the repository's own folders.
+// A folder in a repository of the Hugging Face hub, or of a server that speaks its API (HF_ENDPOINT).
 
 import { type Ask, type HttpReader, shownUrl } from "./http_reader.ts";
 import { readFileOf } from "./s3_store.ts";
@@ -7,10 +6,10 @@ import { joined, type RemoteFile, type Store } from "./store.ts";
 
 export interface HubPlace {
   endpoint: string;
-  owner: string;
-  repo: string | undefined;
+  /** "owner/name" */
+  repo: string;
   revision: string;
-  /** Folder of the repository that is the store's root. */
+  /** The folder, "" is all of the repository. */
   path: string;
   token: string | undefined;
 }
@@ -27,10 +26,8 @@ export class HubStore implements Store {
     this.#place = place;
   }
 
-  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
-    const { repo, path } = this.#inside(folder);
-    if (repo === undefined) return [];
-    const { endpoint, revision } = this.#place;
+  async list(signal?: AbortSignal): Promise<RemoteFile[]> {
+    const { endpoint, repo, revision, path } = this.#place;
     const tree = `${endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}`;
     let next: URL | undefined = new URL(path === "" ? tree : `${tree}/${encoded(path)}`);
     const files: RemoteFile[] = [];
@@ -44,20 +41,11 @@ export class HubStore implements Store {
     return files;
   }
 
-  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
-    const { endpoint, revision } = this.#place;
-    const { repo, path } = this.#inside(folder);
+  async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+    const { endpoint, repo, revision, path } = this.#place;
     const place = `${repo}/resolve/${encodeURIComponent(revision)}/${encoded(joined(path, file.path))}`;
     const ask = this.#ask(new URL(`${endpoint}/${place}`));
     return readFileOf(this.#reader, { ...ask, bytes: file.bytes, digest: file.digest }, signal);
-  }
-
-  /** The repository that a folder of the store lies in, and the folder's path there. */
-  #inside(folder: string): { repo: string | undefined; path: string } {
-    const { owner, repo, path } = this.#place;
-    if (repo !== undefined) return { repo: `${owner}/${repo}`, path: joined(path, folder) };
-    const [name, ...rest] = folder.split("/");
-    return { repo: name === "" ? undefined : `${owner}/${name}`, path: rest.join("/") };
   }
 
   #ask(url: URL): Ask {

@@ -1,8 +1,9 @@
 // Where a source lies, read from what an operator or a request wrote: a folder, or an address of one of five schemes.
 // Nothing is opened here.
 
-import { isAbsolute, relative, resolve, sep } from "node:path";
+import { isAbsolute, join, relative, resolve, sep } from "node:path";
 import { MoloraError } from "../../proto/errors.ts";
+import { formatHubReference, parseHubReference, resolveInHub } from "../hub/reference.ts";
 
 /** `folder`: on this machine. Of the others, `path` begins without and ends without a slash. */
 export type Locator =
@@ -24,7 +25,7 @@ export function isRemote(text: string): boolean {
 
 /**
  * `DIR`, `s3://bucket/prefix`, `gs://bucket/prefix`, `az://account/container/prefix`, `hf:owner`, `hf:owner/repo`,
- * `hf:owner/repo@revision/folder` or `https://host/path`. Plain http is taken of this machine only.
+ * `hf:owner/repo@revision:folder` or `https://host/path`. Plain http is taken of this machine only.
  *
  * @throws MoloraError `bad_arguments`
  */
@@ -48,7 +49,7 @@ export function readLocator(text: string): Locator {
       return { scheme, account, container, path: path.join("/") };
     }
     case "hf":
-      return hubLocator(text, rest);
+      return hubLocator(rest);
     case "https":
     case "http":
       return { scheme: "https", url: webAddress(text) };
@@ -70,11 +71,25 @@ export function locatorText(locator: Locator): string {
     case "hf": {
       const { owner, repo, revision, path } = locator;
       if (repo === undefined) return `hf:${owner}`;
-      const at = revision === "main" ? "" : `@${revision}`;
-      return `hf:${[`${owner}/${repo}${at}`, path].filter(Boolean).join("/")}`;
+      return formatHubReference({ repo: `${owner}/${repo}`, revision, ...(path === "" ? {} : { path }) });
     }
     case "https":
       return locator.url;
+  }
+}
+
+/** The folder `name` of a place that holds folders. */
+export function childOf(locator: Locator, name: string): Locator {
+  switch (locator.scheme) {
+    case "folder":
+      return { ...locator, path: join(locator.path, name) };
+    case "https":
+      return { ...locator, url: `${locator.url}/${encodeURIComponent(name)}` };
+    case "hf":
+      if (locator.repo === undefined) return { ...locator, repo: name };
+      return { ...locator, path: locator.path === "" ? name : `${locator.path}/${name}` };
+    default:
+      return { ...locator, path: locator.path === "" ? name : `${locator.path}/${name}` };
   }
 }
 
@@ -83,6 +98,7 @@ export function resolveLocator(from: string, path: string): string {
   if (isRemote(path)) return path;
   if (!isRemote(from)) return resolve(from, path);
   if (isAbsolute(path)) throw unreadable(path, `It is a path of this machine, named by something in ${from}.`);
+  if (/^hf:/i.test(from)) return resolveInHub(from, path);
   if (/^https?:/i.test(from)) return new URL(path, `${from.replace(/\/+$/, "")}/`).href;
   const [, head, rest] = /^([a-z0-9]+:(?:\/\/)?)(.*)$/i.exec(from)!;
   const steps: string[] = [];
@@ -103,7 +119,7 @@ export function liesBelow(prefix: string, text: string): boolean {
     return way !== ".." && !way.startsWith(`..${sep}`) && !isAbsolute(way);
   }
   const [whole, part] = [locatorText(inner), locatorText(outer).replace(/\/+$/, "")];
-  return whole === part || whole.startsWith(`${part}/`);
+  return whole === part || whole.startsWith(`${part}/`) || (inner.scheme === "hf" && whole.startsWith(`${part}:`));
 }
 
 function segments(text: string, rest: string): string[] {
@@ -115,12 +131,11 @@ function segments(text: string, rest: string): string[] {
   return parts;
 }
 
-function hubLocator(text: string, rest: string): Locator {
-  const [owner, repoAndRevision, ...path] = segments(text, `//${rest.replace(/^\/+/, "")}`);
-  const [repo, revision = "main"] = (repoAndRevision ?? "").split("@");
-  const named = NAME.test(owner ?? "") && (repo === "" || NAME.test(repo)) && /^[\w./-]+$/.test(revision);
-  if (!named) throw unreadable(text, "Write hf:OWNER, hf:OWNER/REPO or hf:OWNER/REPO@REVISION/FOLDER.");
-  return { scheme: "hf", owner, repo: repo || undefined, revision, path: path.join("/") };
+function hubLocator(rest: string): Locator {
+  if (NAME.test(rest)) return { scheme: "hf", owner: rest, repo: undefined, revision: "main", path: "" };
+  const { repo, revision, path = "" } = parseHubReference(`hf:${rest}`);
+  const [owner, name] = repo.split("/");
+  return { scheme: "hf", owner, repo: name, revision, path };
 }
 
 function webAddress(text: string): string {

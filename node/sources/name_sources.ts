@@ -3,15 +3,14 @@
 
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
-import { join } from "node:path";
 import type { FoundFolder, NameSources } from "../../engine/host.ts";
 import { checkName } from "../../files/lora/names.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { DirectoryFolder } from "../files.ts";
+import { DirectoryFolder, openPath } from "../files.ts";
 import type { DiskCache } from "./disk_cache.ts";
 import { HttpReader } from "./http_reader.ts";
-import { isRemote, type Locator, liesBelow, locatorText, readLocator, resolveLocator } from "./locator.ts";
+import { childOf, isRemote, type Locator, liesBelow, locatorText, readLocator } from "./locator.ts";
 import { openStore } from "./open_store.ts";
 import type { Policy } from "./policy.ts";
 import { openRemoteFolder } from "./remote_folder.ts";
@@ -99,7 +98,7 @@ export class Sources implements NameSources {
     const { trusted = [] } = this.#options;
     const roots = [...this.#sources.map(locatorText).filter(isRemote), ...this.#allowed, ...trusted];
     if (!roots.some((root) => liesBelow(root, address))) throw notAllowed(address);
-    const folder = await this.#open(readLocator(address), "", signal);
+    const folder = await this.#open(readLocator(address), signal);
     if (folder !== undefined) return folder;
     throw new MoloraError("file_not_found", `there is nothing at ${address}`, { remedy: "Check the address." });
   }
@@ -120,27 +119,23 @@ export class Sources implements NameSources {
   }
 
   async #look(source: Locator, name: string, signal?: AbortSignal): Promise<FoundFolder | undefined> {
-    const folder = await this.#open(source, name, signal);
+    const place = name === "" ? source : childOf(source, name);
+    const folder = await this.#open(place, signal);
     const kind = folder && kindOf(await folder.list());
     if (folder === undefined || kind === undefined) return undefined;
-    const root = locatorText(source);
-    const path = name === "" ? root : source.scheme === "folder" ? join(root, name) : resolveLocator(root, name);
-    return { kind, path, folder };
+    const open = (path: string) => (place.scheme === "folder" && !isRemote(path) ? openPath(path) : this.open(path));
+    return { kind, path: locatorText(place), folder, open };
   }
 
-  async #open(source: Locator, name: string, signal?: AbortSignal): Promise<SourceFolder | undefined> {
-    if (source.scheme === "folder") {
-      const path = join(source.path, name);
-      const found = await stat(path).catch(() => undefined);
-      return found?.isDirectory() ? new DirectoryFolder(path) : undefined;
+  async #open(place: Locator, signal?: AbortSignal): Promise<SourceFolder | undefined> {
+    if (place.scheme === "folder") {
+      const found = await stat(place.path).catch(() => undefined);
+      return found?.isDirectory() ? new DirectoryFolder(place.path) : undefined;
     }
-    const store = await openStore(source, this.#reader);
     const { cache, told } = this.#options;
-    const address = name === "" ? locatorText(source) : resolveLocator(locatorText(source), name);
     return openRemoteFolder({
-      store,
-      folder: name,
-      name: address,
+      store: await openStore(place, this.#reader),
+      name: locatorText(place),
       cache,
       maxFileBytes: this.#reader.policy.maxFileBytes,
       ...(told === undefined ? {} : { told }),

@@ -1,5 +1,6 @@
 // The store behind an address, with the credentials that its place gets and no other.
 
+import { MoloraError } from "../../proto/errors.ts";
 import { AzureStore } from "./azure_store.ts";
 import { awsKeys, azureSas, gcsKeys, gcsToken, hubToken } from "./credentials.ts";
 import { GcsStore } from "./gcs_store.ts";
@@ -44,7 +45,11 @@ export async function openStore(
     }
     case "hf": {
       const endpoint = (env.HF_ENDPOINT || "https://huggingface.co").replace(/\/+$/, "");
-      return new HubStore(reader, { ...locator, endpoint, token: await hubToken(env) });
+      const { owner, repo, revision, path } = locator;
+      if (repo === undefined) {
+        throw new MoloraError("bad_arguments", `hf:${owner} is no repository`, { remedy: "Write hf:OWNER/REPO." });
+      }
+      return new HubStore(reader, { endpoint, repo: `${owner}/${repo}`, revision, path, token: await hubToken(env) });
     }
     case "https":
       return new WebStore(reader, locator.url);

@@ -8,8 +8,6 @@ import type { RemoteFile, Store } from "./store.ts";
 
 export interface RemoteParts {
   store: Store;
-  /** The folder's path in the store. */
-  folder: string;
   /** Its address, for messages and as the cache's key. */
   name: string;
   cache: DiskCache | undefined;
@@ -41,10 +39,10 @@ export async function openRemoteFolder(parts: RemoteParts): Promise<SourceFolder
   };
 }
 
-async function listing({ store, folder, name, cache, signal, told }: RemoteParts): Promise<RemoteFile[]> {
+async function listing({ store, name, cache, signal, told }: RemoteParts): Promise<RemoteFile[]> {
   const about = `listing ${name}`;
   try {
-    const files = await store.list(folder, signal);
+    const files = await store.list(signal);
     if (files.length > 0) await cache?.setNote(about, files);
     return files;
   } catch (thrown) {
@@ -57,14 +55,14 @@ async function listing({ store, folder, name, cache, signal, told }: RemoteParts
   }
 }
 
-async function fetched({ store, folder, name, cache, signal }: RemoteParts, file: RemoteFile): Promise<Uint8Array> {
+async function fetched({ store, name, cache, signal }: RemoteParts, file: RemoteFile): Promise<Uint8Array> {
   // A version that is not stated cannot be told from another.
   const about = file.version === "" ? undefined : `${name} ${file.path} ${file.version} ${file.bytes}`;
   const known = cache && about && (await cache.note(about));
   const sha256 = file.digest?.algorithm === "sha256" ? file.digest.hex : typeof known === "string" ? known : undefined;
   const kept = sha256 === undefined ? undefined : await cache?.get(sha256);
   if (kept !== undefined) return kept;
-  const bytes = await store.read(folder, file, signal);
+  const bytes = await store.read(file, signal);
   if (cache === undefined) return bytes;
   const found = await cache.put(bytes);
   if (about !== undefined) await cache.setNote(about, found);

@@ -38,9 +38,8 @@ export class S3Store implements Store {
     this.#place = place;
   }
 
-  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
-    const inside = joined(this.#place.prefix, folder);
-    const prefix = inside === "" ? "" : `${inside}/`;
+  async list(signal?: AbortSignal): Promise<RemoteFile[]> {
+    const prefix = this.#place.prefix === "" ? "" : `${this.#place.prefix}/`;
     const files: RemoteFile[] = [];
     let token: string | undefined;
     for (let page = 0; page < MOST_PAGES; page++) {
@@ -60,8 +59,8 @@ export class S3Store implements Store {
     return files;
   }
 
-  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
-    const key = joined(this.#place.prefix, folder, file.path);
+  async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+    const key = joined(this.#place.prefix, file.path);
     const url = new URL(`${this.#place.bucketUrl}/${key.split("/").map(encodeURIComponent).join("/")}`);
     return readFileOf(this.#reader, { ...this.#ask(url), bytes: file.bytes, digest: file.digest }, signal);
   }

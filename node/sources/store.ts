@@ -1,4 +1,4 @@
-// What a remote place offers, whatever protocol it speaks: files of a folder, and their bytes.
+// A folder of a remote place, whatever protocol that speaks: its files, and their bytes.
 
 /** A hash that the place states of a file. */
 export interface Digest {
@@ -8,7 +8,7 @@ export interface Digest {
 }
 
 export interface RemoteFile {
-  /** Relative to the folder that was listed. */
+  /** Relative to the folder. */
   path: string;
   /** Undefined where the place does not say before it sends. */
   bytes: number | undefined;
@@ -20,15 +20,10 @@ export interface RemoteFile {
 }
 
 export interface Store {
-  /**
-   * Files directly in a folder, which is empty where there is none of that name. `folder`: relative to the store's root,
-   * "" is the root itself.
-   *
-   * @throws MoloraError `download_failed` where the place cannot be asked
-   */
-  list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]>;
+  /** Files directly in it; none where there is no such folder. @throws MoloraError `download_failed` where it cannot be asked */
+  list(signal?: AbortSignal): Promise<RemoteFile[]>;
   /** A file's bytes, as many as were stated. @throws MoloraError `download_failed`, `checksum_mismatch`, `header_too_large` */
-  read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array>;
+  read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array>;
 }
 
 /** A path made of parts, without empty ones. */

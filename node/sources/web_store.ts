@@ -1,4 +1,4 @@
-// Folders on a web server: `NAME/index.json`, which lists files, or `NAME.tar`, `NAME.tar.gz`, `NAME.tgz`.
+// A folder on a web server: `NAME/index.json`, which lists files, or `NAME.tar`, `NAME.tar.gz`, `NAME.tgz`.
 // index.json: {"files": [{"path": "adapter_config.json", "bytes": 1166, "sha256": "…"}, …]}
 
 import { Fields } from "../../files/fields.ts";
@@ -13,42 +13,38 @@ const MAX_INDEX_BYTES = 4 << 20;
 
 export class WebStore implements Store {
   readonly #reader: HttpReader;
-  readonly #root: string;
+  readonly #url: string;
 
-  constructor(reader: HttpReader, root: string) {
+  constructor(reader: HttpReader, url: string) {
     this.#reader = reader;
-    this.#root = root;
+    this.#url = url;
   }
 
-  async list(folder: string, signal?: AbortSignal): Promise<RemoteFile[]> {
-    if (ARCHIVES.some((ending) => this.#address(folder).endsWith(ending))) return this.#archive(folder, "", signal);
-    const url = new URL(`${this.#address(folder)}/${INDEX}`);
+  async list(signal?: AbortSignal): Promise<RemoteFile[]> {
+    if (ARCHIVES.some((ending) => this.#url.endsWith(ending))) return this.#archive("", signal);
+    const url = new URL(`${this.#url}/${INDEX}`);
     const answer = await this.#reader.read({ url }, signal);
     if (answer !== undefined) return readIndex(url.href, answer.bytes);
-    for (const ending of folder === "" ? [] : ARCHIVES) {
-      const archive = await this.#archive(folder, ending, signal);
+    for (const ending of ARCHIVES) {
+      const archive = await this.#archive(ending, signal);
       if (archive.length > 0) return archive;
     }
     return [];
   }
 
-  async read(folder: string, file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
+  async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
     const path = file.archive ? file.path : `/${file.path.split("/").map(encodeURIComponent).join("/")}`;
-    const url = new URL(this.#address(folder) + path);
+    const url = new URL(this.#url + path);
     return readFileOf(this.#reader, { url, bytes: file.bytes, digest: file.digest }, signal);
   }
 
-  async #archive(folder: string, ending: string, signal?: AbortSignal): Promise<RemoteFile[]> {
-    const answer = await this.#reader.head({ url: new URL(this.#address(folder) + ending) }, signal);
+  async #archive(ending: string, signal?: AbortSignal): Promise<RemoteFile[]> {
+    const answer = await this.#reader.head({ url: new URL(this.#url + ending) }, signal);
     if (answer === undefined) return [];
     const { headers } = answer;
     const length = headers.get("content-length");
     const version = headers.get("etag") ?? headers.get("last-modified") ?? "";
     return [{ path: ending, bytes: length === null ? undefined : Number(length), version, archive: true }];
-  }
-
-  #address(folder: string): string {
-    return folder === "" ? this.#root : `${this.#root}/${folder.split("/").map(encodeURIComponent).join("/")}`;
   }
 }
 

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { EnginePort, HttpEngine } from "../port.ts";
+import type { HttpRequest } from "./router.ts";
 
 /** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
 export function baseName(engine: EnginePort, given: string | undefined): string {
@@ -61,11 +62,17 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
   });
 }
 
-/** Looks for the model that a body names in the engine's sources, if nobody has loaded it. @throws MoloraError what a source throws */
-export async function seekModel(engine: HttpEngine, base: string, body: unknown): Promise<void> {
+/**
+ * The same for the models that who asks may see, once the model that the body names was looked for in the engine's sources, if
+ * nobody has loaded it.
+ *
+ * @throws MoloraError what a source throws
+ */
+export async function findResolver({ engine, body }: HttpRequest, base: string): Promise<(model: string) => Routing> {
   const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
   const text = typeof model === "string" ? nameIn(base, model) : undefined;
   if (text !== undefined) await engine.findName(text);
+  return (name) => resolveModel(engine, base, name);
 }
 
 /** Models that a message lists. */

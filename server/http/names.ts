@@ -4,8 +4,6 @@
 import { Fields } from "../../files/fields.ts";
 import type { LoadAdapterOptions, NameReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { Access } from "../access.ts";
-import type { HttpEngine } from "../port.ts";
 import { resolveLoadable } from "../stream/paths.ts";
 import { asVllmSays, readLoadOptions, requireAdmin } from "./adapters.ts";
 import type { Router } from "./router.ts";
@@ -14,56 +12,56 @@ import { readUpload } from "./upload.ts";
 const NAMES = "/v1/lora_adapters";
 const DEFAULT_UPLOAD = 256 * 2 ** 20;
 
-export interface NameRouteOptions extends Access {
+export interface NameRouteOptions {
   mixtureRoot?: string;
   /** Bytes of the files that are loaded from a body. Default 256 MiB. */
   maxUploadBytes?: number;
 }
 
-export function nameRoutes(app: Router, engine: HttpEngine, options: NameRouteOptions): void {
-  app.get(NAMES, () => ({ object: "list", data: engine.listNames().map(card), tiers: engine.tiers() }));
+export function nameRoutes(app: Router, options: NameRouteOptions): void {
+  app.get(NAMES, ({ engine }) => ({ object: "list", data: engine.listNames().map(card), tiers: engine.tiers() }));
 
-  app.get(`${NAMES}/*`, ({ params }) => {
+  app.get(`${NAMES}/*`, ({ engine, params }) => {
     const found = engine.listNames().find(({ name }) => name === params["*"]);
     if (found === undefined) throw unknownName(params["*"]);
     return card(found);
   });
 
   app.put(`${NAMES}/*`, async (request) => {
-    requireAdmin(request, options);
+    requireAdmin(request);
     const files = await readUpload(request.raw, options.maxUploadBytes ?? DEFAULT_UPLOAD);
-    const report = await engine.loadFiles(request.params["*"], files, readQuery(request.url));
+    const report = await request.engine.loadFiles(request.params["*"], files, readQuery(request.url));
     return { message: `Success: '${report.name}' stands for ${report.hash}.`, loaded: report };
   });
 
   app.delete(`${NAMES}/*`, async (request) => {
-    requireAdmin(request, options);
+    requireAdmin(request);
     const name = request.params["*"];
-    const found = engine.listNames().find((each) => each.name === name);
+    const found = request.engine.listNames().find((each) => each.name === name);
     if (found === undefined) throw unknownName(name);
-    if (found.kind === "mixture") await engine.unloadMixture(name);
-    else await engine.unloadAdapter(name);
+    if (found.kind === "mixture") await request.engine.unloadMixture(name);
+    else await request.engine.unloadAdapter(name);
     return { message: `Success: '${name}' removed successfully.` };
   });
 
   app.post("/v1/load_mixture", async (request) => {
-    requireAdmin(request, options);
+    requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["mixture_name", "mixture_path", "load_inplace", "expected_generation", "pinned"]);
     const name = body.string("mixture_name");
     const path = await resolveLoadable(options.mixtureRoot, body.string("mixture_path"), "mixtureRoot");
-    const mixture = await engine.loadMixture(name, path, readLoadOptions(body)).catch((thrown: unknown) => {
+    const mixture = await request.engine.loadMixture(name, path, readLoadOptions(body)).catch((thrown: unknown) => {
       throw asVllmSays(MoloraError.from(thrown), name);
     });
     return { message: `Success: mixture '${name}' added successfully.`, mixture };
   });
 
   app.post("/v1/unload_mixture", async (request) => {
-    requireAdmin(request, options);
+    requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["mixture_name"]);
     const name = body.string("mixture_name");
-    await engine.unloadMixture(name);
+    await request.engine.unloadMixture(name);
     return { message: `Success: mixture '${name}' removed successfully.` };
   });
 }

@@ -4,7 +4,7 @@ import { realpath } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { MoloraError } from "../../proto/errors.ts";
 
-const ADDRESS = /^(?:(?:s3|gs|az|https?):\/\/|hf:)/i;
+const ADDRESS = /^(?:s3|gs|az|https?):\/\//i;
 
 /**
  * What a client may load: a path as `resolveInside` has it, or an address, which the engine takes where it lies in a source that the

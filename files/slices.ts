@@ -1,7 +1,7 @@
 // Work of the event loop in slices: between two of them timers, sockets and the engine's steps have their turn.
 
-import type { AbortLike } from "../../proto/api.ts";
-import { MoloraError } from "../../proto/errors.ts";
+import type { AbortLike } from "../proto/api.ts";
+import { MoloraError } from "../proto/errors.ts";
 
 /** Milliseconds of such work in a row. */
 const SLICE_MS = 5;
