@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../cli/bench/timing.ts";
-import { fetchSmolLM2 } from "../node/hub.ts";
+import { fetchSmolLM2 } from "../node/smollm2.ts";
 import { adapterVariants } from "./adapter_variants.ts";
 import { type Loaded, type Round, TOGETHER } from "./peers/work.ts";
 

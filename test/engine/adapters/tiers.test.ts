@@ -39,7 +39,7 @@ after(async () => {
 });
 
 const bytesOf = (...names: string[]) =>
-  names.reduce((sum, name) => sum + whole.listAdapters().find((adapter) => adapter.name === name)!.bytes, 0);
+  names.reduce((sum, name) => sum + whole.listNames().find((each) => each.name === name)!.bytes, 0);
 
 test("a name is read from its folder when somebody asks for it, and a folder that comes later is seen", async () => {
   const engine = await Engine.load({ model: NANO, sources: [folder] });
