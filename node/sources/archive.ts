@@ -17,7 +17,7 @@ export async function unpackArchive(
   mostBytes: number,
 ): Promise<Map<string, Uint8Array>> {
   const plain = bytes[0] === 0x1f && bytes[1] === 0x8b ? await gunzip(name, bytes, mostBytes) : bytes;
-  const entries = await unpackTar(plain).catch((cause: unknown) => {
+  const entries = await unpackTar(plain, { strict: true }).catch((cause: unknown) => {
     throw invalid(name, cause instanceof Error ? cause.message : String(cause), cause);
   });
   const files = new Map<string, Uint8Array>();

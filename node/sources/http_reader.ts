@@ -13,6 +13,8 @@ export interface Ask {
   authorize?: (url: URL) => Promise<{ url: URL; headers: Record<string, string> }>;
   /** What to do where the place says 401 or 403. */
   remedy?: string;
+  /** Whether an answer means that there is nothing, beside 404 and 410. */
+  isAbsent?: (response: Response) => boolean;
   /** Bytes that must come. */
   bytes?: number | undefined;
   /** What they must hash to. */
@@ -87,7 +89,7 @@ export class HttpReader {
     try {
       const response = await this.#follow(ask, method, watch);
       const { status } = response;
-      if (status === 404 || status === 410) {
+      if (status === 404 || status === 410 || ask.isAbsent?.(response)) {
         await response.body?.cancel();
         return undefined;
       }

@@ -20,6 +20,7 @@ const REMEDY = "Set HF_TOKEN to the token of somebody who may read the repositor
 export class HubStore implements Store {
   readonly #reader: HttpReader;
   readonly #place: HubPlace;
+  #commit: string | undefined;
 
   constructor(reader: HttpReader, place: HubPlace) {
     this.#reader = reader;
@@ -28,7 +29,12 @@ export class HubStore implements Store {
 
   async list(signal?: AbortSignal): Promise<RemoteFile[]> {
     const { endpoint, repo, revision, path } = this.#place;
-    const tree = `${endpoint}/api/models/${repo}/tree/${encodeURIComponent(revision)}`;
+    const about = new URL(`${endpoint}/api/models/${repo}/revision/${encodeURIComponent(revision)}`);
+    const info = await this.#reader.read(this.#ask(about), signal);
+    if (info === undefined) return [];
+    // All files are of this commit, whatever is pushed meanwhile.
+    this.#commit = (JSON.parse(new TextDecoder().decode(info.bytes)) as { sha?: string }).sha ?? revision;
+    const tree = `${endpoint}/api/models/${repo}/tree/${this.#commit}`;
     let next: URL | undefined = new URL(path === "" ? tree : `${tree}/${encoded(path)}`);
     const files: RemoteFile[] = [];
     for (let page = 0; page < MOST_PAGES && next !== undefined; page++) {
@@ -43,7 +49,7 @@ export class HubStore implements Store {
 
   async read(file: RemoteFile, signal?: AbortSignal): Promise<Uint8Array> {
     const { endpoint, repo, revision, path } = this.#place;
-    const place = `${repo}/resolve/${encodeURIComponent(revision)}/${encoded(joined(path, file.path))}`;
+    const place = `${repo}/resolve/${encodeURIComponent(this.#commit ?? revision)}/${encoded(joined(path, file.path))}`;
     const ask = this.#ask(new URL(`${endpoint}/${place}`));
     return readFileOf(this.#reader, { ...ask, bytes: file.bytes, digest: file.digest }, signal);
   }
@@ -51,7 +57,9 @@ export class HubStore implements Store {
   #ask(url: URL): Ask {
     const { token } = this.#place;
     const authorize = async (target: URL) => ({ url: target, headers: { authorization: `Bearer ${token}` } });
-    return { url, remedy: REMEDY, ...(token === undefined ? {} : { authorize }) };
+    // The hub says the same of what is private and of what is not there.
+    const isAbsent = ({ headers }: Response) => headers.get("x-error-code") === "RepoNotFound";
+    return { url, remedy: REMEDY, isAbsent, ...(token === undefined ? {} : { authorize }) };
   }
 }
 
