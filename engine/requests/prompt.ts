@@ -70,7 +70,7 @@ export class Prompts {
     } else {
       const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
       for (const { toolCalls = [] } of turns) for (const call of toolCalls) checkArguments(call.arguments);
-      const { messages: told, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
+      const { messages: told, ...tools } = conversation(tokenizer.toolTemplate, turns, offeredTools(request));
       const { text, marked, encoding } = chatText(tokenizer, told, {
         addGenerationPrompt,
         continueFinalMessage,
