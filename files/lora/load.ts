@@ -3,6 +3,7 @@
 import { MoloraError } from "../../proto/errors.ts";
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
+import { turn } from "../slices.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
@@ -31,7 +32,10 @@ export async function loadAdapter(
   const changes = checkFit(claims, rest, config);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
-  for (const change of changes) Object.assign(layers[change.layer], await readChange(change, config));
+  for (const change of changes) {
+    Object.assign(layers[change.layer], await readChange(change, config));
+    await turn();
+  }
   if (vocabulary === undefined) refuseNoEffect(name, layers);
 
   const hash = await sha256(...bytes);
