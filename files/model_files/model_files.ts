@@ -5,9 +5,12 @@ import type { ModelConfig } from "../families/config.ts";
 import { type ByteSource, readText, type SourceFolder } from "../source.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
 import { partOf } from "../weights/gguf/split.ts";
+import { readQuantization } from "../weights/packed/quantization.ts";
+import { unpackTensors } from "../weights/packed/unpack.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { arrangeTensors } from "./arrange.ts";
+import { unsupportedArchitecture } from "./check_config.ts";
 import { checkTensors } from "./expected.ts";
 import { ggufConfig } from "./gguf_config.ts";
 import { readRopeFactors } from "./gguf_rope.ts";
@@ -107,9 +110,16 @@ async function openWeightsAndConfig(folder: SourceFolder) {
     return { weights, config: await configOf(weights) };
   }
   const config = parseHfConfig(json, await readJson(folder, "generation_config.json", "config_invalid"));
-  const text = weights.metadata === undefined ? textConfig(json) : undefined;
-  if (text === undefined) return { weights, config };
-  return { weights: { tensors: textTensors(weights.tensors) }, config, partOf: `the text part of a ${text.wrapper}` };
+  if (weights.metadata !== undefined) {
+    if (json.quantization_config) throw unsupportedArchitecture("config.json", "quantization_config beside a .gguf");
+    return { weights, config };
+  }
+  const text = textConfig(json);
+  const stated = json.quantization_config ?? text?.config.quantization_config ?? undefined;
+  const { tensors: stored } = weights;
+  const tensors = stated === undefined ? stored : await unpackTensors(stored, readQuantization(stated));
+  if (text === undefined) return { weights: { tensors }, config };
+  return { weights: { tensors: textTensors(tensors) }, config, partOf: `the text part of a ${text.wrapper}` };
 }
 
 async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
