@@ -1,6 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import type { Adapter } from "../files/lora/adapter.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import type {
   AdapterReport,
@@ -15,9 +16,11 @@ import { MoloraError } from "../proto/errors.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import { settleAdapter } from "./adapters/settle.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
+import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { buildBase } from "./model/base.ts";
@@ -108,6 +111,13 @@ export class Engine implements EngineApi {
     return this.#parts.admission.contextLength;
   }
 
+  /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
+  get capacity(): { sequences: number; blocks: number; blockTokens: number } {
+    const { admission, pages } = this.#parts;
+    const blocks = Math.floor(pages.capacity / admission.config.numLayers);
+    return { sequences: admission.scheduler.maxSequences, blocks, blockTokens: PAGE_TOKENS };
+  }
+
   /** Bytes of device memory held. */
   get deviceBytes(): number {
     return this.#parts.device.bytes;
@@ -144,7 +154,7 @@ export class Engine implements EngineApi {
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, prompts, loop, grammars } = this.#parts;
-    const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    const source = grammarSource(request, admission.tokenizer.toolTemplate);
     let prompt: readonly number[];
     let constraint: Constraint | undefined;
     try {
@@ -225,6 +235,7 @@ export class Engine implements EngineApi {
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
       pagesCached: pages.kept,
+      pagesIdle: residency.idlePages,
       evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];
@@ -274,7 +285,8 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const library = new Library({ host, config, capacity, registry, bank });
+  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const library = new Library({ host, config, capacity, registry, bank, settle });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };
