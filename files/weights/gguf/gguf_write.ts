@@ -1,6 +1,7 @@
 // A GGUF file made from metadata and tensors in memory.
 // Names, row order and quantised bytes are the caller's.
 
+import { MoloraError } from "../../../proto/errors.ts";
 import { STORED, type StoredType } from "../stored/formats.ts";
 import { VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
@@ -40,7 +41,7 @@ export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: re
     header.string(tensor.name);
     header.number("u32", tensor.shape.length);
     for (const size of [...tensor.shape].reverse()) header.number("u64", size);
-    header.number("u32", STORED[tensor.type].ggml.number);
+    header.number("u32", numberOf(tensor.type));
     header.number("u64", offset);
     offset += aligned(tensor.bytes.length);
   }
@@ -50,6 +51,12 @@ export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: re
     header.pad(ALIGNMENT);
   }
   return header.bytes();
+}
+
+function numberOf(type: StoredType): number {
+  const { ggml } = STORED[type];
+  if (ggml === undefined) throw new MoloraError("internal", `${type} is none of GGUF's types`);
+  return ggml.number;
 }
 
 const aligned = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
