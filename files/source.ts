@@ -45,6 +45,26 @@ export class MemorySource implements ByteSource {
   }
 }
 
+/** Files already in memory. */
+export class MemoryFolder implements SourceFolder {
+  readonly name: string;
+  readonly #files: ReadonlyMap<string, Uint8Array>;
+
+  constructor(name: string, files: Readonly<Record<string, Uint8Array>>) {
+    this.name = name;
+    this.#files = new Map(Object.entries(files));
+  }
+
+  async open(path: string): Promise<ByteSource | undefined> {
+    const bytes = this.#files.get(path);
+    return bytes && new MemorySource(`${this.name}/${path}`, bytes);
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.#files.keys()];
+  }
+}
+
 /** Refuses a read outside a source, before any memory is taken for it. */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset < 0 || length < 0 || offset + length > source.size) {

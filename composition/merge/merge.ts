@@ -4,8 +4,8 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import { type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { type Place, placesOf } from "../deltas.ts";
-import type { Factored } from "../linear/factored.ts";
+import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
 import { type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
@@ -73,10 +73,13 @@ export async function mergeAdapters(
 ): Promise<MergedAdapter> {
   const plan = planMerge(adapters, config, options);
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
+  const size = { merged: 0, given: 0 };
   const lost = { all: 0, squares: 0, worst: 0, at: "" };
   for (const [done, place] of plan.places.entries()) {
     await breath(signal);
     const { delta, squares, missing } = asLora(plan.merge(place), plan.rankOf(place));
+    size.merged += squaredNorm(delta);
+    for (const lora of place.loras) if (lora !== undefined) size.given += squaredNorm(deltaOf(lora));
     lost.all += missing;
     lost.squares += squares;
     const share = squares > 0 ? Math.sqrt(missing / squares) : 0;
@@ -85,7 +88,7 @@ export async function mergeAdapters(
     onPlace?.(done + 1, plan.places.length);
   }
   const modules = layers.flatMap((layer) => Object.values(layer));
-  refuseNothing(modules);
+  refuseNothing(size);
   const all = lost.squares > 0 ? Math.sqrt(lost.all / lost.squares) : 0;
   return {
     layers,
@@ -187,8 +190,9 @@ function split(
   return Object.fromEntries(parts);
 }
 
-function refuseNothing(modules: readonly LoraModule[]): void {
-  if (modules.some(({ a, b }) => a.some((x) => x !== 0) && b.some((x) => x !== 0))) return;
+/** Deltas that cancel leave rounding behind: a millionth of what was given, in Frobenius norms. */
+function refuseNothing({ merged, given }: { merged: number; given: number }): void {
+  if (merged > 1e-12 * given) return;
   throw new MoloraError("adapter_no_effect", "the merged adapter changes nothing: every delta of it is zero", {
     remedy: "Check the weights and the density: these cancel or drop everything.",
   });

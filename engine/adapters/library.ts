@@ -1,16 +1,20 @@
 // Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
 // What a loaded generation needs on the device, the bank knows.
 
+import { mergeAdapters } from "../../composition/merge/merge.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
-import type { SourceFolder } from "../../files/source.ts";
+import { checkName } from "../../files/lora/names.ts";
+import { writePeftAdapter } from "../../files/lora/peft_write.ts";
+import { MemoryFolder, type SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { Host } from "../host.ts";
+import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
@@ -46,6 +50,35 @@ export class Library {
       this.#keepAdapter(adapter);
       this.#unloaded.delete(name);
       return adapter.report;
+    });
+  }
+
+  /**
+   * Makes one adapter of loaded ones, as a PEFT folder of it would be loaded: its hash is that of such a folder's files.
+   * @throws MoloraError `unknown_adapter`, and what merging and loading throw
+   */
+  mergeAdapters(name: string, request: MergeRequest): Promise<MergedReport> {
+    return this.#inTurn(async () => {
+      const { config, registry } = this.#parts;
+      checkName("an adapter", name, "bad_request");
+      const { adapters: parts, signal, onProgress, ...options } = request;
+      const adapters = parts.map((part) => registry.adapter(part.name).adapter);
+      const weights = parts.map(({ weight }) => weight ?? 1);
+      const { layers, report } = await mergeAdapters(
+        adapters,
+        config,
+        { ...options, weights },
+        { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
+      );
+      const files = writePeftAdapter({ layers }, config);
+      const folder = new MemoryFolder(name, {
+        "adapter_config.json": new TextEncoder().encode(files.config),
+        "adapter_model.safetensors": files.safetensors,
+      });
+      const adapter = this.#checkRank(await loadAdapter(name, folder, config));
+      this.#keepAdapter(adapter);
+      this.#unloaded.delete(name);
+      return { adapter: adapter.report, merge: report };
     });
   }
 
@@ -127,8 +160,12 @@ export class Library {
   }
 
   async #readAdapter(name: string, path: string): Promise<Adapter> {
-    const { config, capacity } = this.#parts;
-    const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
+    return this.#checkRank(await loadAdapter(name, await this.#parts.host.open(path), this.#parts.config));
+  }
+
+  #checkRank(adapter: Adapter): Adapter {
+    const { capacity } = this.#parts;
+    const { name } = adapter;
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(
