@@ -1,13 +1,14 @@
 // `molora merge`: several adapters become one PEFT folder, or part of the base itself.
 
 import { type MergeOptions, mergeAdapters, planMerge } from "../../composition/merge/merge.ts";
-import { METHOD_NAMES } from "../../composition/merge/options.ts";
+import { METHOD_NAMES, settleTuning } from "../../composition/merge/options.ts";
 import { precisionWarnings } from "../../composition/precision.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { defineCommand } from "../command.ts";
 import { METHODS_TEXT, TUNING_FLAGS, tuningOf } from "../composition/merge_flags.ts";
 import { type MergeInputs, openInputs } from "../composition/merge_inputs.ts";
 import { mergeIntoBase } from "../composition/merge_into_base.ts";
+import { fromTexts, isLearned, refuseTextFlags, TEXT_FLAGS } from "../composition/merge_texts.ts";
 import { checkFree, writeMergedAdapter, writeReport } from "../composition/merged_folder.ts";
 import type { FlagValues } from "../flags/arguments.ts";
 import { MODEL_FLAGS } from "../flags/common_flags.ts";
@@ -19,9 +20,10 @@ import { Progress } from "../terminal/progress.ts";
 const FLAGS = {
   model: MODEL_FLAGS.model,
   adapter: weightedAdapters("An adapter and its weight (default: 1); negative weights take it away"),
-  method: choice(METHOD_NAMES, "How they become one", "svd"),
+  method: choice([...METHOD_NAMES, "soup", "adamerging"], "How they become one", "svd"),
   out: text("DIR", "Folder to write to"),
   ...TUNING_FLAGS,
+  ...TEXT_FLAGS,
   type: choice(
     ["auto", "f32", "f16", "bf16", "q8_0"],
     "Stored numbers (auto: f32; --into-base: as stored, a GGUF in f16)",
@@ -40,6 +42,8 @@ export const command = defineCommand({
   details: `
 Ranks, modules and stored numbers of the adapters may differ. Methods:
 ${METHODS_TEXT}
+  soup                cat with weights a module learned on --data (LoRA Soups)
+  adamerging          the same without labels, by the entropy of what is predicted
 The rank of svd, *_svd and lego is the adapters' highest unless --rank says otherwise; that of tsv, knots and of what is
 computed on whole deltas is the sum of theirs. merge.json in the folder says what was done. The same seed gives the same.
 
@@ -53,18 +57,45 @@ computed on whole deltas is the sum of theirs. merge.json in the folder says wha
     checkTypes(flags);
     await checkFree(out);
     const inputs = await openInputs(flags, output);
-    const { files, adapters, weights, provenances } = inputs;
-    const options: MergeOptions = { method: flags.method, weights, ...tuningOf(flags) };
-    const precisions = await precisionWarnings(adapters, provenances, { ...files, method: flags.method });
+    const { files, adapters, provenances } = inputs;
+    const { options, losses } = await optionsOf(flags, inputs, output, signal);
+    const precisions = await precisionWarnings(adapters, provenances, { ...files, method: options.method });
     const report = flags.intoBase
       ? await intoBase(out, inputs, options, flags, output)
       : await intoAdapter(out, inputs, options, flags, { output, signal });
-    const whole = { ...report, warnings: [...precisions, ...report.warnings] };
+    const learned =
+      losses === undefined ? {} : { learned: { losses, weights: Object.fromEntries(options.placeWeights!) } };
+    const whole = { ...report, method: flags.method, ...learned, warnings: [...precisions, ...report.warnings] };
     await writeReport(out, whole);
     for (const warning of whole.warnings) output.note(`warning: ${warning}`);
     output.result({ out, ...whole });
   },
 });
+
+/** What the flags say, and what texts say where the method looks at them. */
+async function optionsOf(flags: Flags, inputs: MergeInputs, output: Output, signal: AbortSignal) {
+  const { method } = flags;
+  const tuning = tuningOf(flags);
+  if (!isLearned(method)) {
+    const options: MergeOptions = { method, weights: inputs.weights, ...tuning };
+    if (method !== "darex") {
+      refuseTextFlags(method, flags);
+      return { options, losses: undefined };
+    }
+    settleTuning(method, tuning);
+    const { inputs: seen } = await fromTexts(inputs, flags, { method, seed: flags.seed ?? 0, signal }, output);
+    return { options: { ...options, ...(seen === undefined ? {} : { inputs: seen }) }, losses: undefined };
+  }
+  const { seed = 0, ...more } = tuning;
+  settleTuning("cat", more);
+  if (inputs.weights.some((weight) => weight !== 1)) {
+    throw new MoloraError("bad_arguments", `${method} learns the weights: leave them out of --adapter`);
+  }
+  const { placeWeights, losses } = await fromTexts(inputs, flags, { method, seed, signal }, output);
+  output.print(`${method}: ${losses!.at(0)!.toFixed(3)} nats at first, ${losses!.at(-1)!.toFixed(3)} at last`);
+  const options: MergeOptions = { method: "cat", ...(placeWeights === undefined ? {} : { placeWeights }) };
+  return { options, losses };
+}
 
 async function intoAdapter(
   out: string,

@@ -28,7 +28,10 @@ function args(out: string, method: string, adapters: readonly string[], ...more:
 async function losses(...more: string[]): Promise<number[]> {
   const ran = await molora(["score", "--data", "docs/example.jsonl", "--json", ...more]);
   assert.equal(ran.code, 0, ran.stderr);
-  return json<{ totals: { nll: number; tokens: number }[] }>(ran).totals.map(({ nll, tokens }) => nll / tokens);
+  const { totals } = json<{ totals: { use: string; nll: number; tokens: number }[] }>(ran);
+  const sum = (use: string, of: "nll" | "tokens") =>
+    totals.reduce((all, total) => all + (total.use === use ? total[of] : 0), 0);
+  return [...new Set(totals.map(({ use }) => use))].map((use) => sum(use, "nll") / sum(use, "tokens"));
 }
 
 test("what is written is a PEFT folder that serves as the stack it was merged from", async () => {
@@ -143,10 +146,56 @@ test("an adapter of a quantised base is warned of: both precisions by name, and 
   assert.match(warnings.join("\n"), /would differ by \d+\.\d\d of what the adapter adds .* dare_linear_svd scales/s);
 });
 
+test("weights are learned on texts: soup lowers the loss, adamerging the entropy; darex looks at inputs", async () => {
+  const adapters = ["math", "sql"].map((name) => `${name}=models/nano/adapters/${name}`);
+  const given = adapters.flatMap((adapter) => ["--adapter", adapter]);
+  const how = ["--data", "docs/example.jsonl", "--length", "48", "--batch", "6", "--json"];
+  for (const method of ["soup", "adamerging"]) {
+    const out = join(folder, method);
+    const ran = await molora([
+      "merge",
+      "--method",
+      method,
+      ...given,
+      ...how,
+      "--steps",
+      "8",
+      "--lr",
+      "0.1",
+      "--out",
+      out,
+    ]);
+    assert.equal(ran.code, 0, ran.stderr);
+    const { losses, weights } = json<{ learned: { losses: number[]; weights: Record<string, number[]> } }>(ran).learned;
+    // The six rows are every batch, so that losses of steps compare.
+    assert.ok(losses.at(-1)! < losses[0] - 0.005, losses.join());
+    const sums = Object.values(weights).map((own) => own.reduce((sum, weight) => sum + weight, 0));
+    assert.ok(sums.length === 56 && (method !== "soup" || sums.every((sum) => Math.abs(sum - 1) < 1e-6)));
+  }
+  const out = join(folder, "darex");
+  const ran = await molora([
+    "merge",
+    "--method",
+    "darex",
+    "--density",
+    "0.3",
+    ...given,
+    ...how,
+    "--rank",
+    "8",
+    "--out",
+    out,
+  ]);
+  assert.equal(ran.code, 0, ran.stderr);
+  assert.deepEqual(json<MergeReport>(ran).ranks, [8]);
+});
+
 test("wrong use is refused before anything is computed", async () => {
   const cases: [string[], RegExp][] = [
     [args("x", "ties", [`a=${ADAPTERS}/r2`, `b=${ADAPTERS}/r8`]), /ties needs equal ranks/],
     [args("x", "cat", [`a=${ADAPTERS}/r2`], "--density", "0.5"), /cat has no density/],
+    [args("x", "cat", [`a=${ADAPTERS}/r2`], "--data", "docs/example.jsonl"), /cat looks at no texts/],
+    [args("x", "soup", [`a=${ADAPTERS}/r2`]), /soup needs texts/],
     [args("x", "cat", [`base=${ADAPTERS}/r2`]), /always means the base/],
     [args("x", "cat", [`a=${ADAPTERS}/r2`], "--trained-on", "b=nf4"), /--trained-on b=nf4/],
     [args("x", "cat", [`a=${ADAPTERS}/r2`], "--type", "q8_0"), /not stored in q8_0/],
