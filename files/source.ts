@@ -45,14 +45,14 @@ export class MemorySource implements ByteSource {
   }
 }
 
-/** Files already in memory. */
+/** A folder of files already in memory. */
 export class MemoryFolder implements SourceFolder {
   readonly name: string;
   readonly #files: ReadonlyMap<string, Uint8Array>;
 
-  constructor(name: string, files: Readonly<Record<string, Uint8Array>>) {
+  constructor(name: string, files: ReadonlyMap<string, Uint8Array>) {
     this.name = name;
-    this.#files = new Map(Object.entries(files));
+    this.#files = files;
   }
 
   async open(path: string): Promise<ByteSource | undefined> {
@@ -61,7 +61,7 @@ export class MemoryFolder implements SourceFolder {
   }
 
   async list(): Promise<string[]> {
-    return [...this.#files.keys()];
+    return [...this.#files.keys()].filter((path) => !path.includes("/"));
   }
 }
 

@@ -103,6 +103,13 @@ export interface LoadAdapterOptions {
    * Default: true. False refuses with `bad_request`.
    */
   replace?: boolean;
+  /**
+   * The generation (hash) that the name must stand for now, null for none: `generation_mismatch` where it does not. So of
+   * two who read, decide and load, one learns that the other was first.
+   */
+  expectedGeneration?: string | null;
+  /** Keep it in host memory, whatever else needs the room. Default: false. */
+  pinned?: boolean;
 }
 
 /** What to generate. Exactly one of `prompt`, `messages`, `ids` is given. */
@@ -164,6 +171,12 @@ export interface LayerChoice {
 /** Index = layer. */
 export type TokenTrace = LayerChoice[];
 
+/** The base's own experts that a token took in a layer, by number, the likeliest first; none where its MLP is plain. */
+export interface BaseExpertChoice {
+  experts: number[];
+  gates: number[];
+}
+
 /** A generated token. */
 export interface TokenEvent {
   type: "token";
@@ -176,6 +189,8 @@ export interface TokenEvent {
   logprob?: TokenLogprob;
   /** When `trace` was asked for. */
   trace?: TokenTrace;
+  /** When `trace` was asked for and the base is a mixture of experts: which of its own it took. */
+  baseExperts?: BaseExpertChoice[];
 }
 
 /** Why a generation ended: a stop token or string, the length, or a cancellation. */
@@ -292,6 +307,33 @@ export interface LayerShare {
   entropy: number;
 }
 
+/** Where a generation lies, the fastest place first: in device pages, in host memory, or where it was read from. */
+export type Tier = "device" | "host" | "source";
+
+/** What a name stands for, and where that lies. */
+export interface NameReport {
+  kind: "adapter" | "mixture";
+  name: string;
+  /** SHA-256 over its files: the generation. */
+  hash: string;
+  tier: Tier;
+  /** Bytes in the fastest tier below which it lies: of host memory; of a mixture its router's, without its adapters'. */
+  bytes: number;
+  /** Requests that hold it. */
+  users: number;
+  /** Stays in host memory. */
+  pinned: boolean;
+}
+
+/** What of adapters lies where, and how often something had to move. */
+export interface TierReport {
+  device: { names: number; evictions: number };
+  /** `budget`: bytes; absent: there is none. */
+  host: { names: number; bytes: number; budget?: number; evictions: number };
+  /** Requests that wait for a load, loads so far, those that failed, and the seconds they took. */
+  loads: { waiting: number; begun: number; failed: number; seconds: number };
+}
+
 /** A point-in-time picture of the engine. */
 export interface EngineStats {
   model: string;
@@ -311,6 +353,8 @@ export interface EngineStats {
   pagesFree: number;
   /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
   pagesCached?: number;
+  /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
+  pagesIdle?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */

@@ -8,7 +8,7 @@ import { deltaOf, type Place, placesOf } from "../deltas.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
-import { type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
+import { isFactorwise, type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
 import { lowRank } from "./peft.ts";
 import { type MergedDelta, mergePlace } from "./place.ts";
 
@@ -42,8 +42,6 @@ export interface MergedAdapter {
   report: MergeReport;
 }
 
-/** Merged on A and B apart. */
-const FACTORWISE: ReadonlySet<MergeMethod> = new Set(COMBINATIONS);
 /** PEFT's methods that give one adapter alone back with its weight, whatever else they were told. */
 const PLAIN_ALONE: ReadonlySet<string> = new Set([
   ...COMBINATIONS,
@@ -123,10 +121,11 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
     throw new MoloraError("bad_arguments", `${given}; each needs a finite one`);
   }
   const settled: SettledTuning = settleTuning(method, tuning);
+  for (const adapter of adapters) refuseOtherChanges(adapter);
   // A rank that was asked for makes svd of one adapter a compression.
   const alone = adapters.length === 1 && PLAIN_ALONE.has(method) && settled.rank === undefined;
   const places = placesOf(adapters, config);
-  if (FACTORWISE.has(method)) refuseRanks(method, adapters, places);
+  if (isFactorwise(method)) refuseRanks(method, adapters, places);
   if (method === "darex" && inputs === undefined) {
     throw new MoloraError("bad_arguments", "darex rescales by what texts show, and there are none", {
       remedy: "Give texts, or take mergekit_dare_linear, which needs none.",
@@ -149,10 +148,31 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
   const rankOf = ({ loras }: Place) => settled.rank ?? loras.reduce((sum, lora) => sum + (lora?.rank ?? 0), 0);
   const warnings = alone
     ? [`one adapter alone is only weighted, as in PEFT; ${method} begins with two.`]
-    : FACTORWISE.has(method)
+    : isFactorwise(method)
       ? [`${method} merges A and B apart: products between adapters come into the result. cat and svd are exact.`]
       : [];
   return { places, merge, rankOf, told: tuning, warnings };
+}
+
+/** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
+function refuseOtherChanges({ name, layers, invocation }: Adapter): void {
+  const modules = layers.flatMap((layer) => Object.values(layer));
+  const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
+  if (other === undefined && invocation === undefined && modules.every(({ rank }) => rank > 0)) return;
+  const what =
+    invocation !== undefined
+      ? "acts from a token of the prompt on (activated LoRA)"
+      : other?.unsettled?.magnitude !== undefined
+        ? "is a DoRA, which scales whole rows of the base"
+        : "changes rows or biases of the base";
+  throw new MoloraError(
+    "adapter_unsupported",
+    `"${name}" ${what}: that is no product of two factors, and is not merged`,
+    {
+      remedy: "Stack or route it beside the others, or merge plain LoRAs.",
+      details: { adapter: name },
+    },
+  );
 }
 
 function refuseRanks(method: MergeMethod, adapters: readonly Adapter[], places: readonly Place[]): void {

@@ -1,11 +1,11 @@
 // Which adapter and mixture each name stands for now, and which generations are still in use.
 // It reads no files and holds no device; who keeps something for a generation's key is told when it may go.
 
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import { checkExpert } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
 
 interface Loaded {
   name: string;
@@ -17,7 +17,7 @@ interface Loaded {
 
 export interface LoadedAdapter extends Loaded {
   kind: "adapter";
-  adapter: Adapter;
+  adapter: PackedAdapter;
 }
 
 export interface LoadedMixture extends Loaded {
@@ -25,7 +25,14 @@ export interface LoadedMixture extends Loaded {
   mixture: Mixture;
   /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
   experts: readonly (LoadedAdapter | undefined)[];
+  /** What an Arrow router compares tokens with, `[layer][expert]`; none for other routers. */
+  prototypes: Prototypes;
 }
+
+export type Prototypes = readonly (readonly (Float32Array | undefined)[])[];
+
+/** An adapter that a mixture's expert adds; undefined where it adds nothing. */
+export type ExpertAdapter = PackedAdapter | undefined;
 
 export type LoadedGeneration = LoadedAdapter | LoadedMixture;
 
@@ -38,6 +45,9 @@ export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
 
 /** Says no to a generation by throwing; nothing has changed then. */
 export type Check = (generation: LoadedGeneration) => void;
+
+/** Names that a message lists. */
+const MOST_SHOWN = 32;
 
 interface Use {
   generation: LoadedGeneration;
@@ -55,17 +65,22 @@ export class Registry {
   readonly #names = new Map<string, LoadedGeneration>();
   readonly #uses = new Map<string, Use>();
   readonly #onRelease: (generation: LoadedGeneration) => void;
+  readonly #onIdle: () => void;
 
-  /** `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. */
-  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}) {
+  /**
+   * `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. `onIdle`: when the last
+   * request that held something has ended.
+   */
+  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}, onIdle: () => void = () => {}) {
     this.#onRelease = onRelease;
+    this.#onIdle = onIdle;
   }
 
   /**
    * Makes the adapter's name stand for it from now on; requests that run keep what they started with.
    * @throws MoloraError `bad_request` for a name that cannot be taken, or what `check` throws.
    */
-  addAdapter(adapter: Adapter, check: Check = () => {}): LoadedAdapter {
+  addAdapter(adapter: PackedAdapter, check: Check = () => {}): LoadedAdapter {
     this.#checkFree(adapter.name, "adapter");
     const loaded = toLoaded(adapter);
     check(loaded);
@@ -79,7 +94,12 @@ export class Registry {
    * @throws MoloraError `mixture_invalid` where an expert and its adapter do not belong together, `checksum_mismatch`
    * where the mixture was made for another generation of it, `bad_request`, or what `check` throws.
    */
-  addMixture(mixture: Mixture, adapters: readonly (Adapter | undefined)[], check: Check = () => {}): LoadedMixture {
+  addMixture(
+    mixture: Mixture,
+    adapters: readonly ExpertAdapter[],
+    check: Check = () => {},
+    prototypes: Prototypes = [],
+  ): LoadedMixture {
     this.#checkFree(mixture.name, "mixture");
     if (adapters.length !== mixture.experts.length) {
       const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
@@ -95,10 +115,25 @@ export class Registry {
       key,
       mixture,
       experts,
+      prototypes,
     };
     check(loaded);
     this.#bind(loaded);
     return loaded;
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** All that is held, each once, whether it has a name still or not. */
+  generations(): LoadedGeneration[] {
+    return [...this.#uses.values()].map(({ generation }) => generation);
+  }
+
+  /** Names, mixtures and requests that hold it. */
+  holds({ key }: LoadedGeneration): number {
+    return this.#uses.get(key)?.holds ?? 0;
   }
 
   /** What the name stands for now. @throws MoloraError `unknown_adapter`. */
@@ -135,6 +170,7 @@ export class Registry {
       held = false;
       use.running--;
       this.#drop(generation.key);
+      if (use.running === 0) this.#onIdle();
     };
     return { generation, release };
   }
@@ -195,8 +231,10 @@ export class Registry {
 
   #unknown(kind: LoadedGeneration["kind"], name: string, found: LoadedGeneration | undefined): MoloraError {
     const code: ErrorCode = kind === "adapter" ? "unknown_adapter" : "unknown_mixture";
-    const known = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
-    const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}.`;
+    const all = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
+    const known = all.slice(0, MOST_SHOWN);
+    const more = all.length > known.length ? ` and ${all.length - known.length} more` : "";
+    const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}${more}.`;
     const remedy = found === undefined ? loaded : `It names ${withArticle(found.kind)}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }
@@ -206,7 +244,7 @@ function withArticle(kind: LoadedGeneration["kind"]): string {
   return kind === "adapter" ? "an adapter" : "a mixture";
 }
 
-function toLoaded(adapter: Adapter): LoadedAdapter {
+function toLoaded(adapter: PackedAdapter): LoadedAdapter {
   return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: `adapter/${adapter.hash}`, adapter };
 }
 

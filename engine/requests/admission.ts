@@ -45,7 +45,7 @@ export interface Prepared {
 /** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
 export function admit(parts: AdmissionParts, request: GenerateRequest, prepared: Prepared): Ticket {
   const sampling = resolveSampling(request);
-  const chosen = choose(parts, request);
+  const chosen = choose(parts, request, prepared.prompt);
   const pins = chosen.generations.map((generation) => parts.registry.pin(generation));
   try {
     return enqueue(parts, request, { ...prepared, sampling, chosen, pins });
@@ -112,7 +112,7 @@ function enqueue(
   const accepted: Accepted = { promptTokens: prompt.length, generations, experts: [...new Set(chosen.names)] };
   const fixedTrace: TokenTrace = Array.from({ length: config.numLayers }, () => chosen.fixed);
   const expertNames = chosen.plan.kind === "router" ? chosen.names : undefined;
-  const notation = callNotation(request, tokenizer.chatTemplate);
+  const notation = callNotation(request, tokenizer.toolTemplate);
   const toolCalls =
     notation &&
     new ToolCallReader(

@@ -2,15 +2,15 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { CancelMessage, ClientMessage, GenerateMessage, ServerMessage } from "../../proto/messages.ts";
+import type { Identity } from "../caller.ts";
 import type { EnginePort } from "../port.ts";
-import { resolveInside } from "./paths.ts";
+import { resolveLoadable } from "./paths.ts";
 
 export type AdminMessage = Exclude<ClientMessage, GenerateMessage | CancelMessage>;
 
 /** What a connection may do beside generating. */
 export interface Permissions {
-  /** May load and unload. */
-  admin: boolean;
+  identity: Identity;
   /** Folders that loads are confined to; without one, nothing is loaded for clients. */
   adapterRoot: string | undefined;
   mixtureRoot: string | undefined;
@@ -32,12 +32,12 @@ export async function administrate(
       return { type: "stats", id, stats: engine.stats() };
     case "adapter_load": {
       requireAdmin(permissions, message.type);
-      const path = await resolveInside(permissions.adapterRoot, message.path ?? message.name, "adapterRoot");
+      const path = await resolveLoadable(permissions.adapterRoot, message.path ?? message.name, "adapterRoot");
       return { type: "loaded", id, adapter: await engine.loadAdapter(message.name, path) };
     }
     case "mixture_load": {
       requireAdmin(permissions, message.type);
-      const path = await resolveInside(permissions.mixtureRoot, message.path ?? message.name, "mixtureRoot");
+      const path = await resolveLoadable(permissions.mixtureRoot, message.path ?? message.name, "mixtureRoot");
       return { type: "loaded", id, mixture: await engine.loadMixture(message.name, path) };
     }
     case "adapter_unload":
@@ -51,9 +51,9 @@ export async function administrate(
   }
 }
 
-function requireAdmin({ admin }: Permissions, type: string): void {
-  if (admin) return;
+function requireAdmin({ identity }: Permissions, type: string): void {
+  if (identity.admin) return;
   throw new MoloraError("not_permitted", `${type} is not open to this connection`, {
-    remedy: "Connect with the server's token, or start the server with `admin`.",
+    remedy: "Connect with the server's token or a key of scope admin, or start the server with `admin`.",
   });
 }

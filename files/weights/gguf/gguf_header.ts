@@ -101,6 +101,7 @@ function readValue(cursor: GgufCursor, typeNumber: number): TypedGgufValue {
   const of = valueType(cursor, cursor.u32());
   if (of === "array") throw cursor.invalid("arrays of arrays are not read");
   const length = cursor.count("array elements", LIMITS.array);
+  if (of === "string") return { value: cursor.strings(length, LIMITS.string), type, of };
   const value: GgufValue[] = [];
   for (let i = 0; i < length; i++) value.push(readScalar(cursor, of));
   return { value, type, of };
