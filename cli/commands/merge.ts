@@ -55,7 +55,7 @@ computed on whole deltas is the sum of theirs. merge.json in the folder says wha
     const { out } = flags;
     if (out === undefined) throw new MoloraError("bad_arguments", "--out is missing", { remedy: "Name a folder." });
     checkTypes(flags);
-    await checkFree(out);
+    await checkFree(out, flags.intoBase);
     const inputs = await openInputs(flags, output);
     const { files, adapters, provenances } = inputs;
     const { options, losses } = await optionsOf(flags, inputs, output, signal);

@@ -12,10 +12,15 @@ import { writeWhole } from "../whole_file.ts";
 
 const REPORT = "merge.json";
 
-/** @throws MoloraError `bad_arguments` where a merge or weights lie there already */
-export async function checkFree(folder: string): Promise<void> {
+/**
+ * A merged adapter replaces an earlier one of this command.
+ *
+ * @throws MoloraError `bad_arguments` where other weights lie there
+ */
+export async function checkFree(folder: string, intoBase: boolean): Promise<void> {
   const names = existsSync(folder) ? await readdir(folder) : [];
-  const taken = names.find((name) => /\.(safetensors|gguf)$/.test(name));
+  const replaced = names.includes(REPORT) && !intoBase ? "adapter_model.safetensors" : undefined;
+  const taken = names.find((name) => /\.(safetensors|gguf)$/.test(name) && name !== replaced);
   if (taken === undefined) return;
   throw new MoloraError("bad_arguments", `${folder} already has ${taken}`, { remedy: "Choose another --out." });
 }
