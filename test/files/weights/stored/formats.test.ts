@@ -58,7 +58,7 @@ for (const { type, blocks, values } of CASES) {
   });
 }
 
-/** Element i of planes with scales in two levels, as their shaders in shaders/formats/ have them. */
+/** Element i of planes with scales in two levels, as shaders/formats/q4_k.wgsl and shaders/formats/q6_k.wgsl have them. */
 function scaledValue(format: "q4_k" | "q6_k", quants: Uint32Array, scales: Uint16Array, i: number): number {
   const [group, words] = format === "q4_k" ? [32, 4] : [16, 3];
   const at = (2 + 128 / group) * (i >> 7);
