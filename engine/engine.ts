@@ -1,6 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import type {
   AdapterReport,
@@ -51,6 +52,7 @@ interface EngineParts {
   grammars: Grammars;
   device: Device;
   forward: Forward;
+  samplingDefaults: GenerationDefaults;
 }
 
 export class Engine implements EngineApi {
@@ -101,6 +103,11 @@ export class Engine implements EngineApi {
 
   get config() {
     return this.#parts.admission.config;
+  }
+
+  /** What the model's makers sample with. */
+  get samplingDefaults(): GenerationDefaults {
+    return this.#parts.samplingDefaults;
   }
 
   /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
@@ -277,5 +284,6 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const library = new Library({ host, config, capacity, registry, bank });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
-  return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };
+  const running = { loop, counters, pages, residency, shares, device, forward };
+  return { admission, prompts, library, grammars, ...running, samplingDefaults: files.generation };
 }

@@ -10,6 +10,7 @@ import type {
   GenerationEvent,
   LoadAdapterOptions,
   MixtureReport,
+  SamplingOptions,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
 
@@ -35,6 +36,8 @@ export interface EnginePort {
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
+  /** What holds where a request does not say otherwise. */
+  readonly samplingDefaults?: SamplingOptions;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
 }
 
@@ -44,6 +47,7 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
     generate,
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    samplingDefaults: engine.samplingDefaults ?? {},
     promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed;

@@ -1,10 +1,10 @@
 // `/v1/responses`: make one, whole or streamed, look one up, delete one.
 
-import type { ChatMessage, Routing } from "../../../proto/api.ts";
+import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
-import { resolveModel } from "../models.ts";
+import { servedModel } from "../request_fields.ts";
 import type { HttpRequest, Router } from "../router.ts";
 import { type Run, startRuns } from "../run.ts";
 import { EventStream } from "../sse.ts";
@@ -21,14 +21,14 @@ export function responseRoutes(
   base: string,
   { strict, heartbeatMs, limits }: CompletionOptions,
 ): void {
-  const resolve = (model: string): Routing => resolveModel(engine, base, model);
+  const served = servedModel(engine, base);
   const store = new ResponseStore();
 
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
-    const asked = readResponses(request.body, resolve, store, unknown);
+    const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
-    const events = new ResponseEvents(engine.tokenizer, begunResponse(asked.echoed));
+    const events = new ResponseEvents(engine.tokenizer, begunResponse(asked.echoed), served.thinks);
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
@@ -63,11 +63,11 @@ export function responseRoutes(
 
 /** Runs to the end; `tell` gets the events on the way. */
 async function play(
-  { events: generation }: Run,
+  { accepted, events: generation }: Run,
   events: ResponseEvents,
   tell: (events: ReturnType<ResponseEvents["begin"]>) => Promise<void> = async () => {},
 ): Promise<ResponseObject> {
-  await tell(events.begin());
+  await tell(events.begin(accepted.thinks === true));
   for await (const event of generation) {
     if (event.type === "token") {
       await tell(events.token(event));
