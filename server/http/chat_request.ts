@@ -29,7 +29,7 @@ const OWN = [
   "add_generation_prompt",
   "continue_final_message",
 ];
-/** Of a message. The last five are what answers have, and come back with the history. */
+/** Of a message. The last four are what OpenAI's own answers have, and come back with the history. */
 const MESSAGE = [
   "role",
   "content",
@@ -40,8 +40,9 @@ const MESSAGE = [
   "audio",
   "annotations",
   "function_call",
-  "reasoning_content",
 ];
+/** Of a model that thinks. */
+const THINKING_MESSAGE = [...MESSAGE, "reasoning_content"];
 
 export interface ChatRequest extends Delivery {
   model: string;
@@ -97,7 +98,7 @@ export function readMessages(body: Fields, unknown: UnknownFields, thinks: boole
 }
 
 function readMessage(message: Fields, unknown: UnknownFields, thinks: boolean): ChatMessage {
-  unknown.check(message, MESSAGE, "messages");
+  unknown.check(message, thinks ? THINKING_MESSAGE : MESSAGE, "messages");
   const role = message.string("role");
   return {
     // OpenAI's newer word; templates know the older one.

@@ -102,10 +102,7 @@ test("a prompt that opens the thought, thoughts that come back, and the makers' 
   const folder = await mkdtemp(join(tmpdir(), "molora-thinks-"));
   t.after(() => rm(folder, { recursive: true }));
   await cp("models/nano", folder, { recursive: true });
-  await writeFile(
-    join(folder, "chat_template.jinja"),
-    TEMPLATE.replace("assistant\n{% e", "assistant\n<think>\n{% e"),
-  );
+  await writeFile(join(folder, "chat_template.jinja"), TEMPLATE.replace("assistant\n{% e", "assistant\n<think>\n{% e"));
   const generation = JSON.parse(await readFile("models/nano/generation_config.json", "utf8"));
   const sampling = { do_sample: true, temperature: 0.6, top_k: 20, top_p: 0.95, repetition_penalty: 1.05 };
   await writeFile(join(folder, "generation_config.json"), JSON.stringify({ ...generation, ...sampling }));
