@@ -19,6 +19,7 @@ import { Registry } from "./adapters/registry.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
+import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { buildBase } from "./model/base.ts";
@@ -113,6 +114,13 @@ export class Engine implements EngineApi {
   /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
   get contextLength(): number {
     return this.#parts.admission.contextLength;
+  }
+
+  /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
+  get capacity(): { sequences: number; blocks: number; blockTokens: number } {
+    const { admission, pages } = this.#parts;
+    const blocks = Math.floor(pages.capacity / admission.config.numLayers);
+    return { sequences: admission.scheduler.maxSequences, blocks, blockTokens: PAGE_TOKENS };
   }
 
   /** Bytes of device memory held. */
@@ -232,6 +240,7 @@ export class Engine implements EngineApi {
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
       pagesCached: pages.kept,
+      pagesIdle: residency.idlePages,
       evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];

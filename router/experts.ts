@@ -12,7 +12,7 @@ import type { Mixture, MixtureExpert } from "./mixture.ts";
  * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse;
  * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
  */
-export function checkExpert(expert: MixtureExpert, adapter: Adapter | undefined): void {
+export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash"> | undefined): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
       adapter === undefined
@@ -40,6 +40,9 @@ export function reportMixture(mixture: Mixture): MixtureReport {
 }
 
 function routerBytes({ router, experts, baseModel }: Mixture): number {
+  if (router.type === "keys") {
+    return router.layers.reduce((sum, { keys, center }) => sum + keys.byteLength + center.byteLength, 0);
+  }
   if (router.type === "arrow") return 4 * experts.length * baseModel.hiddenSize * baseModel.numLayers;
   if (router.type !== "mlp") return 0;
   const arrays = router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]);

@@ -10,6 +10,7 @@ import { type ByteSource, MemorySource, type SourceFolder } from "../files/sourc
 import { readSafetensors } from "../files/weights/safetensors/safetensors.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { readGates } from "./gate_tensors.ts";
+import { readKeys } from "./key_tensors.ts";
 import type { GateRule, Mixture, MixtureExpert, Router } from "./mixture.ts";
 
 export const FORMAT = "molora-mixture/1";
@@ -53,7 +54,7 @@ async function open(folder: SourceFolder, file: string): Promise<ByteSource> {
   const source = await folder.open(file);
   if (source !== undefined) return source;
   throw new MoloraError("file_not_found", `${folder.name} has no ${file}`, {
-    remedy: `A mixture is a folder with ${MIXTURE_FILE} and, for a router of type "mlp", ${ROUTER_FILE}.`,
+    remedy: `A mixture is a folder with ${MIXTURE_FILE} and, for a router of type "mlp" or "keys", ${ROUTER_FILE}.`,
   });
 }
 
@@ -64,31 +65,31 @@ async function readWhole(source: ByteSource, limit: number): Promise<Uint8Array>
   return source.read(0, source.size);
 }
 
-/** Fills an mlp router's gates; returns the file's bytes, undefined for routers without tensors. */
+/** Fills a router's gates or keys; returns the file's bytes, undefined for routers without tensors. */
 async function readTensors(
   folder: SourceFolder,
   router: Router,
   experts: number,
   config: ModelConfig,
 ): Promise<Uint8Array | undefined> {
-  if (router.type !== "mlp") {
+  if (router.type !== "mlp" && router.type !== "keys") {
     if ((await folder.open(ROUTER_FILE)) === undefined) return undefined;
     throw new MoloraError(
       "mixture_invalid",
       `${folder.name}: a router of type "${router.type}" has no ${ROUTER_FILE}`,
       {
-        remedy: `Remove ${ROUTER_FILE}, or say "type": "mlp" if it is the router.`,
+        remedy: `Remove ${ROUTER_FILE}, or say "type": "mlp" or "keys" if it is the router.`,
       },
     );
   }
   const bytes = await readWhole(await open(folder, ROUTER_FILE), MAX_ROUTER_BYTES);
   const source = await readSafetensors(new MemorySource(`${folder.name}/${ROUTER_FILE}`, bytes));
-  router.layers = await readGates(source, {
-    layers: config.numLayers,
-    inputs: config.hiddenSize,
-    hidden: router.hiddenSize,
-    outputs: experts + (router.belief ? 1 : 0),
-  });
+  const sizes = { layers: config.numLayers, inputs: config.hiddenSize };
+  if (router.type === "keys") router.layers = await readKeys(source, { ...sizes, experts });
+  else {
+    const outputs = experts + (router.belief ? 1 : 0);
+    router.layers = await readGates(source, { ...sizes, hidden: router.hiddenSize, outputs });
+  }
   return bytes;
 }
 
@@ -142,7 +143,7 @@ function readExpert(fields: Fields): MixtureExpert {
 
 function readRouter(fields: Fields, experts: MixtureExpert[], config: ModelConfig): Router {
   const rule = ["type", "top_k", "gate", "temperature"];
-  switch (fields.oneOf("type", ["mlp", "arrow", "uniform", "vocabulary"])) {
+  switch (fields.oneOf("type", ["mlp", "arrow", "uniform", "keys", "vocabulary"])) {
     case "mlp":
       fields.only([...rule, "hidden_size", "activation", "input", "belief"]);
       if (fields.has("activation")) fields.oneOf("activation", ["silu"]);
@@ -165,6 +166,16 @@ function readRouter(fields: Fields, experts: MixtureExpert[], config: ModelConfi
       fields.only(rule);
       // Every logit is equal, and ties go to the lower index: fewer than all would always be the same ones.
       return { type: "uniform", ...readRule(fields, experts.length, experts.length) };
+    case "keys":
+      fields.only([...rule, "input", "memory", "default"]);
+      if (fields.has("input")) fields.oneOf("input", ["attention_norm"]);
+      return {
+        type: "keys",
+        memory: fields.has("memory") ? readMemory(fields) : 0,
+        default: readDefault(fields, experts),
+        layers: [],
+        ...readRule(fields, experts.length, 1),
+      };
     case "vocabulary":
       fields.only(["type", "ranges", "default"]);
       return readVocabulary(fields, experts, config.vocabSize);
@@ -181,12 +192,27 @@ function readRule(fields: Fields, experts: number, topK: number): GateRule {
   };
 }
 
-/** Ranges [from, to) of token ids; an expert is given by its index or its name. */
+function readMemory(fields: Fields): number {
+  const memory = fields.number("memory");
+  if (memory < 0 || memory > 1) fields.fail("memory", "from 0 (each token alone) to 1 (all tokens so far)");
+  return memory;
+}
+
+/** An expert by its index or its name; -1: there is none. */
+function expertIndex(expert: unknown, experts: MixtureExpert[]): number {
+  if (typeof expert === "string") return experts.findIndex(({ name }) => name === expert);
+  return Number.isInteger(expert) && (expert as number) < experts.length ? (expert as number) : -1;
+}
+
+function readDefault(fields: Fields, experts: MixtureExpert[]): number {
+  const fallback = expertIndex(fields.raw("default"), experts);
+  if (fallback < 0) fields.fail("default", "one of the mixture's experts, by index or name");
+  return fallback;
+}
+
+/** Ranges [from, to) of token ids. */
 function readVocabulary(fields: Fields, experts: MixtureExpert[], vocabSize: number): Router {
-  const indexOf = (expert: unknown): number => {
-    if (typeof expert === "string") return experts.findIndex(({ name }) => name === expert);
-    return Number.isInteger(expert) && (expert as number) < experts.length ? (expert as number) : -1;
-  };
+  const indexOf = (expert: unknown) => expertIndex(expert, experts);
   const ranges = fields.array("ranges").map((range): [number, number, number] => {
     const [from, to, expert] = Array.isArray(range) && range.length === 3 ? range : [];
     const valid = Number.isInteger(from) && Number.isInteger(to) && from >= 0 && from < to && to <= vocabSize;
@@ -197,7 +223,5 @@ function readVocabulary(fields: Fields, experts: MixtureExpert[], vocabSize: num
   ranges.sort((a, b) => a[0] - b[0]);
   const overlap = ranges.findIndex((range, i) => i > 0 && range[0] < ranges[i - 1][1]);
   if (overlap > 0) fields.fail("ranges", `without overlaps; two hold token ${ranges[overlap][0]}`);
-  const fallback = indexOf(fields.raw("default"));
-  if (fallback < 0) fields.fail("default", "one of the mixture's experts, by index or name");
-  return { type: "vocabulary", ranges, default: fallback };
+  return { type: "vocabulary", ranges, default: readDefault(fields, experts) };
 }

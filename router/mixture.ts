@@ -13,6 +13,16 @@ export interface MlpGate {
   fc2Bias: Float32Array;
 }
 
+/** What the experts of one layer are recognised by: an expert serves the tokens that are near its key. */
+export interface KeyLayer {
+  /** [E, d]: unit vectors; a row of zeros is no key, and its expert is never recognised. */
+  keys: Float32Array;
+  /** [d]: what is taken from a token's normed input before it is compared. */
+  center: Float32Array;
+  /** [E]: the least cosine at which a key is met. */
+  thresholds: Float32Array;
+}
+
 export interface GateRule {
   /** Experts kept per token. */
   topK: number;
@@ -21,11 +31,16 @@ export interface GateRule {
   temperature: number;
 }
 
-/** How experts are chosen. All types share the gate rule; `vocabulary` ignores it (one expert, gate 1). */
+/**
+ * How experts are chosen. All types share the gate rule; `vocabulary` ignores it (one expert, gate 1). `keys`: a token's
+ * cosines are averaged over the tokens before it, the last 1 / (1 − memory) of them; where no key is met, the default
+ * expert serves alone. Source: SoLA (arXiv 2603.11239): an expert and a key for each edit.
+ */
 export type Router =
   | ({ type: "mlp"; hiddenSize: number; belief: boolean; layers: MlpGate[] } & GateRule)
   | ({ type: "arrow" } & GateRule)
   | ({ type: "uniform" } & GateRule)
+  | ({ type: "keys"; memory: number; default: number; layers: KeyLayer[] } & GateRule)
   | { type: "vocabulary"; ranges: [from: number, to: number, expert: number][]; default: number };
 
 export interface MixtureExpert {

@@ -4,6 +4,7 @@
 import { writeSafetensors } from "../files/weights/safetensors/safetensors_write.ts";
 import { FORMAT } from "./format.ts";
 import { gateTensors } from "./gate_tensors.ts";
+import { keyTensors } from "./key_tensors.ts";
 import type { GateRule, Mixture, Router } from "./mixture.ts";
 
 export interface MixtureFiles {
@@ -26,7 +27,7 @@ export function writeMixture({ baseModel, experts, router }: Omit<Mixture, "name
   };
   return {
     json: `${JSON.stringify(json, undefined, 2)}\n`,
-    safetensors: router.type === "mlp" ? writeGates(router, baseModel.hiddenSize, experts.length) : undefined,
+    safetensors: writeTensors(router, baseModel.hiddenSize, experts.length),
   };
 }
 
@@ -41,6 +42,14 @@ function describeRouter(router: Router): Record<string, unknown> {
         belief: router.belief,
         ...describeRule(router),
       };
+    case "keys":
+      return {
+        type: "keys",
+        input: "attention_norm",
+        memory: router.memory,
+        default: router.default,
+        ...describeRule(router),
+      };
     case "vocabulary":
       return { type: "vocabulary", ranges: router.ranges, default: router.default };
     default:
@@ -52,7 +61,11 @@ function describeRule({ topK, gate, temperature }: GateRule): Record<string, unk
   return { top_k: topK, gate, temperature };
 }
 
-function writeGates(router: Router & { type: "mlp" }, inputs: number, experts: number): Uint8Array {
+function writeTensors(router: Router, inputs: number, experts: number): Uint8Array | undefined {
+  if (router.type === "keys") {
+    return writeSafetensors(keyTensors(router.layers, { layers: router.layers.length, inputs, experts }));
+  }
+  if (router.type !== "mlp") return undefined;
   const outputs = experts + (router.belief ? 1 : 0);
   const sizes = { layers: router.layers.length, inputs, hidden: router.hiddenSize, outputs };
   return writeSafetensors(gateTensors(router.layers, sizes));

@@ -5,6 +5,7 @@ import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import { BASE_NAME } from "../../files/lora/names.ts";
 import { nodeHost } from "../../node/host.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { checkTrainable } from "../../training/backward/trainable.ts";
 import { domainsOf, type Sources } from "../../training/data/sources.ts";
 import type { TrainingCurve } from "../../training/evaluation/report.ts";
 import { FrozenModel } from "../../training/frozen/frozen_model.ts";
@@ -68,6 +69,7 @@ async function prepare(flags: Flags, output: Output): Promise<RouterPlan> {
   const { files, preset } = await openBase(flags.model ?? "nano", output);
   const { config } = files;
   checkStart(flags);
+  if (flags.objective === "lm") checkTrainable(config);
   const from = flags.extend ?? flags.start;
   const brought = from === undefined && flags.adapter.length === 0 ? Object.entries(preset?.adapters ?? {}) : [];
   const given = [...flags.adapter, ...brought.map(([name, path]) => ({ name, path }))];

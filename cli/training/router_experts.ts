@@ -48,3 +48,12 @@ export async function gatherExperts(
 function toExpert(adapter: Adapter, path: string): WrittenExpert {
   return { name: adapter.name, adapter: { path, sha256: adapter.hash } };
 }
+
+/** @throws MoloraError `bad_arguments` for a name that no expert has. */
+export function expertIndex(name: string, experts: readonly string[]): number {
+  const index = experts.indexOf(name);
+  if (index >= 0) return index;
+  throw new MoloraError("bad_arguments", `no expert is named "${name}"`, {
+    remedy: `There are: ${experts.join(", ")}.`,
+  });
+}

@@ -1,16 +1,14 @@
 // Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is shaders/routing/router.wgsl's.
 // The caller gives the addresses of adapters.
 
-import type { Adapter } from "../../files/lora/adapter.ts";
-import { arrowPrototype } from "../../router/arrow.ts";
-import type { Mixture, MlpGate, Router } from "../../router/mixture.ts";
+import type { KeyLayer, Mixture, MlpGate, Router } from "../../router/mixture.ts";
 
 const HEADER_VEC4 = 4;
-const KINDS = { mlp: 1, arrow: 2, uniform: 3, vocabulary: 4 } as const;
+const KINDS = { mlp: 1, arrow: 2, uniform: 3, vocabulary: 4, keys: 5 } as const;
 
-/** What a run needs beside the mixture: its experts' adapters (undefined: the base) and where they lie. */
+/** What a run needs beside the mixture: what an Arrow router has of each expert in this layer, and where they lie. */
 export interface PlacedExperts {
-  adapters: readonly (Adapter | undefined)[];
+  prototypes: readonly (Float32Array | undefined)[];
   /** vec4 addresses in the pool, 0 for the base. */
   addresses: readonly number[];
 }
@@ -20,11 +18,11 @@ export function routerRunBytes(mixture: Mixture): number {
   return 16 * sizes(mixture).end;
 }
 
-/** Values of a token's gate: the hidden layer's width (mlp), the experts (arrow), or none. */
+/** Values of a token's gate: the hidden layer's width (mlp), the experts (arrow, keys), or none. */
 export function gateWidth(mixture: Mixture): number {
   const { router } = mixture;
   if (router.type === "mlp") return router.hiddenSize;
-  return router.type === "arrow" ? mixture.experts.length : 0;
+  return router.type === "arrow" || router.type === "keys" ? mixture.experts.length : 0;
 }
 
 /** Most entries a token can get. */
@@ -38,9 +36,8 @@ export function packRouterLayer(mixture: Mixture, layer: number, placed: PlacedE
   const run = new Float32Array(4 * at.end);
   const rule = router.type === "vocabulary" ? { topK: 1, gate: "unit", temperature: 1 } : router;
   run.set([KINDS[router.type], experts.length, rule.topK, rule.gate === "softmax" ? 1 : 0], 0);
-  const believes = router.type === "mlp" && router.belief ? 1 : 0;
-  const fallback = router.type === "vocabulary" ? router.default : 0;
-  run.set([rule.temperature, gateWidth(mixture), believes, fallback], 4);
+  const fallback = router.type === "vocabulary" || router.type === "keys" ? router.default : 0;
+  run.set([rule.temperature, gateWidth(mixture), memoryOf(router), fallback], 4);
   run.set([at.fc1, at.bias1, at.fc2, at.bias2], 8);
   run.set([at.experts, at.ranges, router.type === "vocabulary" ? router.ranges.length : 0, 0], 12);
   for (let e = 0; e < experts.length; e++) run[4 * (at.experts + e)] = placed.addresses[e]!;
@@ -50,8 +47,15 @@ export function packRouterLayer(mixture: Mixture, layer: number, placed: PlacedE
       router.ranges.flatMap(([from, to, e]) => [from, to, e, 0]),
       4 * at.ranges,
     );
-  if (router.type === "arrow") packPrototypes(run, at, mixture, layer, placed.adapters);
+  if (router.type === "arrow") packPrototypes(run, at, mixture, placed.prototypes);
+  if (router.type === "keys") packKeys(run, at, router.layers[layer]);
   return run;
+}
+
+/** What it keeps from token to token: 1, a belief; of keys, the share of the cosines before; 0: nothing. */
+function memoryOf(router: Router): number {
+  if (router.type === "keys") return router.memory;
+  return router.type === "mlp" && router.belief ? 1 : 0;
 }
 
 /** Where an mlp router's numbers lie in its run, in vec4s. fc2's rows and both biases are padded to whole vec4s. */
@@ -81,6 +85,11 @@ function sizes({ router, experts, baseModel }: Mixture): Offsets {
     const end = fc1 + experts.length * inputs;
     return { experts: HEADER_VEC4, ranges, fc1, bias1: end, fc2: end, bias2: end, end };
   }
+  if (router.type === "keys") {
+    const bias1 = fc1 + experts.length * inputs;
+    const end = bias1 + inputs;
+    return { experts: HEADER_VEC4, ranges, fc1, bias1, fc2: end, bias2: end, end };
+  }
   if (router.type !== "mlp") {
     return { experts: HEADER_VEC4, ranges, fc1, bias1: fc1, fc2: fc1, bias2: fc1, end: fc1 };
   }
@@ -102,15 +111,22 @@ function packGate(run: Float32Array, at: Offsets, gate: MlpGate, width: number):
   run.set(gate.fc2Bias, 4 * at.bias2);
 }
 
+function packKeys(run: Float32Array, at: Offsets, { keys, center, thresholds }: KeyLayer): void {
+  run.set(keys, 4 * at.fc1);
+  run.set(center, 4 * at.bias1);
+  for (const [e, threshold] of thresholds.entries()) {
+    const key = keys.subarray(e * center.length, (e + 1) * center.length);
+    run.set([key.some((value) => value !== 0) ? 1 : 0, threshold], 4 * (at.experts + e) + 1);
+  }
+}
+
 function packPrototypes(
   run: Float32Array,
   at: Offsets,
   { baseModel }: Mixture,
-  layer: number,
-  adapters: readonly (Adapter | undefined)[],
+  prototypes: readonly (Float32Array | undefined)[],
 ): void {
-  for (const [e, adapter] of adapters.entries()) {
-    const prototype = adapter && arrowPrototype(adapter, layer);
+  for (const [e, prototype] of prototypes.entries()) {
     if (prototype === undefined) continue;
     run[4 * (at.experts + e) + 1] = 1;
     run.set(prototype, 4 * at.fc1 + e * baseModel.hiddenSize);

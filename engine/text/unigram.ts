@@ -28,7 +28,7 @@ export interface UnigramOptions {
 /**
  * Semantics: of all ways to write the piece as tokens the one of the highest sum of scores, of equal ones the one found
  * first, from left to right and with longer tokens later; a character without a token is the unknown one, or its bytes.
- * As Rust `tokenizers` has it (models/unigram/model.rs, encode_optimized).
+ * As Rust `tokenizers` has it (its encode_optimized).
  */
 export class Unigram implements PieceModel {
   readonly fusesUnknown = true;

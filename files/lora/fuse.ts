@@ -13,20 +13,27 @@ export interface PlacedLora {
 /** An adapter's LoRAs by the paths that PEFT finds in a model of `config`. */
 export function placedLoras({ layers }: Pick<Adapter, "layers">, config: ModelConfig): PlacedLora[] {
   return modulePlaces(config).flatMap((place): PlacedLora[] => {
-    const lora = fuse(place, layers[place.layer] ?? {}, config);
+    const lora = fusedLora(place, layers[place.layer] ?? {}, config);
     return lora === undefined ? [] : [{ path: place.path, lora }];
   });
 }
 
 /**
- * A's one below the other, B's along the diagonal: the rank is the sum of theirs. Scales that differ from the first
- * one's go into B. Undefined where no module has a LoRA.
+ * What an adapter's layer adds to a place's matrix; undefined where no module has a LoRA. Modules that share one A, as
+ * those read from one matrix do, keep it and their rank. Else A's stand one below the other and B's along the diagonal:
+ * the rank is the sum of theirs, and scales that differ from the first go into B.
  */
-function fuse({ modules }: ModulePlace, layer: Adapter["layers"][number], config: ModelConfig): LoraModule | undefined {
+export function fusedLora(
+  { modules }: ModulePlace,
+  layer: Adapter["layers"][number],
+  config: ModelConfig,
+): LoraModule | undefined {
   const found = modules.flatMap((module) => layer[module] ?? []);
   if (found.length === 0 || modules.length === 1) return found[0];
-  const [{ scale }] = found;
-  const rank = found.reduce((sum, lora) => sum + lora.rank, 0);
+  const [{ rank: firstRank, a: firstA }] = found;
+  const scale = found.find((lora) => lora.scale !== 0)?.scale ?? 1;
+  const shared = found.every((lora) => lora.a === firstA);
+  const rank = shared ? firstRank : found.reduce((sum, lora) => sum + lora.rank, 0);
   const b = new Float32Array(modules.reduce((sum, module) => sum + moduleShape(config, module)[0], 0) * rank);
   let row = 0;
   let column = 0;
@@ -39,15 +46,19 @@ function fuse({ modules }: ModulePlace, layer: Adapter["layers"][number], config
           b[(row + i) * rank + column + r] = lora.b[i * lora.rank + r] * (lora.scale / scale);
         }
       }
-      column += lora.rank;
+      if (!shared) column += lora.rank;
     }
     row += rows;
   }
-  const a = new Float32Array(found.reduce((sum, lora) => sum + lora.a.length, 0));
+  return { rank, scale, a: shared ? firstA : joined(found.map((lora) => lora.a)), b };
+}
+
+function joined(parts: readonly Float32Array[]): Float32Array {
+  const whole = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
-  for (const lora of found) {
-    a.set(lora.a, at);
-    at += lora.a.length;
+  for (const part of parts) {
+    whole.set(part, at);
+    at += part.length;
   }
-  return { rank, scale, a, b };
+  return whole;
 }

@@ -23,16 +23,18 @@ export interface CompletionOptions {
   limits: ServerLimits;
 }
 
-export function completionRoutes(app: Router, engine: HttpEngine, base: string, options: CompletionOptions): void {
-  const served = servedModel(engine, base);
-  const { tokenizer } = engine;
-
+export function completionRoutes(
+  app: Router,
+  { tokenizer }: HttpEngine,
+  base: string,
+  options: CompletionOptions,
+): void {
   app.post("/v1/chat/completions", (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, served, unknown);
+    const chat = readChat(request.body, servedModel(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(engine, reply, { ...chat, ...options }, [chat.request], {
+    return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     });
@@ -40,11 +42,11 @@ export function completionRoutes(app: Router, engine: HttpEngine, base: string, 
 
   app.post("/v1/completions", (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, served, unknown);
+    const completion = readCompletion(request.body, servedModel(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };
-    return answer(engine, reply, delivery, completion.requests, {
+    return answer(request.engine, reply, delivery, completion.requests, {
       chunks: new TextChunks(tokenizer, head, completion),
       whole: (finished) => textCompletion(tokenizer, head, completion, finished),
     });

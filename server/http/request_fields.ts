@@ -13,8 +13,8 @@ import type {
 } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { validateRequest } from "../../proto/validate.ts";
-import type { HttpEngine } from "../port.ts";
-import { resolveModel } from "./models.ts";
+import { resolver } from "./models.ts";
+import type { HttpRequest } from "./router.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
 
 /** How an answer is given, beside what is generated. */
@@ -77,9 +77,10 @@ export interface ServedModel {
   thinks: boolean;
 }
 
-export function servedModel(engine: HttpEngine, base: string): ServedModel {
+export function servedModel(request: HttpRequest, base: string): ServedModel {
+  const { engine } = request;
   return {
-    resolve: (model) => resolveModel(engine, base, model),
+    resolve: resolver(request, base),
     defaults: engine.samplingDefaults ?? {},
     thinks: thinks(engine.tokenizer.chatTemplate),
   };

@@ -43,7 +43,7 @@ export function filterBelief(
 
 /** Number of the page that ends before position `end`. */
 @inline
-function pageBefore(sequence: Sequence, blocks: usize, end: i32): usize {
+export function pageBefore(sequence: Sequence, blocks: usize, end: i32): usize {
   return load<u32>(blocks + (<usize>(sequence.blocks + end / 16 - 1) << 2));
 }
 

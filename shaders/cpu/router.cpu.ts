@@ -1,11 +1,12 @@
 // A router run in the pool, from its address (vec4 units): the twin of routing/router.wgsl, which says what lies where.
-//   0: kind, experts E, top k, gate rule (0 unit, 1 softmax)      1: temperature, width, belief (0, 1), default expert
-//   2: offsets of fc1 (or prototypes), b1, fc2, b2                 3: offset of experts, of ranges, number of ranges
+//   0: kind, experts E, top k, gate rule (0 unit, 1 softmax)      1: temperature, width, memory, default expert
+//   2: offsets of fc1 (or prototypes, keys), b1 (or centre), fc2, b2   3: offset of experts, of ranges, number of ranges
 
 export const MLP: i32 = 1;
 export const ARROW: i32 = 2;
 export const UNIFORM: i32 = 3;
 export const VOCABULARY: i32 = 4;
+export const KEYS: i32 = 5;
 /** Logit of an expert that cannot be chosen. */
 export const NEVER: f32 = -1.0e30;
 
@@ -17,7 +18,7 @@ export class Router {
   soft: f32;
   temperature: f32;
   width: f32;
-  believes: f32;
+  memory: f32;
   default_expert: f32;
   fc1: f32;
   b1: f32;

@@ -1,8 +1,10 @@
-// Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow), for the router of t's sequence.
+// Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow),  k_i · (x[t] − c) / |x[t] − c|  (keys),
+// for the router of t's sequence.
 // Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where route
 // reads whole vec4s. Other routers need no hidden layer and write nothing.
 // Items: ceil(T / 4) · GATE_WIDTH / 4, rows innermost: four rows for four tokens; those past a router's width do nothing.
-import { behind, MLP, ARROW, Router, routerAt } from "../cpu/router.cpu";
+import { cosinesOne } from "../cpu/cosines.cpu";
+import { behind, MLP, ARROW, KEYS, Router, routerAt } from "../cpu/router.cpu";
 import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
 import { silu4 } from "../cpu/math.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -46,7 +48,8 @@ function routerOf(a: GateArgs, token: i32): i32 {
 /** Rows [row, row + 4) for a token or two. */
 function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool): void {
   const width = <i32>router.width;
-  if (<i32>router.kind > ARROW || row >= width) return;
+  const keyed = <i32>router.kind == KEYS;
+  if ((<i32>router.kind > ARROW && !keyed) || row >= width) return;
   const bytes = <usize>a.HIDDEN << 2;
   const matrix = behind(router, router.fc1);
   // Rows past the width: the last again, dropped when it is stored.
@@ -55,7 +58,11 @@ function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool):
   const r2 = matrix + <usize>min(row + 2, width - 1) * bytes;
   const r3 = matrix + <usize>min(row + 3, width - 1) * bytes;
   const x = a.x + <usize>token * bytes;
-  if (pair) {
+  if (keyed) {
+    const center = behind(router, router.b1);
+    put(a, router, row, token, cosinesOne(x, center, r0, r1, r2, r3, bytes));
+    if (pair) put(a, router, row, token + 1, cosinesOne(x + bytes, center, r0, r1, r2, r3, bytes));
+  } else if (pair) {
     dotsTwo(x, x + bytes, r0, r1, r2, r3, bytes, scratch);
     put(a, router, row, token, v128.load(scratch));
     put(a, router, row, token + 1, v128.load(scratch, 16));
@@ -66,8 +73,8 @@ function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool):
 
 function put(a: GateArgs, router: Router, row: i32, token: i32, sums: v128): void {
   const inside = i32x4.lt_s(i32x4.add(i32x4.splat(row), i32x4(0, 1, 2, 3)), i32x4.splat(<i32>router.width));
-  const value = <i32>router.kind == MLP
-    ? silu4(f32x4.add(sums, v128.load(behind(router, router.b1) + (<usize>row << 2))))
-    : f32x4.abs(sums);
+  let value = sums;
+  if (<i32>router.kind == MLP) value = silu4(f32x4.add(sums, v128.load(behind(router, router.b1) + (<usize>row << 2))));
+  else if (<i32>router.kind == ARROW) value = f32x4.abs(sums);
   v128.store(a.gate + (<usize>(token * a.GATE_WIDTH + row) << 2), v128.and(value, inside));
 }

@@ -1,4 +1,4 @@
-// The hidden layer of a routed sequence's gate, or its similarity to arrow prototypes. See gate.wgsl.
+// The hidden layer of a routed sequence's gate, or its similarity to arrow prototypes or to keys. See gate.wgsl.
 
 import type { Kernel } from "../kernel.ts";
 
@@ -21,7 +21,7 @@ export const gate: Kernel<GateFacts> = {
     return {
       text: "routing/gate",
       bindings: { step: "uniform", tokens: "read", sequences: "read", x: "read", pool: "read", gate: "read_write" },
-      fragments: [{ texts: ["lora/add_rows", "routing/router"] }],
+      fragments: [{ texts: ["lora/add_rows", "routing/router", "routing/cosines"] }],
       constants: { WORKGROUP, TOKENS: together },
       grid: ({ gateWidth, tokens }) => [Math.ceil(gateWidth / (4 * WORKGROUP)), Math.ceil(tokens / together), 1],
     };

@@ -1,4 +1,5 @@
-// Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow), for the router of t's sequence.
+// Semantics: gate[t, i] = silu(fc1[i] · x[t] + b1[i])  (mlp),  |v_i · x[t]|  (arrow),  k_i · (x[t] − c) / |x[t] − c|  (keys),
+// for the router of t's sequence.
 // Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where
 // route.wgsl reads whole vec4s. Other routers need no hidden layer and write nothing.
 // Thread: four rows against TOKENS neighbouring tokens, those of one router at a time: loads cost more than arithmetic.
@@ -32,6 +33,7 @@ fn router_of(token: u32) -> u32 {
 fn compute(router: u32, i4: u32, first: u32, count: u32) {
   let kind = u32(pool[router].x);
   let width = u32(pool[router + 1u].y);
+  if (kind == KEYS && 4u * i4 < width) { cosines(router, i4, first, count); }
   if (kind > ARROW || 4u * i4 >= width) { return; }
   // Rows past the width and tokens past the count: the last again.
   let row = router + u32(pool[router + 2u].x) + min(vec4u(4u * i4) + vec4u(0u, 1u, 2u, 3u), vec4u(width - 1u)) * HIDDEN4;

@@ -1,9 +1,11 @@
 // Semantics: for every token of a sequence, its list of (adapter, gate): a copy of the sequence's fixed list, or its
 // router's choice. Logits: mlp z = fc2 · gate + b2, memoryless ℓ = z, belief ℓ = log b_t with
-// b_t ∝ exp(z[0..E)) ⊙ ((1 − ρ) b_{t−1} + ρ / E), ρ = sigmoid(z[E]); arrow ℓ = |v · x|; uniform ℓ = 0; vocabulary: by id.
+// b_t ∝ exp(z[0..E)) ⊙ ((1 − ρ) b_{t−1} + ρ / E), ρ = sigmoid(z[E]); arrow ℓ = |v · x|; uniform ℓ = 0; vocabulary: by id;
+// keys ℓ = the cosines' average s_t = s_{t−1} + max(1 / (t + 1), 1 − memory) (cos_t − s_{t−1}), where it reaches the threshold.
 // Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised. An expert that cannot
-// be chosen (arrow: without a prototype) is never kept, so a list may be shorter than k.
-// Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [SEQUENCES + pages, EXPERTS] log b, of every
+// be chosen (arrow: without a prototype; keys: below its threshold) is never kept, so a list may be shorter than k. Where no
+// key is met, the default expert stands alone.
+// Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [SEQUENCES + pages, EXPERTS] log b or s, of every
 // sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
 // One workgroup a sequence, since a belief runs through its tokens in order. It begins from the page before, where there
 // is a full one: the page may have been filled for another sequence that began alike.
@@ -38,7 +40,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     return;
   }
   let experts = u32(pool[router].y);
-  let believes = pool[router + 1u].z != 0.0;
+  let memory = pool[router + 1u].z;
+  let believes = kind != KEYS && memory != 0.0;
   let outputs = experts + select(0u, 1u, believes);
   for (var i = lane; i < sequence.count * outputs; i += THREADS) {
     let token = sequence.first + i / outputs;
@@ -46,6 +49,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   storageBarrier();
   if (believes && lane == 0u) { filter_belief(sequence, experts); }
+  if (kind == KEYS && memory != 0.0) {
+    for (var e = lane; e < experts; e += THREADS) { average_cosines(sequence, e, memory); }
+  }
   storageBarrier();
   for (var t = lane; t < sequence.count; t += THREADS) {
     keep_top(router, sequence.first + t, experts);
@@ -54,7 +60,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 fn logit(router: u32, kind: u32, token: u32, output: u32) -> f32 {
   if (kind == UNIFORM) { return 0.0; }
-  if (kind == ARROW) {
+  if (kind == ARROW || kind == KEYS) {
     let at = token * GATE_WIDTH + output;
     let possible = pool[router + u32(pool[router + 3u].x) + output].y != 0.0;
     return select(NEVER, gate[at / 4u][at % 4u], possible);
@@ -104,6 +110,22 @@ fn filter_belief(sequence: Sequence, experts: u32) {
   for (var e = 0u; e < experts; e++) { belief[state + e] = log_b[e]; }
 }
 
+// Runs along the sequence's tokens, leaving s_t of expert e where its cosine stood.
+fn average_cosines(sequence: Sequence, e: u32, memory: f32) {
+  let state = sequence.slot * EXPERTS + e;
+  var average = belief[select(state, of_page(sequence, sequence.start) + e, sequence.start % 16u == 0u)];
+  for (var t = 0u; t < sequence.count; t++) {
+    let at = (sequence.first + t) * STRIDE + e;
+    let position = sequence.start + t;
+    let share = max(1.0 / f32(position + 1u), 1.0 - memory);
+    // What stands there before the first token may be no number.
+    if (position == 0u) { average = evidence[at]; } else { average += share * (evidence[at] - average); }
+    evidence[at] = average;
+    if ((position + 1u) % 16u == 0u) { belief[of_page(sequence, position + 1u) + e] = average; }
+  }
+  belief[state] = average;
+}
+
 // Where the belief after the page that ends before position `end` lies.
 fn of_page(sequence: Sequence, end: u32) -> u32 {
   return (SEQUENCES + blocks[sequence.blocks + max(end, 16u) / 16u - 1u]) * EXPERTS;
@@ -119,6 +141,7 @@ fn keep_top(router: u32, token: u32, experts: u32) {
   let soft = pool[router].w != 0.0;
   let temperature = pool[router + 1u].x;
   let addresses = router + u32(pool[router + 3u].x);
+  let keyed = u32(pool[router].x) == KEYS;
   var first = 0.0;
   var sum = 0.0;
   var below = 3.4e38;  // the last kept logit, and its index: the next is the best one after it in (logit, index) order
@@ -130,7 +153,7 @@ fn keep_top(router: u32, token: u32, experts: u32) {
     for (var e = 0u; e < experts; e++) {
       let l = evidence[at + e];
       let later = l < below || (l == below && e >= behind);
-      if (later && l > best) {
+      if (later && l > best && (!keyed || l >= pool[addresses + e].z)) {
         best = l;
         chosen = e;
       }
@@ -149,6 +172,11 @@ fn keep_top(router: u32, token: u32, experts: u32) {
       let weight = table[token * ENTRIES + j].gate / sum;
       table[token * ENTRIES + j].gate = weight;
     }
+  }
+  if (keyed && kept == 0u) {
+    let fallback = u32(pool[router + 1u].w);
+    table[token * ENTRIES] = Entry(u32(pool[addresses + fallback].x), 1.0, fallback, 0u);
+    kept = 1u;
   }
   if (kept < ENTRIES) { table[token * ENTRIES + kept] = Entry(0u, 0.0, NO_EXPERT, 0u); }
 }

@@ -7,12 +7,13 @@ import { sources, withoutComments } from "./sources.ts";
 
 /** What each folder may import beside itself. perf/ and test/ may import everything. */
 const BELOW: Readonly<Record<string, readonly string[]>> = {
-  cli: ["server", "training", "node", "engine", "router", "files", "shaders", "proto"],
+  cli: ["server", "training", "node", "engine", "composition", "router", "files", "shaders", "proto"],
   server: ["engine", "files", "proto"],
-  training: ["engine", "router", "files", "shaders", "proto"],
+  training: ["engine", "composition", "router", "files", "shaders", "proto"],
   node: ["engine", "files", "proto"],
   browser: ["engine", "files", "proto"],
-  engine: ["router", "files", "shaders", "proto"],
+  engine: ["composition", "router", "files", "shaders", "proto"],
+  composition: ["files", "proto"],
   router: ["files", "shaders", "proto"],
   files: ["shaders", "proto"],
   shaders: [],
@@ -21,7 +22,17 @@ const BELOW: Readonly<Record<string, readonly string[]>> = {
 };
 
 /** These also run in a browser. */
-const WITHOUT_NODE = ["browser", "training", "engine", "router", "files", "shaders", "proto", "integrations"];
+const WITHOUT_NODE = [
+  "browser",
+  "training",
+  "engine",
+  "composition",
+  "router",
+  "files",
+  "shaders",
+  "proto",
+  "integrations",
+];
 
 /** Which folder may import a package. Those that only fronts need must not reach the engine. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
@@ -34,6 +45,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   msgpackr: ["proto"],
   "prom-client": ["server"],
   protobufjs: ["proto"],
+  pino: ["server"],
+  "@opentelemetry/api": ["server"],
+  "smol-toml": ["cli"],
   webgpu: ["node"],
   ws: ["server", "proto"],
 };

@@ -8,7 +8,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import { gateTensors } from "../../router/gate_tensors.ts";
-import type { Mixture, MlpGate, Router } from "../../router/mixture.ts";
+import type { KeyLayer, Mixture, MlpGate, Router } from "../../router/mixture.ts";
 import { type MixtureFiles, writeMixture } from "../../router/write.ts";
 import { configOf, MemoryFolder, realFolder, SMALL, values } from "../files/lora/synthetic.ts";
 
@@ -28,6 +28,15 @@ function gates(hidden: number, outputs: number): MlpGate[] {
   }));
 }
 
+/** Of the third expert alone there is a key. */
+function keyLayers(): KeyLayer[] {
+  return [1, 2].map((seed) => ({
+    keys: Float32Array.from({ length: 24 }, (_, i) => (i === 16 + seed ? 1 : 0)),
+    center: values(8, seed),
+    thresholds: values(3, seed + 1),
+  }));
+}
+
 const RULE = { topK: 2, gate: "softmax", temperature: 0.5 } as const;
 const ROUTERS: Router[] = [
   { type: "mlp", hiddenSize: 5, belief: false, layers: gates(5, 3), ...RULE },
@@ -42,6 +51,7 @@ const ROUTERS: Router[] = [
     ],
     default: 0,
   },
+  { type: "keys", memory: 0.75, default: 0, layers: keyLayers(), ...RULE },
 ];
 
 function folderOf({ json, safetensors }: MixtureFiles): MemoryFolder {

@@ -16,6 +16,7 @@ import { compute, runOnce, stepShape, stepUniform } from "../compute.ts";
 import { Output } from "../output.ts";
 import { randomFloats } from "../random.ts";
 import { beliefFilter } from "../reference/belief_filter.ts";
+import { keyAverages } from "../reference/key_averages.ts";
 import { linear } from "../reference/linear.ts";
 import { mlpGate } from "../reference/mlp_gate.ts";
 import { topKGates } from "../reference/top_k_gates.ts";
@@ -77,6 +78,19 @@ function mlp(width: number, experts: number, belief: boolean, rule: GateRule): P
   return placed({ type: "mlp", hiddenSize: width, belief, layers: [layer], ...rule }, adapters);
 }
 
+/** Keys of unit length; the third expert has none and is the default. */
+function keyed(memory: number, experts: number, threshold: number, rule: GateRule): Placed {
+  const keys = randomFloats(experts * HIDDEN, 5);
+  for (let e = 0; e < experts; e++) {
+    const key = keys.subarray(e * HIDDEN, (e + 1) * HIDDEN);
+    const length = e === 2 ? Number.POSITIVE_INFINITY : Math.hypot(...key);
+    for (const [k, value] of key.entries()) key[k] = value / length;
+  }
+  const center = randomFloats(HIDDEN, 6).map((value) => value / 4);
+  const layers = [{ keys, center, thresholds: new Float32Array(experts).fill(threshold) }];
+  return placed({ type: "keys", memory, default: 2, layers, ...rule }, [undefined, ...ADAPTERS].slice(0, experts));
+}
+
 const unit = (topK: number): GateRule => ({ topK, gate: "unit", temperature: 1 });
 const soft = (topK: number, temperature: number): GateRule => ({ topK, gate: "softmax", temperature });
 const ranges: [number, number, number][] = [
@@ -91,6 +105,8 @@ const ROUTERS: Record<string, Placed> = {
   memoryless: mlp(7, 5, false, unit(2)),
   "memoryless, four soft": mlp(1, 6, false, soft(4, 3)),
   arrow: placed({ type: "arrow", ...soft(3, 0.5) }, [ADAPTERS[2], undefined, ADAPTERS[8], ADAPTERS[5], ADAPTERS[0]]),
+  keys: keyed(0, 5, 0.1, unit(1)),
+  "keys with memory, two soft": keyed(0.8, 8, 0.02, soft(2, 0.1)),
   uniform: placed({ type: "uniform", ...unit(4) }, [undefined, ...ADAPTERS.slice(0, 5)]),
   vocabulary: placed({ type: "vocabulary", ranges, default: 3 }, [undefined, ...ADAPTERS.slice(0, 3)]),
 };
@@ -122,7 +138,11 @@ async function routed(device: Device, router: Placed, tokens: number): Promise<C
   const x = randomFloats(2 * tokens * HIDDEN, 3);
   // The router behind a gap of NaNs: nothing lies at 0.
   const gap = [Number.NaN, Number.NaN, Number.NaN, Number.NaN];
-  const pool = Float32Array.from([...gap, ...packRouterLayer(router.mixture, 0, router), ...gap]);
+  const pool = Float32Array.from([
+    ...gap,
+    ...packRouterLayer(router.mixture, 0, { ...router, prototypes: router.adapters.map(prototypeOf) }),
+    ...gap,
+  ]);
   const lists = wordBuffer(2 * entries * ENTRY.bytes);
   for (const [i, entry] of fixed.entries()) ENTRY.write(lists, (entries + i) * ENTRY.words, { ...entry });
   ENTRY.write(lists, (entries + fixed.length) * ENTRY.words, { expert: NO_EXPERT });
@@ -189,8 +209,11 @@ function expectedLists({ mixture, adapters, addresses }: Placed, x: Float32Array
     });
   }
   const { gates, kept } = topKGates(logitsOf(router, adapters, x), adapters.length, router);
+  const unmet = router.type === "keys" ? router.default : 0;
   return kept.map((list, t) =>
-    list.map((expert) => ({ address: addresses[expert], gate: gates[t * adapters.length + expert], expert })),
+    list.length === 0 && router.type === "keys"
+      ? [{ address: addresses[unmet], gate: 1, expert: unmet }]
+      : list.map((expert) => ({ address: addresses[expert], gate: gates[t * adapters.length + expert], expert })),
   );
 }
 
@@ -206,12 +229,21 @@ function logitsOf(
     const z = mlpGate(x, router.layers[0]);
     return router.belief ? beliefFilter(z, experts) : z;
   }
+  if (router.type === "keys") {
+    const { keys, center, thresholds } = router.layers[0];
+    const averages = keyAverages(x, keys, center, router.memory);
+    return averages.map((value, i) => (value >= thresholds[i % experts] ? value : Number.NEGATIVE_INFINITY));
+  }
   const similar = adapters.map((adapter) => {
-    const prototype = adapter && arrowPrototype(adapter, 0);
+    const prototype = prototypeOf(adapter);
     if (prototype === undefined) return new Float64Array(tokens).fill(Number.NEGATIVE_INFINITY);
     return linear(x, prototype, tokens, HIDDEN, 1).map(Math.abs);
   });
   return Float64Array.from({ length: tokens * experts }, (_, i) => similar[i % experts][Math.floor(i / experts)]);
+}
+
+function prototypeOf(adapter: Adapter | undefined): Float32Array | undefined {
+  return adapter && arrowPrototype(adapter.layers[0]!);
 }
 
 /** Tables of all layers; the rows' tokens in no order. */

@@ -9,7 +9,7 @@ import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { Engine } from "../../../node/index.ts";
 import type { GenerationEvent } from "../../../proto/api.ts";
 import { serve } from "../../../server/http/serve.ts";
-import { withGenerate } from "../../../server/port.ts";
+import { withMethods } from "../../../server/port.ts";
 import { closeEngine, nano, post } from "./http_server.ts";
 
 after(closeEngine);
@@ -23,15 +23,17 @@ const QUESTION = { model: "nano", messages: [{ role: "user", content: "2 + 2?" }
 async function thinking(t: TestContext, text: string, thinks?: true): Promise<string> {
   const engine = await nano();
   const tokenizer = JSON.parse(await readFile("models/nano/tokenizer.json", "utf8"));
-  const scripted = withGenerate(engine, async function* (request, options): AsyncGenerator<GenerationEvent> {
-    for await (const event of engine.generate({ ...request, maxTokens: 1 }, {})) {
-      if (event.type !== "done") continue;
-      const accepted = { promptTokens: event.usage.promptTokens, generations: event.generations, experts: [] };
-      options?.onAccepted?.({ ...accepted, ...(thinks ? { thinks } : {}) });
-      const pieces = text.match(/.{1,3}/gs)!;
-      for (const [index, piece] of pieces.entries()) yield { type: "token", index, id: 5, text: piece };
-      yield { ...event, text: "", finishReason: "stop", usage: { ...event.usage, completionTokens: pieces.length } };
-    }
+  const scripted = withMethods(engine, {
+    async *generate(request, options): AsyncGenerator<GenerationEvent> {
+      for await (const event of engine.generate({ ...request, maxTokens: 1 }, {})) {
+        if (event.type !== "done") continue;
+        const accepted = { promptTokens: event.usage.promptTokens, generations: event.generations, experts: [] };
+        options?.onAccepted?.({ ...accepted, ...(thinks ? { thinks } : {}) });
+        const pieces = text.match(/.{1,3}/gs)!;
+        for (const [index, piece] of pieces.entries()) yield { type: "token", index, id: 5, text: piece };
+        yield { ...event, text: "", finishReason: "stop", usage: { ...event.usage, completionTokens: pieces.length } };
+      }
+    },
   });
   const files = { kind: "hf", tokenizer, tokenizerConfig: undefined, chatTemplate: TEMPLATE } as const;
   const server = await serve({ ...scripted, tokenizer: loadTokenizer(files) }, {});
