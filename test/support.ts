@@ -6,7 +6,10 @@ import { STORED, STORED_TYPES } from "../files/weights/stored/formats.ts";
 
 export interface Support {
   families: { name: string; models: string[] }[];
-  /** `verified`: an adapter of test/fixtures/tiny; `refused`: fields of an adapter_config.json that are refused by name. */
+  /**
+   * `verified`: folder below test/fixtures and name of an adapter whose numbers are compared; `refused`: fields of an
+   * adapter_config.json that are refused by name.
+   */
   adapters: { feature: string; verified?: string; refused?: Record<string, unknown> }[];
 }
 

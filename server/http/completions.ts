@@ -29,9 +29,9 @@ export function completionRoutes(
   base: string,
   options: CompletionOptions,
 ): void {
-  app.post("/v1/chat/completions", (request, reply) => {
+  app.post("/v1/chat/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, servedModel(request, base), unknown);
+    const chat = readChat(request.body, await servedModel(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
     return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
@@ -40,9 +40,9 @@ export function completionRoutes(
     });
   });
 
-  app.post("/v1/completions", (request, reply) => {
+  app.post("/v1/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, servedModel(request, base), unknown);
+    const completion = readCompletion(request.body, await servedModel(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };

@@ -13,7 +13,7 @@ import type {
 } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { validateRequest } from "../../proto/validate.ts";
-import { resolver } from "./models.ts";
+import { findResolver } from "./models.ts";
 import type { HttpRequest } from "./router.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
 
@@ -77,10 +77,10 @@ export interface ServedModel {
   thinks: boolean;
 }
 
-export function servedModel(request: HttpRequest, base: string): ServedModel {
+export async function servedModel(request: HttpRequest, base: string): Promise<ServedModel> {
   const { engine } = request;
   return {
-    resolve: resolver(request, base),
+    resolve: await findResolver(request, base),
     defaults: engine.samplingDefaults ?? {},
     thinks: thinks(engine.tokenizer.chatTemplate),
   };

@@ -33,7 +33,7 @@ export function responseRoutes(
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
     const store = storeOf(request);
-    const served = servedModel(request, base);
+    const served = await servedModel(request, base);
     const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
     const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), served.thinks);
