@@ -2,6 +2,7 @@
 // It imports nothing that knows of devices: an application's compiler reads it, which may not have WebGPU's types.
 
 import type { ModelConfig } from "../files/families/config.ts";
+import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
   AdapterReport,
   EngineStats,
@@ -34,6 +35,8 @@ export interface EngineApi {
   readonly model: string;
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
+  /** What the model's makers sample with, which HTTP and the command line start from. `generate` is greedy by itself. */
+  readonly samplingDefaults: GenerationDefaults;
   /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
   readonly contextLength: number;
   /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */

@@ -2,6 +2,7 @@
 // Files and the device come from a Host, so that it also runs in a browser.
 
 import type { Adapter } from "../files/lora/adapter.ts";
+import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
@@ -68,6 +69,7 @@ interface EngineParts {
   grammars: Grammars;
   device: Device;
   forward: Forward;
+  samplingDefaults: GenerationDefaults;
 }
 
 /** How often a request may find that what it waited for gave way before it could use it. */
@@ -121,6 +123,11 @@ export class Engine implements EngineApi {
 
   get config() {
     return this.#parts.admission.config;
+  }
+
+  /** What the model's makers sample with. */
+  get samplingDefaults(): GenerationDefaults {
+    return this.#parts.samplingDefaults;
   }
 
   /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
@@ -390,5 +397,6 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   const names = { library, catalogue, shelf, demand };
-  return { admission, prompts, ...names, loop, counters, pages, residency, shares, grammars, device, forward };
+  const running = { loop, counters, pages, residency, shares, device, forward };
+  return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

@@ -254,6 +254,8 @@ export interface Accepted {
   generations: Generation[];
   /** Every expert name a `trace` of this request may contain ("base" included), without repeats, in a fixed order. */
   experts: string[];
+  /** The prompt ends within a thought: what comes first is thought, up to `</think>`. */
+  thinks?: boolean;
 }
 
 /** Of an AbortSignal what is needed here; every one is one, and a compiler without its type can still read this. */

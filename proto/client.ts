@@ -105,7 +105,8 @@ export class MoloraClient {
         const reply = await inbox.next();
         if (reply.type === "accepted") {
           experts = reply.experts;
-          onAccepted?.({ promptTokens: reply.promptTokens, generations: reply.generations, experts });
+          const { promptTokens, generations, thinks } = reply;
+          onAccepted?.({ promptTokens, generations, experts, ...(thinks === undefined ? {} : { thinks }) });
         } else if (reply.type === "token") {
           yield* tokenEvents(reply, experts);
         } else if (reply.type === "done") {

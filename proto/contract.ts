@@ -248,6 +248,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
       promptTokens: need(2, uint32()),
       generations: need(3, list(generation)),
       experts: need(4, list(string())),
+      thinks: may(5, boolean()),
     }),
   },
   token: {

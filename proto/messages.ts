@@ -74,6 +74,7 @@ export interface AcceptedMessage extends Correlated {
   promptTokens: number;
   generations: Generation[];
   experts: string[];
+  thinks?: boolean;
 }
 
 /** One token's experts and gates in every layer as flat lists; trace.ts packs and unpacks them. */

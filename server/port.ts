@@ -11,6 +11,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  SamplingOptions,
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
@@ -46,6 +47,8 @@ export interface Capacity {
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
+  /** What holds where a request does not say otherwise. */
+  readonly samplingDefaults?: SamplingOptions;
   readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
@@ -68,6 +71,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
     promptIds: (request) => engine.promptIds(request),
     get closed() {

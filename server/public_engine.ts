@@ -27,6 +27,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     },
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
     promptIds: (request) => engine.promptIds(request),
     get closed() {

@@ -138,7 +138,7 @@ class Chat {
       const request = {
         messages,
         ...routingOf(this.#engine, this.#use),
-        ...readSampling(this.#flags),
+        ...readSampling(this.#flags, this.#engine),
         maxTokens,
         trace,
       };

@@ -77,7 +77,7 @@ export const command = defineCommand({
       const request: GenerateRequest = {
         ...prompt,
         ...routingOf(engine, spec),
-        ...readSampling(flags),
+        ...readSampling(flags, engine),
         maxTokens: flags.maxTokens,
         stop: flags.stop,
         ignoreEos: flags.ignoreEos,

@@ -12,6 +12,7 @@ import type { Job } from "../scheduler/job.ts";
 import { promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
+import { opensThought } from "../text/reasoning.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { ToolCallReader } from "../text/tool_calls.ts";
 import { type Choice, type ChoiceParts, choose } from "./choice.ts";
@@ -109,7 +110,13 @@ function enqueue(
     },
   });
   const generations = [base, ...chosen.generations.map(({ kind, name, hash }) => ({ kind, name, hash }))];
-  const accepted: Accepted = { promptTokens: prompt.length, generations, experts: [...new Set(chosen.names)] };
+  const accepted: Accepted = {
+    promptTokens: prompt.length,
+    generations,
+    experts: [...new Set(chosen.names)],
+    // A text that is held to a grammar has no room for a thought.
+    ...(constraint === undefined && opensThought(tokenizer, prompt) ? { thinks: true } : {}),
+  };
   const fixedTrace: TokenTrace = Array.from({ length: config.numLayers }, () => chosen.fixed);
   const expertNames = chosen.plan.kind === "router" ? chosen.names : undefined;
   const notation = callNotation(request, tokenizer.toolTemplate);

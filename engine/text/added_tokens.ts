@@ -40,8 +40,8 @@ export class TokenFinder {
     let stripNext = false;
     const between = (end: number, stripEnd: boolean): string => {
       const raw = text.slice(done, end);
-      const left = stripNext ? raw.trimStart() : raw;
-      return stripEnd ? left.trimEnd() : left;
+      const left = stripNext ? raw.replace(/^\p{White_Space}+/u, "") : raw;
+      return stripEnd ? withoutSpaceBehind(left) : left;
     };
     for (const { 0: match, index } of text.matchAll(this.#pattern)) {
       const token = this.#tokens.get(match)!;
@@ -55,6 +55,13 @@ export class TokenFinder {
     const rest = between(text.length, false);
     if (rest !== "") yield { text: rest, first };
   }
+}
+
+/** White space is Unicode's: JavaScript's own trimming takes U+FEFF for one, and U+0085 for none. */
+function withoutSpaceBehind(text: string): string {
+  let end = text.length;
+  while (end > 0 && /\p{White_Space}/u.test(text[end - 1]!)) end--;
+  return text.slice(0, end);
 }
 
 function escaped(literal: string): string {

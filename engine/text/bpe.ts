@@ -4,6 +4,7 @@
 import { fallbackName, flag, mergePair, refuseAffixes, shown, unknownToken, vocabulary } from "./bpe_model.ts";
 import { vanishing } from "./coverage.ts";
 import { MergeQueue } from "./merge_queue.ts";
+import type { PieceModel } from "./piece_model.ts";
 import { type BpeModel, tokenizerInvalid } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
 
@@ -26,7 +27,7 @@ export interface BpeOptions {
  * Semantics: while two neighbours have a merge, the one of lowest rank is done, of equal ranks the leftmost. As Rust
  * `tokenizers` has it, in n·log n for a piece of n symbols.
  */
-export class Bpe {
+export class Bpe implements PieceModel {
   /** Unknown characters in a row are one unknown token; across pieces too, so that it is the caller's to do. */
   readonly fusesUnknown: boolean;
   readonly unknownId: number | undefined;

@@ -3,10 +3,12 @@
 import { type Section, sought, TokenFinder } from "./added_tokens.ts";
 import { Bpe } from "./bpe.ts";
 import { type Normalizer, normalizer } from "./normalizer.ts";
+import type { PieceModel } from "./piece_model.ts";
 import { type PreTokenizer, preTokenizer } from "./pre_tokenizer.ts";
 import { type AddedToken, controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
 import { type Surroundings, surroundings } from "./surroundings.ts";
 import { byteSpelling } from "./token_bytes.ts";
+import { Unigram } from "./unigram.ts";
 
 /** Which control tokens a text may spell out: all, none, or those that no `mark` breaks. */
 export type Spelt = "all" | "none" | { mark: string };
@@ -25,7 +27,7 @@ export class Encoder {
   readonly longest: number;
   readonly #normalizer: Normalizer | undefined;
   readonly #preTokenizer: PreTokenizer;
-  readonly #bpe: Bpe;
+  readonly #model: PieceModel;
   readonly #surroundings: Surroundings;
   readonly #all: Finders;
   readonly #ordinary: Finders;
@@ -36,28 +38,30 @@ export class Encoder {
   constructor(spec: TokenizerSpec) {
     const { added_tokens: added, model } = spec.json;
     const control = controlTokens(spec);
-    const { vocab } = model;
-    const ids = new Map(added.map(({ content, id }) => [content, id]));
-    const idOf = (token: string) => ids.get(token) ?? (Object.hasOwn(vocab, token) ? Number(vocab[token]) : undefined);
+    // Added tokens stand last, and go before those of the vocabulary.
+    const own = spec.tokens.flatMap((token, id): [string, number][] => (token === undefined ? [] : [[token, id]]));
+    const ids = new Map([...own, ...added.map(({ content, id }): [string, number] => [content, id])]);
+    const idOf = (token: string) => ids.get(token);
     this.#normalizer = normalizer(spec.json.normalizer);
     this.#preTokenizer = preTokenizer(spec.json.pre_tokenizer);
-    this.#bpe = new Bpe(model, {
-      withheld: new Set(control.map(({ id }) => id)),
-      byteSpelling: this.#preTokenizer.byteLevel ? byteSpelling : undefined,
-      idOf,
-    });
+    const withheld = new Set(control.map(({ id }) => id));
+    const spelling = this.#preTokenizer.byteLevel ? byteSpelling : undefined;
+    this.#model =
+      model.type === "Unigram"
+        ? new Unigram(model, { withheld })
+        : new Bpe(model, { withheld, byteSpelling: spelling, idOf });
     this.#surroundings = surroundings(spec.json.post_processor, idOf);
     this.#all = this.#finders(added);
     this.#ordinary = this.#finders(added.filter((token) => !control.includes(token)));
     this.#control = new TokenFinder(control.map((token) => sought(token)));
-    const covers = this.#bpe.vanishing !== "any" && this.#preTokenizer.keepsAll && !added.some(strips);
+    const covers = this.#model.vanishing !== "any" && this.#preTokenizer.keepsAll && !added.some(strips);
     const longest = spec.tokens.reduce((most, token) => Math.max(most, token?.length ?? 0), 1);
     this.longest = covers ? longest * (this.#normalizer?.shrinks ?? 1) : Number.POSITIVE_INFINITY;
   }
 
   /** UTF-16 units that no token can stand for. */
   vanishing(text: string): number {
-    const { vanishing } = this.#bpe;
+    const { vanishing } = this.#model;
     if (!(vanishing instanceof RegExp)) return 0;
     let units = 0;
     for (const { 0: character } of text.matchAll(vanishing)) units += character.length;
@@ -99,13 +103,13 @@ export class Encoder {
       }
       const start = ids.length;
       for (const piece of this.#preTokenizer.cut(section.text, section.first)) {
-        const short = this.#bpe.short(piece);
-        if (short === undefined) yield* this.#bpe.encode(piece, ids);
+        const short = this.#model.short(piece);
+        if (short === undefined) yield* this.#model.encode(piece, ids);
         else for (const id of short) ids.push(id);
         if (this.#isStep(piece.length)) yield;
         if (ids.length > atMost) return;
       }
-      if (this.#bpe.fusesUnknown) fuse(ids, start, this.#bpe.unknownId);
+      if (this.#model.fusesUnknown) fuse(ids, start, this.#model.unknownId);
     }
   }
 

@@ -80,7 +80,7 @@ function byteLevel(metadata: Metadata, tokens: string[]): Kind {
       normalizer: pre.normalizer === undefined ? null : { type: pre.normalizer },
       pre_tokenizer: { type: "Sequence", pretokenizers: [...pre.patterns.map(splitOn), BYTE_LEVEL] },
       decoder: { type: "ByteLevel" },
-      model: { type: "BPE", vocab: vocabulary(tokens), merges, ignore_merges: pre.ignoreMerges ?? false },
+      model: { type: "BPE" as const, vocab: vocabulary(tokens), merges, ignore_merges: pre.ignoreMerges ?? false },
     },
   };
 }

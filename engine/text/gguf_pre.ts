@@ -26,12 +26,20 @@ const TEKKEN_PATTERN =
   `[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}*${TEKKEN_LOWER}+|[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}+${TEKKEN_LOWER}*` +
   "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+const O200K_SUFFIX = "(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])?";
+const O200K_PATTERN =
+  `[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}*${TEKKEN_LOWER}+${O200K_SUFFIX}` +
+  `|[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}+${TEKKEN_LOWER}*${O200K_SUFFIX}` +
+  "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
+
 const DEFAULT: GgufPre = {
   patterns: ["[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_PATTERN, "\\p{N}+", "[0-9][0-9][0-9]"],
 };
 const GPT2: GgufPre = { patterns: [GPT2_PATTERN] };
 const DIGIT_BY_DIGIT: GgufPre = { patterns: ["\\p{N}", GPT2_PATTERN] };
 const LLAMA3: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")], ignoreMerges: true, addBos: true };
+const CL100K: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")] };
+const O200K: GgufPre = { patterns: [O200K_PATTERN] };
 const QWEN2: GgufPre = { patterns: [wordsAndDigits("\\p{N}")], normalizer: "NFC" };
 const TEKKEN: GgufPre = { patterns: [TEKKEN_PATTERN], ignoreMerges: true, addBos: true };
 
@@ -45,6 +53,9 @@ const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
   ["llama-bpe", LLAMA3],
   ["llama3", LLAMA3],
   ["llama-v3", LLAMA3],
+  ["dbrx", CL100K],
+  ["smaug-bpe", CL100K],
+  ["gpt-4o", O200K],
   ["qwen2", QWEN2],
   ["deepseek-r1-qwen", QWEN2],
   ["tekken", TEKKEN],

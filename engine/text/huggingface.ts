@@ -11,7 +11,9 @@ import {
   type TokenizerJson,
   type TokenizerSpec,
   tokenizerInvalid,
+  type UnigramModel,
 } from "./spec.ts";
+import { unigramVocabulary } from "./unigram.ts";
 
 /** Ids above this are damage, not a vocabulary. */
 const MAX_ID = 1 << 22;
@@ -22,7 +24,7 @@ export function huggingFaceSpec(
   config: JsonObject | undefined,
   { chatTemplate, toolTemplate }: ChatTemplates,
 ): TokenizerSpec {
-  const model = bpeModel(tokenizer.model);
+  const model = modelOf(tokenizer.model);
   const added = addedTokens(tokenizer.added_tokens);
   const tokens: (string | undefined)[] = [];
   const ids = new Map<string, number>();
@@ -33,7 +35,8 @@ export function huggingFaceSpec(
     tokens[id] = text;
     ids.set(text, id);
   };
-  for (const [text, id] of Object.entries(model.vocab)) place(text, id);
+  if (model.type === "Unigram") for (const [id, [text]] of unigramVocabulary(model).entries()) place(text, id);
+  else for (const [text, id] of Object.entries(model.vocab)) place(text, id);
   for (const token of added) place(token.content, token.id);
 
   const bos = namedToken(config?.bos_token);
@@ -50,13 +53,17 @@ export function huggingFaceSpec(
   return { json, tokens, bosId: idOf(bos), eosId: idOf(eos), chatTemplate, toolTemplate };
 }
 
-function bpeModel(model: unknown): BpeModel {
+function modelOf(model: unknown): BpeModel | UnigramModel {
   if (!isObject(model)) throw tokenizerInvalid("tokenizer.json has no model");
   // Files written before the field existed say BPE by having merges.
   const type = model.type ?? (Array.isArray(model.merges) ? "BPE" : "none");
+  if (type === "Unigram") {
+    if (!Array.isArray(model.vocab)) throw tokenizerInvalid("tokenizer.json's Unigram model lacks vocab");
+    return { ...model, type, vocab: model.vocab };
+  }
   if (type !== "BPE") {
     throw tokenizerInvalid(`model type "${type}" is not supported`, {
-      remedy: 'Use a model whose tokenizer.json says "type": "BPE".',
+      remedy: 'Use a model whose tokenizer.json says "type": "BPE" or "Unigram".',
     });
   }
   if (!isObject(model.vocab) || !Array.isArray(model.merges)) {

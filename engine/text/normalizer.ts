@@ -44,7 +44,6 @@ function compile(node: JsonObject): Normalizer {
     case "Lowercase":
       return library({ type: node.type }, 1);
     case "StripAccents":
-    case "Precompiled":
       return library({ type: node.type }, VANISHES);
     case "Strip":
       return library(flagged(node, ["strip_left", "strip_right"]), VANISHES);

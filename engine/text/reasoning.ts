@@ -45,6 +45,11 @@ export class ReasoningReader {
     this.#state = inside ? "inside" : "before";
   }
 
+  /** Whether what came last is of the thought, or of its marks. */
+  get thinking(): boolean {
+    return this.#state === "inside" || this.#state === "behind" || (this.#state === "before" && this.#held !== "");
+  }
+
   push(piece: string): Separated {
     this.#held += piece;
     if (this.#state === "before") this.#open();

@@ -6,7 +6,7 @@ import { type ErrorInfo, MoloraError } from "../../proto/errors.ts";
 export type JsonObject = Record<string, unknown>;
 
 export interface TokenizerSpec {
-  /** In the form of a Hugging Face tokenizer.json whose model is BPE. */
+  /** In the form of a Hugging Face tokenizer.json whose model is BPE or Unigram. */
   json: TokenizerJson;
   /** Token text by id; undefined where an id has no token. */
   tokens: readonly (string | undefined)[];
@@ -25,11 +25,14 @@ export interface TokenizerJson {
   pre_tokenizer: unknown;
   post_processor: unknown;
   decoder: unknown;
-  model: BpeModel;
+  model: BpeModel | UnigramModel;
 }
 
 /** The vocabulary's ids are checked; the rest is bpe.ts's to check. */
-export type BpeModel = JsonObject & { vocab: JsonObject };
+export type BpeModel = JsonObject & { type: "BPE"; vocab: JsonObject };
+
+/** Tokens with their scores, by id; each is unigram.ts's to check. */
+export type UnigramModel = JsonObject & { type: "Unigram"; vocab: readonly unknown[] };
 
 export interface AddedToken {
   id: number;

@@ -6,6 +6,8 @@ import { isObject, tokenizerInvalid } from "./spec.ts";
 export interface TokenBytes {
   /** Bytes of an ordinary token, from its text in the vocabulary. */
   bytes(token: string): Uint8Array;
+  /** Bytes of an added token. */
+  added(token: string): Uint8Array;
   /** A decoded text loses one leading space: the dummy prefix that SentencePiece encoding put there. */
   trimsLeadingSpace: boolean;
 }
@@ -17,7 +19,8 @@ export interface TokenBytes {
  */
 export function tokenBytes(decoder: unknown): TokenBytes {
   const parts = flatten(decoder);
-  if (parts.some((part) => part.type === "ByteLevel")) return { bytes: byteLevelBytes, trimsLeadingSpace: false };
+  if (parts.some((part) => part.type === "ByteLevel"))
+    return { bytes: byteLevelBytes, added: utf8, trimsLeadingSpace: false };
   const replacements: [string, string][] = [];
   let byteFallback = false;
   let trimsLeadingSpace = false;
@@ -35,10 +38,10 @@ export function tokenBytes(decoder: unknown): TokenBytes {
       throw unsupported(part.type);
     }
   }
-  const bytes = (token: string) =>
-    (byteFallback ? fallbackByte(token) : undefined) ??
-    utf8(replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token));
-  return { bytes, trimsLeadingSpace };
+  // Added ones too: Gemma has runs of spaces among them.
+  const added = (token: string) => utf8(replacements.reduce((text, [from, to]) => text.replaceAll(from, to), token));
+  const bytes = (token: string) => (byteFallback ? fallbackByte(token) : undefined) ?? added(token);
+  return { bytes, added, trimsLeadingSpace };
 }
 
 function text(part: Record<string, unknown>, name: string, otherwise: string): string {

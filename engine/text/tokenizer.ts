@@ -7,7 +7,7 @@ import { Encoder } from "./encoder.ts";
 import { ggufSpec } from "./gguf.ts";
 import { huggingFaceSpec } from "./huggingface.ts";
 import { controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
-import { type TokenBytes, tokenBytes, utf8 } from "./token_bytes.ts";
+import { type TokenBytes, tokenBytes } from "./token_bytes.ts";
 
 export interface EncodeOptions {
   /**
@@ -180,7 +180,7 @@ class BpeTokenizer implements Tokenizer {
   idBytes(id: number): Uint8Array {
     const token = this.#spec.tokens[id];
     if (token === undefined) return NO_BYTES;
-    this.#bytes[id] ??= this.#addedIds.has(id) ? utf8(token) : this.#tokenBytes.bytes(token);
+    this.#bytes[id] ??= this.#addedIds.has(id) ? this.#tokenBytes.added(token) : this.#tokenBytes.bytes(token);
     return this.#bytes[id];
   }
 }

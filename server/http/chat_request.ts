@@ -1,15 +1,8 @@
 // The body of `/v1/chat/completions` as a request to the engine.
 
+import { joined } from "../../engine/text/reasoning.ts";
 import type { Fields } from "../../files/fields.ts";
-import type {
-  ChatMessage,
-  GenerateRequest,
-  ResponseFormat,
-  Routing,
-  Tool,
-  ToolCall,
-  ToolChoice,
-} from "../../proto/api.ts";
+import type { ChatMessage, GenerateRequest, ResponseFormat, Tool, ToolCall, ToolChoice } from "../../proto/api.ts";
 import { MAX_MESSAGES } from "../../proto/contract.ts";
 import {
   COMPLETION_FIELDS,
@@ -20,6 +13,7 @@ import {
   readDelivery,
   readExtension,
   readSettings,
+  type ServedModel,
 } from "./request_fields.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
 
@@ -47,24 +41,26 @@ const MESSAGE = [
   "annotations",
   "function_call",
 ];
+/** Of a model that thinks. */
+const THINKING_MESSAGE = [...MESSAGE, "reasoning_content"];
 
 export interface ChatRequest extends Delivery {
   model: string;
   request: GenerateRequest;
 }
 
-/** @throws MoloraError `bad_request`, or what `resolve` throws for the model's name. */
-export function readChat(raw: unknown, resolve: (model: string) => Routing, unknown: UnknownFields): ChatRequest {
+/** @throws MoloraError `bad_request`, or what resolving throws for the model's name. */
+export function readChat(raw: unknown, served: ServedModel, unknown: UnknownFields): ChatRequest {
   const body = openBody(raw, OWN, unknown);
   const model = body.string("model");
   const toolChoice = readToolChoice(body);
   const limit = body.has("max_completion_tokens") ? "max_completion_tokens" : "max_tokens";
   const request = checkRequest(
     {
-      ...resolve(model),
-      ...readSettings(body),
+      ...served.resolve(model),
+      ...readSettings(body, served),
       ...readExtension(body),
-      messages: readMessages(body, unknown),
+      messages: readMessages(body, unknown, served.thinks),
       ...readTurns(body),
       maxTokens: body.raw(limit),
       logprobs: readLogprobs(body),
@@ -94,23 +90,30 @@ export function readTurns(body: Fields): Pick<GenerateRequest, "addGenerationPro
   };
 }
 
-export function readMessages(body: Fields, unknown: UnknownFields): ChatMessage[] {
+/** `thinks`: thoughts that come back with the history go to the template, which knows what to keep of them. */
+export function readMessages(body: Fields, unknown: UnknownFields, thinks: boolean): ChatMessage[] {
   const messages = body.objects("messages", MAX_MESSAGES);
   if (messages.length === 0) body.fail("messages", "a list of at least one message");
-  return messages.map((message) => readMessage(message, unknown));
+  return messages.map((message) => readMessage(message, unknown, thinks));
 }
 
-function readMessage(message: Fields, unknown: UnknownFields): ChatMessage {
-  unknown.check(message, MESSAGE, "messages");
+function readMessage(message: Fields, unknown: UnknownFields, thinks: boolean): ChatMessage {
+  unknown.check(message, thinks ? THINKING_MESSAGE : MESSAGE, "messages");
   const role = message.string("role");
   return {
     // OpenAI's newer word; templates know the older one.
     role: role === "developer" ? "system" : role,
-    content: readContent(message),
+    content: thinks && role === "assistant" ? readAnswer(message) : readContent(message),
     ...(message.has("name") ? { name: message.string("name") } : {}),
     ...(message.has("tool_calls") ? { toolCalls: message.objects("tool_calls").map(readCall) } : {}),
     ...(message.has("tool_call_id") ? { toolCallId: message.string("tool_call_id") } : {}),
   };
+}
+
+/** An answer as the model wrote it. */
+function readAnswer(message: Fields): string {
+  const reasoning = message.has("reasoning_content") ? message.string("reasoning_content") : "";
+  return joined({ reasoning, text: readContent(message) });
 }
 
 /** Text, or parts of text; a turn that only calls tools may have none. */

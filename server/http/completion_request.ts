@@ -1,7 +1,7 @@
 // The body of `/v1/completions` as requests to the engine, one a prompt.
 
 import type { Fields } from "../../files/fields.ts";
-import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import type { GenerateRequest } from "../../proto/api.ts";
 import {
   COMPLETION_FIELDS,
   checkRequest,
@@ -11,6 +11,7 @@ import {
   readDelivery,
   readExtension,
   readSettings,
+  type ServedModel,
 } from "./request_fields.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
 
@@ -31,12 +32,8 @@ export interface CompletionRequest extends Delivery {
   logprobs: boolean;
 }
 
-/** @throws MoloraError `bad_request`, or what `resolve` throws for the model's name. */
-export function readCompletion(
-  raw: unknown,
-  resolve: (model: string) => Routing,
-  unknown: UnknownFields,
-): CompletionRequest {
+/** @throws MoloraError `bad_request`, or what resolving throws for the model's name. */
+export function readCompletion(raw: unknown, served: ServedModel, unknown: UnknownFields): CompletionRequest {
   const body = openBody(raw, OWN, unknown);
   const model = body.string("model");
   const delivery = readDelivery(body, unknown);
@@ -46,8 +43,8 @@ export function readCompletion(
   const bestOf = body.has("best_of") ? body.integer("best_of", n, MOST_OF_A_PROMPT) : n;
   if (bestOf > n && delivery.stream) body.fail("best_of", `equal to "n" in a stream`);
   const shared = {
-    ...resolve(model),
-    ...readSettings(body),
+    ...served.resolve(model),
+    ...readSettings(body, served),
     ...readExtension(body),
     maxTokens: body.raw("max_tokens") ?? DEFAULT_LENGTH,
     logprobs: body.raw("logprobs"),

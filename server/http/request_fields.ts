@@ -1,10 +1,20 @@
 // The fields that chat and text completions share, read from OpenAI's names (and vLLM's, for what OpenAI has none).
 // The contract's one validator checks ranges.
 
+import { thinks } from "../../engine/text/reasoning.ts";
 import { Fields } from "../../files/fields.ts";
-import type { GenerateRequest, ResponseFormat, Routing, TokenBias, ToolChoice } from "../../proto/api.ts";
+import type {
+  GenerateRequest,
+  ResponseFormat,
+  Routing,
+  SamplingOptions,
+  TokenBias,
+  ToolChoice,
+} from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { validateRequest } from "../../proto/validate.ts";
+import { findResolver } from "./models.ts";
+import type { HttpRequest } from "./router.ts";
 import type { UnknownFields } from "./unknown_fields.ts";
 
 /** How an answer is given, beside what is generated. */
@@ -57,9 +67,28 @@ export function readDelivery(body: Fields, unknown: UnknownFields): Delivery {
   };
 }
 
-/** Settings by the engine's names, unchecked. Temperature is 1 where none is given, as OpenAI has it. */
-export function readSettings(body: Fields): Record<string, unknown> {
-  const settings: Record<string, unknown> = { temperature: 1 };
+/** The model behind the names that requests give. */
+export interface ServedModel {
+  /** @throws MoloraError `unknown_model` */
+  resolve(model: string): Routing;
+  /** What its makers sample with. */
+  defaults: SamplingOptions;
+  /** Its chat template knows of thoughts. */
+  thinks: boolean;
+}
+
+export async function servedModel(request: HttpRequest, base: string): Promise<ServedModel> {
+  const { engine } = request;
+  return {
+    resolve: await findResolver(request, base),
+    defaults: engine.samplingDefaults ?? {},
+    thinks: thinks(engine.tokenizer.chatTemplate),
+  };
+}
+
+/** Settings by the engine's names, unchecked. Temperature is the model's, else 1, as OpenAI has it, where none is given. */
+export function readSettings(body: Fields, { defaults }: ServedModel): Record<string, unknown> {
+  const settings: Record<string, unknown> = { temperature: 1, ...defaults };
   for (const [theirs, ours] of Object.entries(RENAMED)) {
     if (body.has(theirs)) settings[ours] = body.raw(theirs);
   }

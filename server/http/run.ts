@@ -53,14 +53,15 @@ export interface Finished {
   tokens: TokenEvent[];
   text: string;
   done: DoneEvent;
+  accepted: Accepted;
 }
 
-export async function finish({ events }: Run): Promise<Finished> {
+export async function finish({ accepted, events }: Run): Promise<Finished> {
   const tokens: TokenEvent[] = [];
   let text = "";
   for await (const event of events) {
     text += event.text;
-    if (event.type === "done") return { tokens, text, done: event };
+    if (event.type === "done") return { tokens, text, done: event, accepted };
     tokens.push(event);
   }
   throw new MoloraError("internal", "the generation ended without a result");

@@ -1,13 +1,13 @@
 // Generations on their way to a client as one stream of chunks, their tokens as they come.
 
-import type { DoneEvent, TokenEvent } from "../../proto/api.ts";
+import type { Accepted, DoneEvent, TokenEvent } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorBody } from "./errors.ts";
 import type { Run } from "./run.ts";
 import type { EventStream } from "./sse.ts";
 
 export interface Chunks {
-  open(index: number): object | undefined;
+  open(index: number, accepted: Accepted): object | undefined;
   token(index: number, token: TokenEvent): object | undefined;
   done(index: number, done: DoneEvent): object[];
   usage(done: readonly DoneEvent[]): object;
@@ -33,8 +33,13 @@ export async function streamRuns(
   sink.end();
 }
 
-async function streamRun({ events }: Run, index: number, chunks: Chunks, sink: EventStream): Promise<DoneEvent> {
-  const opening = chunks.open(index);
+async function streamRun(
+  { accepted, events }: Run,
+  index: number,
+  chunks: Chunks,
+  sink: EventStream,
+): Promise<DoneEvent> {
+  const opening = chunks.open(index, accepted);
   if (opening !== undefined) await sink.send(opening);
   for await (const event of events) {
     if (event.type === "done") {

@@ -1,6 +1,7 @@
 // `/tokenize` and `/detokenize`, as vLLM has them.
 // It knows nothing of generating; what a chat's prompt is, the engine's own rendering says.
 
+import { thinks } from "../../engine/text/reasoning.ts";
 import { Fields } from "../../files/fields.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -67,7 +68,8 @@ function textTokens(body: Fields, { tokenizer, contextLength }: HttpEngine): Pro
 
 async function chatTokens(body: Fields, engine: HttpEngine, unknown: UnknownFields): Promise<readonly number[]> {
   const tools = body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined;
-  return engine.promptIds(checkRequest({ messages: readMessages(body, unknown), ...readTurns(body), tools }));
+  const messages = readMessages(body, unknown, thinks(engine.tokenizer.chatTemplate));
+  return engine.promptIds(checkRequest({ messages, ...readTurns(body), tools }));
 }
 
 function checkLength(characters: number, most: number): void {

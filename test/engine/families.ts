@@ -6,11 +6,14 @@ import { onEachHost } from "./each_device.ts";
 import { checkGreedy, checkLogprobs, type Fixture, openEngine } from "./parity.ts";
 
 export const FAMILY_MODELS = "test/fixtures/families/models";
+/** The same in GGUF (test/fixtures/scripts/parity_families_gguf.py). */
+export const FAMILY_GGUFS = "test/fixtures/families/gguf";
 
 /** Between them they have every fact of a layer: norms of q and k, norms around, windows, two RoPE bases, GELU, biases. */
 export const ON_GPU_ALWAYS = ["gemma3", "qwen2"];
 
-export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): void {
+/** `model`: where its weights are, if not in its folder. */
+export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[], model?: string): void {
   const folder = `${FAMILY_MODELS}/${name}`;
   const [expected, mixed] = ["expected", "mixed"].map((file): Fixture & { context: number } =>
     JSON.parse(readFileSync(`${folder}/${file}.json`, "utf8")),
@@ -21,10 +24,10 @@ export function checkFamily(name: string, devices: readonly ("cpu" | "gpu")[]): 
     uses: [...expected.uses.filter(({ kind }) => kind !== "base"), ...mixed.uses],
   };
   onEachHost(
-    `${name}: log-probabilities and greedy tokens, alone, stacked and routed, equal those of transformers and PEFT`,
+    `${model ?? name}: log-probabilities and greedy tokens, alone, stacked and routed, equal those of transformers and PEFT`,
     async (device) => {
       const folders = { adapters: `${folder}/adapters`, mixtures: `${folder}/mixtures` };
-      const options = { model: folder, dtype: "f32", contextLength: mixed.context, ...device } as const;
+      const options = { model: model ?? folder, dtype: "f32", contextLength: mixed.context, ...device } as const;
       const engine = await openEngine(fixture, folders, options);
       try {
         const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);

@@ -80,7 +80,7 @@ function readText(item: Fields, name: string): string {
 export function addOutput(messages: ChatMessage[], item: OutputItem): void {
   if (item.type === "function_call") {
     addCall(messages, { id: item.call_id, name: item.name, arguments: item.arguments });
-  } else {
+  } else if (item.type === "message") {
     messages.push({ role: "assistant", content: item.content.map(({ text }) => text).join("\n") });
   }
 }

@@ -32,7 +32,16 @@ export interface CallItem {
   arguments: string;
 }
 
-export type OutputItem = MessageItem | CallItem;
+/** What the model thought before it answered. */
+export interface ReasoningItem {
+  id: string;
+  type: "reasoning";
+  status: ItemStatus;
+  summary: never[];
+  content: { type: "reasoning_text"; text: string }[];
+}
+
+export type OutputItem = MessageItem | CallItem | ReasoningItem;
 
 export interface ResponseUsage {
   input_tokens: number;
@@ -75,7 +84,7 @@ export interface ResponseObject extends Echoed {
   molora?: Extension;
 }
 
-export function newId(kind: "resp" | "msg" | "fc"): string {
+export function newId(kind: "resp" | "msg" | "fc" | "rs"): string {
   return `${kind}_${crypto.randomUUID().replaceAll("-", "")}`;
 }
 
@@ -97,7 +106,12 @@ export function begunResponse(echoed: Echoed): ResponseObject {
 }
 
 /** The same at its end. */
-export function endedResponse(begun: ResponseObject, output: OutputItem[], done: DoneEvent): ResponseObject {
+export function endedResponse(
+  begun: ResponseObject,
+  output: OutputItem[],
+  done: DoneEvent,
+  reasoningTokens: number,
+): ResponseObject {
   const cut = done.finishReason === "length";
   const { promptTokens, completionTokens, cachedTokens = 0 } = done.usage;
   return {
@@ -110,7 +124,7 @@ export function endedResponse(begun: ResponseObject, output: OutputItem[], done:
       input_tokens: promptTokens,
       input_tokens_details: { cached_tokens: cachedTokens },
       output_tokens: completionTokens,
-      output_tokens_details: { reasoning_tokens: 0 },
+      output_tokens_details: { reasoning_tokens: reasoningTokens },
       total_tokens: promptTokens + completionTokens,
     },
     ...extension([], done),
@@ -123,6 +137,10 @@ export function outputText(text: string, logprobs: TextLogprobs): OutputText {
 
 export function messageItem(id: string, status: ItemStatus, content: OutputText[]): MessageItem {
   return { id, type: "message", status, role: "assistant", content };
+}
+
+export function reasoningItem(id: string, status: ItemStatus, text: string): ReasoningItem {
+  return { id, type: "reasoning", status, summary: [], content: text === "" ? [] : [{ type: "reasoning_text", text }] };
 }
 
 export function callItem(id: string, status: ItemStatus, call: ToolCall): CallItem {

@@ -1,9 +1,16 @@
 // The body of `/v1/responses` as a request to the engine, and what of it the response object repeats.
 
 import type { Fields } from "../../../files/fields.ts";
-import type { ChatMessage, GenerateRequest, ResponseFormat, Routing, Tool, ToolChoice } from "../../../proto/api.ts";
+import type { ChatMessage, GenerateRequest, ResponseFormat, Tool, ToolChoice } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
-import { checkRequest, formatBeside, openBody, readExtension, readSettings } from "../request_fields.ts";
+import {
+  checkRequest,
+  formatBeside,
+  openBody,
+  readExtension,
+  readSettings,
+  type ServedModel,
+} from "../request_fields.ts";
 import type { UnknownFields } from "../unknown_fields.ts";
 import { readInput } from "./items.ts";
 import type { Echoed } from "./reply.ts";
@@ -37,10 +44,10 @@ export interface ResponsesRequest {
   conversation: ChatMessage[];
 }
 
-/** @throws MoloraError `bad_request`, or what `resolve` throws for the model's name. */
+/** @throws MoloraError `bad_request`, or what resolving throws for the model's name. */
 export function readResponses(
   raw: unknown,
-  resolve: (model: string) => Routing,
+  served: ServedModel,
   store: ResponseStore,
   unknown: UnknownFields,
 ): ResponsesRequest {
@@ -52,7 +59,7 @@ export function readResponses(
   const conversation = [...previous, ...input];
   if (conversation.length === 0) body.fail("input", "a text or a list of items");
   const instructions = body.has("instructions") ? body.string("instructions") : null;
-  const settings = readSettings(body);
+  const settings = readSettings(body, served);
   const tools = body.has("tools") ? readTools(body, unknown) : [];
   const choice = readToolChoice(body, tools);
   const text = body.has("text") ? body.object("text") : undefined;
@@ -60,7 +67,7 @@ export function readResponses(
   const logprobs = readLogprobs(body, unknown);
   const request = checkRequest(
     {
-      ...resolve(model),
+      ...served.resolve(model),
       ...settings,
       ...readExtension(body),
       messages: instructions === null ? conversation : instructed(instructions, conversation),

@@ -4,7 +4,7 @@ import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
-import { findResolver } from "../models.ts";
+import { servedModel } from "../request_fields.ts";
 import type { HttpRequest, Router } from "../router.ts";
 import { type Run, startRuns } from "../run.ts";
 import { EventStream } from "../sse.ts";
@@ -33,9 +33,10 @@ export function responseRoutes(
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
     const store = storeOf(request);
-    const asked = readResponses(request.body, await findResolver(request, base), store, unknown);
+    const served = await servedModel(request, base);
+    const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
-    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed));
+    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), served.thinks);
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
@@ -71,11 +72,11 @@ export function responseRoutes(
 
 /** Runs to the end; `tell` gets the events on the way. */
 async function play(
-  { events: generation }: Run,
+  { accepted, events: generation }: Run,
   events: ResponseEvents,
   tell: (events: ReturnType<ResponseEvents["begin"]>) => Promise<void> = async () => {},
 ): Promise<ResponseObject> {
-  await tell(events.begin());
+  await tell(events.begin(accepted.thinks === true));
   for await (const event of generation) {
     if (event.type === "token") {
       await tell(events.token(event));

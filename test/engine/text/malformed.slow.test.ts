@@ -31,7 +31,7 @@ const VALUES: unknown[] = [
   { type: "Replace" },
   { type: "Strip" },
   { type: "Metaspace" },
-  { type: "Unigram" },
+  { type: "WordPiece" },
   { id: "A" },
   { Sequence: {} },
   { SpecialToken: {} },

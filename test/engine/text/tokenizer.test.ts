@@ -123,7 +123,7 @@ test("a minimal tokenizer.json, with what may be absent absent", () => {
 
 const REFUSED: [string, Record<string, unknown>, RegExp][] = [
   ["no model", { model: undefined }, /no model/],
-  ["Unigram", { model: { type: "Unigram", vocab: [] } }, /"Unigram"/],
+  ["WordPiece", { model: { type: "WordPiece", vocab: {} } }, /"WordPiece"/],
   ["WordPiece", { model: { type: "WordPiece", vocab: {} } }, /"WordPiece"/],
   ["no merges", { model: { type: "BPE", vocab: {} } }, /vocab or merges/],
   ["an id that is no integer", { model: { type: "BPE", vocab: { a: 0.5 }, merges: [] } }, /"a" has the id 0.5/],
