@@ -1,6 +1,7 @@
 // A GGUF file made from metadata and tensors in memory.
 // Names, row order and quantised bytes are the caller's.
 
+import { MoloraError } from "../../../proto/errors.ts";
 import { STORED, type StoredType } from "../stored/formats.ts";
 import { VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
@@ -53,12 +54,18 @@ export function ggufHeader(
     header.string(name);
     header.number("u32", shape.length);
     for (const size of [...shape].reverse()) header.number("u64", size);
-    header.number("u32", STORED[type].ggml.number);
+    header.number("u32", numberOf(type));
     header.number("u64", offset);
     offset += aligned(storedBytes(type, shape));
   }
   header.pad(GGUF_ALIGNMENT);
   return header.bytes();
+}
+
+function numberOf(type: StoredType): number {
+  const { ggml } = STORED[type];
+  if (ggml === undefined) throw new MoloraError("internal", `${type} is none of GGUF's types`);
+  return ggml.number;
 }
 
 /** Bytes that a tensor takes. */
