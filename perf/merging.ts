@@ -56,9 +56,12 @@ const told = (line: string) => process.stderr.write(`${line}\n`);
 for (const method of values.methods.split(",") as MergeMethod[]) {
   const begun = performance.now();
   const weight = AVERAGING.has(method) ? 1 : 1 / adapters.length;
-  const { layers } = await mergeAdapters(adapters, config, { method, weights: adapters.map(() => weight) });
+  const { layers, report: merged } = await mergeAdapters(adapters, config, {
+    method,
+    weights: adapters.map(() => weight),
+  });
   const seconds = (performance.now() - begun) / 1000;
-  const report = { ...adapters[0].report, name: method, hash: method };
+  const report = { ...adapters[0].report, name: method, hash: method, ranks: merged.ranks, scales: [1] };
   merges.push({
     title: `${method}, weights ${weight}`,
     adapter: { name: method, hash: method, layers, report },

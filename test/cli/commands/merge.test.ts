@@ -102,39 +102,6 @@ test("--into-base: safetensors whose loss is the adapter's, all else bit for bit
   }
 });
 
-test("--into-base: nano's GGUF in f16 and q8_0, and as safetensors", async () => {
-  const adapter = "models/nano/adapters/math";
-  const [served] = await losses("--adapter", `a=${adapter}`, "--use", "a");
-  for (const [kind, tolerance] of [
-    ["f16", 5e-3],
-    ["q8_0", 3e-2],
-    ["safetensors", 5e-3],
-  ] as const) {
-    const how = kind === "safetensors" ? ["--format", kind] : ["--type", kind];
-    const out = join(folder, kind);
-    const ran = await molora([
-      "merge",
-      "--method",
-      "cat",
-      "--adapter",
-      `a=${adapter}`,
-      "--into-base",
-      "--out",
-      out,
-      "--json",
-      ...how,
-    ]);
-    assert.equal(ran.code, 0, ran.stderr);
-    const { roundedAway } = json<{ intoBase: { roundedAway: number } }>(ran).intoBase;
-    assert.ok(
-      kind === "q8_0" ? roundedAway > 1e-3 && roundedAway < 0.5 : roundedAway < 5e-3,
-      `${kind}: ${roundedAway}`,
-    );
-    const [merged] = await losses("--model", out, "--use", "base");
-    assert.ok(Math.abs(served - merged) < tolerance, `${kind}: ${served} ${merged}`);
-  }
-});
-
 test("an adapter of a quantised base is warned of: both precisions by name, and how far they are apart", async () => {
   const ran = await molora(
     args("qlora", "dare_linear_svd", [`a=${ADAPTERS}/r2`, `b=${ADAPTERS}/r8`], "--trained-on", "a=nf4"),
@@ -144,50 +111,6 @@ test("an adapter of a quantised base is warned of: both precisions by name, and 
   const found = /"a" was trained on a base in nf4, this one is stored in bf16|f32/.exec(warnings.join("\n"));
   assert.ok(found, warnings.join("\n"));
   assert.match(warnings.join("\n"), /would differ by \d+\.\d\d of what the adapter adds .* dare_linear_svd scales/s);
-});
-
-test("weights are learned on texts: soup lowers the loss, adamerging the entropy; darex looks at inputs", async () => {
-  const adapters = ["math", "sql"].map((name) => `${name}=models/nano/adapters/${name}`);
-  const given = adapters.flatMap((adapter) => ["--adapter", adapter]);
-  const how = ["--data", "docs/example.jsonl", "--length", "48", "--batch", "6", "--json"];
-  for (const method of ["soup", "adamerging"]) {
-    const out = join(folder, method);
-    const ran = await molora([
-      "merge",
-      "--method",
-      method,
-      ...given,
-      ...how,
-      "--steps",
-      "8",
-      "--lr",
-      "0.1",
-      "--out",
-      out,
-    ]);
-    assert.equal(ran.code, 0, ran.stderr);
-    const { losses, weights } = json<{ learned: { losses: number[]; weights: Record<string, number[]> } }>(ran).learned;
-    // The six rows are every batch, so that losses of steps compare.
-    assert.ok(losses.at(-1)! < losses[0] - 0.005, losses.join());
-    const sums = Object.values(weights).map((own) => own.reduce((sum, weight) => sum + weight, 0));
-    assert.ok(sums.length === 56 && (method !== "soup" || sums.every((sum) => Math.abs(sum - 1) < 1e-6)));
-  }
-  const out = join(folder, "darex");
-  const ran = await molora([
-    "merge",
-    "--method",
-    "darex",
-    "--density",
-    "0.3",
-    ...given,
-    ...how,
-    "--rank",
-    "8",
-    "--out",
-    out,
-  ]);
-  assert.equal(ran.code, 0, ran.stderr);
-  assert.deepEqual(json<MergeReport>(ran).ranks, [8]);
 });
 
 test("wrong use is refused before anything is computed", async () => {

@@ -102,6 +102,21 @@ test("what cannot be is refused, with a reason", async () => {
   await raises("cancelled", /interrupted/, () => mergeAdapters([ONE], SMALL, { method: "cat" }, { signal: cancelled }));
 });
 
+test("what is no product of two factors is refused by name: DoRA, changed rows, activated LoRA", async () => {
+  const plain = loraModule("q_proj", 2, 1);
+  const ones = new Float32Array(plain.b.length / plain.rank).fill(1);
+  const dora = adapterOf("dora", [{ q_proj: { ...plain, unsettled: { magnitude: ones } } }, {}]);
+  const rows = adapterOf("rows", [{ q_proj: { ...plain, rows: { gain: ones, shift: ones } } }, {}]);
+  const activated = { ...adapterOf("late", [{ q_proj: plain }, {}]), invocation: [1] };
+  for (const [adapter, reason] of [
+    [dora, /"dora" is a DoRA/],
+    [rows, /"rows" changes rows/],
+    [activated, /"late" acts/],
+  ] as const) {
+    await raises("adapter_unsupported", reason, () => merged({ method: "cat" }, [ONE, adapter]));
+  }
+});
+
 test("one adapter alone is weighted, as in PEFT; a rank that is asked for compresses it", async () => {
   for (const method of ["ties_svd", "dare_linear", "svd"] satisfies MergeMethod[]) {
     const { layers, report } = await merged({ method, weights: [0.5] }, [ONE]);
