@@ -3,6 +3,7 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
+import type { Compressed } from "./compressed_adapter.ts";
 
 /** One module's pair: Δ = scale · B · A. A is [rank, in], B is [out, rank], both row-major f32. */
 export interface LoraModule {
@@ -19,4 +20,6 @@ export interface Adapter {
   hash: string;
   layers: Partial<Record<LoraModuleName, LoraModule>>[];
   report: AdapterReport;
+  /** Where it shares its factors with others of a compressed set; `layers` says the same without sharing. */
+  compressed?: Compressed;
 }

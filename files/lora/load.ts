@@ -8,14 +8,15 @@ import type { ByteSource, SourceFolder } from "../source.ts";
 import { readFloats } from "../weights/floats.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
+import { COMPRESSED_JSON, readCompressed } from "./compressed.ts";
 import { checkFit, type FactorPair } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
 
 /**
- * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, or a
- * GGUF of llama.cpp, alone or in a folder without adapter_config.json.
+ * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, a
+ * GGUF of llama.cpp, alone or in a folder without adapter_config.json, or the adapter `name` of a compressed set.
  *
  * @throws MoloraError `file_not_found`, `config_invalid`; `adapter_unsupported` names the feature; `adapter_mismatch`
  * lists matched and unmatched tensors, missing modules and wrong shapes; `tensor_not_finite`; `adapter_no_effect` where
@@ -26,6 +27,7 @@ export async function loadAdapter(
   from: ByteSource | SourceFolder,
   config: ModelConfig,
 ): Promise<Adapter> {
+  if ("list" in from && (await from.list()).includes(COMPRESSED_JSON)) return readCompressed(name, from, config);
   const { claims, weights, bytes } = await readFiles(from, config);
   const pairs = checkFit(claims, weights, config);
 

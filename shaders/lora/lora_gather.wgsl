@@ -1,7 +1,7 @@
 // Semantics: lora_delta4(t, m, row)[i] = Σ_j B[table[t, j]][m][row + i, :] · shrunk[t, j, m, :], row a multiple of 4
 // (gates are in `shrunk`, scales in B).
 // Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices.
-// B rows are zero-padded to rank4 vec4s. A module the adapter lacks has rank4 = 0.
+// Offsets may be negative: factors that several adapters share lie in a run of their own. B rows are zero-padded to rank4 vec4s. A module the adapter lacks has rank4 = 0.
 @group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;         // [T, ENTRIES]
 @group(0) @binding(LORA_BINDING + 1) var<storage, read> shrunk: array<vec4f>;    // [T, ENTRIES, GROUP, RANK4]
 
@@ -13,7 +13,7 @@ fn lora_delta4(token: u32, member: u32, row: u32) -> vec4f {
     if (entry.address == 0u) { continue; }
     let header = adapter(entry.address + MODULE0 + member);
     let rank4 = u32(header.z);
-    let b = entry.address + u32(header.y) + row * rank4;
+    let b = u32(i32(entry.address) + i32(header.y)) + row * rank4;
     let h = ((token * ENTRIES + j) * GROUP + member) * RANK4;
     var part = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {

@@ -3,6 +3,7 @@
 import type { Host } from "../../engine/host.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
+import { plainAdapter } from "../../files/lora/compressed_adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -39,7 +40,8 @@ export async function loadMixtureFolder(
 }
 
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
-  return loadAdapter(name, await host.open(path), config);
+  // What trains, scores or merges reads factors as pairs.
+  return plainAdapter(await loadAdapter(name, await host.open(path), config));
 }
 
 /** A mixture that was not read from files; its hash only tells it from others loaded beside it. */
