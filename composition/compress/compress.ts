@@ -3,11 +3,11 @@
 import type { LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { Compressed, SharedFactors } from "../../files/lora/compressed_adapter.ts";
-import { squaredNorm } from "../linear/factored.ts";
+import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { type Matrix, matrixOf, transpose } from "../linear/matrix.ts";
 import { assignClusters } from "./clusters.ts";
 import { coreOf, jointBases, squaredError } from "./joint.ts";
-import { type Slot, slotsOf } from "./slots.ts";
+import { slotsOf } from "./slots.ts";
 
 export interface CompressOptions {
   /** Columns of the shared factors; less where a cluster's adapters together have a lower rank. */
@@ -42,6 +42,7 @@ export function compressAdapters(
   const assigned = assignClusters(slots, adapters.length, { rank, clusters });
   const count = 1 + Math.max(...assigned);
   const made = empty(adapters, assigned, count);
+  const losses = new Losses(adapters.length);
   let done = 0;
   for (const { layer, module, deltas } of slots) {
     for (let cluster = 0; cluster < count; cluster++) {
@@ -50,11 +51,14 @@ export function compressAdapters(
       const own = members.map((i) => deltas[i]!);
       const { u, v, cores } = jointBases(own, { rank, ...(iterations !== undefined && { iterations }) });
       made.factors[cluster][layer][module] = { rank: u.cols, u: floats(u), v: floats(transpose(v)) };
-      for (const [n, i] of members.entries()) made.members[i].cores[layer][module] = floats(cores[n]);
+      for (const [n, i] of members.entries()) {
+        made.members[i].cores[layer][module] = floats(cores[n]);
+        losses.add(i, own[n], cores[n]);
+      }
     }
     onProgress?.(++done, slots.length);
   }
-  return withErrors(made, slots);
+  return { ...made, members: made.members.map((member, i) => ({ ...member, error: losses.of(i) })) };
 }
 
 /** Cores of adapters for factors that stay as they are; each goes to the cluster that keeps most of it. */
@@ -64,7 +68,7 @@ export function projectAdapters(
 ): CompressedAdapters {
   const slots = slotsOf(adapters);
   const bases = factors.map((layers) => layers.map((layer) => basesOf(layer)));
-  const errors = factors.map(() => new Float64Array(adapters.length));
+  const losses = factors.map(() => new Losses(adapters.length));
   const cores = factors.map(() => adapters.map(({ layers }) => layers.map((): Compressed["cores"][number] => ({}))));
   for (const { layer, module, deltas } of slots) {
     for (const [i, delta] of deltas.entries()) {
@@ -72,16 +76,16 @@ export function projectAdapters(
       for (const [c, cluster] of bases.entries()) {
         const basis = cluster[layer][module];
         const core = basis && coreOf(delta, basis.u, basis.v);
-        errors[c][i] += core === undefined ? squaredNorm(delta) : squaredError(squaredNorm(delta), core);
+        losses[c].add(i, delta, core);
         if (core !== undefined) cores[c][i][layer][module] = floats(core);
       }
     }
   }
   const members = adapters.map((_, i) => {
-    const cluster = errors.reduce((best, own, c) => (own[i] < errors[best][i] ? c : best), 0);
-    return { cluster, cores: cores[cluster][i], error: 0 };
+    const cluster = losses.reduce((best, own, c) => (own.of(i) < losses[best].of(i) ? c : best), 0);
+    return { cluster, cores: cores[cluster][i], error: losses[cluster].of(i) };
   });
-  return withErrors({ factors: [...factors], members }, slots);
+  return { factors: [...factors], members };
 }
 
 function empty(
@@ -96,21 +100,26 @@ function empty(
   };
 }
 
-/** Errors follow from the cores: what orthonormal bases keep of a matrix has the norm of its core. */
-function withErrors({ factors, members }: CompressedAdapters, slots: readonly Slot[]): CompressedAdapters {
-  const lost = new Float64Array(members.length);
-  const all = new Float64Array(members.length);
-  for (const { layer, module, deltas } of slots) {
-    for (const [i, delta] of deltas.entries()) {
-      if (delta === undefined) continue;
-      const squared = squaredNorm(delta);
-      all[i] += squared;
-      const core = members[i].cores[layer][module];
-      lost[i] += core === undefined ? squared : squaredError(squared, matrixOf(1, core.length, core));
-    }
+/** What of each adapter is lost, and of how much, as sums of squares. */
+class Losses {
+  readonly #lost: Float64Array;
+  readonly #all: Float64Array;
+
+  constructor(adapters: number) {
+    this.#lost = new Float64Array(adapters);
+    this.#all = new Float64Array(adapters);
   }
-  const errors = members.map((member, i) => ({ ...member, error: all[i] === 0 ? 0 : Math.sqrt(lost[i] / all[i]) }));
-  return { factors, members: errors };
+
+  /** What orthonormal bases keep of a matrix has the norm of its core; without one all of it is lost. */
+  add(adapter: number, delta: Factored, core: Matrix | undefined): void {
+    const squared = squaredNorm(delta);
+    this.#all[adapter] += squared;
+    this.#lost[adapter] += core === undefined ? squared : squaredError(squared, core);
+  }
+
+  of(adapter: number): number {
+    return this.#all[adapter] === 0 ? 0 : Math.sqrt(this.#lost[adapter] / this.#all[adapter]);
+  }
 }
 
 function basesOf(layer: SharedFactors["layers"][number]): Partial<Record<LoraModuleName, { u: Matrix; v: Matrix }>> {
