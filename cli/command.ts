@@ -20,6 +20,8 @@ export interface Command<S extends FlagSpecs = FlagSpecs> {
   /** Further lines for `--help`: examples, shapes. */
   details?: string;
   flags: S;
+  /** It also takes its flags from a file: `--config FILE`, shown by `--print-config`. */
+  configurable?: true;
   /** Arguments that are no flags. A command without this takes none. */
   positionals?: { placeholder: string; most: number };
   /** @throws MoloraError to fail: `bad_arguments` makes the exit code 2, any other 1. */

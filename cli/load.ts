@@ -7,6 +7,7 @@ import { MoloraError } from "../proto/errors.ts";
 import type { FlagValues } from "./flags/arguments.ts";
 import { checkNames, DEVICE_FLAGS, deviceOptions, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
 import { choice, integer, type NamedPath } from "./flags/flags.ts";
+import { FetchBar } from "./terminal/fetch_bar.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
 
@@ -51,16 +52,13 @@ export async function loadEngine(
       `warning: ${unwritable}: shaders are compiled anew at every start. Set MOLORA_CACHE to another folder.`,
     );
   }
-  const fetching = new Progress(`fetching ${model}`, formatBytes, stderr);
+  const fetching = new FetchBar(stderr);
   const loading = new Progress(`loading ${model}`, formatBytes, stderr);
   const compiling = new Progress("compiling for the GPU", (kinds) => `${kinds} kinds of step`, stderr);
   try {
     return await Engine.load({
       ...options,
-      onFetch: ({ source, received, total }) => {
-        fetching.update(received, total, source);
-        if (received >= total) fetching.finish();
-      },
+      onFetch: fetching.update,
       onProgress: (done, total) => loading.update(done, total),
       onCompile: (done, total) => compiling.update(done, total),
     });

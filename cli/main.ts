@@ -4,6 +4,8 @@
 import { readFile } from "node:fs/promises";
 import { MoloraError } from "../proto/errors.ts";
 import { type Command, columns, helpText } from "./command.ts";
+import { readConfigFlag } from "./config/config_file.ts";
+import { CONFIG_FLAGS, configText, shownFlags } from "./config/print_config.ts";
 import { readArguments } from "./flags/arguments.ts";
 import { EVERYWHERE } from "./flags/common_flags.ts";
 import { nearest } from "./flags/nearest.ts";
@@ -18,7 +20,10 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   generate: () => import("./commands/generate.ts"),
   chat: () => import("./commands/chat.ts"),
   serve: () => import("./commands/serve.ts"),
+  keys: () => import("./commands/keys.ts"),
   score: () => import("./commands/score.ts"),
+  pull: () => import("./commands/pull.ts"),
+  inspect: () => import("./commands/inspect.ts"),
   bench: () => import("./commands/bench.ts"),
   "train-adapter": () => import("./commands/train_adapter.ts"),
   "train-router": () => import("./commands/train_router.ts"),
@@ -62,12 +67,18 @@ async function saidOnStderr(output: Output, error: MoloraError): Promise<void> {
 
 async function runCommand(name: string, argv: string[], output: Output): Promise<void> {
   const command = await findCommand(name);
-  const specs = { ...command.flags, ...EVERYWHERE };
+  const specs = { ...command.flags, ...(command.configurable ? CONFIG_FLAGS : {}), ...EVERYWHERE };
   if (argv.includes("--help") || argv.includes("-h")) {
     output.streams.stdout.write(helpText(command, specs)); // also in JSON mode
     return;
   }
-  const { flags, positionals } = readArguments(argv, specs, command.positionals?.most);
+  const configured = command.configurable ? await readConfigFlag(argv, specs, command.flags) : undefined;
+  const { flags, positionals } = readArguments(argv, specs, command.positionals?.most, configured);
+  if (flags.printConfig === true) {
+    output.write(configText(command.name, command.flags, flags));
+    output.result(shownFlags(command.flags, flags));
+    return;
+  }
   await command.run({
     flags,
     positionals,

@@ -3,8 +3,8 @@
 import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
 import { isPreset, openPreset, type Preset } from "../node/presets.ts";
+import { FetchBar } from "./terminal/fetch_bar.ts";
 import type { Output } from "./terminal/output.ts";
-import { formatBytes, Progress } from "./terminal/progress.ts";
 
 export interface OpenedBase {
   files: ModelFiles;
@@ -13,16 +13,12 @@ export interface OpenedBase {
 }
 
 export async function openBase(model: string, output: Output): Promise<OpenedBase> {
-  const preset = isPreset(model) ? await fetchPreset(model, output) : undefined;
-  const files = await openModelFiles(await nodeHost().open(preset?.model ?? model));
-  if (files.partOf !== undefined) output.note(`${files.name}: ${files.partOf} is used, and nothing else of it`);
-  return { files, preset };
-}
-
-async function fetchPreset(name: Parameters<typeof openPreset>[0], output: Output): Promise<Preset> {
-  const bar = new Progress(`fetching ${name}`, formatBytes, output.streams.stderr);
+  const bar = new FetchBar(output.streams.stderr);
   try {
-    return await openPreset(name, ({ source, received, total }) => bar.update(received, total, source));
+    const preset = isPreset(model) ? await openPreset(model, bar.update) : undefined;
+    const files = await openModelFiles(await nodeHost(bar.update).open(preset?.model ?? model));
+    if (files.partOf !== undefined) output.note(`${files.name}: ${files.partOf} is used, and nothing else of it`);
+    return { files, preset };
   } finally {
     bar.finish();
   }

@@ -33,6 +33,8 @@ export interface EngineApi {
   readonly config: ModelConfig;
   /** Longest sequence, in tokens: the model's own limit or the one it was loaded with. */
   readonly contextLength: number;
+  /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
+  readonly capacity: { sequences: number; blocks: number; blockTokens: number };
   /** Bytes of device memory held. */
   readonly deviceBytes: number;
   readonly counters: Readonly<LoopCounters>;

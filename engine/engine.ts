@@ -18,6 +18,7 @@ import { Registry } from "./adapters/registry.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
+import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { buildBase } from "./model/base.ts";
@@ -108,6 +109,13 @@ export class Engine implements EngineApi {
     return this.#parts.admission.contextLength;
   }
 
+  /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
+  get capacity(): { sequences: number; blocks: number; blockTokens: number } {
+    const { admission, pages } = this.#parts;
+    const blocks = Math.floor(pages.capacity / admission.config.numLayers);
+    return { sequences: admission.scheduler.maxSequences, blocks, blockTokens: PAGE_TOKENS };
+  }
+
   /** Bytes of device memory held. */
   get deviceBytes(): number {
     return this.#parts.device.bytes;
@@ -144,7 +152,7 @@ export class Engine implements EngineApi {
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, prompts, loop, grammars } = this.#parts;
-    const source = grammarSource(request, admission.tokenizer.chatTemplate);
+    const source = grammarSource(request, admission.tokenizer.toolTemplate);
     let prompt: readonly number[];
     let constraint: Constraint | undefined;
     try {
@@ -225,6 +233,7 @@ export class Engine implements EngineApi {
       pagesTotal: pages.capacity,
       pagesFree: pages.free,
       pagesCached: pages.kept,
+      pagesIdle: residency.idlePages,
       evictions: scheduler.evictions,
       adapters: loaded.flatMap(({ generation, running }) => {
         if (generation.kind !== "adapter") return [];

@@ -14,6 +14,9 @@ export interface PinnedFile {
   sha256: string;
 }
 
+/** Called as a download goes on; `source` says where from. */
+export type FetchProgress = (event: { source: string; received: number; total: number }) => void;
+
 /** Bytes received so far, of all. */
 export type ReceiveProgress = (received: number, total: number) => void;
 

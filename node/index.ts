@@ -3,8 +3,8 @@
 import type { EngineApi } from "../engine/api.ts";
 import { Engine as CoreEngine } from "../engine/engine.ts";
 import type { EngineOptions } from "../engine/engine_options.ts";
+import type { FetchProgress } from "./download.ts";
 import { nodeHost } from "./host.ts";
-import type { FetchProgress } from "./hub.ts";
 import { isPreset, openPreset } from "./presets.ts";
 
 export type { EngineApi, LoopCounters } from "../engine/api.ts";
@@ -15,17 +15,18 @@ export type { Experts, Facts } from "../files/families/facts.ts";
 export type { LoraModuleName } from "../files/families/modules.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
-export type { FetchProgress } from "./hub.ts";
+export type { FetchProgress } from "./download.ts";
 
 /** What to load, and how much of the device to take for it. */
 export interface LoadOptions extends Omit<EngineOptions, "model"> {
   /**
-   * A Hugging Face folder, a GGUF file, or a short name: `nano` (the embedded default; far too small to be clever) or
-   * `smollm2` (98 MB, fetched once). A short name brings its adapters `math`, `sql`, `medical`, `code` and its mixture
-   * `default` along. A folder of such a name is reached as `./nano`.
+   * A Hugging Face folder, a GGUF file, one of both on a hub (`hf:user/repo`, `hf:user/repo@revision:file.gguf`; fetched
+   * once, as adapters and mixtures named so are), or a short name: `nano` (the embedded default; far too small to be
+   * clever) or `smollm2` (98 MB, fetched once). A short name brings its adapters `math`, `sql`, `medical`, `code` and its
+   * mixture `default` along. A folder of such a name is reached as `./nano`.
    */
   model?: string;
-  /** Called while a short name's base is downloaded. */
+  /** Called while something is downloaded: a short name's base, or what is named on a hub. */
   onFetch?: FetchProgress;
 }
 
@@ -51,9 +52,10 @@ export const Engine = {
    */
   async load(options: LoadOptions = {}): Promise<Engine> {
     const { model = "nano", onFetch, ...rest } = options;
-    if (!isPreset(model)) return CoreEngine.load(nodeHost(), { ...rest, model });
+    const host = nodeHost(onFetch);
+    if (!isPreset(model)) return CoreEngine.load(host, { ...rest, model });
     const preset = await openPreset(model, onFetch);
-    return CoreEngine.load(nodeHost(), {
+    return CoreEngine.load(host, {
       ...rest,
       model: preset.model,
       adapters: { ...preset.adapters, ...rest.adapters },

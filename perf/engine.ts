@@ -2,15 +2,16 @@
 // mixed batch against one adapter at a time. Prints a table, and JSON lines with --json.
 // Usage: node dist/perf/engine.js [--model smollm2|nano] [--rounds N] [--json]
 
-import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { decodeTogether, median, Prompts, stepsOf, timeRequest } from "../cli/bench/timing.ts";
 import { Engine } from "../engine/engine.ts";
 import { nodeHost } from "../node/host.ts";
-import { fetchSmolLM2 } from "../node/hub.ts";
+import { fetchSmolLM2 } from "../node/smollm2.ts";
 import type { Routing } from "../proto/api.ts";
+import { adapterVariants } from "./adapter_variants.ts";
 
 const { values } = parseArgs({
   options: {
@@ -21,7 +22,6 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const folder = `models/${values.model}`;
-const domains = ["math", "sql", "medical", "code"];
 const PROMPT_TOKENS = 192;
 const DECODE_TOKENS = 24;
 
@@ -33,26 +33,12 @@ function show(name: string, figures: Record<string, number>): void {
   else console.log(name.padEnd(34), ...Object.entries(rounded).map(([key, value]) => `${key} ${value}`.padEnd(22)));
 }
 
-/** Adapters whose scales differ slightly, so that each is another generation. */
-async function variants(count: number, into: string): Promise<Record<string, string>> {
-  const adapters: Record<string, string> = {};
-  for (let i = 0; i < count; i++) {
-    const path = join(into, `v${i}`);
-    await cp(`${folder}/adapters/${domains[i % domains.length]}`, path, { recursive: true });
-    const file = join(path, "adapter_config.json");
-    const config = JSON.parse(await readFile(file, "utf8"));
-    await writeFile(file, JSON.stringify({ ...config, lora_alpha: config.lora_alpha * (1 + i / 1000) }));
-    adapters[`v${i}`] = path;
-  }
-  return adapters;
-}
-
 const temporary = await mkdtemp(join(tmpdir(), "molora-perf-"));
 const begun = performance.now();
 const engine = await Engine.load(nodeHost(), {
   model: values.model === "smollm2" ? await fetchSmolLM2() : folder,
   mixtures: { default: `${folder}/mixtures/default` },
-  adapters: await variants(32, temporary),
+  adapters: await adapterVariants(folder, 32, temporary),
   poolBytes: 2 ** 30,
 });
 show("load, with 36 adapters", { ms: performance.now() - begun, deviceMB: engine.deviceBytes / 1e6 });

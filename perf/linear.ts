@@ -28,7 +28,14 @@ const FORMS = ["q4:q8", "q4:f32", "q8_0:q8", "q8_0:f32", "f16:f32", "f32:f32"];
 /** Aimed-at length of one measurement. */
 const ROUND_MS = 20;
 /** Stored types that lie on the device as a format. */
-const STORED_AS: Record<DeviceFormat, StoredType> = { f32: "f32", f16: "f16", q8_0: "q8_0", q4: "q4_1" };
+const STORED_AS: Record<DeviceFormat, StoredType> = {
+  f32: "f32",
+  f16: "f16",
+  q8_0: "q8_0",
+  q4: "q4_1",
+  q4_k: "q4_k",
+  q6_k: "q6_k",
+};
 
 interface Contest {
   label: string;

@@ -164,6 +164,12 @@ export interface LayerChoice {
 /** Index = layer. */
 export type TokenTrace = LayerChoice[];
 
+/** The base's own experts that a token took in a layer, by number, the likeliest first; none where its MLP is plain. */
+export interface BaseExpertChoice {
+  experts: number[];
+  gates: number[];
+}
+
 /** A generated token. */
 export interface TokenEvent {
   type: "token";
@@ -176,6 +182,8 @@ export interface TokenEvent {
   logprob?: TokenLogprob;
   /** When `trace` was asked for. */
   trace?: TokenTrace;
+  /** When `trace` was asked for and the base is a mixture of experts: which of its own it took. */
+  baseExperts?: BaseExpertChoice[];
 }
 
 /** Why a generation ended: a stop token or string, the length, or a cancellation. */
@@ -311,6 +319,8 @@ export interface EngineStats {
   pagesFree: number;
   /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
   pagesCached?: number;
+  /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
+  pagesIdle?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */

@@ -215,6 +215,7 @@ const engineStats = object<EngineStats>("EngineStats", {
   ),
   evictions: need(12, uint53()),
   pagesCached: may(13, uint53()),
+  pagesIdle: may(14, uint53()),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -258,6 +259,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
       text: need(4, string()),
       logprobs: may(5, list(tokenLogprob)),
       traces: may(6, list(packedTrace)),
+      baseExperts: may(7, list(packedTrace)),
     }),
   },
   done: {

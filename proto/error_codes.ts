@@ -34,11 +34,15 @@ export const ERROR_CODES = {
     meaning: "The logits of a token are not finite numbers: weights or adapters overflow on the device.",
   },
   queue_full: { status: 429, meaning: "As many requests or connections as the limits allow are open or waiting." },
+  rate_limited: {
+    status: 429,
+    meaning: "The API key has made as many requests, used as many tokens, or has as many requests open as it may.",
+  },
   duplicate_id: { status: 409, meaning: "A request with the same id is still open on this connection." },
   unknown_request: { status: 404, meaning: "No request with this id is open on this connection." },
   not_permitted: {
     status: 403,
-    meaning: "The server's flags, an origin or a file's permissions forbid what was asked for.",
+    meaning: "The server's flags, the API key's scopes, an origin or a file's permissions forbid what was asked for.",
   },
   cancelled: { status: 499, meaning: "The caller ended the work before it was done." },
   slow_reader: {

@@ -3,7 +3,7 @@
 import type { DoneEvent, GenerationEvent, TokenEvent } from "./api.ts";
 import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
 import type { DoneMessage, ErrorReply, TokenMessage } from "./messages.ts";
-import { packTrace, unpackTrace } from "./trace.ts";
+import { packChoices, packTrace, unpackChoices, unpackTrace } from "./trace.ts";
 
 /** An event as a message. `experts`: the names that `accepted` announced, which traces index. */
 export function eventMessage(
@@ -23,6 +23,7 @@ function tokenMessage(id: string, event: TokenEvent, experts: readonly string[])
     text: event.text,
     ...(event.logprob === undefined ? {} : { logprobs: [event.logprob] }),
     ...(event.trace === undefined ? {} : { traces: [packTrace(event.trace, experts)] }),
+    ...(event.baseExperts === undefined ? {} : { baseExperts: [packChoices(event.baseExperts)] }),
   };
 }
 
@@ -40,6 +41,7 @@ export function tokenEvents(message: TokenMessage, experts: readonly string[]): 
   return message.ids.map((id, i) => {
     const logprob = message.logprobs?.[i];
     const trace = message.traces?.[i];
+    const baseExperts = message.baseExperts?.[i];
     return {
       type: "token",
       index: message.index + i,
@@ -47,6 +49,7 @@ export function tokenEvents(message: TokenMessage, experts: readonly string[]): 
       text: i === message.ids.length - 1 ? message.text : "",
       ...(logprob === undefined ? {} : { logprob }),
       ...(trace === undefined ? {} : { trace: unpackTrace(trace, experts) }),
+      ...(baseExperts === undefined ? {} : { baseExperts: unpackChoices(baseExperts) }),
     };
   });
 }

@@ -80,7 +80,7 @@ export interface AcceptedMessage extends Correlated {
 export interface PackedTrace {
   /** How many experts each layer has; a single entry holds for every layer. */
   perLayer: number[];
-  /** Indices into the `experts` of `accepted`, layer after layer. */
+  /** Indices into the `experts` of `accepted` (for the base's own experts, their numbers), layer after layer. */
   experts: number[];
   /** float32, parallel to `experts`; empty: every gate is 1. */
   gates: number[];
@@ -96,6 +96,8 @@ export interface TokenMessage extends Correlated {
   logprobs?: TokenLogprob[];
   /** One an id, when asked for. */
   traces?: PackedTrace[];
+  /** One an id, when traces were asked for and the base has experts of its own. */
+  baseExperts?: PackedTrace[];
 }
 
 export interface DoneMessage extends Correlated {

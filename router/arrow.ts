@@ -14,8 +14,8 @@ const STACKED = ["q_proj", "k_proj", "v_proj"] as const;
  * Source: Arrow (Ostapenko et al. 2024, arXiv 2405.11157). With Δ = s·B·A stacked, ΔᵀΔ = Σ Aᵀ(s²BᵀB)A is applied to
  * vectors through the factors; nothing of size out × in is formed.
  */
-export function arrowPrototype(adapter: Adapter, layer: number): Float32Array | undefined {
-  const modules = STACKED.map((name) => adapter.layers[layer][name]).filter((module) => module !== undefined);
+export function arrowPrototype(layer: Adapter["layers"][number]): Float32Array | undefined {
+  const modules = STACKED.map((name) => layer[name]).filter((module) => module !== undefined);
   if (modules.length === 0) return undefined;
   const operators = modules.map(toOperator);
   const size = modules[0].a.length / modules[0].rank;

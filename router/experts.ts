@@ -12,7 +12,7 @@ import type { Mixture, MixtureExpert } from "./mixture.ts";
  * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse;
  * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
  */
-export function checkExpert(expert: MixtureExpert, adapter: Adapter | undefined): void {
+export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash"> | undefined): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
       adapter === undefined

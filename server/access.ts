@@ -4,6 +4,8 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import type { IncomingHttpHeaders } from "node:http";
 import { isIP } from "node:net";
 import { MoloraError } from "../proto/errors.ts";
+import { Identity } from "./caller.ts";
+import type { Keyring } from "./keys/keyring.ts";
 
 export interface Access {
   /** Everyone may load and unload. */
@@ -12,6 +14,8 @@ export interface Access {
   token?: string;
   /** Who presents neither it nor the token is refused. Default: none is needed. */
   apiKey?: string;
+  /** Keys with scopes and limits. Who presents none of them, nor the token or the key above, is refused. */
+  keys?: Keyring;
   /** Origins of web pages ("https://example.org") that may connect, beside pages this server's own address serves. */
   allowedOrigins?: readonly string[];
 }
@@ -50,9 +54,16 @@ export function bearerToken({ authorization }: IncomingHttpHeaders): string | un
   return /^Bearer (.+)$/i.exec(authorization ?? "")?.[1];
 }
 
-/** @throws MoloraError `unauthorized`. */
-export function requireKey(presented: string | undefined, apiKey: string): void {
-  if (presented !== undefined && sameSecret(presented, apiKey)) return;
+/** What `presented` opens. @throws MoloraError `unauthorized`. */
+export function identify(presented: string | undefined, { admin = false, token, apiKey, keys }: Access): Identity {
+  if (presented !== undefined && sameSecret(presented, token)) return new Identity(true);
+  const key = presented === undefined ? undefined : keys?.find(presented);
+  if (key !== undefined) {
+    key.checkValid();
+    return new Identity(admin, key);
+  }
+  const asked = apiKey !== undefined || keys !== undefined;
+  if (!asked || (presented !== undefined && sameSecret(presented, apiKey))) return new Identity(admin);
   const message = presented === undefined ? "this server asks for an API key" : "the API key is not this server's";
   throw new MoloraError("unauthorized", message, { remedy: "Send it as the header Authorization: Bearer KEY." });
 }

@@ -2,7 +2,7 @@
 
 import type { GenerateOptions, GenerateRequest, GenerationEvent } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { type HttpEngine, withGenerate } from "./port.ts";
+import { type HttpEngine, withMethods } from "./port.ts";
 
 export class Gate {
   /** The engine behind the gate. */
@@ -14,7 +14,7 @@ export class Gate {
 
   constructor(engine: HttpEngine) {
     this.#inner = engine;
-    this.engine = withGenerate(engine, (request, options) => this.#pass(request, options));
+    this.engine = withMethods(engine, { generate: (request, options) => this.#pass(request, options) });
   }
 
   /** Why no request is taken, if so: the server is closing, or the engine ended. */

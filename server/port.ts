@@ -31,19 +31,30 @@ export interface EnginePort {
   readonly closed?: MoloraError | undefined;
 }
 
+/** How much an engine holds at once. */
+export interface Capacity {
+  /** Requests in a step, and with them the adapters in a step. */
+  sequences: number;
+  /** Blocks of keys and values, of `blockTokens` positions in every layer, where nothing else takes the pool. */
+  blocks: number;
+  blockTokens: number;
+}
+
 /** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
   readonly tokenizer: Tokenizer;
   readonly contextLength: number;
+  readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
 }
 
-/** The engine with another `generate`. */
-export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"]): HttpEngine {
+/** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
+export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpEngine {
   return {
-    generate,
+    generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    capacity: engine.capacity,
     promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed;
@@ -55,5 +66,6 @@ export function withGenerate(engine: HttpEngine, generate: HttpEngine["generate"
     loadMixture: (name, path) => engine.loadMixture(name, path),
     unloadMixture: (name) => engine.unloadMixture(name),
     stats: () => engine.stats(),
+    ...own,
   };
 }

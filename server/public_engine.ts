@@ -27,6 +27,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     },
     tokenizer: engine.tokenizer,
     contextLength: engine.contextLength,
+    capacity: engine.capacity,
     promptIds: (request) => engine.promptIds(request),
     get closed() {
       return engine.closed && withoutPaths(engine.closed);

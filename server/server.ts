@@ -1,20 +1,26 @@
 // One listening port: an HTTP server with the WebSocket stream on it.
 // Routes beside the stream come in as `httpHandler`.
 
-import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from "node:http";
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { MoloraError } from "../proto/errors.ts";
 import { checkAccess } from "./access.ts";
+import type { EngineFor } from "./caller.ts";
 import { resolveLimits } from "./limits.ts";
 import type { EnginePort } from "./port.ts";
 import { refuseRequest, Sockets } from "./sockets.ts";
 import { attachStream, type StreamOptions } from "./stream/ws.ts";
+import { openHttp, type TlsFiles } from "./tls.ts";
 
 export interface ServerOptions extends StreamOptions {
   /** Default 127.0.0.1: this machine only. */
   host?: string;
   /** Default 0: any free port. */
   port?: number;
+  /** Serve over TLS with this certificate. Default: none. */
+  tls?: TlsFiles;
+  /** The engine as a caller of the stream may see it. Default: all of it. */
+  engineFor?: EngineFor<EnginePort>;
   /** Answers plain HTTP requests (an Express app, Fastify's `routing`, …). Default: says where the stream is. */
   httpHandler?: RequestListener;
 }
@@ -35,16 +41,19 @@ export async function startServer(engine: EnginePort, options: ServerOptions = {
   const { host = "127.0.0.1", port = 0, httpHandler = pointToStream } = options;
   checkAccess(options);
   const limits = resolveLimits(options.limits);
-  const http = createServer((request: IncomingMessage, response: ServerResponse) => {
+  const { http, stop } = openHttp(options.tls, (request: IncomingMessage, response: ServerResponse) => {
     const tooMany = sockets.refusal(request);
     if (tooMany === undefined) httpHandler(request, response);
     else refuseRequest(response, tooMany);
   });
   const sockets = new Sockets(http, limits.maxSockets);
-  const stream = attachStream(http, engine, { ...options, limits }, (request) => sockets.refusal(request));
+  const stream = attachStream(http, options.engineFor ?? (() => engine), { ...options, limits }, (request) =>
+    sockets.refusal(request),
+  );
   try {
     await listen(http, host, port);
   } catch (cause) {
+    stop();
     await stream.close();
     throw new MoloraError("bad_arguments", `cannot listen on ${host}:${port}: ${(cause as Error).message}`, {
       remedy: "Choose another port, or 0 for any free one.",
@@ -54,13 +63,14 @@ export async function startServer(engine: EnginePort, options: ServerOptions = {
   const address = http.address() as AddressInfo;
   const shownHost = address.family === "IPv6" ? `[${address.address}]` : address.address;
   return {
-    url: `ws://${shownHost}:${address.port}/v1/stream`,
+    url: `${options.tls === undefined ? "ws" : "wss"}://${shownHost}:${address.port}/v1/stream`,
     port: address.port,
     http,
     get sockets() {
       return sockets.size;
     },
     async close() {
+      stop();
       const closed = new Promise<void>((resolve) => http.close(() => resolve()));
       await stream.close();
       http.closeIdleConnections();

@@ -3,6 +3,7 @@
 import { type IncomingMessage, type Server, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { Server as TlsServer } from "node:tls";
 import { MoloraError } from "../proto/errors.ts";
 
 /** Sockets beyond the limit that may wait for their refusal; what comes on top is dropped unheard. */
@@ -15,7 +16,8 @@ export class Sockets {
   constructor(server: Server, most: number) {
     this.#most = most;
     server.maxConnections = most + TO_REFUSE;
-    server.on("connection", (socket: Socket) => {
+    // Over TLS a request's socket is the one inside; those that have not shaken hands yet fall under maxConnections.
+    server.on(server instanceof TlsServer ? "secureConnection" : "connection", (socket: Socket) => {
       this.#open.add(socket);
       socket.once("close", () => this.#open.delete(socket));
     });

@@ -9,6 +9,7 @@ export { choose_experts } from "./experts/choose_experts.cpu";
 export { linear_experts } from "./experts/linear_experts.cpu";
 export { sort_experts } from "./experts/sort_experts.cpu";
 export { sum_experts } from "./experts/sum_experts.cpu";
+export { trace_experts } from "./experts/trace_experts.cpu";
 export { gate } from "./routing/gate.cpu";
 export { linear } from "./layer/linear.cpu";
 export { norm } from "./layer/norm.cpu";

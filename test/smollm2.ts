@@ -3,7 +3,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { modelDirectories } from "../node/cache.ts";
-import { SMOLLM2 } from "../node/hub.ts";
+import { SMOLLM2 } from "../node/smollm2.ts";
 
 export const SMOLLM2_FILE: string | undefined = modelDirectories()
   .map((directory) => join(directory, SMOLLM2.name))

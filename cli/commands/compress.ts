@@ -52,7 +52,7 @@ each is told. Load one under the name it has in the set:
     const brought = flags.adapter.length === 0 && add === undefined ? Object.entries(preset?.adapters ?? {}) : [];
     const given = [...flags.adapter, ...brought.map(([name, path]) => ({ name, path }))];
     if (given.length === 0) throw new MoloraError("bad_arguments", "--adapter is missing");
-    const { adapters: fresh } = await gatherExperts(files.config, given, undefined);
+    const { adapters: fresh } = await gatherExperts(files.config, given, undefined, output);
     const old = add === undefined ? undefined : await openCompressedSet(add, files.config);
     const twice = fresh.find(({ name }) => old?.adapters.some((adapter) => adapter.name === name));
     if (twice !== undefined) {

@@ -20,6 +20,7 @@ import { defineCommand } from "../command.ts";
 import { DEVICE_FLAGS, deviceOptions, MODEL_FLAGS } from "../flags/common_flags.ts";
 import { integer, text, toggle } from "../flags/flags.ts";
 import { openBase } from "../open_base.ts";
+import { FetchBar } from "../terminal/fetch_bar.ts";
 import type { Output } from "../terminal/output.ts";
 import { Progress } from "../terminal/progress.ts";
 import { DATA_SHAPES, dataFlag, ON_BAD_ROW, readSources } from "../training/labelled_data.ts";
@@ -87,7 +88,7 @@ export async function evaluateMixture(
   if (options.data.length === 0) {
     throw new MoloraError("bad_arguments", "there is no data", { remedy: "Give held-out rows: --data FILE.jsonl." });
   }
-  const host = nodeHost();
+  const host = nodeHost(new FetchBar(output.streams.stderr).update);
   const { config } = files;
   const { mixture, adapters } = await loadMixtureFolder(host, "router", options.mixture, config);
   const experts = mixture.experts.map(({ name }) => name);

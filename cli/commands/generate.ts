@@ -4,7 +4,7 @@ import { readFile } from "node:fs/promises";
 import { buffer as readStream } from "node:stream/consumers";
 import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { Engine } from "../../node/index.ts";
-import type { DoneEvent, GenerateRequest, TokenEvent, TokenLogprob } from "../../proto/api.ts";
+import type { BaseExpertChoice, DoneEvent, GenerateRequest, TokenEvent, TokenLogprob } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { decodeUtf8 } from "../../proto/json_text.ts";
@@ -32,6 +32,8 @@ export interface GenerateResult {
   logprobs: NamedLogprob[] | null;
   /** Per generated token, per layer. */
   trace: { experts: string[]; gates: number[] }[][] | null;
+  /** With `trace`, where the base is a mixture of experts: which of its own, by number. */
+  base_experts?: BaseExpertChoice[][];
 }
 
 interface NamedLogprob {
@@ -169,6 +171,7 @@ function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneE
     logprob,
     top: top.map((alternative) => ({ id: alternative.id, token: name(alternative.id), logprob: alternative.logprob })),
   });
+  const baseExperts = events.length > 0 && collected(events, (event) => event.baseExperts);
   const result: GenerateResult = {
     ids: events.map(({ id }) => id),
     tokens: events.map(({ id }) => name(id)),
@@ -177,6 +180,7 @@ function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneE
     usage: { prompt_tokens: done.usage.promptTokens, completion_tokens: done.usage.completionTokens },
     logprobs: collected(events, ({ logprob }) => logprob && named(logprob)),
     trace: collected(events, ({ trace }) => trace),
+    ...(baseExperts && { base_experts: baseExperts }),
   };
   output.result(result);
 }

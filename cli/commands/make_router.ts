@@ -39,7 +39,7 @@ Adding an expert to a mixture of keys changes no key that is there, and removing
     const brought = flags.adapter.length === 0 ? Object.entries(preset?.adapters ?? {}) : [];
     const given = [...flags.adapter, ...brought.map(([name, path]) => ({ name, path }))];
     if (given.length === 0) throw new MoloraError("bad_arguments", "--adapter is missing");
-    const { experts: adapted } = await gatherExperts(files.config, given, undefined);
+    const { experts: adapted } = await gatherExperts(files.config, given, undefined, output);
     const experts: WrittenExpert[] = [...(flags.base ? [{ name: BASE_NAME }] : []), ...adapted];
     const router = routerOf(
       { ...flags, type },

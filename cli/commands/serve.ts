@@ -21,11 +21,13 @@ molora.v1.json; OpenAI's clients use http://HOST:PORT/v1, people the playground 
 unloading over the wire needs --admin or a token, and a root to load from.
 On SIGTERM, SIGHUP or Ctrl-C no more requests are taken: /ready and /health say 503, running requests have --drain-seconds
 to end, and what is left ends with engine_closed. When the engine itself fails, the process ends with exit code 1.
+Every flag can stand in a file: --config FILE.toml; --print-config writes one. Keys with scopes and limits: molora keys.
 With --json, {"url", "port"} is printed once the port is open.
 `,
   flags: { ...LOAD_FLAGS, ...SERVE_FLAGS },
+  configurable: true,
   async run({ flags, output, signal }) {
-    const { access, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
+    const { access, tls, log, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
     const { maxSockets, warning } = fitSockets(await mostOpenFiles(), flags.maxSockets, DEFAULT_LIMITS.maxSockets);
     if (warning !== undefined) output.note(`warning: ${warning}`);
     const { maxSequences, maxQueue, noPrefixCache, host, port, maxBodyBytes } = flags;
@@ -39,6 +41,8 @@ With --json, {"url", "port"} is printed once the port is open.
         strict: flags.strict,
         ...access,
         ...roots,
+        ...(tls === undefined ? {} : { tls }),
+        log,
         limits: { ...limits, maxSockets },
       });
       const names = (loaded: { name: string }[]) => loaded.map(({ name }) => name).join(", ") || "none";
@@ -55,6 +59,6 @@ With --json, {"url", "port"} is printed once the port is open.
 });
 
 function playgroundUrl(stream: string): string {
-  const { host } = new URL(stream);
-  return `http://${host}/`;
+  const { host, protocol } = new URL(stream);
+  return `${protocol === "wss:" ? "https" : "http"}://${host}/`;
 }

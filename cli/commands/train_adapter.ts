@@ -7,6 +7,7 @@ import { nodeHost } from "../../node/host.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type AdapterShape, freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
+import { checkTrainable } from "../../training/backward/trainable.ts";
 import { renderRow } from "../../training/data/render.ts";
 import { runTraining } from "../../training/run.ts";
 import { type TrainingText, trainingText } from "../../training/training_texts.ts";
@@ -78,6 +79,7 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
     const model = flags.model ?? "nano";
     const { files } = await openBase(model, output);
     const { config } = files;
+    checkTrainable(config);
     const layers = flags.layers === undefined ? {} : { layers: readLayers(flags.layers, config.numLayers) };
     const shape: AdapterShape = { rank: flags.rank, alpha: flags.alpha, modules, ...layers };
     const length = Math.min(flags.length, config.contextLength);

@@ -5,12 +5,18 @@ import { parseArgs } from "node:util";
 import { MoloraError } from "../../proto/errors.ts";
 import { nearest } from "./nearest.ts";
 
+/** What a flag's value is, as a configuration file writes it (cli/config/config_file.ts). */
+export type FlagKind = "toggle" | "text" | "number" | "list" | "paths";
+
 /** One flag. */
 export interface Flag<T> {
+  kind: FlagKind;
   summary: string;
   /** The value's name in `--help`. A flag without one takes no value. */
   placeholder?: string;
   repeatable?: boolean;
+  /** Its value is not shown again. */
+  secret?: boolean;
   /**
    * Turns the texts that were given for the flag, in their order, into its value; the list is empty where none were.
    *
@@ -30,12 +36,18 @@ export interface ParsedArguments<S extends FlagSpecs> {
 }
 
 /**
- * Reads `argv` (what follows the command's name) by `specs`.
+ * Reads `argv` (what follows the command's name) by `specs`. `configured`: the texts of flags that a file gives, by their
+ * keys; a flag in `argv` takes their place.
  *
  * @throws MoloraError `bad_arguments` for an unknown flag, a missing, superfluous or wrong value, a flag given twice,
  * or more positionals than `maxPositionals`.
  */
-export function readArguments<S extends FlagSpecs>(argv: string[], specs: S, maxPositionals = 0): ParsedArguments<S> {
+export function readArguments<S extends FlagSpecs>(
+  argv: string[],
+  specs: S,
+  maxPositionals = 0,
+  configured: ReadonlyMap<string, string[]> = new Map(),
+): ParsedArguments<S> {
   const names = new Map(Object.keys(specs).map((key) => [kebab(key), key]));
   const { tokens } = parseArgs({
     args: argv,
@@ -62,7 +74,8 @@ export function readArguments<S extends FlagSpecs>(argv: string[], specs: S, max
       remedy: "Values belong to flags; quote a text that has spaces.",
     });
   }
-  const flags = Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, readFlag(spec, key, given)]));
+  const texts = new Map([...configured, ...given]);
+  const flags = Object.fromEntries(Object.entries(specs).map(([key, spec]) => [key, readFlag(spec, key, texts)]));
   return { flags: flags as FlagValues<S>, positionals };
 }
 

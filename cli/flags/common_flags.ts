@@ -30,9 +30,9 @@ export function deviceOptions({ device, threads }: FlagValues<typeof DEVICE_FLAG
 
 /** Flags that say what to load and hold on the device. */
 export const MODEL_FLAGS = {
-  model: text("DIR|FILE.gguf", "Base model: a Hugging Face folder or a GGUF file (default: the embedded nano)"),
-  adapter: namedPaths("name=PATH", "Load a PEFT adapter under a name"),
-  mixture: namedPaths("name=DIR", "Load a mixture (experts and their router) under a name"),
+  model: text("DIR|FILE.gguf|hf:REPO", "Base model: a Hugging Face folder or a GGUF file (default: the embedded nano)"),
+  adapter: namedPaths("name=PATH|hf:REPO", "Load an adapter under a name"),
+  mixture: namedPaths("name=DIR|hf:REPO", "Load a mixture (experts and their router) under a name"),
   dtype: choice(["auto", "f32", "f16", "q8_0", "q4_0"], "What dense weights are held in on the device", "auto"),
 };
 

@@ -15,14 +15,19 @@ interface Range {
 
 /** On or off: `--json`. */
 export function toggle(summary: string): Flag<boolean> {
-  return { summary, read: (texts) => texts.length > 0 };
+  return { kind: "toggle", summary, read: (texts) => texts.length > 0 };
 }
 
 /** Any text. Without a fallback: undefined where it was not given. */
 export function text(placeholder: string, summary: string): Flag<string | undefined>;
 export function text(placeholder: string, summary: string, fallback: string): Flag<string>;
 export function text(placeholder: string, summary: string, fallback?: string): Flag<string | undefined> {
-  return { summary: withDefault(summary, fallback), placeholder, read: ([given]) => given ?? fallback };
+  return { kind: "text", summary: withDefault(summary, fallback), placeholder, read: ([given]) => given ?? fallback };
+}
+
+/** A text that is not shown again, such as a key. */
+export function secret(placeholder: string, summary: string): Flag<string | undefined> {
+  return { ...text(placeholder, summary), secret: true };
 }
 
 /** A finite number within `range`. */
@@ -47,17 +52,23 @@ export function choice<const V extends string>(values: readonly V[], summary: st
     if (value === undefined) throw new Error(`must be one of ${values.join(", ")}, not ${given}`);
     return value;
   };
-  return { summary: withDefault(summary, fallback), placeholder: values.join("|"), read };
+  return { kind: "text", summary: withDefault(summary, fallback), placeholder: values.join("|"), read };
 }
 
 /** Any number of texts: the flag may be repeated. */
 export function list(placeholder: string, summary: string): Flag<string[]> {
-  return { summary, placeholder, repeatable: true, read: (texts) => texts };
+  return { kind: "list", summary, placeholder, repeatable: true, read: (texts) => texts };
 }
 
 /** Any number of `name=PATH`, each with another name. */
 export function namedPaths(placeholder: string, summary: string): Flag<NamedPath[]> {
-  return { summary, placeholder, repeatable: true, read: (texts) => readNamedPaths(texts, placeholder) };
+  return {
+    kind: "paths",
+    summary,
+    placeholder,
+    repeatable: true,
+    read: (texts) => readNamedPaths(texts, placeholder),
+  };
 }
 
 function readNamedPaths(texts: string[], placeholder: string): NamedPath[] {
@@ -91,7 +102,7 @@ function numeric(
     }
     return value;
   };
-  return { summary: withDefault(summary, fallback), placeholder, read };
+  return { kind: "number", summary: withDefault(summary, fallback), placeholder, read };
 }
 
 function rangeText(min: number, max: number): string {

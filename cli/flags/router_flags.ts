@@ -55,6 +55,7 @@ export const ROUTER_FLAGS = {
 
 function mixFlag(placeholder: string, summary: string): Flag<[number, number]> {
   return {
+    kind: "text",
     summary,
     placeholder,
     read: ([given]) => {

@@ -3,9 +3,12 @@
 import { stat } from "node:fs/promises";
 import { MoloraError } from "../../proto/errors.ts";
 import { checkAccess } from "../../server/access.ts";
+import { Keyring } from "../../server/keys/keyring.ts";
 import { DEFAULT_LIMITS, type ServerLimits } from "../../server/limits.ts";
+import { type JournalOptions, LOG_LEVELS } from "../../server/observe/journal.ts";
+import { readPair, type TlsFiles } from "../../server/tls.ts";
 import type { FlagValues } from "./arguments.ts";
-import { integer, list, number, text, toggle } from "./flags.ts";
+import { choice, integer, list, number, secret, text, toggle } from "./flags.ts";
 
 const MEGABYTE = 2 ** 20;
 /** The longest delay a timer takes, in seconds. */
@@ -16,7 +19,12 @@ const seconds = (summary: string, min: number, fallback: number) =>
 export const SERVE_FLAGS = {
   host: text("HOST", "Address to listen on; 0.0.0.0 is every one of this machine", "127.0.0.1"),
   port: integer("PORT", "Port to listen on; 0 = any free one", { min: 0, max: 65535 }, 8080),
-  token: text("SECRET", "Connections that present it may load and unload (default: $MOLORA_TOKEN)"),
+  token: secret("SECRET", "Connections that present it may load and unload (default: $MOLORA_TOKEN)"),
+  keys: text("FILE", "Only who presents a key of this file is served; made by molora keys"),
+  tlsCert: text("FILE", "Serve over TLS with this certificate (PEM); read again when it changes"),
+  tlsKey: text("FILE", "The certificate's private key (PEM)"),
+  log: choice(LOG_LEVELS, "JSON lines on standard error: defects, refusals, generations, all of HTTP", "warn"),
+  logPrompts: toggle("Log what was asked and answered too"),
   admin: toggle("Every connection may load and unload"),
   adapterRoot: text("DIR", "The folder that clients may load adapters from"),
   mixtureRoot: text("DIR", "The folder that clients may load mixtures from"),
@@ -44,7 +52,9 @@ export const SERVE_FLAGS = {
 const LOCAL = ["127.0.0.1", "localhost", "::1"];
 
 export interface ServeSettings {
-  access: { admin: boolean; token?: string; allowedOrigins: string[] };
+  access: { admin: boolean; token?: string; keys?: Keyring; allowedOrigins: string[] };
+  tls?: TlsFiles;
+  log: JournalOptions;
   roots: { adapterRoot?: string; mixtureRoot?: string };
   limits: Partial<ServerLimits>;
   drainMs: number;
@@ -69,11 +79,15 @@ export async function readServeFlags(flags: FlagValues<typeof SERVE_FLAGS>): Pro
     admin: flags.admin,
     allowedOrigins: flags.allowOrigin,
     ...(token === undefined ? {} : { token }),
+    ...(flags.keys === undefined ? {} : { keys: await Keyring.open(flags.keys) }),
   };
   checkAccess(access);
+  const tls = readTls(flags);
   for (const name of ["adapterRoot", "mixtureRoot"] as const) await checkFolder(name, flags[name]);
   return {
     access,
+    ...(tls === undefined ? {} : { tls }),
+    log: { level: flags.log, prompts: flags.logPrompts },
     roots: {
       ...(flags.adapterRoot === undefined ? {} : { adapterRoot: flags.adapterRoot }),
       ...(flags.mixtureRoot === undefined ? {} : { mixtureRoot: flags.mixtureRoot }),
@@ -88,6 +102,17 @@ export async function readServeFlags(flags: FlagValues<typeof SERVE_FLAGS>): Pro
     drainMs: Math.ceil(flags.drainSeconds * 1000),
     exitOnFailure: !flags.noExitOnFailure,
   };
+}
+
+function readTls({ tlsCert, tlsKey }: FlagValues<typeof SERVE_FLAGS>): TlsFiles | undefined {
+  if (tlsCert === undefined && tlsKey === undefined) return undefined;
+  if (tlsCert === undefined || tlsKey === undefined) {
+    const [given, missing] = tlsKey === undefined ? ["--tls-cert", "--tls-key"] : ["--tls-key", "--tls-cert"];
+    throw new MoloraError("bad_arguments", `${given} needs ${missing}`, { remedy: "Give both." });
+  }
+  const files = { certFile: tlsCert, keyFile: tlsKey };
+  readPair(files);
+  return files;
 }
 
 async function checkFolder(name: "adapterRoot" | "mixtureRoot", path: string | undefined): Promise<void> {

@@ -27,7 +27,7 @@ export async function writeKeyMixture(out: string, flags: Flags, files: ModelFil
   if (flags.adapter.length === 0 && remove.length === 0) {
     throw new MoloraError("bad_arguments", "--adapter is missing");
   }
-  const gathered = await gatherExperts(files.config, flags.adapter, extend);
+  const gathered = await gatherExperts(files.config, flags.adapter, extend, output);
   const old = gathered.extended?.router;
   if (old !== undefined && old.type !== "keys") {
     throw new MoloraError("bad_arguments", `--extend ${extend}: its router is of type "${old.type}", not "keys"`);

@@ -7,6 +7,8 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import { loadAdapterFolder, loadMixtureFolder } from "../../training/frozen/load.ts";
 import type { NamedPath } from "../flags/flags.ts";
+import { FetchBar } from "../terminal/fetch_bar.ts";
+import type { Output } from "../terminal/output.ts";
 import type { WrittenExpert } from "./mixture_folder.ts";
 
 export interface GatheredExperts {
@@ -22,8 +24,9 @@ export async function gatherExperts(
   config: ModelConfig,
   given: readonly NamedPath[],
   extend: string | undefined,
+  output: Output,
 ): Promise<GatheredExperts> {
-  const host = nodeHost();
+  const host = nodeHost(new FetchBar(output.streams.stderr).update);
   const fresh: Adapter[] = [];
   for (const { name, path } of given) fresh.push(await loadAdapterFolder(host, name, path, config));
   const written = fresh.map((adapter, i) => toExpert(adapter, given[i].path));

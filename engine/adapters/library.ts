@@ -2,8 +2,8 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
+import { sliced } from "../../files/slices.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -12,9 +12,11 @@ import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
+import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
+import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
-import type { LoadedGeneration, Registry } from "./registry.ts";
+import type { ExpertAdapter, LoadedGeneration, Registry } from "./registry.ts";
 
 export interface LibraryParts {
   host: Host;
@@ -43,7 +45,7 @@ export class Library {
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
       const adapter = await this.#readAdapter(name, path);
-      this.#keepAdapter(adapter);
+      await this.#keepAdapter(adapter);
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -61,9 +63,12 @@ export class Library {
     const { config, registry, bank } = this.#parts;
     const mixture = await readMixture(name, await this.#folder(path), config);
     this.#checkMixture(mixture);
-    const adapters: (Adapter | undefined)[] = [];
+    const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
-    bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation)));
+    const prototypes = await sliced(prototypesOf(mixture, adapters));
+    const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
+    bank.add(loaded);
+    await bank.placeAhead(loaded);
     return reportMixture(mixture);
   }
 
@@ -93,13 +98,13 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, mixturePath: string): Promise<Adapter | undefined> {
+  async #expertAdapter(expert: MixtureExpert, mixturePath: string): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry } = this.#parts;
     const named = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
     const loaded = named?.kind === "adapter" ? named.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
-    let adapter: Adapter;
+    let adapter: PackedAdapter;
     try {
       adapter = await this.#readAdapter(expert.name, host.resolve(mixturePath, expert.adapter));
     } catch (error) {
@@ -108,7 +113,7 @@ export class Library {
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined && !this.#unloaded.has(expert.name)) this.#keepAdapter(adapter);
+    if (named === undefined && !this.#unloaded.has(expert.name)) await this.#keepAdapter(adapter);
     return adapter;
   }
 
@@ -126,7 +131,7 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, path: string): Promise<Adapter> {
+  async #readAdapter(name: string, path: string): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
     const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
     const rank = Math.max(...adapter.report.ranks);
@@ -139,7 +144,7 @@ export class Library {
         },
       );
     }
-    return adapter;
+    return sliced(packAdapter(adapter));
   }
 
   #checkMixture(mixture: Mixture): void {
@@ -158,9 +163,11 @@ export class Library {
     }
   }
 
-  #keepAdapter(adapter: Adapter): void {
+  async #keepAdapter(adapter: PackedAdapter): Promise<void> {
     const { bank, registry } = this.#parts;
-    bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+    const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
+    bank.add(loaded);
+    await bank.placeAhead(loaded);
   }
 
   /** Refuses what could never be resident. One adapter of several experts takes its pages once. */

@@ -29,16 +29,8 @@ export function packSharedLayer(layer: SharedLayer): Float32Array<ArrayBuffer> {
   return run;
 }
 
-export function coreRunBytes({ shared, cores }: Compressed): number {
-  return Math.max(...cores.map((layer, i) => 16 * (HEADER_VEC4 + coreVec4s(layer, shared.layers[i]))));
-}
-
-/** One layer's run of an adapter. `distance`: from it to its factors' run, in vec4s; negative where that lies before. */
-export function packCoreLayer(
-  { shared, cores }: Compressed,
-  layer: number,
-  distance: number,
-): Float32Array<ArrayBuffer> {
+/** One layer's run of an adapter, with offsets of factors as they are within their own run (see `relocated`). */
+export function packCoreLayer({ shared, cores }: Compressed, layer: number): Float32Array<ArrayBuffer> {
   const factors = shared.layers[layer];
   const { of } = sharedOffsets(factors);
   const run = new Float32Array(4 * (HEADER_VEC4 + coreVec4s(cores[layer], factors)));
@@ -50,7 +42,7 @@ export function packCoreLayer(
     if (core === undefined || module === undefined) continue;
     const { rank } = module;
     const rank4 = Math.ceil(rank / 4);
-    run.set([distance + of[name]!.v, distance + of[name]!.u, rank4, rank], 4 * index);
+    run.set([of[name]!.v, of[name]!.u, rank4, rank], 4 * index);
     const full = core.length === rank * rank;
     run.set([at, full ? 1 : 0], 4 * (CORES_AT + index));
     for (let row = 0; row * rank < core.length; row++) {
@@ -59,6 +51,17 @@ export function packCoreLayer(
     at += (core.length / rank) * rank4;
   }
   return run;
+}
+
+/** A run whose headers point to factors `distance` vec4s from it; negative where they lie before it. */
+export function relocated(run: Float32Array<ArrayBuffer>, distance: number): Float32Array<ArrayBuffer> {
+  const moved = run.slice();
+  for (let index = 0; index < LORA_MODULES.length; index++) {
+    if (run[4 * index + 2] === 0) continue;
+    moved[4 * index] += distance;
+    moved[4 * index + 1] += distance;
+  }
+  return moved;
 }
 
 function sharedOffsets(layer: SharedLayer): {

@@ -1,16 +1,14 @@
 // Packs a mixture's router into the pool runs that kernels read: one run a layer. The layout is shaders/routing/router.wgsl's.
 // The caller gives the addresses of adapters.
 
-import type { Adapter } from "../../files/lora/adapter.ts";
-import { arrowPrototype } from "../../router/arrow.ts";
 import type { KeyLayer, Mixture, MlpGate, Router } from "../../router/mixture.ts";
 
 const HEADER_VEC4 = 4;
 const KINDS = { mlp: 1, arrow: 2, uniform: 3, vocabulary: 4, keys: 5 } as const;
 
-/** What a run needs beside the mixture: its experts' adapters (undefined: the base) and where they lie. */
+/** What a run needs beside the mixture: what an Arrow router has of each expert in this layer, and where they lie. */
 export interface PlacedExperts {
-  adapters: readonly (Adapter | undefined)[];
+  prototypes: readonly (Float32Array | undefined)[];
   /** vec4 addresses in the pool, 0 for the base. */
   addresses: readonly number[];
 }
@@ -49,7 +47,7 @@ export function packRouterLayer(mixture: Mixture, layer: number, placed: PlacedE
       router.ranges.flatMap(([from, to, e]) => [from, to, e, 0]),
       4 * at.ranges,
     );
-  if (router.type === "arrow") packPrototypes(run, at, mixture, layer, placed.adapters);
+  if (router.type === "arrow") packPrototypes(run, at, mixture, placed.prototypes);
   if (router.type === "keys") packKeys(run, at, router.layers[layer]);
   return run;
 }
@@ -126,11 +124,9 @@ function packPrototypes(
   run: Float32Array,
   at: Offsets,
   { baseModel }: Mixture,
-  layer: number,
-  adapters: readonly (Adapter | undefined)[],
+  prototypes: readonly (Float32Array | undefined)[],
 ): void {
-  for (const [e, adapter] of adapters.entries()) {
-    const prototype = adapter && arrowPrototype(adapter, layer);
+  for (const [e, prototype] of prototypes.entries()) {
     if (prototype === undefined) continue;
     run[4 * (at.experts + e) + 1] = 1;
     run.set(prototype, 4 * at.fc1 + e * baseModel.hiddenSize);

@@ -2,24 +2,37 @@
 // A generation is reached by its key.
 
 import type { SharedFactors } from "../../files/lora/compressed_adapter.ts";
+import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
-import { adapterRank4, adapterRunBytes, packAdapterLayer } from "./pack_adapter.ts";
-import { coreRunBytes, packCoreLayer, packSharedLayer, sharedRunBytes } from "./pack_compressed.ts";
+import { packedRunBytes } from "./pack_adapter.ts";
+import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
 import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "./registry.ts";
+
+/** What adapters of a compressed set share: it lies on the device as a generation of its own. */
+interface LoadedFactors {
+  kind: "factors";
+  key: string;
+  factors: SharedFactors;
+}
+
+type Placeable = LoadedGeneration | LoadedFactors;
+
+/** What is left to write of a generation, a layer at a time. */
+type Writing = Generator<void, void>;
 
 export class Bank {
   readonly #pool: DevicePool;
   readonly #residency: Residency;
-  readonly #generations = new Map<string, LoadedGeneration>();
-  /** Factors that adapters share, by the key they are resident under. */
-  readonly #shared = new Map<string, SharedFactors>();
-  /** Addresses of others, an adapter's factors or a router's experts, that a run on the device was written with. */
+  readonly #generations = new Map<string, Placeable>();
+  /** Addresses of its experts that a router's run on the device was written with. */
   readonly #written = new Map<string, string>();
+  /** What is being written ahead of use. */
+  readonly #ahead = new Map<string, Writing>();
 
   constructor(pool: DevicePool, residency: Residency) {
     this.#pool = pool;
@@ -29,64 +42,59 @@ export class Bank {
   /** Makes a generation, and a mixture's experts, reachable by key. */
   add(generation: LoadedGeneration): void {
     this.#generations.set(generation.key, generation);
-    const shared = sharedOf(generation);
-    if (shared !== undefined) this.#shared.set(sharedKey(shared), shared);
+    const factors = factorsOf(generation);
+    if (factors !== undefined) this.#generations.set(factors.key, factors);
     if (generation.kind === "mixture") for (const expert of adaptersOf(generation)) this.add(expert);
   }
 
   /** Forgets a generation that no request can reach any more, and its pages. */
   remove(key: string): void {
-    const shared = sharedOf(this.#generations.get(key));
-    this.#generations.delete(key);
-    this.#written.delete(key);
-    this.#residency.drop(key);
-    if (shared === undefined || [...this.#generations.values()].some((other) => sharedOf(other)?.hash === shared.hash))
-      return;
-    this.#shared.delete(sharedKey(shared));
-    this.#residency.drop(sharedKey(shared));
+    const shared = this.#generations.get(key);
+    this.#forget(key);
+    const factors = shared && factorsOf(shared)?.key;
+    if (factors === undefined) return;
+    if (![...this.#generations.values()].some((other) => factorsOf(other)?.key === factors)) this.#forget(factors);
   }
 
-  /** What must be on the device for a generation to serve: a mixture's router and all its experts' adapters, and what they share. */
+  #forget(key: string): void {
+    this.#generations.delete(key);
+    this.#written.delete(key);
+    this.#ahead.delete(key);
+    this.#residency.drop(key);
+  }
+
+  /** Puts a generation on the device before anybody asks for it, while there is room to spare. */
+  async placeAhead(generation: LoadedGeneration): Promise<void> {
+    const placed = this.#residency.placeIdle(this.needs(generation));
+    const writings = placed.map(({ key }) => {
+      const writing = this.#writing(this.#generation(key));
+      this.#ahead.set(key, writing);
+      return writing;
+    });
+    for (const writing of writings) await sliced(writing);
+  }
+
+  /** What must be on the device for a generation to serve: a mixture's router and its experts' adapters, and what those share. */
   needs(generation: LoadedGeneration): ResidentNeed[] {
     if (generation.kind === "adapter") {
-      const { compressed } = generation.adapter;
-      if (compressed !== undefined) {
-        const { shared } = compressed;
-        return [
-          { key: generation.key, pages: this.#pool.pagesFor(coreRunBytes(compressed)) },
-          { key: sharedKey(shared), pages: this.#pool.pagesFor(sharedRunBytes(shared)) },
-        ];
-      }
-      return [{ key: generation.key, pages: this.#pool.pagesFor(adapterRunBytes(generation.adapter)) }];
+      const own = { key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) };
+      const shared = factorsOf(generation);
+      if (shared === undefined) return [own];
+      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors)) }];
     }
     const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
   }
 
-  /** Writes what was just given pages; routers and cores too whose experts or factors lie elsewhere now. */
+  /** Writes what was just given pages, at once: a step is about to read it. */
   upload(placements: readonly Placement[]): void {
-    const fresh = placements.filter((placement) => placement.fresh);
-    for (const { key, firstPage } of fresh) {
-      const shared = this.#shared.get(key);
-      if (shared !== undefined) {
-        for (const [layer, modules] of shared.layers.entries())
-          this.#pool.write(layer, firstPage, packSharedLayer(modules));
-        continue;
-      }
-      const generation = this.#generation(key);
-      if (generation.kind === "mixture" || generation.adapter.compressed !== undefined) {
-        this.#written.delete(key);
-        continue;
-      }
-      for (const [layer, modules] of generation.adapter.layers.entries()) {
-        this.#pool.write(layer, firstPage, packAdapterLayer(modules));
-      }
+    const fresh = placements.filter((placement) => placement.fresh).map(({ key }) => this.#generation(key));
+    for (const generation of fresh) {
+      this.#written.delete(generation.key);
+      this.#ahead.delete(generation.key);
+      if (!pointsElsewhere(generation)) finish(this.#writing(generation));
     }
-    for (const { key } of placements) {
-      const generation = this.#generations.get(key);
-      if (generation?.kind === "mixture") this.#writeRouter(generation);
-      else if (generation !== undefined) this.#writeCores(generation);
-    }
+    for (const generation of fresh) if (pointsElsewhere(generation)) this.#settle(generation);
   }
 
   /** Where a sequence's entries lie. Its generations must be resident. */
@@ -95,25 +103,21 @@ export class Bank {
       case "none":
         return { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
       case "fixed": {
-        const entries = plan.entries.map(({ key, weight }) => ({ address: this.#address(key), weight }));
+        const entries = plan.entries.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
         const ranks = plan.entries.map(({ key }) => rank4Of(this.#generation(key)));
         const most = entries.length;
         const cores = plan.entries.some(({ key }) => hasCores(this.#generation(key)));
-        return {
-          router: 0,
-          entries,
-          mostEntries: most,
-          adapters: most,
-          maxRank4: Math.max(...ranks),
-          cores,
-          gateWidth: 0,
-        };
+        const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
+        return { router: 0, entries, ...sizes, cores };
       }
       case "router": {
         const generation = this.#generation(plan.key);
         if (generation.kind !== "mixture") throw new MoloraError("internal", `${plan.key} is no mixture`);
+        for (const expert of adaptersOf(generation)) this.#adapterAddress(expert.key);
+        const router = this.#address(plan.key);
+        this.#settle(generation);
         return {
-          router: this.#address(plan.key),
+          router,
           entries: [],
           mostEntries: routedEntries(generation.mixture.router),
           adapters: adaptersOf(generation).length,
@@ -125,62 +129,111 @@ export class Bank {
     }
   }
 
-  #writeRouter(generation: LoadedMixture): void {
-    const addresses = generation.experts.map((expert) => (expert === undefined ? 0 : this.#address(expert.key)));
+  /** What points elsewhere is written anew wherever it, or what it points to, lies elsewhere than when it was. */
+  #settle(generation: Placeable): void {
+    if (this.#written.get(generation.key) !== this.#whereabouts(generation)) finish(this.#writing(generation));
+  }
+
+  /** Writes a generation where it lies now, a layer at a time; ends early once it lies there no more. */
+  *#writing(generation: Placeable): Writing {
     const page = this.#residency.firstPage(generation.key)!;
-    const written = `${page}: ${addresses.join(" ")}`;
-    if (this.#written.get(generation.key) === written) return;
-    this.#written.set(generation.key, written);
-    const adapters = generation.experts.map((expert) => expert?.adapter);
+    const own = this.#pool.address(page);
+    const addresses = this.#pointedTo(generation);
+    if (pointsElsewhere(generation)) this.#written.set(generation.key, this.#whereabouts(generation));
+    const written = this.#written.get(generation.key);
+    const lies = () =>
+      this.#residency.firstPage(generation.key) === page && this.#written.get(generation.key) === written;
     for (const layer of this.#pool.layers.keys()) {
-      this.#pool.write(layer, page, packRouterLayer(generation.mixture, layer, { adapters, addresses }));
+      if (!lies()) return;
+      this.#pool.write(layer, page, runOf(generation, layer, own, addresses));
+      yield;
     }
   }
 
-  /** The run of an adapter that shares its factors: it holds the way to them. */
-  #writeCores({ key, adapter: { compressed } }: LoadedAdapter): void {
-    if (compressed === undefined) return;
-    const [own, factors] = [this.#address(key), this.#address(sharedKey(compressed.shared))];
-    const written = `${own}: ${factors}`;
-    if (this.#written.get(key) === written) return;
-    this.#written.set(key, written);
-    for (const layer of this.#pool.layers.keys()) {
-      this.#pool.write(layer, this.#residency.firstPage(key)!, packCoreLayer(compressed, layer, factors - own));
-    }
+  #whereabouts(generation: Placeable): string {
+    return `${this.#residency.firstPage(generation.key)}: ${this.#pointedTo(generation).join(" ")}`;
   }
 
+  /** Addresses of a mixture's experts, or of the factors that an adapter shares. */
+  #pointedTo(generation: Placeable): number[] {
+    if (generation.kind !== "mixture") {
+      const shared = factorsOf(generation);
+      return shared === undefined ? [] : [this.#addressOf(shared.key)];
+    }
+    return generation.experts.map((expert) => (expert === undefined ? 0 : this.#addressOf(expert.key)));
+  }
+
+  /** Of an adapter that a step is about to read, with what it shares. */
+  #adapterAddress(key: string): number {
+    const generation = this.#generation(key);
+    const shared = factorsOf(generation);
+    if (shared !== undefined) this.#address(shared.key);
+    const address = this.#address(key);
+    if (shared !== undefined) this.#settle(generation);
+    return address;
+  }
+
+  /** Of what a step is about to read. */
   #address(key: string): number {
+    const ahead = this.#ahead.get(key);
+    if (ahead !== undefined) finish(ahead);
+    this.#ahead.delete(key);
+    return this.#addressOf(key);
+  }
+
+  #addressOf(key: string): number {
     const page = this.#residency.firstPage(key);
     if (page === undefined) throw new MoloraError("internal", `${key} is not on the device`);
     return this.#pool.address(page);
   }
 
-  #generation(key: string): LoadedGeneration {
+  #generation(key: string): Placeable {
     const generation = this.#generations.get(key);
     if (generation === undefined) throw new MoloraError("internal", `${key} is not loaded`);
     return generation;
   }
 }
 
+function finish(writing: Writing): void {
+  while (!writing.next().done);
+}
+
+/** `own`: where it lies; `addresses`: of what it points to. */
+function runOf(
+  generation: Placeable,
+  layer: number,
+  own: number,
+  addresses: readonly number[],
+): Float32Array<ArrayBuffer> {
+  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!);
+  if (generation.kind === "adapter") {
+    const run = generation.adapter.runs[layer]!;
+    return factorsOf(generation) === undefined ? run : relocated(run, addresses[0]! - own);
+  }
+  return packRouterLayer(generation.mixture, layer, { prototypes: generation.prototypes[layer] ?? [], addresses });
+}
+
 function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
   return mixture.experts.filter((expert) => expert !== undefined);
 }
 
-function sharedOf(generation: LoadedGeneration | undefined): SharedFactors | undefined {
-  return generation?.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
+function factorsOf(generation: Placeable): LoadedFactors | undefined {
+  const factors = generation.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
+  return factors && { kind: "factors", key: `factors/${factors.hash}`, factors };
 }
 
-function sharedKey({ hash }: SharedFactors): string {
-  return `factors/${hash}`;
+/** Whether its run holds addresses of other runs. */
+function pointsElsewhere(generation: Placeable): boolean {
+  return generation.kind === "mixture" || factorsOf(generation) !== undefined;
 }
 
-function hasCores(generation: LoadedGeneration): boolean {
-  return (generation.kind === "adapter" ? [generation] : adaptersOf(generation)).some(
-    ({ adapter }) => adapter.compressed !== undefined,
-  );
+function hasCores(generation: Placeable): boolean {
+  if (generation.kind === "mixture") return adaptersOf(generation).some(hasCores);
+  return factorsOf(generation) !== undefined;
 }
 
-function rank4Of(generation: LoadedGeneration): number {
-  if (generation.kind === "adapter") return adapterRank4(generation.adapter);
-  return Math.max(0, ...adaptersOf(generation).map(({ adapter }) => adapterRank4(adapter)));
+function rank4Of(generation: Placeable): number {
+  if (generation.kind === "factors") return 0;
+  if (generation.kind === "adapter") return generation.adapter.rank4;
+  return Math.max(0, ...adaptersOf(generation).map(({ adapter }) => adapter.rank4));
 }

@@ -1,11 +1,11 @@
 // Which adapter and mixture each name stands for now, and which generations are still in use.
 // It reads no files and holds no device; who keeps something for a generation's key is told when it may go.
 
-import type { Adapter } from "../../files/lora/adapter.ts";
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import { checkExpert } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
 
 interface Loaded {
   name: string;
@@ -17,7 +17,7 @@ interface Loaded {
 
 export interface LoadedAdapter extends Loaded {
   kind: "adapter";
-  adapter: Adapter;
+  adapter: PackedAdapter;
 }
 
 export interface LoadedMixture extends Loaded {
@@ -25,7 +25,14 @@ export interface LoadedMixture extends Loaded {
   mixture: Mixture;
   /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
   experts: readonly (LoadedAdapter | undefined)[];
+  /** What an Arrow router compares tokens with, `[layer][expert]`; none for other routers. */
+  prototypes: Prototypes;
 }
+
+export type Prototypes = readonly (readonly (Float32Array | undefined)[])[];
+
+/** An adapter that a mixture's expert adds; undefined where it adds nothing. */
+export type ExpertAdapter = PackedAdapter | undefined;
 
 export type LoadedGeneration = LoadedAdapter | LoadedMixture;
 
@@ -65,7 +72,7 @@ export class Registry {
    * Makes the adapter's name stand for it from now on; requests that run keep what they started with.
    * @throws MoloraError `bad_request` for a name that cannot be taken, or what `check` throws.
    */
-  addAdapter(adapter: Adapter, check: Check = () => {}): LoadedAdapter {
+  addAdapter(adapter: PackedAdapter, check: Check = () => {}): LoadedAdapter {
     this.#checkFree(adapter.name, "adapter");
     const loaded = toLoaded(adapter);
     check(loaded);
@@ -79,7 +86,12 @@ export class Registry {
    * @throws MoloraError `mixture_invalid` where an expert and its adapter do not belong together, `checksum_mismatch`
    * where the mixture was made for another generation of it, `bad_request`, or what `check` throws.
    */
-  addMixture(mixture: Mixture, adapters: readonly (Adapter | undefined)[], check: Check = () => {}): LoadedMixture {
+  addMixture(
+    mixture: Mixture,
+    adapters: readonly ExpertAdapter[],
+    check: Check = () => {},
+    prototypes: Prototypes = [],
+  ): LoadedMixture {
     this.#checkFree(mixture.name, "mixture");
     if (adapters.length !== mixture.experts.length) {
       const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
@@ -95,6 +107,7 @@ export class Registry {
       key,
       mixture,
       experts,
+      prototypes,
     };
     check(loaded);
     this.#bind(loaded);
@@ -206,7 +219,7 @@ function withArticle(kind: LoadedGeneration["kind"]): string {
   return kind === "adapter" ? "an adapter" : "a mixture";
 }
 
-function toLoaded(adapter: Adapter): LoadedAdapter {
+function toLoaded(adapter: PackedAdapter): LoadedAdapter {
   return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: `adapter/${adapter.hash}`, adapter };
 }
 

@@ -1,7 +1,6 @@
 // The one door to what computes: memory, programs, and a queue. engine/gpu and engine/cpu stand behind it; the model, the
 // runner and training know nothing else of them.
 
-import type { DeviceFormat } from "../../shaders/formats/device_format.ts";
 import type { Launch as KernelLaunch } from "../../shaders/kernel.ts";
 import type { StepShape } from "../../shaders/step.ts";
 import type { View } from "./memory.ts";
@@ -96,6 +95,3 @@ export function allocateFrom(device: Device, label: string, data: ArrayBufferVie
 export function readView(device: Device, view: View): Promise<ArrayBuffer> {
   return device.run([], undefined, [view]);
 }
-
-/** Formats in which weights can meet int8 activations. */
-export const INT8_FORMATS: ReadonlySet<DeviceFormat> = new Set(["q8_0", "q4"]);

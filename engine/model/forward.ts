@@ -4,6 +4,7 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { Device, Launch, Program } from "../device/device.ts";
+import { expertTrace } from "./experts.ts";
 import { layer } from "./layer.ts";
 import { type ForwardViews, Stage } from "./stage.ts";
 import { kindName, type StepKind } from "./step_kind.ts";
@@ -15,6 +16,7 @@ export function forward(s: Stage, fixed: readonly Launch[] = s.kind.lora === "no
     ...(s.kind.routed ? [] : fixed),
     ...s.views.weights.layers.flatMap((_, i) => layer(s, i)),
     ...s.head(),
+    ...expertTrace(s),
   ];
 }
 

@@ -13,8 +13,9 @@ import { type DeviceFormat, FORMAT_COLUMNS } from "../../shaders/formats/device_
 import type { Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 
-/** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds. */
+/** Rows [firstRow, firstRow + rows) of a matrix: as many as one binding holds, in one format. */
 export interface LinearShard {
+  readonly format: DeviceFormat;
   readonly quants: View;
   /** A small unused buffer for f32 and f16. */
   readonly scales: View;
@@ -24,14 +25,13 @@ export interface LinearShard {
 
 /** A matrix [rows, cols] on the device. */
 export interface LinearWeights {
-  readonly format: DeviceFormat;
   readonly rows: number;
   readonly cols: number;
   readonly shards: readonly LinearShard[];
 }
 
 /** Stored bytes read at a time. */
-const CHUNK_BYTES = 4 << 20;
+const CHUNK_BYTES = 1 << 20;
 /** Bytes after which to wait for the device, so that upload staging does not pile up. */
 const FLUSH_BYTES = 64 << 20;
 /** Shards begin at a multiple of this, so that tiles of rows rarely straddle two. */
@@ -42,10 +42,10 @@ export const MOST_SHARD_ROWS = 1 << 17;
 /**
  * Uploads `parts`, matrices of equal column count, joined by rows.
  *
- * The format is what files/weights/stored/device_format.ts says of type and `dtype`. It becomes f32, which holds every
- * stored type but f64 without loss, when the parts' formats differ, when the columns do not fill the format's blocks
- * (FORMAT_COLUMNS), or when a value lies beyond half precision (±65504).
- * `onBytes` gets stored bytes as they are read; a fall back to f32 part-way reads, and counts, again.
+ * The format is what files/weights/stored/device_format.ts says of type and `dtype`; parts side by side whose formats
+ * differ become shards of their own, or with `together` f32. It becomes f32, which holds every stored type but f64 without
+ * loss, too when the columns do not fill the format's blocks (FORMAT_COLUMNS), or when a value lies beyond half precision
+ * (±65504). `onBytes` gets stored bytes as they are read; a fall back to f32 part-way reads, and counts, again.
  *
  * @throws MoloraError `tensor_not_finite`, `tensor_shape` (unequal columns, or not a multiple of 4), `gpu_limit`
  */
@@ -53,13 +53,42 @@ export async function uploadLinear(
   device: Device,
   parts: readonly StoredTensor[],
   dtype: WeightDtype,
-  onBytes?: (bytes: number) => void,
+  { onBytes, together = false }: { onBytes?: (bytes: number) => void; together?: boolean } = {},
 ): Promise<LinearWeights> {
   const cols = commonColumns(parts);
-  const format = commonFormat(parts, cols, dtype);
-  const stored = sharesGroups(parts, device.wishes.panelRows) ? parts.map(asFloats) : parts;
-  const weights = await upload(device, stored, cols, format, onBytes);
-  return weights ?? (await upload(device, stored, cols, "f32", onBytes))!;
+  const shards: LinearShard[] = [];
+  let rows = 0;
+  try {
+    for (const { format, parts: run } of runsOf(parts, cols, dtype, together)) {
+      const stored = sharesGroups(run, device.wishes.panelRows) ? run.map(asFloats) : run;
+      const held =
+        (await upload(device, stored, cols, format, onBytes)) ?? (await upload(device, stored, cols, "f32", onBytes))!;
+      for (const shard of held) shards.push({ ...shard, firstRow: rows + shard.firstRow });
+      rows += run.reduce((sum, { shape }) => sum + shape[0], 0);
+    }
+  } catch (error) {
+    freeShards(device, shards);
+    throw error;
+  }
+  return { rows, cols, shards };
+}
+
+/** Parts side by side that are held in one format. */
+interface Run {
+  format: DeviceFormat;
+  parts: StoredTensor[];
+}
+
+function runsOf(parts: readonly StoredTensor[], cols: number, dtype: WeightDtype, together: boolean): Run[] {
+  const runs: Run[] = [];
+  for (const part of parts) {
+    const wanted = deviceFormat(part.type, dtype);
+    const format = cols % FORMAT_COLUMNS[wanted] === 0 ? wanted : "f32";
+    const last = runs.at(-1);
+    if (last?.format === format) last.parts.push(part);
+    else runs.push({ format, parts: [part] });
+  }
+  return together && runs.length > 1 ? [{ format: "f32", parts: [...parts] }] : runs;
 }
 
 /** Whether rows of unlike types come into one group, which only floats can share. */
@@ -82,8 +111,12 @@ function asFloats(part: StoredTensor): StoredTensor {
 }
 
 /** Frees the buffers of `weights`. */
-export function freeLinear(device: Device, weights: LinearWeights): void {
-  for (const { quants, scales } of weights.shards) {
+export function freeLinear(device: Device, { shards }: LinearWeights): void {
+  freeShards(device, shards);
+}
+
+function freeShards(device: Device, shards: readonly LinearShard[]): void {
+  for (const { quants, scales } of shards) {
     device.free(quants);
     device.free(scales);
   }
@@ -118,12 +151,6 @@ function columnsOf({ name, shape }: StoredTensor): number {
   return shape[1];
 }
 
-function commonFormat(parts: readonly StoredTensor[], cols: number, dtype: WeightDtype): DeviceFormat {
-  const formats = new Set(parts.map(({ type }) => deviceFormat(type, dtype)));
-  const [format] = formats;
-  return formats.size > 1 || cols % FORMAT_COLUMNS[format] !== 0 ? "f32" : format;
-}
-
 /** Undefined, with nothing left on the device, when a value lies beyond half precision. */
 async function upload(
   device: Device,
@@ -131,13 +158,12 @@ async function upload(
   cols: number,
   format: DeviceFormat,
   onBytes: ((bytes: number) => void) | undefined,
-): Promise<LinearWeights | undefined> {
+): Promise<LinearShard[] | undefined> {
   const rows = parts.reduce((sum, { shape }) => sum + shape[0], 0);
   const label = parts.map(({ name }) => name).join(" + ");
   const layout = layoutOf(device.wishes.panelRows);
   const groupBytes = layout.bytes(format, cols);
-  const shards = allocate(device, label, rows, layout, groupBytes);
-  const weights = { format, rows, cols, shards };
+  const shards = allocate(device, label, rows, layout, { format, ...groupBytes });
   let pending = 0;
   try {
     for await (const { part, bytes, firstRow } of readRows(parts, cols, layout)) {
@@ -145,7 +171,7 @@ async function upload(
       checkFinite(part.name, part.type, bytes);
       const planes = layout.pack(part.type, bytes, format, cols);
       if (planes === BEYOND_HALF) {
-        freeLinear(device, weights);
+        freeShards(device, shards);
         return undefined;
       }
       const group = firstRow / layout.rows;
@@ -160,10 +186,10 @@ async function upload(
       }
     }
   } catch (error) {
-    freeLinear(device, weights);
+    freeShards(device, shards);
     throw error;
   }
-  return weights;
+  return shards;
 }
 
 function allocate(
@@ -171,7 +197,7 @@ function allocate(
   label: string,
   rows: number,
   { rows: together }: WeightLayout,
-  bytes: { quants: number; scales: number },
+  { format, ...bytes }: { format: DeviceFormat; quants: number; scales: number },
 ): LinearShard[] {
   const most = Math.min(MOST_SHARD_ROWS, Math.floor(device.limits.viewBytes / bytes.quants) * together);
   const perShard = most >= rows ? rows : Math.max(1, most - (most % SHARD_ROWS));
@@ -180,6 +206,7 @@ function allocate(
     const count = Math.min(perShard, rows - firstRow);
     const groups = Math.ceil(count / together);
     shards.push({
+      format,
       quants: device.allocate(label, groups * bytes.quants),
       scales: device.allocate(`${label} scales`, groups * bytes.scales),
       firstRow,

@@ -3,7 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import { firstModule, groupRows, type LoraGroup } from "../../files/families/modules.ts";
-import type { ActivationForm } from "../../shaders/formats/device_format.ts";
+import { type ActivationForm, QUANTISED_FORMATS } from "../../shaders/formats/device_format.ts";
 import { launch, type Views } from "../../shaders/kernel.ts";
 import { activation } from "../../shaders/layer/activation.ts";
 import { attention } from "../../shaders/layer/attention.ts";
@@ -21,11 +21,11 @@ import { gate } from "../../shaders/routing/gate.ts";
 import { route } from "../../shaders/routing/route.ts";
 import { trace } from "../../shaders/routing/trace.ts";
 import { sample } from "../../shaders/sampling/sample.ts";
-import { INT8_FORMATS, type Launch } from "../device/device.ts";
+import type { Launch } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import type { Capacity } from "./capacity.ts";
 import type { InputViews } from "./inputs.ts";
-import type { LinearWeights } from "./linear_weights.ts";
+import type { LinearShard, LinearWeights } from "./linear_weights.ts";
 import type { StepKind } from "./step_kind.ts";
 import type { ModelWeights } from "./weights.ts";
 import type { Activations, Workspace } from "./workspace.ts";
@@ -63,11 +63,11 @@ export class Stage {
   /** residual = the embedding of each token, scaled; ids as the device resolves them. */
   embed(): Launch[] {
     const { config, weights, inputs, workspace } = this.views;
-    const { format, cols, shards } = weights.embedding;
+    const { cols, shards } = weights.embedding;
     const scale = config.embeddingScale ?? 1;
     const { step, tokens, sequences } = inputs;
     const { sampled, residual, ids } = workspace;
-    return shards.map(({ quants, scales, firstRow, rows }) =>
+    return shards.map(({ format, quants, scales, firstRow, rows }) =>
       launch(
         embed,
         { format, cols, firstRow, rows, scale },
@@ -133,7 +133,7 @@ export class Stage {
           step: inputs.step,
           quants: shard.quants,
           scales: shard.scales,
-          ...this.#taken(matrix, input),
+          ...this.#taken(shard, input),
           y,
           ...(bias && { bias }),
           ...lora,
@@ -159,7 +159,7 @@ export class Stage {
         step: this.views.inputs.step,
         quants: shard.quants,
         scales: shard.scales,
-        ...this.#taken(matrix, from),
+        ...this.#taken(shard, from),
         y: to,
       }),
     );
@@ -221,7 +221,7 @@ export class Stage {
           step: inputs.step,
           quants: shard.quants,
           scales: shard.scales,
-          ...this.#taken(weights.head, head),
+          ...this.#taken(shard, head),
           y: logits,
         },
       ),
@@ -257,20 +257,19 @@ export class Stage {
     });
   }
 
-  #facts(weights: LinearWeights, shard: { firstRow: number; rows: number }, tokens: number): LinearFacts {
-    const { format, rows, cols } = weights;
-    const activations = this.#formFor(weights);
-    return { format, rows, cols, shard: { firstRow: shard.firstRow, rows: shard.rows }, activations, tokens };
+  #facts({ rows, cols }: LinearWeights, shard: LinearShard, tokens: number): LinearFacts {
+    const { format, firstRow, rows: count } = shard;
+    return { format, rows, cols, shard: { firstRow, rows: count }, activations: this.#formFor(shard), tokens };
   }
 
   /** int8 activations serve quantised weights; weights left as floats read f32. */
-  #formFor({ format }: LinearWeights): ActivationForm {
-    return INT8_FORMATS.has(format) ? this.activations : "f32";
+  #formFor({ format }: LinearShard): ActivationForm {
+    return QUANTISED_FORMATS.has(format) ? this.activations : "f32";
   }
 
   /** What a linear layer reads of its input. */
-  #taken(weights: LinearWeights, { x, xq, xs }: Activations): Views<View> {
-    return this.#formFor(weights) === "q8" ? { x, xq, xs } : { x };
+  #taken(shard: LinearShard, { x, xq, xs }: Activations): Views<View> {
+    return this.#formFor(shard) === "q8" ? { x, xq, xs } : { x };
   }
 
   /** The deltas of a block's output: none where nothing is added, or what experts have computed. */

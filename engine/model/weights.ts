@@ -46,7 +46,7 @@ export interface ModelWeights {
   head: LinearWeights;
 }
 
-const NO_MATRIX: LinearWeights = { format: "f32", rows: 0, cols: 0, shards: [] };
+const NO_MATRIX: LinearWeights = { rows: 0, cols: 0, shards: [] };
 
 export interface UploadOptions {
   dtype: WeightDtype;
@@ -72,8 +72,10 @@ export async function uploadWeights(
     if (found === undefined) throw new MoloraError("tensor_missing", `${source.name} has no tensor ${name}`);
     return found;
   };
-  const upload = (names: readonly string[], as = dtype) => uploadLinear(device, names.map(tensor), as, onBytes);
-  const linear = (...names: string[]) => upload(names);
+  const linear = (...names: string[]) => uploadLinear(device, names.map(tensor), dtype, { onBytes });
+  /** In one format, as experts' matrices need it. */
+  const upload = (names: readonly string[], as = dtype) =>
+    uploadLinear(device, names.map(tensor), as, { onBytes, together: true });
   const values = async (name: string) => {
     const stored = tensor(name);
     const read = await readFloats(stored);

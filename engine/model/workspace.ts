@@ -76,10 +76,10 @@ export interface Workspace {
 export interface ExpertSpace {
   /** [T, E] */
   logits: View;
-  /** [T, K] */
-  chosen: View;
-  /** [T, K] */
-  weights: View;
+  /** Whole: [layers, T, K]; per layer its part. */
+  chosen: Layered;
+  /** As `chosen`. */
+  weights: Layered;
   /** [T · K] */
   order: View;
   /** [E + 1] */
@@ -90,6 +90,8 @@ export interface ExpertSpace {
   activated: View;
   /** [T, K, hidden] */
   parts: View;
+  /** [R, layers, K] of 8 bytes. */
+  trace: View;
 }
 
 export function allocateWorkspace(device: Device, config: ModelConfig, capacity: Capacity): Workspace {
@@ -110,13 +112,14 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
   };
   const expertSpace = ({ count, used, intermediateSize: ffn }: Experts): ExpertSpace => ({
     logits: floats("expert logits", tokens * count),
-    chosen: floats("experts chosen", tokens * used),
-    weights: floats("expert weights", tokens * used),
+    chosen: layered("experts chosen", tokens * used * 4),
+    weights: layered("expert weights", tokens * used * 4),
     order: floats("expert order", tokens * used),
     bounds: floats("expert bounds", count + 1),
     gateUp: floats("experts' gate and up", tokens * used * 2 * ffn),
     activated: floats("experts' input", tokens * used * ffn),
     parts: floats("experts' output", tokens * used * hiddenSize),
+    trace: device.allocate("trace of experts", logitRows * numLayers * used * 8),
   });
   const widest = Math.max(qkvRows, 2 * intermediateSize);
   return {

@@ -112,7 +112,7 @@ function enqueue(
   const accepted: Accepted = { promptTokens: prompt.length, generations, experts: [...new Set(chosen.names)] };
   const fixedTrace: TokenTrace = Array.from({ length: config.numLayers }, () => chosen.fixed);
   const expertNames = chosen.plan.kind === "router" ? chosen.names : undefined;
-  const notation = callNotation(request, tokenizer.chatTemplate);
+  const notation = callNotation(request, tokenizer.toolTemplate);
   const toolCalls =
     notation &&
     new ToolCallReader(

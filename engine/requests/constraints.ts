@@ -6,8 +6,8 @@ import type { GrammarSource } from "../sampling/schema/source.ts";
 import { type CallNotation, HERMES, notationOf } from "../text/tool_calls.ts";
 
 /** How calls are written and read back in this request; undefined: it has no tools the model is told of. */
-export function callNotation(request: GenerateRequest, chatTemplate: string | undefined): CallNotation | undefined {
-  return offeredTools(request).length === 0 ? undefined : (notationOf(chatTemplate) ?? HERMES);
+export function callNotation(request: GenerateRequest, toolTemplate: string | undefined): CallNotation | undefined {
+  return offeredTools(request).length === 0 ? undefined : (notationOf(toolTemplate) ?? HERMES);
 }
 
 /** The tools the model is told of. */
@@ -16,7 +16,7 @@ export function offeredTools({ tools = [], toolChoice }: GenerateRequest): reado
 }
 
 /** @throws MoloraError `bad_request` where format, tools and choice do not fit together. */
-export function grammarSource(request: GenerateRequest, chatTemplate: string | undefined): GrammarSource | undefined {
+export function grammarSource(request: GenerateRequest, toolTemplate: string | undefined): GrammarSource | undefined {
   const { responseFormat, toolChoice, ignoreEos } = request;
   checkTools(request);
   const format = formatSource(responseFormat);
@@ -25,7 +25,7 @@ export function grammarSource(request: GenerateRequest, chatTemplate: string | u
   if (format !== undefined && called)
     throw refuse("toolChoice", "a response format and a required call exclude each other");
   if (ignoreEos) throw refuse("ignoreEos", "a constrained text ends where its grammar ends");
-  return format ?? callSource(request, notationOf(chatTemplate) ?? HERMES);
+  return format ?? callSource(request, notationOf(toolTemplate) ?? HERMES);
 }
 
 function formatSource(format: GenerateRequest["responseFormat"]): GrammarSource | undefined {

@@ -1,6 +1,7 @@
 // A request's prompt as ids: given, or encoded from text or from a conversation, without ever holding up the event loop.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import { sliced } from "../../files/slices.ts";
 import type { AbortLike, ChatMessage, GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { checkNesting } from "../../proto/json_text.ts";
@@ -9,7 +10,6 @@ import { chatText } from "../text/chat_text.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { conversation } from "../text/tool_prompt.ts";
 import { offeredTools } from "./constraints.ts";
-import { sliced } from "./slices.ts";
 
 export interface PromptParts {
   config: ModelConfig;
@@ -70,7 +70,7 @@ export class Prompts {
     } else {
       const turns: ChatMessage[] = messages ?? [{ role: "user", content: prompt ?? "" }];
       for (const { toolCalls = [] } of turns) for (const call of toolCalls) checkArguments(call.arguments);
-      const { messages: told, ...tools } = conversation(tokenizer.chatTemplate, turns, offeredTools(request));
+      const { messages: told, ...tools } = conversation(tokenizer.toolTemplate, turns, offeredTools(request));
       const { text, marked, encoding } = chatText(tokenizer, told, {
         addGenerationPrompt,
         continueFinalMessage,

@@ -73,7 +73,7 @@ export class Ticket {
   }
 
   /** A token was sampled. True when it was the last. */
-  sampled({ id, logprob, trace }: RowResult): boolean {
+  sampled({ id, logprob, trace, baseExperts }: RowResult): boolean {
     this.#firstToken ??= performance.now();
     const { request, endIds, toolCalls } = this.#parts;
     const index = this.#generated++;
@@ -85,7 +85,7 @@ export class Ticket {
       id,
       text: toolCalls?.push(text) ?? text,
       ...(logprob === undefined ? {} : { logprob }),
-      ...(request.trace ? { trace: this.#trace(trace) } : {}),
+      ...(request.trace ? { trace: this.#trace(trace), ...(baseExperts && { baseExperts }) } : {}),
     });
     if (ends) this.end("stop", id);
     else if (stopped !== undefined) this.end("stop", stopped);

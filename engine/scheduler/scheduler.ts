@@ -50,6 +50,11 @@ export class Scheduler {
     return this.#running.length;
   }
 
+  /** Most that run at once. */
+  get maxSequences(): number {
+    return this.#options.maxSequences;
+  }
+
   get waiting(): number {
     return this.#waiting.length;
   }

@@ -1,13 +1,24 @@
 // What comes back from the device for each row of logits, read out of the bytes.
 
+import type { ModelConfig } from "../../files/families/config.ts";
+import type { Experts } from "../../files/families/facts.ts";
 import type { TokenLogprob } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { OVERFLOW, RESULT_WORDS } from "../../shaders/sampling/sample.ts";
 import { NO_EXPERT } from "../../shaders/step.ts";
 import type { LogitRow } from "./batch.ts";
 
-/** Per layer, the entries (expert indices and gates) of the token whose logits the row is. */
+/** Per layer, the experts (indices) and gates of the token whose logits the row is. */
 export type RowTrace = { experts: number[]; gates: number[] }[];
+
+/** What was read back, as the kernels wrote it. */
+export interface ReadBack {
+  results: ArrayBuffer;
+  /** Where the step was routed: the entries of adapters. */
+  trace?: ArrayBuffer;
+  /** Where the model has experts of its own. */
+  baseExperts?: ArrayBuffer;
+}
 
 export interface RowResult {
   row: LogitRow;
@@ -19,13 +30,14 @@ export interface RowResult {
   logprob: TokenLogprob | undefined;
   /** Where the step was routed. */
   trace: RowTrace | undefined;
+  /** Where the model has experts of its own: empty for layers with a plain MLP. */
+  baseExperts: RowTrace | undefined;
 }
 
 export function readRows(
   rows: readonly LogitRow[],
-  results: ArrayBuffer,
-  trace: ArrayBuffer | undefined,
-  layers: number,
+  { results, trace, baseExperts }: ReadBack,
+  { numLayers: layers, experts }: ModelConfig,
   entries: number,
 ): RowResult[] {
   const words = new Uint32Array(results);
@@ -41,8 +53,19 @@ export function readRows(
         : { ...pair(0), top: Array.from({ length: alternatives }, (_, i) => pair(1 + i)) };
     const id = words[at]!;
     const failure = id === OVERFLOW ? overflow(row.position) : undefined;
-    return { row, id, failure, logprob, trace: trace && readTrace(trace, r, layers, entries) };
+    return {
+      row,
+      id,
+      failure,
+      logprob,
+      trace: trace && readTrace(trace, r, layers, entries),
+      baseExperts: baseExperts && experts && withoutDense(readTrace(baseExperts, r, layers, experts.used), experts),
+    };
   });
+}
+
+function withoutDense(trace: RowTrace, { dense }: Experts): RowTrace {
+  return trace.map((layer, i) => (dense.includes(i) ? { experts: [], gates: [] } : layer));
 }
 
 function overflow(position: number): MoloraError {

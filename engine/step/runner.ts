@@ -13,7 +13,7 @@ import { countsTokens } from "../sampling/sampling.ts";
 import type { Sequence } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import { biasRow, buildBatch, countTokens, type LogitRow, tokenBiases } from "./batch.ts";
-import { type RowResult, readRows } from "./results.ts";
+import { type ReadBack, type RowResult, readRows } from "./results.ts";
 
 export interface RunnerParts {
   views: ForwardViews;
@@ -56,23 +56,35 @@ export class Runner {
     const begun = performance.now();
     this.#device.write(inputs.whole, words);
     this.#writeMasks(masks);
-    const bytes = this.#device.run([program], shape, this.#resultViews(shape));
+    const bytes = this.#device.run(
+      [program],
+      shape,
+      this.#readBack(shape).map(([, view]) => view),
+    );
     const encodeMs = performance.now() - begun;
     return { plan, launches: program.count(shape), encodeMs, results: bytes.then((b) => this.#read(b, rows, shape)) };
   }
 
   #read(bytes: ArrayBuffer, rows: readonly LogitRow[], shape: StepShape): RowResult[] {
     const { config, capacity } = this.#parts.views;
-    const traceAt = shape.rows * RESULT_WORDS * 4;
-    const trace = shape.routed ? bytes.slice(traceAt) : undefined;
-    return readRows(rows, bytes, trace, config.numLayers, capacity.entries);
+    const parts: ReadBack = { results: bytes };
+    let at = 0;
+    for (const [name, { size }] of this.#readBack(shape)) {
+      parts[name] = bytes.slice(at, at + size);
+      at += size;
+    }
+    return readRows(rows, parts, config, capacity.entries);
   }
 
-  #resultViews(shape: StepShape): View[] {
+  /** What is read of a step, one after another. */
+  #readBack({ rows, routed }: StepShape): [name: keyof ReadBack, view: View][] {
     const { config, capacity, workspace } = this.#parts.views;
-    const results = subView(workspace.results, 0, shape.rows * RESULT_WORDS * 4);
-    if (!shape.routed) return [results];
-    return [results, subView(workspace.trace, 0, shape.rows * config.numLayers * capacity.entries * 8)];
+    const { results, trace, experts } = workspace;
+    const cells = rows * config.numLayers * 8;
+    const parts: [keyof ReadBack, View][] = [["results", subView(results, 0, rows * RESULT_WORDS * 4)]];
+    if (routed) parts.push(["trace", subView(trace, 0, cells * capacity.entries)]);
+    if (experts) parts.push(["baseExperts", subView(experts.trace, 0, cells * config.experts!.used)]);
+    return parts;
   }
 
   /** Counts of tokens and biases begin with a sequence's first slice, be it new or admitted again. */

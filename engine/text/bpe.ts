@@ -50,7 +50,7 @@ export class Bpe {
   constructor(model: BpeModel, { withheld, byteSpelling, idOf }: BpeOptions) {
     const all = vocabulary(model.vocab);
     this.#ids = new Map([...all].filter(([, id]) => !withheld.has(id)));
-    this.#stride = 1 + Math.max(0, ...all.values());
+    this.#stride = 1 + [...all.values()].reduce((most, id) => Math.max(most, id), 0);
     this.#longest = [...all.keys()].reduce((most, token) => Math.max(most, token.length), 0);
     this.#takesWhole = flag(model, "ignore_merges");
     this.fusesUnknown = flag(model, "fuse_unk");

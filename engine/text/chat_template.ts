@@ -15,7 +15,9 @@ export interface ChatOptions {
   tools?: readonly Record<string, unknown>[];
 }
 
-const compiled = new WeakMap<Tokenizer, Template>();
+/** By their source. A process has few models, and one template each. */
+const compiled = new Map<string, Template>();
+const KEPT = 16;
 
 /**
  * Encode the result with `{ addBos: false }`. As in transformers, message text is not escaped: a special token spelt
@@ -25,8 +27,8 @@ const compiled = new WeakMap<Tokenizer, Template>();
  * these messages, with its own words).
  */
 export function renderChat(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): string {
-  const template = compiledTemplate(tokenizer);
   const { addGenerationPrompt, continueFinalMessage = false, tools = null } = options;
+  const template = compiledTemplate(tools === null ? tokenizer.chatTemplate : tokenizer.toolTemplate);
   let text: string;
   try {
     text = template.render({
@@ -64,20 +66,21 @@ function upToTag(text: string): string {
   return text.startsWith(CONTINUE_TAG, end) ? kept : kept.trimEnd();
 }
 
-function compiledTemplate(tokenizer: Tokenizer): Template {
-  if (tokenizer.chatTemplate === undefined) {
+function compiledTemplate(source: string | undefined): Template {
+  if (source === undefined) {
     throw new MoloraError("chat_template_missing", "this model has no chat template", {
       remedy: "Send a raw prompt, or put a chat_template.jinja beside the model.",
     });
   }
-  let template = compiled.get(tokenizer);
+  let template = compiled.get(source);
   if (template === undefined) {
     try {
-      template = new Template(tokenizer.chatTemplate);
+      template = new Template(source);
     } catch (cause) {
       throw failed("the chat template does not parse", cause, "Send a raw prompt, or mend the template.");
     }
-    compiled.set(tokenizer, template);
+    if (compiled.size >= KEPT) compiled.clear();
+    compiled.set(source, template);
   }
   return template;
 }

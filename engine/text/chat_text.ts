@@ -25,7 +25,7 @@ export function chatText(tokenizer: Tokenizer, messages: readonly TemplateMessag
   const text = renderChat(tokenizer, messages, options);
   const said: Said = options.tools === undefined ? { messages } : { messages, tools: options.tools };
   const guard = guardAgainst(tokenizer.controlTexts);
-  const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts, tokenizer.chatTemplate ?? ""]);
+  const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts, templates(tokenizer)]);
   const render = ({ messages: turns, ...tools }: Said) => renderChat(tokenizer, turns, { ...options, ...tools });
   const encoding = { addBos: false, mark };
   let marks = false;
@@ -40,6 +40,10 @@ export function chatText(tokenizer: Tokenizer, messages: readonly TemplateMessag
   // The template looked into a text and took a mark for a difference: marks in whole special tokens alone, then, which
   // no template has reason to look for.
   return { text, marked: render(mapStrings(said, (string) => guard.guardWhole(string, mark))), encoding };
+}
+
+function templates({ chatTemplate = "", toolTemplate = "" }: Tokenizer): string {
+  return chatTemplate + toolTemplate;
 }
 
 function attempt(render: () => string): string | undefined {

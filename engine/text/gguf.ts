@@ -42,7 +42,10 @@ export function ggufSpec(metadata: Metadata): TokenizerSpec {
   if (addBos && bosId === undefined) throw tokenizerInvalid("BOS is to be added, but there is no bos_token_id");
   if (addEos && eosId === undefined) throw tokenizerInvalid("EOS is to be added, but there is no eos_token_id");
   const textOf = (add: boolean, id: number | undefined) => (add && id !== undefined ? tokens[id] : undefined);
-  const chatTemplate = metadata.get("tokenizer.chat_template");
+  const template = (key: string) => {
+    const source = metadata.get(key);
+    return typeof source === "string" ? source : undefined;
+  };
   return {
     json: {
       ...kind.json,
@@ -52,7 +55,8 @@ export function ggufSpec(metadata: Metadata): TokenizerSpec {
     tokens,
     bosId,
     eosId,
-    chatTemplate: typeof chatTemplate === "string" ? chatTemplate : undefined,
+    chatTemplate: template("tokenizer.chat_template"),
+    toolTemplate: template("tokenizer.chat_template.tool_use"),
   };
 }
 

@@ -1,6 +1,7 @@
 // A tokenizer's description from a Hugging Face folder: tokenizer.json, tokenizer_config.json, the chat template.
 // transformers is the model for which field means what.
 
+import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import {
   type AddedToken,
   type BpeModel,
@@ -19,7 +20,7 @@ const MAX_ID = 1 << 22;
 export function huggingFaceSpec(
   tokenizer: JsonObject,
   config: JsonObject | undefined,
-  chatTemplate: string | undefined,
+  { chatTemplate, toolTemplate }: ChatTemplates,
 ): TokenizerSpec {
   const model = bpeModel(tokenizer.model);
   const added = addedTokens(tokenizer.added_tokens);
@@ -46,7 +47,7 @@ export function huggingFaceSpec(
     model,
   };
   const idOf = (token: string | undefined) => (token === undefined ? undefined : ids.get(token));
-  return { json, tokens, bosId: idOf(bos), eosId: idOf(eos), chatTemplate };
+  return { json, tokens, bosId: idOf(bos), eosId: idOf(eos), chatTemplate, toolTemplate };
 }
 
 function bpeModel(model: unknown): BpeModel {

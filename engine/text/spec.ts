@@ -14,6 +14,8 @@ export interface TokenizerSpec {
   eosId: number | undefined;
   /** Jinja source. */
   chatTemplate: string | undefined;
+  /** The same for conversations with tools, where it is another one. */
+  toolTemplate: string | undefined;
 }
 
 /** The parts of tokenizer.json that are read. */

@@ -14,7 +14,6 @@ export interface Passed {
  */
 export class StopStrings {
   readonly #stop: readonly string[];
-  readonly #longest: number;
   /** The end of the text so far, while it is the beginning of some stop string. */
   #held = "";
 
@@ -28,7 +27,6 @@ export class StopStrings {
       }
     }
     this.#stop = stop;
-    this.#longest = Math.max(0, ...stop.map((text) => text.length));
   }
 
   push(text: string): Passed {
@@ -38,7 +36,7 @@ export class StopStrings {
       this.#held = "";
       return { text: window.slice(0, found.at), stopped: found.stop };
     }
-    const shown = window.length - this.#openLength(window);
+    const shown = window.length - openLength(window, this.#stop);
     this.#held = window.slice(shown);
     return { text: window.slice(0, shown) };
   }
@@ -61,13 +59,14 @@ export class StopStrings {
     }
     return first;
   }
+}
 
-  /** Length of the longest end of `window` that begins a stop string. */
-  #openLength(window: string): number {
-    for (let length = Math.min(window.length, this.#longest - 1); length > 0; length--) {
-      const end = window.slice(-length);
-      if (this.#stop.some((stop) => stop.startsWith(end))) return length;
-    }
-    return 0;
+/** Length of the longest end of `text` that begins one of `marks` and is not the whole of it. */
+export function openLength(text: string, marks: readonly string[]): number {
+  const longest = Math.max(0, ...marks.map((mark) => mark.length));
+  for (let length = Math.min(text.length, longest - 1); length > 0; length--) {
+    const end = text.slice(-length);
+    if (marks.some((mark) => mark.length > length && mark.startsWith(end))) return length;
   }
+  return 0;
 }

@@ -45,6 +45,8 @@ export interface Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   /** Jinja source, for chat_template.ts. */
   readonly chatTemplate: string | undefined;
+  /** The same for conversations with tools: the model's own for that, else `chatTemplate`. */
+  readonly toolTemplate: string | undefined;
   /** A decoded text loses one leading space, the dummy prefix SentencePiece encoding put there. */
   readonly trimsLeadingSpace: boolean;
   /** Control tokens as they are spelt, for guard.ts: special ones, BOS, EOS and whatever has the look of them. */
@@ -75,9 +77,7 @@ export interface Tokenizer {
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
   try {
     const tokenizer = new BpeTokenizer(
-      files.kind === "hf"
-        ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files.chatTemplate)
-        : ggufSpec(files.metadata),
+      files.kind === "hf" ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files) : ggufSpec(files.metadata),
     );
     tryOut(tokenizer);
     return tokenizer;
@@ -106,6 +106,7 @@ class BpeTokenizer implements Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   readonly controlTexts: readonly string[];
   readonly chatTemplate: string | undefined;
+  readonly toolTemplate: string | undefined;
   readonly #spec: TokenizerSpec;
   readonly #addedIds: ReadonlySet<number>;
   readonly #tokenBytes: TokenBytes;
@@ -119,6 +120,7 @@ class BpeTokenizer implements Tokenizer {
     this.bosId = spec.bosId;
     this.eosId = spec.eosId;
     this.chatTemplate = spec.chatTemplate;
+    this.toolTemplate = spec.toolTemplate ?? spec.chatTemplate;
     this.specialIds = new Set(added.filter((token) => token.special).map((token) => token.id));
     this.#addedIds = new Set(added.map((token) => token.id));
     this.controlTexts = controlTokens(spec).map((token) => token.content);

@@ -1,6 +1,7 @@
 // Calls of tools read out of a generated text as it comes, in the notation the model's template teaches.
 
 import type { ToolCall } from "../../proto/api.ts";
+import { openLength } from "./stop_strings.ts";
 
 /** How a family of templates writes a call: JSON with the tool's name and its arguments, between two marks. */
 export interface CallNotation {
@@ -62,7 +63,7 @@ export class ToolCallReader {
     const rest = this.#held;
     this.#held = "";
     const { begin, end } = this.#notation;
-    const unclosed = rest.slice(begin.length, rest.length - (end === "" ? 0 : openLength(rest, end)));
+    const unclosed = rest.slice(begin.length, rest.length - (end === "" ? 0 : openLength(rest, [end])));
     const isCall = rest.startsWith(begin) && this.#take(unclosed);
     return isCall || (cut && this.#beginsCall(rest)) ? "" : rest;
   }
@@ -92,7 +93,7 @@ export class ToolCallReader {
     let said = "";
     for (;;) {
       const at = this.#held.indexOf(begin);
-      if (at === -1) return said + this.#release(this.#held.length - openLength(this.#held, begin));
+      if (at === -1) return said + this.#release(this.#held.length - openLength(this.#held, [begin]));
       said += this.#release(at);
       const close = this.#held.indexOf(end);
       if (close === -1) return said;
@@ -134,12 +135,4 @@ function readCall(json: string, { argumentsField }: CallNotation): Omit<ToolCall
 /** One is the other's beginning. */
 function begins(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a);
-}
-
-/** Length of the longest end of `text` that begins `mark`. */
-function openLength(text: string, mark: string): number {
-  for (let length = Math.min(text.length, mark.length - 1); length > 0; length--) {
-    if (mark.startsWith(text.slice(-length))) return length;
-  }
-  return 0;
 }

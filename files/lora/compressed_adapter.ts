@@ -43,14 +43,7 @@ export class CompressedAdapter implements Adapter {
   get layers(): Adapter["layers"] {
     const known = this.#layers?.deref();
     if (known !== undefined) return known;
-    const { shared, cores } = this.compressed;
-    const layers = cores.map((modules, i) => {
-      const pairs = Object.entries(modules).map(([name, core]) => [
-        name,
-        pairOf(shared.layers[i][name as LoraModuleName]!, core),
-      ]);
-      return Object.fromEntries(pairs) as Adapter["layers"][number];
-    });
+    const layers = this.compressed.cores.map((_, i) => expandedLayer(this.compressed, i));
     this.#layers = new WeakRef(layers);
     return layers;
   }
@@ -61,6 +54,15 @@ export function plainAdapter(adapter: Adapter): Adapter {
   if (adapter.compressed === undefined) return adapter;
   const { name, hash, layers, report } = adapter;
   return { name, hash, layers, report };
+}
+
+/** One layer's modules without sharing: B = U · core, A = V. */
+export function expandedLayer({ shared, cores }: Compressed, layer: number): Adapter["layers"][number] {
+  const pairs = Object.entries(cores[layer]).map(([name, core]) => [
+    name,
+    pairOf(shared.layers[layer][name as LoraModuleName]!, core),
+  ]);
+  return Object.fromEntries(pairs);
 }
 
 function pairOf({ rank, u, v }: SharedModule, core: Float32Array): LoraModule {

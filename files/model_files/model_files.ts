@@ -8,7 +8,9 @@ import { partOf } from "../weights/gguf/split.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { arrangeTensors } from "./arrange.ts";
+import { type ChatTemplates, readTemplates } from "./chat_templates.ts";
 import { checkTensors } from "./expected.ts";
+import { type GenerationDefaults, ggufGenerationDefaults, hfGenerationDefaults } from "./generation.ts";
 import { ggufConfig } from "./gguf_config.ts";
 import { readRopeFactors } from "./gguf_rope.ts";
 import { parseHfConfig } from "./hf_config.ts";
@@ -17,15 +19,13 @@ import { textConfig, textTensors } from "./wrapped.ts";
 
 /** What a tokenizer is made from. JSON is parsed, not yet checked. */
 export type TokenizerFiles =
-  | {
+  | ({
       kind: "hf";
       /** tokenizer.json */
       tokenizer: Record<string, unknown>;
       /** tokenizer_config.json */
       tokenizerConfig: Record<string, unknown> | undefined;
-      /** chat_template.jinja, else tokenizer_config.json's `chat_template` (its "default" where it lists several). */
-      chatTemplate: string | undefined;
-    }
+    } & ChatTemplates)
   | { kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> };
 
 /** A base model ready to be loaded: every tensor the config asks for is there, in shape and readable. */
@@ -39,6 +39,7 @@ export interface ModelFiles {
   /** Identity of the base, see model_hash.ts. */
   hash: string;
   tokenizerFiles: TokenizerFiles;
+  generation: GenerationDefaults;
 }
 
 /**
@@ -50,35 +51,40 @@ export interface ModelFiles {
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
  */
 export async function openModelFiles(from: ByteSource | SourceFolder): Promise<ModelFiles> {
+  const files = await openHeaders(from);
+  return { ...files, hash: await modelHash(files.config, files.tensors) };
+}
+
+/** The same from headers alone: no tensor is read for its identity. */
+export async function openHeaders(from: ByteSource | SourceFolder): Promise<Omit<ModelFiles, "hash">> {
   if ("read" in from) {
     const gguf = await readGguf(from);
     const tokenizerFiles: TokenizerFiles = { kind: "gguf", metadata: gguf.metadata };
-    return check(from.name, await configOf(gguf), gguf, tokenizerFiles);
+    const generation = ggufGenerationDefaults(from.name, gguf.metadata);
+    const config = await configOf(gguf);
+    return { name: from.name, config, tensors: checked(config, gguf), tokenizerFiles, generation };
   }
-  const { weights, config, partOf } = await openWeightsAndConfig(from);
+  const { weights, config, partOf, generation } = await openWeightsAndConfig(from);
   const tokenizerFiles = await readTokenizerFiles(from, weights);
-  return { ...(await check(from.name, config, weights, tokenizerFiles)), ...(partOf === undefined ? {} : { partOf }) };
+  const tensors = checked(config, weights);
+  return { name: from.name, config, tensors, tokenizerFiles, generation, ...(partOf === undefined ? {} : { partOf }) };
 }
 
 /** Safetensors have tensors only; a GGUF has metadata too. */
-type Weights = GgufFile | { tensors: TensorSource; metadata?: undefined };
+export type Weights = GgufFile | { tensors: TensorSource; metadata?: undefined };
 
-async function check(
-  name: string,
-  config: ModelConfig,
-  weights: Weights,
-  tokenizerFiles: TokenizerFiles,
-): Promise<ModelFiles> {
+function checked(config: ModelConfig, weights: Weights): TensorSource {
   const tensors = arrangeTensors(config, weights.tensors, weights.metadata ? "gguf" : "safetensors");
   checkTensors(config, tensors);
-  return { name, config, tensors, hash: await modelHash(config, tensors), tokenizerFiles };
+  return tensors;
 }
 
 async function configOf({ metadata, tensors }: GgufFile): Promise<ModelConfig> {
   return ggufConfig(metadata, tensors, await readRopeFactors(tensors));
 }
 
-async function openWeights(folder: SourceFolder): Promise<Weights> {
+/** The weights of a folder, whatever they are of. @throws MoloraError as `openModelFiles` */
+export async function openWeights(folder: SourceFolder): Promise<Weights> {
   const names = await folder.list();
   if (names.includes(SINGLE_FILE) || names.includes(INDEX_FILE)) {
     return { tensors: await readShardedSafetensors(folder) };
@@ -104,31 +110,27 @@ async function openWeightsAndConfig(folder: SourceFolder) {
   const json = await readJson(folder, "config.json", "config_invalid");
   if (json === undefined) {
     if (weights.metadata === undefined) throw notThere(folder, "config.json");
-    return { weights, config: await configOf(weights) };
+    const generation = ggufGenerationDefaults(folder.name, weights.metadata);
+    return { weights, config: await configOf(weights), generation };
   }
-  const config = parseHfConfig(json, await readJson(folder, "generation_config.json", "config_invalid"));
+  const stated = await readJson(folder, "generation_config.json", "config_invalid");
+  const config = parseHfConfig(json, stated);
+  const generation = hfGenerationDefaults(stated);
   const text = weights.metadata === undefined ? textConfig(json) : undefined;
-  if (text === undefined) return { weights, config };
-  return { weights: { tensors: textTensors(weights.tensors) }, config, partOf: `the text part of a ${text.wrapper}` };
+  if (text === undefined) return { weights, config, generation };
+  const tensors = textTensors(weights.tensors);
+  return { weights: { tensors }, config, generation, partOf: `the text part of a ${text.wrapper}` };
 }
 
-async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
+/** @throws MoloraError `file_not_found`, `tokenizer_invalid` */
+export async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
   const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid");
   if (!tokenizer) {
     if (weights.metadata) return { kind: "gguf", metadata: weights.metadata };
     throw notThere(folder, "tokenizer.json");
   }
   const tokenizerConfig = await readJson(folder, "tokenizer_config.json", "tokenizer_invalid");
-  const templateFile = await folder.open("chat_template.jinja");
-  const chatTemplate = templateFile ? await readText(templateFile) : statedTemplate(tokenizerConfig);
-  return { kind: "hf", tokenizer, tokenizerConfig, chatTemplate };
-}
-
-/** `chat_template` is a string, or a list of `{ name, template }`. */
-function statedTemplate(tokenizerConfig: Record<string, unknown> | undefined): string | undefined {
-  const stated = tokenizerConfig?.chat_template;
-  const chosen = Array.isArray(stated) ? stated.find((entry) => entry?.name === "default")?.template : stated;
-  return typeof chosen === "string" ? chosen : undefined;
+  return { kind: "hf", tokenizer, tokenizerConfig, ...(await readTemplates(folder, tokenizerConfig)) };
 }
 
 /**

@@ -2,31 +2,29 @@
 
 import { Fields } from "../../files/fields.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { type Access, bearerToken, sameSecret } from "../access.ts";
-import type { EnginePort } from "../port.ts";
 import { resolveInside } from "../stream/paths.ts";
 import type { HttpRequest, Router } from "./router.ts";
 
-export function adapterRoutes(app: Router, engine: EnginePort, access: Access, adapterRoot: string | undefined): void {
+export function adapterRoutes(app: Router, adapterRoot: string | undefined): void {
   app.post("/v1/load_lora_adapter", async (request) => {
-    requireAdmin(request, access);
+    requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["lora_name", "lora_path", "load_inplace", "base_model_name"]);
     const name = body.string("lora_name");
     const path = await resolveInside(adapterRoot, body.string("lora_path"), "adapterRoot");
     const replace = body.has("load_inplace") && body.boolean("load_inplace");
-    const adapter = await engine.loadAdapter(name, path, { replace }).catch((thrown: unknown) => {
+    const adapter = await request.engine.loadAdapter(name, path, { replace }).catch((thrown: unknown) => {
       throw asVllmSays(MoloraError.from(thrown), name);
     });
     return { message: `Success: LoRA adapter '${name}' added successfully.`, adapter };
   });
 
   app.post("/v1/unload_lora_adapter", async (request) => {
-    requireAdmin(request, access);
+    requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["lora_name", "lora_int_id"]);
     const name = body.string("lora_name");
-    await engine.unloadAdapter(name);
+    await request.engine.unloadAdapter(name);
     return { message: `Success: LoRA adapter '${name}' removed successfully.` };
   });
 }
@@ -40,10 +38,9 @@ function asVllmSays(error: MoloraError, name: string): MoloraError {
   });
 }
 
-function requireAdmin({ headers, url }: HttpRequest, { admin, token }: Access): void {
-  const presented = bearerToken(headers);
-  if (admin === true || (presented !== undefined && sameSecret(presented, token))) return;
+function requireAdmin({ caller, url }: HttpRequest): void {
+  if (caller.identity.admin) return;
   throw new MoloraError("not_permitted", `${url} is not open to this client`, {
-    remedy: "Present the server's token, or start the server with `admin`.",
+    remedy: "Present the server's token or a key of scope admin, or start the server with `admin`.",
   });
 }

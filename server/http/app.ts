@@ -2,21 +2,24 @@
 
 import type { RequestListener } from "node:http";
 import { MoloraError } from "../../proto/errors.ts";
-import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from "../access.ts";
+import { type Access, bearerToken, checkOrigin, identify } from "../access.ts";
+import { type Caller, type EngineFor, Identity } from "../caller.ts";
 import { resolveLimits, type ServerLimits } from "../limits.ts";
-import type { Metrics } from "../metrics.ts";
+import type { Journal } from "../observe/journal.ts";
+import type { Metrics } from "../observe/metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { withoutPaths } from "../public_engine.ts";
 import { adapterRoutes } from "./adapters.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { health } from "./health.ts";
-import { baseName, listModels, resolveModel } from "./models.ts";
+import { listModels, resolveModel } from "./models.ts";
 import { responseRoutes } from "./responses/routes.ts";
-import { Router } from "./router.ts";
+import { type HttpHead, type HttpReply, Router } from "./router.ts";
 import { tokenizeRoutes } from "./tokenize.ts";
 import { Turnstile } from "./turnstile.ts";
 import { IGNORED_HEADER } from "./unknown_fields.ts";
+import { VERSION } from "./version.ts";
 
 export interface HttpOptions extends Access {
   /** The base's name among the models. Default: its folder's or file's stem. */
@@ -42,38 +45,56 @@ const DEFAULT_BODY = 8 * 2 ** 20;
 /** What asks for the key; health, metrics and pages do not. */
 const KEYED = /^\/(?:v1\/|(?:de)?tokenize(?:\?|$))/;
 
-/** `closed`: why no request is taken, if so. */
-export async function httpApp(
-  engine: HttpEngine,
-  metrics: Metrics,
-  options: HttpOptions & { closed: () => MoloraError | undefined },
-): Promise<HttpApp> {
+/** What stands behind the routes. */
+export interface Behind {
+  engine: HttpEngine;
+  engineFor: EngineFor;
+  /** The base's name as a model. */
+  base: string;
+  metrics: Metrics;
+  journal: Journal;
+  /** Why no request is taken, if so. */
+  closed: () => MoloraError | undefined;
+}
+
+export async function httpApp(behind: Behind, options: HttpOptions): Promise<HttpApp> {
+  const { engine, engineFor, base, journal } = behind;
   const { maxBodyBytes = DEFAULT_BODY } = options;
   const limits = resolveLimits(options.limits);
-  const base = baseName(engine, options.modelName);
   const app = new Router({
     bodyLimit: maxBodyBytes,
-    onError(thrown, _request, reply) {
+    admit: (head, reply) => admit(head, reply, options),
+    engineFor,
+    onError(thrown, { id, url }, reply) {
       const known = MoloraError.from(thrown);
+      journal.refused(known, { id, path: pathOf(url) });
       // What nobody foresaw may name anything.
       const error = known.code === "internal" ? withoutPaths(known) : known;
+      const retryAfter = error.details?.retryAfterSeconds;
+      if (typeof retryAfter === "number") reply.header("retry-after", String(retryAfter));
       reply.status(error.status).send(errorBody(error));
     },
     notFound({ method, url }) {
-      throw new MoloraError("unknown_path", `there is no ${method} ${url.split("?", 1)[0].slice(0, 256)}`, {
+      throw new MoloraError("unknown_path", `there is no ${method} ${pathOf(url)}`, {
         remedy: "Routes begin with /v1/, as OpenAI's do; the WebSocket stream is at /v1/stream.",
       });
     },
   });
-  guard(app, options);
   await options.routes?.(app);
-  statusRoutes(app, engine, metrics, base, options.closed);
+  statusRoutes(app, behind);
   completionRoutes(app, engine, base, { ...options, limits });
   responseRoutes(app, engine, base, { ...options, limits });
   tokenizeRoutes(app, engine, base, options.strict);
-  adapterRoutes(app, engine, options, options.adapterRoot);
+  adapterRoutes(app, options.adapterRoot);
   const turnstile = new Turnstile();
   const handler: RequestListener = (request, response) => {
+    const start = performance.now();
+    response.once("close", () => {
+      const { method = "", url = "" } = request;
+      const id = String(response.getHeader("x-request-id"));
+      const { statusCode: status } = response;
+      journal.answered({ id, method, path: pathOf(url), status, ms: Math.round(performance.now() - start) });
+    });
     // Work waits its turn before anything is done for it; questions about health do not.
     if (request.method !== "POST") app.handle(request, response);
     else void turnstile.enter().then(() => app.handle(request, response));
@@ -81,34 +102,30 @@ export async function httpApp(
   return { handler };
 }
 
-/** Who may ask at all. Pages of allowed origins get the headers their browser wants to see. */
-function guard(app: Router, { allowedOrigins = [], apiKey, token }: Access): void {
-  app.onRequest(({ headers, method, url }, reply) => {
-    checkOrigin(headers, allowedOrigins);
-    const { origin } = headers;
-    if (origin !== undefined && allowedOrigins.includes(origin)) {
-      reply.header("access-control-allow-origin", origin).header("vary", "origin");
-      reply.header("access-control-expose-headers", IGNORED_HEADER);
-      if (method === "OPTIONS") {
-        reply.header("access-control-allow-methods", "GET, POST, DELETE").header("access-control-max-age", "600");
-        reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");
-        reply.status(204).send();
-        return;
-      }
+/** Who asks, if they may. Pages of allowed origins get the headers their browser wants to see. */
+function admit({ id, headers, method, url }: HttpHead, reply: HttpReply, access: Access): Caller {
+  const { allowedOrigins = [] } = access;
+  checkOrigin(headers, allowedOrigins);
+  const nobody: Caller = { id, headers, transport: "http", identity: new Identity(access.admin === true) };
+  const { origin } = headers;
+  if (origin !== undefined && allowedOrigins.includes(origin)) {
+    reply.header("access-control-allow-origin", origin).header("vary", "origin");
+    reply.header("access-control-expose-headers", `${IGNORED_HEADER}, x-request-id, retry-after`);
+    if (method === "OPTIONS") {
+      reply.header("access-control-allow-methods", "GET, POST, DELETE").header("access-control-max-age", "600");
+      reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");
+      reply.status(204).send();
+      return nobody;
     }
-    if (apiKey === undefined || !KEYED.test(url)) return;
-    const presented = bearerToken(headers);
-    if (presented === undefined || !sameSecret(presented, token)) requireKey(presented, apiKey);
-  });
+  }
+  return KEYED.test(url) ? { ...nobody, identity: identify(bearerToken(headers), access) } : nobody;
 }
 
-function statusRoutes(
-  app: Router,
-  engine: HttpEngine,
-  metrics: Metrics,
-  base: string,
-  closed: () => MoloraError | undefined,
-): void {
+function pathOf(url: string): string {
+  return url.split("?", 1)[0].slice(0, 256);
+}
+
+function statusRoutes(app: Router, { engine, base, metrics, closed }: Behind): void {
   const created = Math.floor(Date.now() / 1000);
   for (const path of ["/health", "/ready"]) {
     app.get(path, async (_request, reply) => {
@@ -117,14 +134,15 @@ function statusRoutes(
       return body;
     });
   }
+  app.get("/version", () => ({ version: VERSION }));
   app.get("/metrics", async (_request, reply) => {
     reply.type(metrics.contentType);
     return metrics.text();
   });
-  app.get("/v1/models", () => ({ object: "list", data: listModels(engine, base, created) }));
-  app.get("/v1/models/*", ({ params }) => {
-    const id = params["*"];
-    resolveModel(engine, base, id);
-    return listModels(engine, base, created).find((card) => card.id === id);
+  app.get("/v1/models", (request) => ({ object: "list", data: listModels(request.engine, base, created) }));
+  app.get("/v1/models/*", (request) => {
+    const id = request.params["*"];
+    resolveModel(request.engine, base, id);
+    return listModels(request.engine, base, created).find((card) => card.id === id);
   });
 }

@@ -1,14 +1,14 @@
 // The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
 // It joins the files that read bodies and write chunks.
 
-import type { GenerateRequest, Routing } from "../../proto/api.ts";
+import type { GenerateRequest } from "../../proto/api.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { HttpEngine } from "../port.ts";
 import { ChatChunks, chatCompletion } from "./chat_reply.ts";
 import { readChat } from "./chat_request.ts";
 import { TextChunks, textCompletion } from "./completion_reply.ts";
 import { readCompletion } from "./completion_request.ts";
-import { resolveModel } from "./models.ts";
+import { resolver } from "./models.ts";
 import { envelope } from "./reply.ts";
 import { type Delivery, sequences } from "./request_fields.ts";
 import type { HttpReply, Router } from "./router.ts";
@@ -24,16 +24,18 @@ export interface CompletionOptions {
   limits: ServerLimits;
 }
 
-export function completionRoutes(app: Router, engine: HttpEngine, base: string, options: CompletionOptions): void {
-  const resolve = (model: string): Routing => resolveModel(engine, base, model);
-  const { tokenizer } = engine;
-
+export function completionRoutes(
+  app: Router,
+  { tokenizer }: HttpEngine,
+  base: string,
+  options: CompletionOptions,
+): void {
   app.post("/v1/chat/completions", (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, resolve, unknown);
+    const chat = readChat(request.body, resolver(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(engine, reply, { ...chat, ...options }, [chat.request], {
+    return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     });
@@ -41,11 +43,11 @@ export function completionRoutes(app: Router, engine: HttpEngine, base: string, 
 
   app.post("/v1/completions", (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, resolve, unknown);
+    const completion = readCompletion(request.body, resolver(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };
-    return answer(engine, reply, delivery, completion.requests, {
+    return answer(request.engine, reply, delivery, completion.requests, {
       chunks: new TextChunks(tokenizer, head, completion),
       whole: (finished) => textCompletion(tokenizer, head, completion, finished),
     });

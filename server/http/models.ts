@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { EnginePort } from "../port.ts";
+import type { HttpRequest } from "./router.ts";
 
 /** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
 export function baseName(engine: EnginePort, given: string | undefined): string {
@@ -53,4 +54,9 @@ export function resolveModel(engine: EnginePort, base: string, model: string): R
     remedy: `The models are: ${known.join(", ")}.`,
     details: { field: "model", known },
   });
+}
+
+/** The same for the models that who asks may see. */
+export function resolver({ engine }: HttpRequest, base: string): (model: string) => Routing {
+  return (model) => resolveModel(engine, base, model);
 }

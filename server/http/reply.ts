@@ -1,6 +1,15 @@
 // What chat and text completions answer alike: their envelope, usage, finish reasons and molora's own field.
 
-import type { DoneEvent, Generation, LengthLimit, Timings, TokenEvent, TokenTrace, Usage } from "../../proto/api.ts";
+import type {
+  BaseExpertChoice,
+  DoneEvent,
+  Generation,
+  LengthLimit,
+  Timings,
+  TokenEvent,
+  TokenTrace,
+  Usage,
+} from "../../proto/api.ts";
 
 export interface Envelope {
   id: string;
@@ -50,14 +59,18 @@ export interface Extension {
   limited_by?: LengthLimit;
   /** One a token: index = layer. */
   trace?: TokenTrace[];
+  /** Beside it, where the base is a mixture of experts: which of its own each token took. */
+  base_experts?: BaseExpertChoice[][];
 }
 
 export function extension(tokens: readonly TokenEvent[], done?: DoneEvent): { molora?: Extension } {
   const trace = tokens.flatMap((token) => (token.trace === undefined ? [] : [token.trace]));
+  const baseExperts = tokens.flatMap((token) => (token.baseExperts === undefined ? [] : [token.baseExperts]));
   const own: Extension = {
     ...(done === undefined ? {} : { generations: done.generations, timings: done.timings }),
     ...(done?.limitedBy === undefined ? {} : { limited_by: done.limitedBy }),
     ...(trace.length === 0 ? {} : { trace }),
+    ...(baseExperts.length === 0 ? {} : { base_experts: baseExperts }),
   };
   return Object.keys(own).length === 0 ? {} : { molora: own };
 }

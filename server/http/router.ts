@@ -2,14 +2,25 @@
 // A framework would bring packages that choose their own Node; these few routes need none.
 
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import { type Caller, type EngineFor, requestId } from "../caller.ts";
+import type { HttpEngine } from "../port.ts";
 import { BodyReader } from "./body.ts";
 
-export interface HttpRequest {
+/** A request before anybody knows who sent it. */
+export interface HttpHead {
+  /** In logs, and in the answer's x-request-id. */
+  id: string;
   raw: IncomingMessage;
   method: string;
   /** Path and query, as the client wrote them. */
   url: string;
   headers: IncomingHttpHeaders;
+}
+
+export interface HttpRequest extends HttpHead {
+  caller: Caller;
+  /** The engine as the caller may see it. */
+  readonly engine: HttpEngine;
   /** `"*"`: what a route that ends in `*` leaves open, percent-decoded. */
   params: Readonly<Record<string, string>>;
   /** Parsed JSON; undefined unless the route takes a body. */
@@ -21,7 +32,7 @@ export type Payload = object | string | Uint8Array | undefined;
 export type Handler = (request: HttpRequest, reply: HttpReply) => Payload | Promise<Payload>;
 /** Runs before the route is looked for; sends the reply to end it there. */
 export type Hook = (request: HttpRequest, reply: HttpReply) => unknown;
-export type ErrorHandler = (thrown: unknown, request: HttpRequest, reply: HttpReply) => unknown;
+export type ErrorHandler = (thrown: unknown, request: HttpHead, reply: HttpReply) => unknown;
 
 /** The answer under way. */
 export class HttpReply {
@@ -91,6 +102,9 @@ interface Route {
 export interface RouterOptions {
   /** Bytes of a body. */
   bodyLimit: number;
+  /** Who asks, and for what engine. Runs first; sends the reply to end it there. @throws MoloraError for those who may not. */
+  admit(request: HttpHead, reply: HttpReply): Caller;
+  engineFor: EngineFor;
   onError: ErrorHandler;
   notFound: Handler;
 }
@@ -129,9 +143,10 @@ export class Router {
   readonly handle = async (raw: IncomingMessage, response: ServerResponse): Promise<void> => {
     const { method = "GET", url = "/", headers } = raw;
     const reply = new HttpReply(response, method === "HEAD");
-    const request: HttpRequest = { raw, method, url, headers, params: {}, body: undefined };
+    const head: HttpHead = { id: requestId(headers), raw, method, url, headers };
     try {
-      await this.#answer(request, reply);
+      reply.header("x-request-id", head.id);
+      await this.#answer(head, reply);
     } catch (thrown) {
       // Too late for a status: the client must see that the answer broke off.
       if (response.headersSent) {
@@ -140,11 +155,23 @@ export class Router {
       }
       // What is left of a body nobody wants would be taken for the next request.
       if (!raw.complete) reply.header("connection", "close");
-      this.#options.onError(thrown, request, reply);
+      this.#options.onError(thrown, head, reply);
     }
   };
 
-  async #answer(request: HttpRequest, reply: HttpReply): Promise<void> {
+  async #answer(head: HttpHead, reply: HttpReply): Promise<void> {
+    const caller = this.#options.admit(head, reply);
+    if (reply.sent) return;
+    const { engineFor } = this.#options;
+    const request: HttpRequest = {
+      ...head,
+      caller,
+      get engine() {
+        return engineFor(caller);
+      },
+      params: {},
+      body: undefined,
+    };
     for (const hook of this.#hooks) {
       await hook(request, reply);
       if (reply.sent) return;
@@ -161,7 +188,7 @@ export class Router {
     else this.#exact.set(`${route.method} ${route.path}`, route);
   }
 
-  #find({ method, url }: HttpRequest): { route: Route; params: Record<string, string> } | undefined {
+  #find({ method, url }: HttpHead): { route: Route; params: Record<string, string> } | undefined {
     const path = url.split("?", 1)[0];
     const wanted = method === "HEAD" ? "GET" : method;
     const route = this.#exact.get(`${wanted} ${path}`);

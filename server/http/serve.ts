@@ -1,19 +1,32 @@
 // Everything on one port: the WebSocket stream, OpenAI's HTTP, health and metrics, of one engine.
 // An application can serve its own engine with it.
 
+import type { MoloraError } from "../../proto/errors.ts";
+import { type EngineFor, requestId } from "../caller.ts";
 import { Gate } from "../gate.ts";
+import { scopedEngine } from "../keys/scoped_engine.ts";
 import { resolveLimits } from "../limits.ts";
-import { Metrics } from "../metrics.ts";
+import { Journal, type JournalOptions } from "../observe/journal.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { observedEngine } from "../observe/observed_engine.ts";
+import type { Observer } from "../observe/observer.ts";
+import { Telemetry } from "../observe/telemetry.ts";
+import { VllmMetrics } from "../observe/vllm_metrics.ts";
 import type { HttpEngine } from "../port.ts";
 import { publicEngine } from "../public_engine.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { type HttpOptions, httpApp } from "./app.ts";
+import { baseName } from "./models.ts";
+import { VERSION } from "./version.ts";
 
 export type { ServerLimits } from "../limits.ts";
 export type { HttpEngine } from "../port.ts";
 export type { ErrorHandler, Handler, Hook, HttpReply, HttpRequest, Payload, Router, RouterOptions } from "./router.ts";
 
-export interface ServeOptions extends Omit<ServerOptions, "httpHandler">, HttpOptions {}
+export interface ServeOptions extends Omit<ServerOptions, "httpHandler" | "engineFor" | "onRefused">, HttpOptions {
+  /** What is logged, and where. Default: nothing. */
+  log?: JournalOptions;
+}
 
 export interface ServedEngine extends Omit<RunningServer, "close"> {
   /** Where OpenAI's clients go: "http://127.0.0.1:8080/v1". */
@@ -52,9 +65,29 @@ const REQUEST_MS = 60_000;
  */
 export async function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
   const gate = new Gate(publicEngine(engine));
+  const base = baseName(gate.engine, options.modelName);
   const metrics = new Metrics(gate.engine);
-  const app = await httpApp(metrics.engine, metrics, { ...options, closed: () => gate.closed });
-  const server = await startServer(metrics.engine, { ...options, httpHandler: app.handler });
+  const journal = new Journal(base, options.log);
+  const observers: Observer[] = [metrics, new VllmMetrics(metrics.registry, gate.engine, base), journal];
+  const telemetry = await Telemetry.open(base);
+  if (telemetry !== undefined) observers.push(telemetry);
+  const engineFor: EngineFor = (caller) => {
+    const { key } = caller.identity;
+    const scoped = key === undefined ? gate.engine : scopedEngine(gate.engine, key);
+    return observedEngine(scoped, observers, caller);
+  };
+  const reloaded = (what: "keys" | "certificate") => (error?: MoloraError) => journal.reloaded(what, error);
+  const behind = { engine: gate.engine, engineFor, base, metrics, journal, closed: () => gate.closed };
+  const app = await httpApp(behind, options);
+  const server = await startServer(gate.engine, {
+    ...options,
+    ...(options.tls === undefined ? {} : { tls: { ...options.tls, onReload: reloaded("certificate") } }),
+    engineFor,
+    httpHandler: app.handler,
+    onRefused: (error, request) => journal.refused(error, { id: requestId(request.headers), path: "/v1/stream" }),
+  });
+  options.keys?.follow(reloaded("keys"));
+  journal.state("serving", { url: server.url, version: VERSION, keys: options.keys?.size });
   server.http.headersTimeout = HEADERS_MS;
   server.http.requestTimeout = REQUEST_MS;
   return {
@@ -69,6 +102,8 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
     },
     baseUrl: server.url.replace(/^ws/, "http").replace(/\/stream$/, ""),
     async close({ drainMs = 0 } = {}) {
+      journal.state("closing", { running: gate.running, drainMs });
+      options.keys?.close();
       await gate.drain(drainMs);
       await gate.cut(resolveLimits(options.limits).closeMs);
       await server.close();

@@ -1,8 +1,8 @@
 // `/tokenize` and `/detokenize`, as vLLM has them.
 // It knows nothing of generating; what a chat's prompt is, the engine's own rendering says.
 
-import { sliced } from "../../engine/requests/slices.ts";
 import { Fields } from "../../files/fields.ts";
+import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HttpEngine } from "../port.ts";
 import { readMessages, readTool, readTurns } from "./chat_request.ts";
@@ -15,15 +15,20 @@ const SHARED = ["model", "add_special_tokens", "return_token_strs"];
 const PROMPT = [...SHARED, "prompt"];
 const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_message", "tools"];
 
-export function tokenizeRoutes(app: Router, engine: HttpEngine, base: string, strict?: boolean): void {
-  const { tokenizer, contextLength } = engine;
-
+export function tokenizeRoutes(
+  app: Router,
+  { tokenizer, contextLength }: HttpEngine,
+  base: string,
+  strict?: boolean,
+): void {
   app.post("/tokenize", async (request, reply) => {
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, body.has("messages") ? CHAT : PROMPT);
-    checkModel(body, engine, base);
-    const tokens = await (body.has("messages") ? chatTokens(body, engine, unknown) : textTokens(body, engine));
+    checkModel(body, request.engine, base);
+    const tokens = await (body.has("messages")
+      ? chatTokens(body, request.engine, unknown)
+      : textTokens(body, request.engine));
     tellIgnored(reply, unknown);
     const named = body.has("return_token_strs") && body.boolean("return_token_strs");
     return {
@@ -38,7 +43,7 @@ export function tokenizeRoutes(app: Router, engine: HttpEngine, base: string, st
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, ["model", "tokens"]);
-    checkModel(body, engine, base);
+    checkModel(body, request.engine, base);
     const isId = (id: unknown): id is number =>
       Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokenizer.vocabSize;
     const tokens = body.array("tokens");

@@ -2,6 +2,7 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { CancelMessage, ClientMessage, GenerateMessage, ServerMessage } from "../../proto/messages.ts";
+import type { Identity } from "../caller.ts";
 import type { EnginePort } from "../port.ts";
 import { resolveInside } from "./paths.ts";
 
@@ -9,8 +10,7 @@ export type AdminMessage = Exclude<ClientMessage, GenerateMessage | CancelMessag
 
 /** What a connection may do beside generating. */
 export interface Permissions {
-  /** May load and unload. */
-  admin: boolean;
+  identity: Identity;
   /** Folders that loads are confined to; without one, nothing is loaded for clients. */
   adapterRoot: string | undefined;
   mixtureRoot: string | undefined;
@@ -51,9 +51,9 @@ export async function administrate(
   }
 }
 
-function requireAdmin({ admin }: Permissions, type: string): void {
-  if (admin) return;
+function requireAdmin({ identity }: Permissions, type: string): void {
+  if (identity.admin) return;
   throw new MoloraError("not_permitted", `${type} is not open to this connection`, {
-    remedy: "Connect with the server's token, or start the server with `admin`.",
+    remedy: "Connect with the server's token or a key of scope admin, or start the server with `admin`.",
   });
 }

@@ -4,7 +4,8 @@ import type { IncomingMessage } from "node:http";
 import type { Codec } from "../../proto/codec.ts";
 import { CODECS, codecOf } from "../../proto/encodings.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { type Access, bearerToken, checkOrigin, requireKey, sameSecret } from "../access.ts";
+import { type Access, bearerToken, checkOrigin, identify, sameSecret } from "../access.ts";
+import type { Identity } from "../caller.ts";
 
 /** Offered beside an encoding, it carries the token where no header can be set (browsers). */
 const BEARER = "molora.bearer.";
@@ -12,7 +13,7 @@ const BEARER = "molora.bearer.";
 /** What was agreed on. */
 export interface Handshake {
   codec: Codec;
-  admin: boolean;
+  identity: Identity;
 }
 
 /** @throws MoloraError `not_permitted` (origin, token), `unauthorized` (key), `bad_request` (no encoding in common). */
@@ -20,15 +21,15 @@ export function shakeHands(request: IncomingMessage, access: Access): Handshake 
   checkOrigin(request.headers, access.allowedOrigins ?? []);
   const offered = offeredProtocols(request);
   const token = presentedToken(request, offered);
-  const known = token !== undefined && sameSecret(token, access.token);
-  if (access.apiKey !== undefined) {
-    if (!known) requireKey(token, access.apiKey);
-  } else if (token !== undefined && access.token !== undefined && !known) {
+  const identity = identify(token, access);
+  const keyed = access.apiKey !== undefined || access.keys !== undefined;
+  // Who presents a token means to administrate, and would miss it only later.
+  if (!keyed && token !== undefined && access.token !== undefined && !sameSecret(token, access.token)) {
     throw new MoloraError("not_permitted", "the token is not this server's", {
       remedy: "Present the token the server was started with, or none.",
     });
   }
-  return { codec: chooseCodec(offered), admin: access.admin === true || known };
+  return { codec: chooseCodec(offered), identity };
 }
 
 export function offeredProtocols({ headers }: IncomingMessage): string[] {

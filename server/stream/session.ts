@@ -1,7 +1,7 @@
 // One connection's conversation: frames in, requests side by side, frames out, each request's troubles its own.
 // It holds no socket; ws.ts hands it frames and an outbox.
 
-import { sliced } from "../../engine/requests/slices.ts";
+import { sliced } from "../../files/slices.ts";
 import type { Codec } from "../../proto/codec.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply, eventMessage } from "../../proto/events.ts";
@@ -12,7 +12,7 @@ import { administrate, type Permissions } from "./admin.ts";
 import type { Outbox } from "./outbox.ts";
 
 export class Session {
-  readonly #engine: EnginePort;
+  readonly #engineFor: (id: string) => EnginePort;
   readonly #codec: Codec;
   readonly #outbox: Outbox;
   readonly #permissions: Permissions;
@@ -26,8 +26,15 @@ export class Session {
   /** Called whenever all frames that came have been worked through. */
   onDrained: (() => void) | undefined;
 
-  constructor(engine: EnginePort, codec: Codec, outbox: Outbox, permissions: Permissions, limits: ServerLimits) {
-    this.#engine = engine;
+  /** `engineFor`: the engine as this connection may see it, by the id of a request. */
+  constructor(
+    engineFor: (id: string) => EnginePort,
+    codec: Codec,
+    outbox: Outbox,
+    permissions: Permissions,
+    limits: ServerLimits,
+  ) {
+    this.#engineFor = engineFor;
     this.#codec = codec;
     this.#outbox = outbox;
     this.#permissions = permissions;
@@ -90,7 +97,7 @@ export class Session {
     void this.#run(message.id, (signal) =>
       message.type === "generate"
         ? this.#generate(message, signal)
-        : administrate(this.#engine, message, this.#permissions),
+        : administrate(this.#engineFor(message.id), message, this.#permissions),
     );
   }
 
@@ -126,7 +133,7 @@ export class Session {
 
   async #generate({ type: _, id, ...request }: GenerateMessage, signal: AbortSignal): Promise<ServerMessage> {
     let experts: string[] = [];
-    const events = this.#engine.generate(request, {
+    const events = this.#engineFor(id).generate(request, {
       signal,
       onAccepted: (accepted) => {
         experts = accepted.experts;

@@ -1,12 +1,13 @@
 // WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
 // What messages mean is session.ts's, how much may wait outbox.ts's.
 
-import type { IncomingMessage, Server } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply } from "../../proto/events.ts";
 import type { Access } from "../access.ts";
+import { type EngineFor, requestId } from "../caller.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
 import { refuseUpgrade } from "../sockets.ts";
@@ -20,6 +21,8 @@ export interface StreamOptions extends Access {
   adapterRoot?: string;
   mixtureRoot?: string;
   limits?: Partial<ServerLimits>;
+  /** Told why a connection was not made. */
+  onRefused?: (error: MoloraError, request: IncomingMessage) => void;
 }
 
 export interface Stream {
@@ -40,12 +43,12 @@ const TOO_LARGE = 1009;
 const MOST_BACKLOG = 16;
 
 /**
- * Serves the stream on `server`, beside whatever else it does. The engine stays the caller's to close. `refusal`: why a
+ * Serves the stream on `server`, beside whatever else it does. The engines stay the caller's to close. `refusal`: why a
  * socket is one too many, if it is.
  */
 export function attachStream(
   server: Server,
-  engine: EnginePort,
+  engineFor: EngineFor<EnginePort>,
   options: StreamOptions & { limits: ServerLimits },
   refusal: (request: IncomingMessage) => MoloraError | undefined,
 ): Stream {
@@ -72,14 +75,19 @@ export function attachStream(
       const handshake = shakeHands(request, options);
       handshakes.set(request, handshake);
       listener.handleUpgrade(request, stream, head, (socket) => {
-        connections.add(connect(socket as StreamSocket, handshake));
+        connections.add(connect(socket as StreamSocket, handshake, request.headers));
       });
     } catch (thrown) {
-      refuseUpgrade(stream, MoloraError.from(thrown));
+      const error = MoloraError.from(thrown);
+      options.onRefused?.(error, request);
+      refuseUpgrade(stream, error);
     }
   };
 
-  const connect = (socket: StreamSocket, { codec, admin }: Handshake): Connection => {
+  const connect = (socket: StreamSocket, { codec, identity }: Handshake, headers: IncomingHttpHeaders): Connection => {
+    const connectionId = requestId(headers);
+    const engineOf = (id: string) =>
+      engineFor({ id: `${connectionId}/${id}`, identity, transport: "websocket", headers });
     const receipts = new Receipts(socket, limits.hardBufferBytes / 4);
     const outbox = new Outbox(
       (frame, sent) => receipts.send(frame, sent),
@@ -87,7 +95,7 @@ export function attachStream(
       (error) => connection.cut(POLICY, error),
     );
     const { adapterRoot, mixtureRoot } = options;
-    const session = new Session(engine, codec, outbox, { admin, adapterRoot, mixtureRoot }, limits);
+    const session = new Session(engineOf, codec, outbox, { identity, adapterRoot, mixtureRoot }, limits);
     const connection = new Connection(socket, session, outbox, limits, (error) =>
       codec.server.encode(errorReply(error)),
     );

@@ -46,3 +46,29 @@ export function widenHigh(halves: v128): v128 {
 export function widenSplat(at: usize): v128 {
   return widenLow(v128.load16_splat(at));
 }
+
+/** Signed bytes 0 … 3 of the eight at `at` as floats. */
+@inline
+export function bytesLow(at: usize): v128 {
+  return f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(v128.load8x8_s(at)));
+}
+
+/** Signed bytes 4 … 7. */
+@inline
+export function bytesHigh(at: usize): v128 {
+  return f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(v128.load8x8_s(at)));
+}
+
+/** One signed byte in memory as a float, in every lane. */
+@inline
+export function byteSplat(at: usize): v128 {
+  return f32x4.splat(<f32>load<i8>(at));
+}
+
+/** The sum of 16 signed bytes as a float, in every lane. */
+@inline
+export function wholeBytes(v: v128): v128 {
+  const fours = i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v));
+  const twos = i32x4.add(fours, v128.shuffle<i32>(fours, fours, 2, 3, 0, 1));
+  return f32x4.convert_i32x4_s(i32x4.add(twos, v128.shuffle<i32>(twos, twos, 1, 0, 3, 2)));
+}

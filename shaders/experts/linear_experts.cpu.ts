@@ -39,7 +39,7 @@ function panel(a: LinearExpertsArgs, item: i32, row: usize, from: i32, to: i32):
   const weights = a.quants + <usize>item * columnBytes(a.FORMAT, a.COLS);
   for (let k = 0; k < a.COLS; k += COLUMNS) {
     const piece = min(COLUMNS, a.COLS - k);
-    const unpacked = floats(a.FORMAT, weights + columnBytes(a.FORMAT, k), piece, scratch);
+    const unpacked = floats(a.FORMAT, weights, k, piece, scratch);
     const at = <usize>k << 2;
     if (to - from == 1) {
       oneFloats(unpacked, piece, xOf(a, from) + at, yOf(a, from) + row, 8, k == 0);

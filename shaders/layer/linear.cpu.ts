@@ -7,8 +7,7 @@ import { addBias, capRows } from "../cpu/linear_ending.cpu";
 import { storeRows } from "../cpu/rows.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { oneFloats, tileFloats } from "../cpu/tile_floats.cpu";
-import { INTEGER_BLOCK, tileIntegers } from "../cpu/tile_integers.cpu";
-import { columnBytes, floats, one, oneStraight, unpack, unpacks } from "../formats/format.cpu";
+import { columnBytes, floats, one, oneStraight, tile, UNPACKED_BLOCK, unpack, unpacks } from "../formats/format.cpu";
 import { stepAt } from "../step.cpu";
 
 @unmanaged
@@ -71,7 +70,8 @@ function integers(a: LinearArgs, item: i32, tokens: i32): void {
       const x = a.xq + (<usize>b << 5), width = <usize>a.COLS;
       const x0 = x + <usize>t * width, x1 = x + t1 * width, x2 = x + t2 * width, x3 = x + t3 * width;
       const y0 = y + <usize>t * stride, y1 = y + t1 * stride, y2 = y + t2 * stride, y3 = y + t3 * stride;
-      tileIntegers(scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0, scratch + INTEGER_BLOCKS * INTEGER_BLOCK);
+      const sums = scratch + INTEGER_BLOCKS * UNPACKED_BLOCK;
+      tile(format, scratch, piece, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, b == 0, sums);
     }
   }
   for (let t = tiled; t < tokens; t++) {
@@ -92,7 +92,7 @@ function reals(a: LinearArgs, item: i32, tokens: i32): void {
   }
   for (let k = 0; k < cols; k += FLOAT_COLUMNS) {
     const piece = min(FLOAT_COLUMNS, cols - k);
-    const panel = floats(format, weights + columnBytes(format, k), piece, scratch);
+    const panel = floats(format, weights, k, piece, scratch);
     const x = a.x + (<usize>k << 2);
     if (tokens == 1) {
       oneFloats(panel, piece, x, y, rows, k == 0);

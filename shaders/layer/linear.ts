@@ -6,7 +6,13 @@
 //
 // engine/model/linear_weights.ts brings weights into the formats named here.
 
-import { type ActivationForm, CPU_FORMATS, type DeviceFormat, FORMAT_COLUMNS } from "../formats/device_format.ts";
+import {
+  type ActivationForm,
+  CPU_FORMATS,
+  type DeviceFormat,
+  FORMAT_COLUMNS,
+  QUANTISED_FORMATS,
+} from "../formats/device_format.ts";
 import type { Constants, CpuBody, Fragment, GpuTraits, Kernel } from "../kernel.ts";
 import { type LoraShape, shapeConstants } from "../lora/lora_form.ts";
 import type { StepShape } from "../step.ts";
@@ -46,7 +52,7 @@ const SHRINK_ROWS = 4;
 
 /**
  * Views: step, quants, scales, x, y; with int8 activations xq and xs; with `shrink` also table, adapters, shrunk and xf,
- * the activations as f32; with a bias also bias. `scales` is read by q8_0 and q4 on a GPU: any small view may stand in for one that is not read.
+ * the activations as f32; with a bias also bias. `scales` is read by quantised formats on a GPU: any small view may stand in for one that is not read.
  */
 export const linear: Kernel<LinearFacts> = {
   name: "linear",
@@ -126,8 +132,12 @@ function fragmentsOf(
 
 /** How weights lie, and their products with activations. */
 export function linearFormat(format: DeviceFormat): Fragment {
-  const scaled = format === "q8_0" || format === "q4";
-  return { texts: [`formats/${format}`, scaled ? "layer/linear_dot_f32_scaled" : "layer/linear_dot_f32"] };
+  return {
+    texts: [
+      `formats/${format}`,
+      QUANTISED_FORMATS.has(format) ? "layer/linear_dot_f32_scaled" : "layer/linear_dot_f32",
+    ],
+  };
 }
 
 function endingFragment(ending: LinearEnding | undefined): Fragment {
@@ -162,9 +172,9 @@ function tileConstants({ format, shrink }: LinearFacts, tile: Tile, variant: str
 }
 
 function checkFacts({ format, rows, cols, shard, activations }: LinearFacts): void {
-  const multiple = activations === "q8" ? 32 : FORMAT_COLUMNS[format];
+  const multiple = FORMAT_COLUMNS[format];
   if (cols % multiple !== 0) throw new RangeError(`linear: ${cols} columns are no multiple of ${multiple} (${format})`);
-  if (activations === "q8" && format !== "q8_0" && format !== "q4") {
+  if (activations === "q8" && !QUANTISED_FORMATS.has(format)) {
     throw new RangeError(`linear: int8 activations meet ${format} weights`);
   }
   if (shard !== undefined && shard.firstRow + shard.rows > rows) throw new RangeError("linear: a shard past the rows");

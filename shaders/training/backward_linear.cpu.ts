@@ -75,10 +75,10 @@ function gradientAt(a: BackwardLinearArgs, token: i32, row: i32): usize {
 /** Rows [row, row + count) of a block of columns as panels of 8 columns, at the begin of scratch. `row`: a multiple of 8. */
 function unpackRows(a: BackwardLinearArgs, row: i32, count: i32, column: i32, columns: i32): void {
   const panelBytes = columnBytes(a.FORMAT, a.COLS);
-  let weights = a.quants + <usize>(row >> 3) * panelBytes + columnBytes(a.FORMAT, column);
+  let weights = a.quants + <usize>(row >> 3) * panelBytes;
   const room = scratch + <usize>(COLUMNS >> 3) * PANEL;
   for (let r = 0; r < count; r += 8) {
-    const values = floats(a.FORMAT, weights, columns, room);
+    const values = floats(a.FORMAT, weights, column, columns, room);
     packTransposed(values, 32, columns, 8, scratch + (<usize>r << 5), PANEL);
     weights += panelBytes;
   }

@@ -45,6 +45,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   msgpackr: ["proto"],
   "prom-client": ["server"],
   protobufjs: ["proto"],
+  pino: ["server"],
+  "@opentelemetry/api": ["server"],
+  "smol-toml": ["cli"],
   webgpu: ["node"],
   ws: ["server", "proto"],
 };

@@ -3,7 +3,6 @@ import { test } from "node:test";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { arrowPrototype } from "../../router/arrow.ts";
 import { topEigenvector } from "../../router/lanczos.ts";
-import { adapterOf } from "../files/lora/synthetic.ts";
 
 const A1 = [1, -2, 3, 0.5, 4, -1];
 const B1 = [1, 2, -3, 0.5];
@@ -15,7 +14,7 @@ function lora(scale: number, a: number[], b: number[], rank = 2): LoraModule {
 }
 
 function prototype(layer: Adapter["layers"][number]): Float32Array | undefined {
-  return arrowPrototype(adapterOf("expert", [layer]), 0);
+  return arrowPrototype(layer);
 }
 
 function assertUpToSign(found: Float32Array | undefined, expected: number[], tolerance = 1e-6): void {

@@ -9,6 +9,7 @@ import { dirname, join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 import { MoloraError } from "../../proto/errors.ts";
+import { Identity } from "../../server/caller.ts";
 import { Router } from "../../server/http/router.ts";
 import { playground } from "../../server/playground/static.ts";
 
@@ -22,6 +23,8 @@ interface Asked {
 async function app(t: TestContext) {
   const router = new Router({
     bodyLimit: 1,
+    admit: ({ id, headers }) => ({ id, headers, identity: new Identity(false), transport: "http" }),
+    engineFor: () => assert.fail("no page needs the engine"),
     onError: (thrown, _request, reply) => reply.status(MoloraError.from(thrown).status).send(),
     notFound: (_request, reply) => reply.status(404).send(),
   });

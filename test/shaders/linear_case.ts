@@ -1,11 +1,11 @@
 // One linear layer on the device for tests and benchmarks: weights of any stored type, activations, outputs.
 
+import { randomBytes } from "../../cli/check/cases/weights.ts";
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
 import { type LinearWeights, uploadLinear } from "../../engine/model/linear_weights.ts";
 import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
-import { encodeFloat16 } from "../../files/weights/stored/float16.ts";
 import { STORED, type StoredType } from "../../files/weights/stored/formats.ts";
 import type { StoredTensor } from "../../files/weights/tensor.ts";
 import { STEP } from "../../shaders/step.ts";
@@ -23,29 +23,6 @@ export function randomTensor(type: StoredType, rows: number, cols: number, seed:
     bytes: bytes.length,
     readRows: async (from, to) => bytes.subarray(from * rowBytes, to * rowBytes),
   };
-}
-
-function randomBytes(type: StoredType, count: number, seed: number): Uint8Array {
-  const { bytes: size, elements } = STORED[type];
-  const random = randomFloats(count, seed);
-  if (type === "f32") return new Uint8Array(random.buffer);
-  const words = new Uint32Array(random.buffer);
-  if (type === "bf16") return new Uint8Array(Uint16Array.from(words, (word) => word >>> 16).buffer);
-  if (type === "f16") return new Uint8Array(Uint16Array.from(random, encodeFloat16).buffer);
-  const bytes = new Uint8Array((count / elements) * size).map((_, i) => (random[i % count] + 1) * 128);
-  const largest = type === "q8_0" ? 128 : 8;
-  for (let at = 0; at < bytes.length; at += size) {
-    const d = (1 + random[at / size] / 2) / largest;
-    storeHalf(bytes, at, d);
-    if (type === "q4_1") storeHalf(bytes, at + 2, -7 * d);
-  }
-  return bytes;
-}
-
-function storeHalf(bytes: Uint8Array, at: number, value: number): void {
-  const half = encodeFloat16(value);
-  bytes[at] = half & 0xff;
-  bytes[at + 1] = half >> 8;
 }
 
 /** The values of whole tensors joined by rows. */

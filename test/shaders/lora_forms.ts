@@ -115,8 +115,8 @@ export class LoraForms {
 
   async #project(shape: StepShape, y: View, along: { table: View; shrunk: View } | undefined): Promise<void> {
     const { weights, views } = this.#linear;
-    const { format, rows, cols, shards } = weights;
-    const { quants, scales } = shards[0];
+    const { rows, cols, shards } = weights;
+    const { format, quants, scales } = shards[0];
     const facts = { format, rows, cols, activations: "f32", tokens: 2 } as const;
     const asked = along === undefined ? facts : { ...facts, shrink: this.shape };
     const bound = { ...views, quants, scales, y, adapters: this.#pool, xf: views.x, ...along };

@@ -4,6 +4,7 @@ import { gateWidth, packRouterLayer } from "../../engine/adapters/pack_router.ts
 import { allocateFrom, type Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
+import { arrowPrototype } from "../../router/arrow.ts";
 import type { Mixture, Router } from "../../router/mixture.ts";
 import { launch } from "../../shaders/kernel.ts";
 import { gate } from "../../shaders/routing/gate.ts";
@@ -152,9 +153,10 @@ export class RouterBench {
     const addresses = sequences.map(({ route }) => {
       if (!("router" in route)) return 0;
       const { mixture, adapters, addresses } = route.router;
+      const prototypes = adapters.map((adapter) => adapter && arrowPrototype(adapter.layers[0]));
       floats.push(...gap);
       const at = floats.length / 4;
-      floats.push(...packRouterLayer(mixture, 0, { adapters, addresses }));
+      floats.push(...packRouterLayer(mixture, 0, { prototypes, addresses }));
       return at;
     });
     return { pool: allocateFrom(this.#device, "pool", Float32Array.from([...floats, ...gap])), addresses };

@@ -34,15 +34,15 @@ export class Launcher {
   }
 
   /** y = W x in f32 activations, for steps of about `tokens` tokens. x: [T, cols], y: [T, rows]. */
-  linear({ format, rows, cols, shards }: LinearWeights, x: View, y: View, tokens: number): Launch[] {
-    return shards.map(({ quants, scales, ...shard }) =>
+  linear({ rows, cols, shards }: LinearWeights, x: View, y: View, tokens: number): Launch[] {
+    return shards.map(({ format, quants, scales, ...shard }) =>
       this.launch(linear, { format, rows, cols, shard, activations: "f32", tokens }, { quants, scales, x, y }),
     );
   }
 
   /** dx = Wᵀ dy. dy: [T, rows], dx: [T, cols]. */
-  backwardLinear({ format, rows, cols, shards }: LinearWeights, dy: View, dx: View): Launch[] {
-    return shards.map(({ quants, scales, firstRow, rows: count }, n) => {
+  backwardLinear({ rows, cols, shards }: LinearWeights, dy: View, dx: View): Launch[] {
+    return shards.map(({ format, quants, scales, firstRow, rows: count }, n) => {
       const strips = { dy: { stride: rows, offset: firstRow }, dx: { stride: cols, offset: 0 } };
       return this.launch(
         backwardLinear,

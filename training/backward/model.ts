@@ -6,8 +6,6 @@ import { subView, type View } from "../../engine/device/memory.ts";
 import { rotations } from "../../engine/model/rotations.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
-import { FACT_WORDS, type Facts } from "../../files/families/facts.ts";
-import { MoloraError } from "../../proto/errors.ts";
 import { embed } from "../../shaders/layer/embed.ts";
 import {
   allocateBatch,
@@ -32,6 +30,7 @@ import {
   type RouterWorkspace,
 } from "./router.ts";
 import type { RouterStack } from "./router_stack.ts";
+import { checkTrainable } from "./trainable.ts";
 import { allocateTraining, type TrainingWorkspace } from "./workspace.ts";
 
 export interface TrainingParts {
@@ -104,10 +103,7 @@ export class TrainingModel {
    * heads are not whole vec4s, `gpu_limit` where it does not fit
    */
   static async create(device: Device, parts: TrainingParts): Promise<TrainingModel> {
-    refuseFacts(parts.config);
-    if (parts.config.headDim % 8 !== 0) {
-      throw new MoloraError("config_invalid", `heads of ${parts.config.headDim} values; training needs multiples of 8`);
-    }
+    checkTrainable(parts.config);
     const model = new TrainingModel(device, parts);
     model.#programs = await model.#build();
     return model;
@@ -196,11 +192,11 @@ export class TrainingModel {
   }
 
   #embedding(launcher: Launcher): Launch[] {
-    const { format, cols, shards } = this.#model.weights.embedding;
+    const { cols, shards } = this.#model.weights.embedding;
     const { ids, residuals } = this.#workspace;
     const { tokens, sequences } = this.#batch;
     const given = { tokens, sequences, sampled: launcher.fillers.spare, residual: residuals[0], ids };
-    return shards.map(({ quants, scales, firstRow, rows }) =>
+    return shards.map(({ format, quants, scales, firstRow, rows }) =>
       launcher.launch(embed, { format, cols, firstRow, rows }, { quants, scales, ...given }),
     );
   }
@@ -228,15 +224,4 @@ export class TrainingModel {
 function chunkRows({ limits }: Device, { vocabSize }: ModelConfig): number {
   const bytes = Math.min(64 * 2 ** 20, limits.viewBytes);
   return Math.max(64, Math.min(512, Math.floor(bytes / (4 * vocabSize) / 64) * 64));
-}
-
-/** The kernels of this folder compute a plain Llama. */
-function refuseFacts(config: ModelConfig): void {
-  const facts = (Object.keys(FACT_WORDS) as (keyof Facts)[]).filter((fact) => config[fact] !== undefined);
-  if (facts.length === 0) return;
-  const what = facts.map((fact) => FACT_WORDS[fact]).join(", ");
-  throw new MoloraError("unsupported_architecture", `a model with ${what} cannot be trained on`, {
-    remedy: "Train on a plain Llama, or train elsewhere and load the adapter or the router here.",
-    details: { facts },
-  });
 }

@@ -1,10 +1,17 @@
 // A frozen base with frozen adapters and routers on the device: what routers are trained and compared on.
 // There is no scheduler: whole texts come side by side (texts.ts), each with KV pages of its own.
 
-import { adapterRank4, adapterRunBytes } from "../../engine/adapters/pack_adapter.ts";
+import { adapterRank4, adapterRunBytes, type PackedAdapter, packAdapter } from "../../engine/adapters/pack_adapter.ts";
+import { prototypesOf } from "../../engine/adapters/pack_prototypes.ts";
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
 import { Bank } from "../../engine/adapters/placement.ts";
-import { type LoadedAdapter, type LoadedMixture, Registry } from "../../engine/adapters/registry.ts";
+import {
+  type ExpertAdapter,
+  type LoadedAdapter,
+  type LoadedMixture,
+  type Prototypes,
+  Registry,
+} from "../../engine/adapters/registry.ts";
 import type { Device } from "../../engine/device/device.ts";
 import type { DeviceOptions, Host } from "../../engine/host.ts";
 import { PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
@@ -15,6 +22,7 @@ import type { StepKind } from "../../engine/model/step_kind.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import { sliced } from "../../files/slices.ts";
 import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import { MAX_SORT } from "../../shaders/lora/segments.ts";
@@ -54,25 +62,24 @@ export class FrozenModel {
       const progress = onProgress === undefined ? {} : { onProgress };
       const capacity = sizes(device, options);
       const base = await buildBase(device, files, { capacity, contextLength }, { dtype, ...progress });
-      return new FrozenModel(base, options);
+      return new FrozenModel(base, options, await packExperts(options));
     } catch (error) {
       await device.close();
       throw error;
     }
   }
 
-  private constructor(base: Base, options: FrozenOptions) {
+  private constructor(base: Base, options: FrozenOptions, { adapters, mixtures }: Packed) {
     this.device = base.device;
     this.base = base;
     this.config = base.views.config;
     this.capacity = base.views.capacity;
     this.bank = new Bank(base.pool, base.residency);
     const registry = new Registry();
-    this.adapters = options.adapters.map((adapter) => registry.addAdapter(adapter));
-    this.mixtures = options.mixtures.map((mixture) => {
-      const experts = mixture.experts.map(({ name }) => options.adapters.find((adapter) => adapter.name === name));
-      return registry.addMixture(mixture, experts);
-    });
+    this.adapters = adapters.map((adapter) => registry.addAdapter(adapter));
+    this.mixtures = mixtures.map(({ mixture, experts, prototypes }) =>
+      registry.addMixture(mixture, experts, undefined, prototypes),
+    );
     for (const generation of [...this.adapters, ...this.mixtures]) this.bank.add(generation);
     const needs = [...this.adapters, ...this.mixtures].flatMap((generation) => this.bank.needs(generation));
     this.bank.upload(base.residency.acquire(needs)!.placed);
@@ -104,6 +111,21 @@ export class FrozenModel {
   close(): Promise<void> {
     return this.device.close();
   }
+}
+
+interface Packed {
+  adapters: PackedAdapter[];
+  mixtures: { mixture: Mixture; experts: ExpertAdapter[]; prototypes: Prototypes }[];
+}
+
+async function packExperts(options: FrozenOptions): Promise<Packed> {
+  const packed: Packed = { adapters: [], mixtures: [] };
+  for (const adapter of options.adapters) packed.adapters.push(await sliced(packAdapter(adapter)));
+  for (const mixture of options.mixtures) {
+    const experts = mixture.experts.map(({ name }) => packed.adapters.find((adapter) => adapter.name === name));
+    packed.mixtures.push({ mixture, experts, prototypes: await sliced(prototypesOf(mixture, experts)) });
+  }
+  return packed;
 }
 
 function pagesPerText({ length }: FrozenOptions): number {

@@ -1,6 +1,6 @@
 // The cores of compressed adapters on shrunk vectors: matrices and diagonals of ragged ranks, plain adapters between them.
 
-import { packCoreLayer, packSharedLayer } from "../../../engine/adapters/pack_compressed.ts";
+import { packCoreLayer, packSharedLayer, relocated } from "../../../engine/adapters/pack_compressed.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { LORA_MODULES } from "../../../files/families/modules.ts";
 import type { Compressed, SharedModule } from "../../../files/lora/compressed_adapter.ts";
@@ -41,7 +41,7 @@ async function coreCase(device: Device, kind: "full" | "diagonal", tokens: numbe
     const factors = floats.length / 4;
     floats.push(...packSharedLayer(set.shared.layers[0]), ...new Array<number>(4).fill(Number.NaN));
     const own = floats.length / 4;
-    floats.push(...packCoreLayer(set, 0, factors - own), ...new Array<number>(4).fill(Number.NaN));
+    floats.push(...relocated(packCoreLayer(set, 0), factors - own), ...new Array<number>(4).fill(Number.NaN));
     return own;
   });
   // Without the way to its cores, a run is a plain adapter's.

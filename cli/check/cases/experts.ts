@@ -4,11 +4,13 @@ import { chooseExperts } from "../../../shaders/experts/choose_experts.ts";
 import { linearExperts } from "../../../shaders/experts/linear_experts.ts";
 import { sortExperts } from "../../../shaders/experts/sort_experts.ts";
 import { sumExperts } from "../../../shaders/experts/sum_experts.ts";
+import { traceExperts } from "../../../shaders/experts/trace_experts.ts";
+import { LOGIT_ROW } from "../../../shaders/step.ts";
 import type { KernelCase } from "../case.ts";
 import { compute, stepShape } from "../compute.ts";
 import { randomFloats } from "../random.ts";
 import { linearReference } from "../reference/linear.ts";
-import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 const EXPERTS = 5;
 const USED = 3;
@@ -29,6 +31,7 @@ export function expertCases(): KernelCase[] {
     ...skews.map(({ skew, tokens }) => sortCase(skew, tokens)),
     ...WEIGHT_TYPES.flatMap((type) => skews.map(({ skew, tokens }) => linearCase(type, skew, tokens))),
     ...[8, 260].map(sumCase),
+    ...[1, 7, 80].map(traceCase),
   ];
 }
 
@@ -87,7 +90,7 @@ function sorted(skew: string, tokens: number) {
 
 /** In turn, one row of x for a token, as for the first matrices of experts, and one for a slot, as for the last. */
 function linearCase(type: WeightType, skew: string, tokens: number): KernelCase {
-  const [rows, cols] = [24, 96];
+  const [rows, cols] = [24, wholeColumns(type, 96)];
   const per = skew === "spread" ? "tokens" : "slots";
   return {
     kernel: "linear_experts",
@@ -108,6 +111,36 @@ function linearCase(type: WeightType, skew: string, tokens: number): KernelCase 
       const expected = products.flatMap((product) => [...product.y]);
       const scale = products.flatMap(({ magnitude }) => [...magnitude]);
       return [{ actual: y, expected, tolerance: TOLERANCE, scale }];
+    },
+  };
+}
+
+/** Choices of all layers; the rows' tokens in no order. */
+function traceCase(tokens: number): KernelCase {
+  const layers = 5;
+  return {
+    kernel: "trace_experts",
+    name: `${tokens} tokens`,
+    async run(device) {
+      const stride = tokens * USED + 6;
+      const chosen = new Uint32Array(layers * stride).map((_, i) => i);
+      const weights = Float32Array.from(chosen, (i) => i / 4);
+      const wanted = Array.from({ length: Math.min(tokens, 9) }, (_, r) => (tokens - 1 + 3 * r) % tokens);
+      const rows = new Uint32Array(wanted.length * LOGIT_ROW.words).fill(9999);
+      for (const [r, token] of wanted.entries()) rows[r * LOGIT_ROW.words] = token;
+      const arrays = { rows, chosen, weights, trace: new Uint32Array(wanted.length * layers * USED * 2) };
+      const shape = stepShape({ tokens, sequences: 1, rows: wanted.length });
+      const found = await compute(device, traceExperts, { layers, stride, used: USED }, shape, arrays);
+      const words = new Uint32Array(found.trace.buffer, found.trace.byteOffset, found.trace.length);
+      const floats = new Float32Array(words.buffer, words.byteOffset, words.length);
+      const expected = wanted.flatMap((token) =>
+        Array.from({ length: layers * USED }, (_, i) => Math.floor(i / USED) * stride + token * USED + (i % USED)),
+      );
+      const half = (from: 0 | 1) => (_: unknown, i: number) => i % 2 === from;
+      return [
+        { actual: words.filter(half(0)), expected, tolerance: 1e-9 },
+        { actual: floats.filter(half(1)), expected: expected.map((i) => i / 4), tolerance: 1e-9 },
+      ];
     },
   };
 }

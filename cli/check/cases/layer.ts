@@ -9,7 +9,7 @@ import { compute, stepShape } from "../compute.ts";
 import { randomFloats } from "../random.ts";
 import { rmsNorm } from "../reference/rms_norm.ts";
 import { attentionCase } from "./attention_pages.ts";
-import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 const EPS = 1e-5;
 /** Sums of some hundred f32 terms, against the largest value. */
@@ -26,7 +26,7 @@ export function layerCases(): KernelCase[] {
 
 /** Ids from the host, and two that the device sampled itself. */
 function embedCase(type: WeightType): KernelCase {
-  const [vocab, cols] = [50, 96];
+  const [vocab, cols] = [50, wholeColumns(type, 96)];
   const ids = [0, 49, 7, ON_DEVICE, 25, 24, ON_DEVICE];
   const sampled = Uint32Array.of(9, 9, 49, 25);
   return {

@@ -5,11 +5,12 @@ import type { KernelCase } from "../case.ts";
 import { compute, stepShape } from "../compute.ts";
 import { randomFloats } from "../random.ts";
 import { linearReference } from "../reference/linear.ts";
-import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 /** Against Σ|w·x|: sums of some hundred terms, each rounded to f32. */
 const TOLERANCE = 1e-5;
 const ROWS = 70;
+/** At least. */
 const COLS = 96;
 /** Tokens of a step, and those a launch is built for: on a GPU each tile once. */
 const STEPS: [tokens: number, builtFor: number][] = [
@@ -23,7 +24,7 @@ const STEPS: [tokens: number, builtFor: number][] = [
 export function linearCases(): KernelCase[] {
   return STEPS.flatMap(([tokens, builtFor]) => [
     ...WEIGHT_TYPES.map((type) => floatCase(type, tokens, builtFor)),
-    ...(["q8_0", "q4_0", "q4_1"] as const).map((type) => int8Case(type, tokens)),
+    ...(["q8_0", "q4_0", "q4_1", "q4_k", "q6_k"] as const).map((type) => int8Case(type, tokens)),
   ]);
 }
 
@@ -32,12 +33,13 @@ function floatCase(type: WeightType, tokens: number, builtFor: number): KernelCa
     kernel: `linear ${type} × f32`,
     name: `${tokens} tokens, built for ${builtFor}`,
     async run(device) {
-      const { format, views, values } = await caseWeights(device, type, [ROWS, COLS], 1);
-      const x = randomFloats(tokens * COLS, 7);
-      const facts: LinearFacts = { format, rows: ROWS, cols: COLS, activations: "f32", tokens: builtFor };
+      const cols = wholeColumns(type, COLS);
+      const { format, views, values } = await caseWeights(device, type, [ROWS, cols], 1);
+      const x = randomFloats(tokens * cols, 7);
+      const facts: LinearFacts = { format, rows: ROWS, cols, activations: "f32", tokens: builtFor };
       const arrays = { x, y: new Float32Array(tokens * ROWS) };
       const { y } = await compute(device, linear, facts, stepShape({ tokens }), arrays, { views });
-      const { y: expected, magnitude } = linearReference(values, x, ROWS, COLS, tokens);
+      const { y: expected, magnitude } = linearReference(values, x, ROWS, cols, tokens);
       return [{ actual: y, expected, tolerance: TOLERANCE, scale: magnitude }];
     },
   };
@@ -50,13 +52,14 @@ function int8Case(type: WeightType, tokens: number): KernelCase {
     name: `${tokens} tokens`,
     only: "cpu",
     async run(device) {
-      const { format, views, values } = await caseWeights(device, type, [ROWS, COLS], 1);
-      const blocks = int8Blocks(randomFloats(tokens * COLS, 7));
-      const facts: LinearFacts = { format, rows: ROWS, cols: COLS, activations: "q8", tokens };
+      const cols = wholeColumns(type, COLS);
+      const { format, views, values } = await caseWeights(device, type, [ROWS, cols], 1);
+      const blocks = int8Blocks(randomFloats(tokens * cols, 7));
+      const facts: LinearFacts = { format, rows: ROWS, cols, activations: "q8", tokens };
       const arrays = { xq: blocks.xq, xs: blocks.xs, y: new Float32Array(tokens * ROWS) };
       const more = { views, cpu: { xq: "read", xs: "read" } } as const;
       const { y } = await compute(device, linear, facts, stepShape({ tokens }), arrays, more);
-      const { y: expected, magnitude } = linearReference(values, blocks.values, ROWS, COLS, tokens);
+      const { y: expected, magnitude } = linearReference(values, blocks.values, ROWS, cols, tokens);
       return [{ actual: y, expected, tolerance: TOLERANCE, scale: magnitude }];
     },
   };

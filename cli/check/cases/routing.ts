@@ -138,7 +138,11 @@ async function routed(device: Device, router: Placed, tokens: number): Promise<C
   const x = randomFloats(2 * tokens * HIDDEN, 3);
   // The router behind a gap of NaNs: nothing lies at 0.
   const gap = [Number.NaN, Number.NaN, Number.NaN, Number.NaN];
-  const pool = Float32Array.from([...gap, ...packRouterLayer(router.mixture, 0, router), ...gap]);
+  const pool = Float32Array.from([
+    ...gap,
+    ...packRouterLayer(router.mixture, 0, { ...router, prototypes: router.adapters.map(prototypeOf) }),
+    ...gap,
+  ]);
   const lists = wordBuffer(2 * entries * ENTRY.bytes);
   for (const [i, entry] of fixed.entries()) ENTRY.write(lists, (entries + i) * ENTRY.words, { ...entry });
   ENTRY.write(lists, (entries + fixed.length) * ENTRY.words, { expert: NO_EXPERT });
@@ -231,11 +235,15 @@ function logitsOf(
     return averages.map((value, i) => (value >= thresholds[i % experts] ? value : Number.NEGATIVE_INFINITY));
   }
   const similar = adapters.map((adapter) => {
-    const prototype = adapter && arrowPrototype(adapter, 0);
+    const prototype = prototypeOf(adapter);
     if (prototype === undefined) return new Float64Array(tokens).fill(Number.NEGATIVE_INFINITY);
     return linear(x, prototype, tokens, HIDDEN, 1).map(Math.abs);
   });
   return Float64Array.from({ length: tokens * experts }, (_, i) => similar[i % experts][Math.floor(i / experts)]);
+}
+
+function prototypeOf(adapter: Adapter | undefined): Float32Array | undefined {
+  return adapter && arrowPrototype(adapter.layers[0]!);
 }
 
 /** Tables of all layers; the rows' tokens in no order. */

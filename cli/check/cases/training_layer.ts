@@ -16,7 +16,7 @@ import { logSoftmax } from "../reference/softmax.ts";
 import { swiglu } from "../reference/swiglu.ts";
 import { bitsOf, caseBatch, strip } from "./sequences.ts";
 import { attentionCases } from "./training_attention.ts";
-import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 /** Against the largest value: sums of at most some hundred products, each rounded to f32. */
 const TOLERANCE = 2e-5;
@@ -35,7 +35,8 @@ export function trainingLayerCases(): KernelCase[] {
 
 /** From a strip of dy into a strip of dx, to which it is added. */
 function backwardLinearCase(type: WeightType, tokens: number): KernelCase {
-  const [rows, cols, stride, offset] = [36, 64, 72, 8];
+  const [rows, cols] = [36, wholeColumns(type, 64)];
+  const [stride, offset] = [cols + 8, 8];
   return {
     kernel: "backward_linear",
     name: `${type}, ${tokens} tokens`,

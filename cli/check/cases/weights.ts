@@ -10,7 +10,15 @@ import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { randomFloats } from "../random.ts";
 
 /** One of each format that devices hold weights in. */
-export const WEIGHT_TYPES = ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const satisfies readonly StoredType[];
+export const WEIGHT_TYPES = [
+  "f32",
+  "f16",
+  "q8_0",
+  "q4_0",
+  "q4_1",
+  "q4_k",
+  "q6_k",
+] as const satisfies readonly StoredType[];
 export type WeightType = (typeof WEIGHT_TYPES)[number];
 
 export interface CaseWeights {
@@ -31,26 +39,62 @@ export async function caseWeights(
   const rowBytes = bytes.length / rows;
   const readRows = async (from: number, to: number) => bytes.subarray(from * rowBytes, to * rowBytes);
   const tensor = { name: `random ${type}`, type, shape: [rows, cols], bytes: bytes.length, readRows };
-  const { format, shards } = await uploadLinear(device, [tensor], "auto");
-  const { quants, scales } = shards[0];
+  const { shards } = await uploadLinear(device, [tensor], "auto");
+  const { format, quants, scales } = shards[0];
   const values = new Float32Array(rows * cols);
   dequantizeRows(type, bytes, values);
   return { format, views: { quants, scales }, values };
 }
 
-function randomBytes(type: WeightType, count: number, seed: number): Uint8Array {
+/** Where blocks have halves, and which make values of about ±1 of random bits: times a factor near 1. */
+const HALVES: Partial<Record<StoredType, readonly (readonly [at: number, value: number])[]>> = {
+  q8_0: [[0, 1 / 128]],
+  q4_0: [[0, 1 / 8]],
+  q4_1: [
+    [0, 1 / 8],
+    [2, -7 / 8],
+  ],
+  q2_k: [
+    [80, 1 / 16],
+    [82, 1 / 12],
+  ],
+  q3_k: [[108, 1 / 128]],
+  q4_k: [
+    [0, 1 / 256],
+    [2, 1 / 32],
+  ],
+  q5_k: [
+    [0, 1 / 512],
+    [2, 1 / 32],
+  ],
+  q6_k: [[208, 1 / 4096]],
+};
+
+/** `count` random elements as a file stores them: whole blocks. */
+export function randomBytes(type: StoredType, count: number, seed: number): Uint8Array {
   const { bytes: size, elements } = STORED[type];
   const random = randomFloats(count, seed);
   if (type === "f32") return new Uint8Array(random.buffer);
-  if (type === "f16") return new Uint8Array(Uint16Array.from(random, encodeFloat16).buffer);
+  if (type === "bf16") return bytesOf(Uint16Array.from(new Uint32Array(random.buffer), (word) => word >>> 16));
+  if (type === "f16") return bytesOf(Uint16Array.from(random, encodeFloat16));
+  const halves = HALVES[type];
+  if (halves === undefined) throw new RangeError(`no random ${type}`);
   const bytes = new Uint8Array((count / elements) * size).map((_, i) => (random[i % count] + 1) * 128);
-  const largest = type === "q8_0" ? 128 : 8;
   for (let at = 0; at < bytes.length; at += size) {
-    const d = (1 + random[at / size] / 2) / largest;
-    storeHalf(bytes, at, d);
-    if (type === "q4_1") storeHalf(bytes, at + 2, -7 * d);
+    const factor = 1 + random[at / size] / 2;
+    for (const [place, value] of halves) storeHalf(bytes, at + place, factor * value);
   }
   return bytes;
+}
+
+/** The least number of columns from `cols` on that fills blocks. */
+export function wholeColumns(type: StoredType, cols: number): number {
+  const { elements } = STORED[type];
+  return Math.ceil(cols / elements) * elements;
+}
+
+function bytesOf({ buffer }: Uint16Array): Uint8Array {
+  return new Uint8Array(buffer);
 }
 
 function storeHalf(bytes: Uint8Array, at: number, value: number): void {

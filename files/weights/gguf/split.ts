@@ -16,10 +16,10 @@ export interface GgufPart {
 const NAME = /^(.*)-(\d{5})-of-(\d{5})\.gguf$/;
 const MAX_PARTS = 1024;
 
-/** Which part of how many a file is by its name, from 1; undefined where the name says of none. */
-export function partOf(name: string): { number: number; count: number } | undefined {
-  const [, , number, count] = NAME.exec(name) ?? [];
-  return number === undefined ? undefined : { number: Number(number), count: Number(count) };
+/** Which part of how many a file is by its name, from 1, and what parts of one file share; undefined: it is whole. */
+export function partOf(name: string): { number: number; count: number; stem: string } | undefined {
+  const [, stem, number, count] = NAME.exec(name) ?? [];
+  return stem === undefined ? undefined : { number: Number(number), count: Number(count), stem };
 }
 
 /**

@@ -1,5 +1,6 @@
 // Stored rows to the planes of a device format: quants and scales as shaders/formats/*.wgsl read them.
 
+import { MoloraError } from "../../../proto/errors.ts";
 import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { dequantizeRows } from "./dequantize.ts";
 import { encodeFloat16 } from "./float16.ts";
@@ -17,6 +18,8 @@ export const PLANE_BYTES: Record<DeviceFormat, (cols: number) => { quants: numbe
   f16: (cols) => ({ quants: cols * 2, scales: 0 }),
   q8_0: (cols) => ({ quants: cols, scales: cols / 8 }),
   q4: (cols) => ({ quants: cols / 2, scales: cols / 8 }),
+  q4_k: (cols) => ({ quants: cols / 2, scales: (cols / 128) * 12 }),
+  q6_k: (cols) => ({ quants: (cols / 4) * 3, scales: (cols / 128) * 20 }),
 };
 
 /**
@@ -36,6 +39,9 @@ export function repack(type: StoredType, bytes: Uint8Array, format: DeviceFormat
       return Q8_0.repack(quantizeQ8_0(floats));
     case "q4":
       return Q4_0.repack(quantizeQ4_0(floats));
+    case "q4_k":
+    case "q6_k":
+      throw new MoloraError("internal", `${type} is held in ${format}, which nothing is quantised to`);
   }
 }
 

@@ -4,6 +4,8 @@
 import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { encodeFloat16 } from "./float16.ts";
 import type { Planes } from "./format.ts";
+import { SCALED_BLOCK, scaledPanels } from "./scaled_panels.ts";
+import { type WordArray, wordsOf } from "./words.ts";
 
 /** Rows of a panel. The last panel of a matrix is padded with zeros. */
 export const PANEL_ROWS = 8;
@@ -14,6 +16,8 @@ export const PANEL_BYTES: Record<DeviceFormat, (cols: number) => number> = {
   f16: (cols) => cols * 16,
   q8_0: (cols) => (cols / 32) * 272,
   q4: (cols) => (cols / 32) * 160,
+  q4_k: (cols) => (cols / 128) * SCALED_BLOCK.q4_k.bytes,
+  q6_k: (cols) => (cols / 128) * SCALED_BLOCK.q6_k.bytes,
 };
 
 /** Whole rows as panels, the last filled up with zeros. */
@@ -27,22 +31,10 @@ export function packPanels({ quants, scales }: Planes, format: DeviceFormat, col
       return panelsOfQ8(wordsOf(quants, Uint32Array), wordsOf(scales!, Float32Array), cols);
     case "q4":
       return panelsOfQ4(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), cols);
+    case "q4_k":
+    case "q6_k":
+      return scaledPanels(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), format, cols);
   }
-}
-
-type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
-type WordArray<W extends Words> = {
-  new (length: number): W;
-  new (buffer: ArrayBuffer, offset: number, length: number): W;
-  readonly BYTES_PER_ELEMENT: number;
-};
-
-/** The bytes as words, copied where they begin at an odd address. */
-function wordsOf<W extends Words>(view: ArrayBufferView<ArrayBuffer>, Type: WordArray<W>): W {
-  const size = Type.BYTES_PER_ELEMENT;
-  const { buffer, byteOffset, byteLength } = view;
-  if (byteOffset % size === 0) return new Type(buffer, byteOffset, byteLength / size);
-  return new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, byteLength / size);
 }
 
 function panelCount(rows: number): number {

@@ -1,10 +1,10 @@
 // `/v1/responses`: make one, whole or streamed, look one up, delete one.
 
-import type { ChatMessage, Routing } from "../../../proto/api.ts";
+import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
-import { resolveModel } from "../models.ts";
+import { resolver } from "../models.ts";
 import type { HttpRequest, Router } from "../router.ts";
 import { type Run, startRuns } from "../run.ts";
 import { EventStream } from "../sse.ts";
@@ -17,22 +17,29 @@ import { ResponseStore } from "./store.ts";
 
 export function responseRoutes(
   app: Router,
-  engine: HttpEngine,
+  { tokenizer }: HttpEngine,
   base: string,
   { strict, heartbeatMs, limits }: CompletionOptions,
 ): void {
-  const resolve = (model: string): Routing => resolveModel(engine, base, model);
-  const store = new ResponseStore();
+  const stores = new Map<string, ResponseStore>();
+  /** Each key has its own: nobody reads what another was answered. */
+  const storeOf = ({ caller }: HttpRequest): ResponseStore => {
+    const owner = caller.identity.key?.id ?? "";
+    const store = stores.get(owner) ?? new ResponseStore();
+    stores.set(owner, store);
+    return store;
+  };
 
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
-    const asked = readResponses(request.body, resolve, store, unknown);
+    const store = storeOf(request);
+    const asked = readResponses(request.body, resolver(request, base), store, unknown);
     tellIgnored(reply, unknown);
-    const events = new ResponseEvents(engine.tokenizer, begunResponse(asked.echoed));
+    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed));
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
-    const [run] = await startRuns(engine, [asked.request], abort);
+    const [run] = await startRuns(request.engine, [asked.request], abort);
     const keep = (response: ResponseObject) => {
       if (asked.echoed.store && !abort.signal.aborted)
         store.put({ response, conversation: after(asked.conversation, response) });
@@ -48,15 +55,16 @@ export function responseRoutes(
     return undefined;
   });
 
-  app.get("/v1/responses/*", ({ params }) => {
-    const stored = store.get(params["*"]);
-    if (stored === undefined) throw missing(params["*"]);
+  app.get("/v1/responses/*", (request) => {
+    const id = request.params["*"];
+    const stored = storeOf(request).get(id);
+    if (stored === undefined) throw missing(id);
     return stored.response;
   });
 
-  app.delete("/v1/responses/*", ({ params }: HttpRequest) => {
-    const id = params["*"];
-    if (!store.delete(id)) throw missing(id);
+  app.delete("/v1/responses/*", (request) => {
+    const id = request.params["*"];
+    if (!storeOf(request).delete(id)) throw missing(id);
     return { id, object: "response", deleted: true };
   });
 }

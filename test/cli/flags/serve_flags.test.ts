@@ -29,6 +29,11 @@ const IMPOSSIBLE: [argv: string[], says: RegExp][] = [
   [["--stall-seconds", "0"], /--stall-seconds must be/],
   [["--close-seconds", "1e9"], /--close-seconds must be/],
   [["--drain-seconds", "-1"], /--drain-seconds must be/],
+  [["--tls-cert", "package.json"], /--tls-cert needs --tls-key/],
+  [["--tls-key", "package.json"], /--tls-key needs --tls-cert/],
+  [["--tls-cert", "package.json", "--tls-key", "package.json"], /no TLS with package\.json/],
+  [["--tls-cert", "nowhere", "--tls-key", "nowhere"], /nowhere cannot be read/],
+  [["--log", "loud"], /--log must be one of/],
   [["--port", "70000"], /--port must be/],
 ];
 
@@ -56,6 +61,7 @@ test("what they come to", async () => {
   ]);
   assert.deepEqual(settings, {
     access: { admin: false, allowedOrigins: ["http://localhost:3000", "chrome-extension://abcdef"], token: "s3cret" },
+    log: { level: "warn", prompts: false },
     roots: { adapterRoot: "test" },
     limits: { maxFrameBytes: 2 ** 20, maxRequests: 256, stallMs: 2000, closeMs: 250, maxSockets: 9 },
     drainMs: 1500,

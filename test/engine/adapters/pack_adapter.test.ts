@@ -2,8 +2,16 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { adapterRank4, adapterRunBytes, packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
+import {
+  adapterRank4,
+  adapterRunBytes,
+  packAdapter,
+  packAdapterLayer,
+  packedRunBytes,
+  unpackAdapterLayer,
+} from "../../../engine/adapters/pack_adapter.ts";
 import { LORA_MODULES, type LoraModuleName } from "../../../files/families/modules.ts";
+import { atOnce } from "../../at_once.ts";
 import { adapterOf, loraModule } from "../../files/lora/synthetic.ts";
 
 const RANKS: Partial<Record<LoraModuleName, number>> = { q_proj: 1, k_proj: 4, o_proj: 5, up_proj: 16, down_proj: 3 };
@@ -39,4 +47,21 @@ test("an adapter's size is that of its largest layer, its rank that of its large
   assert.equal(adapterRunBytes(adapter), packAdapterLayer(LAYER).byteLength);
   assert.equal(adapterRank4(adapter), 4);
   assert.equal(packAdapterLayer({}).byteLength, 8 * 16);
+});
+
+test("a packed adapter has a run a layer and no factors beside it", () => {
+  const { layers, ...adapter } = adapterOf("a", [LAYER, {}, { v_proj: loraModule("v_proj", 2, 1) }]);
+  adapter.report.ranks = [2, 16];
+  const packed = atOnce(packAdapter({ ...adapter, layers }));
+  assert.deepEqual(packed, { ...adapter, runs: layers.map(packAdapterLayer), rank4: 4 });
+  assert.equal(packedRunBytes(packed), adapterRunBytes({ ...adapter, layers }));
+});
+
+test("what is unpacked is what was packed, the scale in B", () => {
+  const unpacked = unpackAdapterLayer(packAdapterLayer(LAYER));
+  assert.deepEqual(Object.keys(unpacked).sort(), Object.keys(LAYER).sort());
+  for (const [name, { rank, scale, a, b }] of Object.entries(LAYER)) {
+    assert.deepEqual(unpacked[name as LoraModuleName], { rank, scale: 1, a, b: b.map((x) => scale * x) }, name);
+  }
+  assert.deepEqual(unpackAdapterLayer(packAdapterLayer({})), {});
 });

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "../../../engine/adapters/pack_router.ts";
+import { arrowPrototype } from "../../../router/arrow.ts";
 import type { Mixture, MlpGate, Router } from "../../../router/mixture.ts";
 import { adapterOf, loraModule, values } from "../../files/lora/synthetic.ts";
 
@@ -11,7 +12,8 @@ const ADAPTERS = [
   adapterOf("a", [{ q_proj: loraModule("q_proj", 2, 1) }, {}]),
   adapterOf("b", [{ down_proj: loraModule("down_proj", 3, 1) }, { v_proj: loraModule("v_proj", 1, 2) }]),
 ];
-const PLACED = { adapters: ADAPTERS, addresses: [0, 640, 1280] };
+const ADDRESSES = [0, 640, 1280];
+const PLACED = { prototypes: [], addresses: ADDRESSES };
 const HIDDEN = 8;
 
 function mixture(router: Router): Mixture {
@@ -78,7 +80,8 @@ test("arrow: a prototype of unit length where an expert has one in this layer", 
     [0, 1],
     [1, 2],
   ]) {
-    const { headers, vec4, floats } = open(packRouterLayer(whole, layer, PLACED));
+    const prototypes = ADAPTERS.map((adapter) => adapter && arrowPrototype(adapter.layers[layer]));
+    const { headers, vec4, floats } = open(packRouterLayer(whole, layer, { prototypes, addresses: ADDRESSES }));
     assert.deepEqual(headers[0], [2, 3, 1, 0]);
     for (let e = 0; e < 3; e++) {
       assert.deepEqual(vec4(headers[3][0] + e), [PLACED.addresses[e], e === marks ? 1 : 0, 0, 0]);

@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { PackedAdapter } from "../../../engine/adapters/pack_adapter.ts";
 import { type LoadedGeneration, Registry } from "../../../engine/adapters/registry.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { Mixture } from "../../../router/mixture.ts";
@@ -18,6 +19,11 @@ function mixtureOf(name: string, experts: string[], sha256?: string): Mixture {
   };
 }
 
+function packedOf(name: string, version = 1): PackedAdapter {
+  const { layers: _, ...rest } = adapterOf(name, [], version);
+  return { ...rest, runs: [], rank4: 0 };
+}
+
 function recording(): { registry: Registry; released: string[] } {
   const released: string[] = [];
   const registry = new Registry((generation: LoadedGeneration) => released.push(generation.hash));
@@ -34,9 +40,9 @@ function raises(code: string, remedy?: RegExp) {
 
 test("a new version takes the name at once; the old one lives until its last pin goes", () => {
   const { registry, released } = recording();
-  const first = registry.addAdapter(adapterOf("math", [], 1));
+  const first = registry.addAdapter(packedOf("math", 1));
   const pins = [registry.pin(first), registry.pin(first)];
-  const second = registry.addAdapter(adapterOf("math", [], 2));
+  const second = registry.addAdapter(packedOf("math", 2));
   assert.equal(registry.adapter("math"), second);
   assert.equal(pins[0].generation, first);
   assert.deepEqual(released, []);
@@ -52,9 +58,9 @@ test("a new version takes the name at once; the old one lives until its last pin
 
 test("loading the same content again releases nothing; two names may share it", () => {
   const { registry, released } = recording();
-  registry.addAdapter(adapterOf("math", []));
-  registry.addAdapter(adapterOf("math", []));
-  registry.addAdapter({ ...adapterOf("math", []), name: "sums" });
+  registry.addAdapter(packedOf("math"));
+  registry.addAdapter(packedOf("math"));
+  registry.addAdapter({ ...packedOf("math"), name: "sums" });
   assert.equal(registry.adapter("math").key, registry.adapter("sums").key);
   registry.removeAdapter("math");
   assert.deepEqual(released, []);
@@ -64,7 +70,7 @@ test("loading the same content again releases nothing; two names may share it", 
 
 test("a mixture keeps its experts' generations, whatever becomes of their names", () => {
   const { registry, released } = recording();
-  const math = adapterOf("math", []);
+  const math = packedOf("math");
   registry.addAdapter(math);
   const mixture = registry.addMixture(mixtureOf("default", ["math"]), [undefined, math]);
   assert.equal(mixture.experts[1]?.key, registry.adapter("math").key);
@@ -80,7 +86,7 @@ test("a mixture keeps its experts' generations, whatever becomes of their names"
 test("a mixture over other generations of its experts is another generation", () => {
   const { registry, released } = recording();
   const load = (version: number) =>
-    registry.addMixture(mixtureOf("default", ["math"]), [undefined, adapterOf("math", [], version)]);
+    registry.addMixture(mixtureOf("default", ["math"]), [undefined, packedOf("math", version)]);
   const [first, second] = [load(1), load(2)];
   assert.equal(first.hash, second.hash);
   assert.notEqual(first.key, second.key);
@@ -89,7 +95,7 @@ test("a mixture over other generations of its experts is another generation", ()
 
 test("a load that fails changes nothing", () => {
   const { registry, released } = recording();
-  const math = adapterOf("math", []);
+  const math = packedOf("math");
   const loaded = registry.addMixture(mixtureOf("default", ["math"]), [undefined, math]);
   const wrong: [mixture: Mixture, adapters: (typeof math | undefined)[], code: string][] = [
     [mixtureOf("default", ["math", "sql"]), [undefined, math], "mixture_invalid"],
@@ -119,16 +125,16 @@ test("a load that fails changes nothing", () => {
 test("names are checked, and one name means one kind", () => {
   const { registry } = recording();
   for (const name of ["", "base", "a b", "a=1", "a,b", "a/b", "é", "x".repeat(129)]) {
-    assert.throws(() => registry.addAdapter(adapterOf(name, [])), raises("bad_request"), name);
+    assert.throws(() => registry.addAdapter(packedOf(name)), raises("bad_request"), name);
   }
-  registry.addAdapter(adapterOf("Math_1.5-b", []));
+  registry.addAdapter(packedOf("Math_1.5-b"));
   assert.throws(() => registry.addMixture(mixtureOf("Math_1.5-b", []), [undefined]), raises("bad_request", /unload/));
 });
 
 test("unknown names are answered with the known ones", () => {
   const { registry } = recording();
   assert.throws(() => registry.adapter("math"), raises("unknown_adapter", /No adapter is loaded/));
-  registry.addAdapter(adapterOf("math", []));
+  registry.addAdapter(packedOf("math"));
   registry.addMixture(mixtureOf("default", []), [undefined]);
   assert.throws(() => registry.adapter("meth"), raises("unknown_adapter", /Loaded: math\./));
   assert.throws(() => registry.adapter("default"), raises("unknown_adapter", /names a mixture/));
@@ -139,7 +145,7 @@ test("unknown names are answered with the known ones", () => {
 
 test("the list counts running requests only", () => {
   const { registry } = recording();
-  const math = adapterOf("math", []);
+  const math = packedOf("math");
   const loaded = registry.addAdapter(math);
   const mixture = registry.addMixture(mixtureOf("default", ["math"]), [undefined, math]);
   const pins = [registry.pin(loaded), registry.pin(mixture), registry.pin(mixture)];

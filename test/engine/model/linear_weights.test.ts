@@ -7,11 +7,12 @@ import { freeLinear, type LinearWeights, uploadLinear } from "../../../engine/mo
 import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import type { StoredTensor } from "../../../files/weights/tensor.ts";
+import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { checkClose, onEachDevice } from "../../shaders/device.ts";
 import { randomTensor, valuesOf } from "../../shaders/linear_case.ts";
 
 /** What the planes stand for, element by element, as formats/*.wgsl read them. */
-async function valuesOnDevice(device: Device, { format, cols, shards }: LinearWeights): Promise<number[]> {
+async function valuesOnDevice(device: Device, { cols, shards }: LinearWeights): Promise<number[]> {
   const values: number[] = [];
   for (const shard of shards) {
     const bytes = await readView(device, shard.quants);
@@ -25,10 +26,31 @@ async function valuesOnDevice(device: Device, { format, cols, shards }: LinearWe
         const byte = new Uint8Array(bytes)[16 * (i >> 5) + (i & 15)];
         return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
       },
-    }[format];
+      q4_k: (i: number) => {
+        const at = 6 * (i >> 7);
+        const [d, e] = new Uint16Array(scales).subarray(at, at + 2);
+        const [s, m] = new Int8Array(scales).subarray(2 * at + 4 + 2 * ((i >> 5) & 3));
+        const byte = new Uint8Array(bytes)[16 * (i >> 5) + (i & 15)];
+        return decodeFloat16(d) * s * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(e) * m;
+      },
+      q6_k: (i: number) => {
+        const at = 10 * (i >> 7);
+        const [d, e] = new Uint16Array(scales).subarray(at, at + 2);
+        const [s, m] = new Int8Array(scales).subarray(2 * at + 4 + 2 * ((i >> 4) & 7));
+        const group = new Uint8Array(bytes).subarray(12 * (i >> 4));
+        const row = (i >> 2) & 3;
+        const low = (group[4 * (row & 1) + (i & 3)] >> (row < 2 ? 0 : 4)) & 15;
+        const code = low | (((group[8 + (i & 3)] >> (2 * row)) & 3) << 4);
+        return decodeFloat16(d) * s * code + decodeFloat16(e) * m;
+      },
+    }[shard.format];
     for (let i = 0; i < shard.rows * cols; i++) values.push(valueAt(i));
   }
   return values;
+}
+
+function formatsOf({ shards }: LinearWeights): DeviceFormat[] {
+  return shards.map(({ format }) => format);
 }
 
 /** A dense f32 tensor of given values. */
@@ -43,27 +65,38 @@ function tensorOf(name: string, cols: number, values: readonly number[]): Stored
   };
 }
 
-const KEPT: [StoredType[], LinearWeights["format"]][] = [
-  [["f32", "f32"], "f32"],
-  [["f16"], "f16"],
-  [["q8_0", "q8_0", "q8_0"], "q8_0"],
-  [["q4_0", "q4_1"], "q4"],
-  [["f16", "q8_0"], "f32"],
-  [["bf16", "f32"], "f32"],
+const KEPT: [StoredType[], DeviceFormat[]][] = [
+  [["f32", "f32"], ["f32"]],
+  [["f16"], ["f16"]],
+  [["q8_0", "q8_0", "q8_0"], ["q8_0"]],
+  [["q4_0", "q4_1"], ["q4"]],
+  [
+    ["f16", "q8_0"],
+    ["f16", "q8_0"],
+  ],
+  [
+    ["q4_k", "q4_k", "q6_k"],
+    ["q4_k", "q6_k"],
+  ],
+  [
+    ["q2_k", "q3_k", "q5_k", "q6_k", "q4_k"],
+    ["q6_k", "q4_k"],
+  ],
 ];
 
-for (const [types, format] of KEPT) {
+for (const [types, formats] of KEPT) {
   onEachDevice(
-    `auto holds ${types.join(" + ")} as ${format}, without loss`,
+    `auto holds ${types.join(" + ")} as ${formats.join(" + ")}, without loss`,
     async (device) => {
-      const parts = types.map((type, i) => randomTensor(type, 3 + i, 64, i));
+      const parts = types.map((type, i) => randomTensor(type, 3 + i, 256, i));
       let read = 0;
-      const weights = await uploadLinear(device, parts, "auto", (bytes) => {
+      const onBytes = (bytes: number) => {
         read += bytes;
-      });
-      assert.equal(weights.format, format);
-      assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 64]);
-      // q4's d·q + m is rounded to f32 once where the reference rounds it
+      };
+      const weights = await uploadLinear(device, parts, "auto", { onBytes });
+      assert.deepEqual(formatsOf(weights), formats);
+      assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 256]);
+      // q4's d·q + m, and that of q4_k and q6_k, is rounded to f32 once where the reference rounds it
       checkClose(await valuesOnDevice(device, weights), await valuesOf(parts), 2 ** -23);
       assert.equal(
         read,
@@ -75,6 +108,17 @@ for (const [types, format] of KEPT) {
     ["gpu"],
   );
 }
+
+onEachDevice(
+  "matrices that must be together are held as f32 where their formats differ",
+  async (device) => {
+    const parts = [randomTensor("q4_k", 8, 256, 1), randomTensor("q6_k", 8, 256, 2)];
+    const weights = await uploadLinear(device, parts, "auto", { together: true });
+    assert.deepEqual(formatsOf(weights), ["f32"]);
+    checkClose(await valuesOnDevice(device, weights), await valuesOf(parts), 0);
+  },
+  ["gpu"],
+);
 
 onEachDevice(
   "bf16 becomes f16, rounded to half precision; q8_0 quantises dense weights; f32 widens quantised ones",
@@ -89,7 +133,7 @@ onEachDevice(
     ] as const) {
       const part = randomTensor(type, 5, 64, 9);
       const weights = await uploadLinear(device, [part], dtype);
-      assert.equal(weights.format, format, `${type} as ${dtype}`);
+      assert.deepEqual(formatsOf(weights), [format], `${type} as ${dtype}`);
       checkClose(await valuesOnDevice(device, weights), await valuesOf([part]), tolerance);
     }
   },
@@ -100,10 +144,10 @@ onEachDevice(
   "columns that do not fill a block, and values beyond half precision, are held as f32",
   async (device) => {
     const narrow = await uploadLinear(device, [randomTensor("f32", 2, 36, 1)], "q8_0");
-    assert.equal(narrow.format, "f32");
+    assert.deepEqual(formatsOf(narrow), ["f32"]);
     const large = tensorOf("large", 8, [1, 2, 3, 4, 5, 6, 7, 65520]);
     const weights = await uploadLinear(device, [large], "f16");
-    assert.equal(weights.format, "f32");
+    assert.deepEqual(formatsOf(weights), ["f32"]);
     assert.deepEqual(await valuesOnDevice(device, weights), [1, 2, 3, 4, 5, 6, 7, 65520]);
   },
   ["gpu"],

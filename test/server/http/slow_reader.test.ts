@@ -11,8 +11,13 @@ import { closeEngine, nano, post } from "./http_server.ts";
 after(closeEngine);
 
 test("a stream that nobody reads is cut off, its request cancelled, and others are answered meanwhile", async (t) => {
-  const { tokenizer, contextLength } = await nano();
-  const engine = Object.assign(new ScriptedEngine(), { tokenizer, contextLength, promptIds: async () => [1] });
+  const { tokenizer, contextLength, capacity } = await nano();
+  const engine = Object.assign(new ScriptedEngine(), {
+    tokenizer,
+    contextLength,
+    capacity,
+    promptIds: async () => [1],
+  });
   const server = await serve(engine, { limits: { stallMs: 400, closeMs: 100 } });
   t.after(() => server.close());
   const endless = JSON.stringify({ tokens: 1e6, size: 64 * 1024 });

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { wholeColumns } from "../../../cli/check/cases/weights.ts";
 import { int8BlocksReference, linearReference } from "../../../cli/check/reference/linear.ts";
 import { BEYOND_HALF } from "../../../files/weights/stored/format.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
@@ -17,7 +18,7 @@ const TOKENS = [1, 2, 3, 4, 5, 7, 8, 17, 33];
 /** As linear.test.ts: sums of rounded f32 terms, against Σ|w·x|; the long rows have eighteen times as many. */
 const TOLERANCE = 1e-5;
 /** FORMAT of a kernel's arguments (shaders/formats/format.cpu.ts). */
-const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4"];
+const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4", "q4_k", "q6_k"];
 
 /** Nothing becomes of a sum. */
 const UNENDED = { SCALE: 0, CAP: 0 };
@@ -33,6 +34,12 @@ const FORMS: [StoredType, DeviceFormat, ActivationForm][] = [
   ["q8_0", "q8_0", "q8"],
   ["q4_0", "q4", "q8"],
   ["q4_1", "q4", "q8"],
+  ...(["q2_k", "q3_k", "q5_k", "q6_k"] as const).flatMap((type): [StoredType, DeviceFormat, ActivationForm][] => [
+    [type, "q6_k", "f32"],
+    [type, "q6_k", "q8"],
+  ]),
+  ["q4_k", "q4_k", "f32"],
+  ["q4_k", "q4_k", "q8"],
 ];
 
 async function panelsOf({ type, shape, readRows }: StoredTensor, format: DeviceFormat): Promise<ArrayBufferView> {
@@ -59,12 +66,13 @@ function quantized(kernels: CpuKernels, x: Float32Array<ArrayBuffer>, cols: numb
 for (const build of BUILDS) {
   for (const [type, format, activations] of FORMS) {
     // The long rows need more than one panel of scratch.
-    for (const [rows, cols] of [
+    for (const [rows, least] of [
       [70, 96],
       [8, 64],
       [3, format === "f32" && type === "f32" ? 36 : 32],
       [19, format === "f32" ? 1600 : 2400],
     ]) {
+      const cols = wholeColumns(type, least);
       test(`${build}: ${type} weights as ${format}, ${activations} activations, ${rows} × ${cols}`, async () => {
         const kernels = new CpuKernels(build);
         const tensor = randomTensor(type, rows, cols, 1);

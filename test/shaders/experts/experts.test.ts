@@ -1,6 +1,7 @@
 // A model's own experts, kernel by kernel, against float64: which a token takes, their order, their products, their sum.
 
 import assert from "node:assert/strict";
+import { wholeColumns } from "../../../cli/check/cases/weights.ts";
 import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { uploadLinear } from "../../../engine/model/linear_weights.ts";
@@ -89,9 +90,9 @@ async function sorted(device: Device, tokens: number, of: (t: number, k: number)
   return { words, chosen, order, bounds, step, shape };
 }
 
-for (const type of ["f32", "f16", "q8_0", "q4_0"] as const) {
+for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_k", "q6_k"] as const) {
   onEachDevice(`${type}: each slot by its expert's matrix equals float64, experts in two banks`, async (device) => {
-    const [rows, cols] = [24, 96];
+    const [rows, cols] = [24, wholeColumns(type, 96)];
     const banks = [
       { first: 0, count: 2 },
       { first: 2, count: 3 },
@@ -108,8 +109,8 @@ for (const type of ["f32", "f16", "q8_0", "q4_0"] as const) {
         const x = randomFloats(tokens * (per === "tokens" ? 1 : USED) * cols, 7);
         const y = new Output(device, tokens * USED * rows);
         for (const { first, count } of banks) {
-          const { format, shards } = await uploadLinear(device, matrices.slice(first, first + count), "auto");
-          const [{ quants, scales }] = shards;
+          const { shards } = await uploadLinear(device, matrices.slice(first, first + count), "auto");
+          const [{ format, quants, scales }] = shards;
           const facts = { format, rows, cols, first, count, used: USED, per };
           const inputs = { step, quants, scales, x: allocateFrom(device, "x", x) };
           const views = { ...inputs, y: y.view, order: order.view, bounds: bounds.view, chosen };

@@ -1,6 +1,7 @@
 // The embed kernel: every weight format, a table in shards, ids from the host and from the device.
 
 import assert from "node:assert/strict";
+import { wholeColumns } from "../../../cli/check/cases/weights.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
 import { uploadLinear } from "../../../engine/model/linear_weights.ts";
 import { STORED, type StoredType } from "../../../files/weights/stored/formats.ts";
@@ -14,14 +15,26 @@ import { Output } from "../outputs.ts";
 import { stepShape, stepUniform } from "../step_case.ts";
 
 const VOCAB = 50;
-const COLS = 96;
+const LEAST_COLS = 96;
 /** ON_DEVICE: the token that the sequence's row holds. */
 const IDS = [0, 49, 7, ON_DEVICE, 25, 24, ON_DEVICE];
 const SAMPLED = [9, 9, 49, 25];
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]) {
+for (const type of [
+  "f32",
+  "f16",
+  "q8_0",
+  "q4_0",
+  "q4_1",
+  "q2_k",
+  "q3_k",
+  "q4_k",
+  "q5_k",
+  "q6_k",
+] satisfies StoredType[]) {
   onEachDevice(`${type}: rows of the table, whole and in shards`, async (device) => {
-    const table = randomTensor(type, VOCAB, COLS, 3);
+    const cols = wholeColumns(type, LEAST_COLS);
+    const table = randomTensor(type, VOCAB, cols, 3);
     const values = await valuesOf([table]);
     const tokens = IDS.map((id, t) => [id, t, t === 3 ? 1 : 0, 0]);
     const sequences = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
@@ -31,7 +44,7 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
       [[0, 25], 1],
       [[0, 25], 5.5],
     ] as const) {
-      const residual = new Output(device, IDS.length * COLS);
+      const residual = new Output(device, IDS.length * cols);
       const ids = new Output(device, IDS.length);
       const views = {
         step: stepUniform(device, shape),
@@ -43,14 +56,14 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
       };
       const launches = firstRows.map(async (firstRow, i) => {
         const part = rowsOf(table, firstRow, firstRows[i + 1] ?? VOCAB);
-        const { format, rows, shards } = await uploadLinear(device, [part], "auto");
-        const { quants, scales } = shards[0];
-        return launch(embed, { format, cols: COLS, firstRow, rows, scale }, { ...views, quants, scales });
+        const { rows, shards } = await uploadLinear(device, [part], "auto");
+        const { format, quants, scales } = shards[0];
+        return launch(embed, { format, cols, firstRow, rows, scale }, { ...views, quants, scales });
       });
       await run(device, await Promise.all(launches), shape);
       const expected = IDS.map((id, t) => (id === ON_DEVICE ? SAMPLED[sequences[8 * tokens[t][2] + 4]] : id));
       assert.deepEqual([...(await ids.readWords())], expected);
-      const rows = expected.flatMap((id) => [...values.subarray(id * COLS, (id + 1) * COLS)]);
+      const rows = expected.flatMap((id) => [...values.subarray(id * cols, (id + 1) * cols)]);
       const scaled = rows.map((value) => value * scale);
       checkClose(await residual.read(), scaled, 1e-6);
     }
@@ -60,10 +73,11 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] satisfies StoredType[]
 /** Rows [from, to) as a tensor of their own. */
 function rowsOf(table: StoredTensor, from: number, to: number): StoredTensor {
   const { bytes, elements } = STORED[table.type];
+  const cols = table.shape[1];
   return {
     ...table,
-    shape: [to - from, COLS],
-    bytes: (to - from) * (COLS / elements) * bytes,
+    shape: [to - from, cols],
+    bytes: (to - from) * (cols / elements) * bytes,
     readRows: (first, end) => table.readRows(from + first, from + end),
   };
 }

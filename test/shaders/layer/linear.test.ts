@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { wholeColumns } from "../../../cli/check/cases/weights.ts";
 import { linearReference } from "../../../cli/check/reference/linear.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
@@ -23,25 +24,26 @@ const BUILT_FOR = [1, 4, 8, 16];
  */
 const TOLERANCE = 1e-5;
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
+for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"] as const) {
   onEachDevice(`${type} weights: equals float64`, (device) => checkWeights(device, type));
 }
 
-for (const type of ["f16", "q4_1"] as const) {
+for (const type of ["f16", "q4_1", "q4_k", "q6_k"] as const) {
   const check = () => withoutSubgroups((device) => checkWeights(device, type));
   onEachDevice(`${type} weights: equals float64 without subgroups`, check, ["gpu"]);
 }
 
 async function checkWeights(device: Device, type: StoredType): Promise<void> {
-  const parts = [randomTensor(type, ROWS - 32, COLS, 1), randomTensor(type, 32, COLS, 2)];
+  const cols = wholeColumns(type, COLS);
+  const parts = [randomTensor(type, ROWS - 32, cols, 1), randomTensor(type, 32, cols, 2)];
   const values = await valuesOf(parts);
   const c = await linearCase(device, parts, Math.max(...TOKENS));
-  const { quants, scales } = c.weights.shards[0];
+  const { format, quants, scales } = c.weights.shards[0];
   for (const builtFor of BUILT_FOR) {
     const facts: LinearFacts = {
-      format: c.weights.format,
+      format,
       rows: ROWS,
-      cols: COLS,
+      cols,
       activations: "f32",
       tokens: builtFor,
     };
@@ -50,7 +52,7 @@ async function checkWeights(device: Device, type: StoredType): Promise<void> {
       writeStep(device, c.views.step, shape);
       const y = new GuardedOutput(device, tokens * ROWS);
       await run(device, [launch(linear, facts, { ...c.views, quants, scales, y: y.view })], shape);
-      const { y: expected, magnitude } = linearReference(values, c.x, ROWS, COLS, tokens);
+      const { y: expected, magnitude } = linearReference(values, c.x, ROWS, cols, tokens);
       checkClose(await y.read(), expected, TOLERANCE, magnitude);
     }
   }

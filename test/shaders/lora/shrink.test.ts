@@ -72,8 +72,7 @@ async function checkCase(device: Device, { group, rows, cols, type }: Case): Pro
   const { pool, addresses } = placeAdapters(adapters, 256, 1);
   const total = rows.reduce((sum, count) => sum + count, 0);
   const c = await linearCase(device, [randomTensor(type, total, cols, 3)], Math.max(...TOKENS));
-  const { format, shards } = c.weights;
-  const { quants, scales } = shards[0];
+  const { format, quants, scales } = c.weights.shards[0];
   const bound = { ...c.views, quants, scales, xf: c.views.x, adapters: allocateFrom(device, "pool", pool) };
   const shrink = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
   for (const builtFor of BUILT_FOR) {

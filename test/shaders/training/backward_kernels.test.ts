@@ -1,6 +1,7 @@
 // Every backward kernel of the transformer against finite differences of the float64 reference, on ragged shapes.
 
 import assert from "node:assert/strict";
+import { wholeColumns } from "../../../cli/check/cases/weights.ts";
 import { gqaAttention } from "../../../cli/check/reference/gqa_attention.ts";
 import { linear } from "../../../cli/check/reference/linear.ts";
 import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
@@ -29,17 +30,19 @@ import { stepUniform } from "../step_case.ts";
 /** Against the largest value: sums of at most some hundred products, each rounded to f32. */
 const TOLERANCE = 2e-5;
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
+for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1", "q4_k", "q5_k", "q6_k"] as const) {
   onEachDevice(`a linear layer's gradient for its input, ${type}`, async (device) => {
-    const [rows, cols, stride] = [36, 64, 72];
+    const [rows, cols] = [36, wholeColumns(type, 64)];
+    const stride = cols + 8;
     for (const tokens of [1, 3, 9]) {
       const tensor = randomTensor(type, rows, cols, 3);
       const values = await valuesOf([tensor]);
-      const weights = await uploadLinear(device, [tensor], "auto");
+      const { shards } = await uploadLinear(device, [tensor], "auto");
+      const { format, quants, scales } = shards[0];
       const dy = randomFloats(tokens * 40, 5);
       const before = randomFloats(tokens * stride, 6);
       const facts = {
-        format: weights.format,
+        format,
         rows,
         cols,
         dy: { stride: 40, offset: 4 },
@@ -48,7 +51,6 @@ for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1"] as const) {
       };
       const { shape } = caseBatch([tokens]);
       const dx = new Output(device, before.length, before);
-      const { quants, scales } = weights.shards[0];
       const step = stepUniform(device, shape);
       const views = { step, quants, scales, dy: allocateFrom(device, "dy", dy), dx: dx.view };
       await run(device, [launch(backwardLinear, facts, views)], shape);

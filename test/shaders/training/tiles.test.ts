@@ -35,17 +35,19 @@ function transposed(matrix: ArrayLike<number>, rows: number, cols: number): Floa
 for (const [type, rows, cols] of [
   ["f32", 261, 76],
   ["q4_1", 520, 160],
+  ["q4_k", 261, 256],
+  ["q6_k", 261, 256],
 ] as const) {
   onEachDevice(`a linear layer's gradient for its input, ${type}, ${rows} rows of ${cols}`, async (device) => {
     const tokens = 131;
     const tensor = randomTensor(type, rows, cols, 3);
     const values = await valuesOf([tensor]);
-    const { format, shards } = await uploadLinear(device, [tensor], "auto");
+    const { shards } = await uploadLinear(device, [tensor], "auto");
     const dy = randomFloats(tokens * rows, 5);
     const { shape } = caseBatch([tokens]);
     const dx = new Output(device, tokens * cols);
     const strips = { dy: { stride: rows, offset: 0 }, dx: { stride: cols, offset: 0 } };
-    const { quants, scales } = shards[0];
+    const { format, quants, scales } = shards[0];
     const views = { step: stepUniform(device, shape), quants, scales, dy: allocateFrom(device, "dy", dy), dx: dx.view };
     await run(device, [launch(backwardLinear, { format, rows, cols, ...strips, add: false }, views)], shape);
     const expected = linear(Float64Array.from(dy), transposed(values, rows, cols), tokens, rows, cols);

@@ -46,13 +46,31 @@ for (const { type, blocks, values } of CASES) {
     const { quants, scales } = planes;
     const held = Float32Array.from(values, (_, i) => {
       if (format === "f32") return (quants as Float32Array)[i];
+      if (format === "q4_k" || format === "q6_k")
+        return scaledValue(format, quants as Uint32Array, scales as Uint16Array, i);
       if (format === "q8_0") return (scales as Float32Array)[i >> 5] * new Int8Array(quants.buffer)[i];
       const [d, m] = (scales as Uint16Array).subarray((i >> 5) * 2);
       const byte = new Uint8Array(quants.buffer)[(i >> 5) * 16 + (i & 15)];
       return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
     });
-    for (const [i, value] of values.entries()) assert.ok(held[i] === value, `${format} ${i}: ${held[i]}, ${value}`);
+    for (const [i, value] of values.entries())
+      assert.ok(Math.fround(held[i]) === value, `${format} ${i}: ${held[i]}, ${value}`);
   });
+}
+
+/** Element i of planes with scales in two levels, as shaders/formats/q4_k.wgsl and q6_k.wgsl have them. */
+function scaledValue(format: "q4_k" | "q6_k", quants: Uint32Array, scales: Uint16Array, i: number): number {
+  const [group, words] = format === "q4_k" ? [32, 4] : [16, 3];
+  const at = (2 + 128 / group) * (i >> 7);
+  const pair = scales[at + 2 + Math.floor((i % 128) / group)];
+  const [scale, minimum] = new Int8Array(Uint16Array.of(pair).buffer);
+  const word = quants.subarray(words * Math.floor(i / group));
+  const shift = 8 * (i & 3);
+  const row = Math.floor((i % group) / 4);
+  const half = group / 8;
+  const low = (word[row % half] >>> (shift + (row < half ? 0 : 4))) & 15;
+  const upper = format === "q4_k" ? 0 : (word[2] >>> (shift + 2 * row)) & 3;
+  return decodeFloat16(scales[at]) * scale * (low + 16 * upper) + decodeFloat16(scales[at + 1]) * minimum;
 }
 
 test("a float64 is rounded once, and one beyond float32 is found", () => {
@@ -66,7 +84,8 @@ test("a float64 is rounded once, and one beyond float32 is found", () => {
 test("a type that no quantised format holds exactly takes the dtype asked for, one that does stays", () => {
   const asked = (type: StoredType) =>
     (["auto", "f32", "f16", "q8_0", "q4_0"] as const).map((dtype) => deviceFormat(type, dtype));
-  assert.deepEqual(asked("q4_k"), ["f32", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("q5_1"), ["f32", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("q4_k"), ["q4_k", "f32", "q4_k", "q4_k", "q4_k"]);
   assert.deepEqual(asked("bf16"), ["f16", "f32", "f16", "q8_0", "q4"]);
   assert.deepEqual(asked("f32"), ["f32", "f32", "f16", "q8_0", "q4"]);
   assert.deepEqual(asked("iq4_xs"), ["q8_0", "f32", "q8_0", "q8_0", "q8_0"]);

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { sliced } from "../../../engine/requests/slices.ts";
+import { sliced } from "../../files/slices.ts";
 
 function* busy(steps: number, log?: (step: number) => void): Generator<undefined, number> {
   for (let i = 0; i < steps; i++) {

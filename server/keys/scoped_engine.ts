@@ -1,0 +1,47 @@
+// The engine as the holder of a key may see it: what its scopes name, as often as its limits allow.
+
+import type { GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
+import { type HttpEngine, withMethods } from "../port.ts";
+import type { Key } from "./keyring.ts";
+
+export function scopedEngine(engine: HttpEngine, key: Key): HttpEngine {
+  const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`adapter:${name}`));
+  const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`mixture:${name}`));
+  return withMethods(engine, {
+    generate: (request, options) => metered(engine, key, request, options),
+    async promptIds(request) {
+      key.checkValid();
+      return engine.promptIds(request);
+    },
+    listAdapters: () => adapters(engine.listAdapters()),
+    listMixtures: () => mixtures(engine.listMixtures()),
+    stats() {
+      const stats = engine.stats();
+      return { ...stats, adapters: adapters(stats.adapters), mixtures: mixtures(stats.mixtures) };
+    },
+  });
+}
+
+async function* metered(
+  engine: HttpEngine,
+  key: Key,
+  request: GenerateRequest,
+  options: GenerateOptions = {},
+): AsyncGenerator<GenerationEvent, void> {
+  key.checkValid();
+  key.checkRouting(request);
+  const leave = key.allowance.enter();
+  let tokens = 0;
+  const onAccepted: GenerateOptions["onAccepted"] = (accepted) => {
+    tokens += accepted.promptTokens;
+    options.onAccepted?.(accepted);
+  };
+  try {
+    for await (const event of engine.generate(request, { ...options, onAccepted })) {
+      if (event.type === "token") tokens++;
+      yield event;
+    }
+  } finally {
+    leave(tokens);
+  }
+}

@@ -1,0 +1,103 @@
+// What Prometheus is told: latencies as they are met, and a picture of the engine whenever it asks.
+
+import { Counter, Histogram, Registry } from "prom-client";
+import type { EnginePort } from "../port.ts";
+import { counts, labelled, SECONDS } from "./instruments.ts";
+import type { Observation, Observer } from "./observer.ts";
+
+export class Metrics implements Observer {
+  readonly registry = new Registry();
+  readonly #firstToken: Histogram;
+  readonly #interToken: Histogram;
+  readonly #queued: Histogram;
+  readonly #requests: Counter;
+
+  constructor(engine: EnginePort) {
+    const registers = [this.registry];
+    const histogram = (name: string, help: string) => new Histogram({ name, help, buckets: SECONDS, registers });
+    this.#firstToken = histogram("molora_time_to_first_token_seconds", "From a request's arrival to its first token");
+    this.#interToken = histogram("molora_inter_token_seconds", "Between a request's tokens");
+    this.#queued = histogram("molora_queue_seconds", "From a request's arrival to its first step");
+    this.#requests = new Counter({
+      name: "molora_requests_total",
+      help: "Requests ended, by finish reason or error code",
+      labelNames: ["outcome"],
+      registers,
+    });
+    registerPicture(this.registry, engine);
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.registry.metrics();
+  }
+
+  begin(_request: unknown, _caller: unknown, start: number): Observation {
+    let previous: number | undefined;
+    return {
+      token: (_token, now) => {
+        const histogram = previous === undefined ? this.#firstToken : this.#interToken;
+        histogram.observe((now - (previous ?? start)) / 1000);
+        previous = now;
+      },
+      done: ({ timings }) => this.#queued.observe(timings.queued),
+      ended: (outcome) => this.#requests.inc({ outcome }),
+    };
+  }
+}
+
+/** Gauges and counters read from the engine's own counts at the moment of asking. */
+function registerPicture(registry: Registry, engine: EnginePort): void {
+  const { gauge, counter } = counts(registry, () => engine.stats());
+  gauge("molora_requests_running", "Requests in the batch", ({ running }) => running);
+  gauge("molora_requests_waiting", "Requests in the queue", ({ waiting }) => waiting);
+  counter("molora_steps_total", "Steps run", ({ steps }) => steps);
+  counter("molora_prompt_tokens_total", "Prompt tokens computed", ({ promptTokens }) => promptTokens);
+  counter("molora_generated_tokens_total", "Tokens generated", ({ generatedTokens }) => generatedTokens);
+  counter("molora_preemptions_total", "Requests that lost their pages to older ones", ({ preemptions }) => preemptions);
+  counter("molora_evictions_total", "Adapters and routers that lost their pages", ({ evictions }) => evictions);
+  gauge("molora_pages", "Pages of the device pool", ({ pagesTotal }) => pagesTotal);
+  gauge(
+    "molora_pages_free",
+    "Pages of the pool that hold nothing",
+    ({ pagesFree, pagesCached = 0 }) => pagesFree - pagesCached,
+  );
+  gauge(
+    "molora_pages_prefix",
+    "Pages nobody holds that keep the KV of earlier requests; given up when pages run short",
+    ({ pagesCached = 0 }) => pagesCached,
+  );
+  gauge(
+    "molora_pages_idle",
+    "Pages of adapters and routers nobody uses; given up when pages run short",
+    ({ pagesIdle = 0 }) => pagesIdle,
+  );
+  gauge(
+    "molora_adapters_resident",
+    "Adapters on the device",
+    ({ adapters }) => adapters.filter(({ resident }) => resident).length,
+  );
+  // A gauge: unloading an adapter takes its count away.
+  labelled(registry, "molora_adapter_tokens", "Tokens generated with an adapter", ["adapter"], (set) => {
+    for (const { name, tokens } of engine.stats().adapters) set({ adapter: name }, tokens);
+  });
+  labelled(registry, "molora_adapter_requests_running", "Running requests that hold it", ["adapter"], (set) => {
+    for (const { name, running } of engine.stats().adapters) set({ adapter: name }, running);
+  });
+  const perLayer = ["mixture", "layer", "expert"];
+  labelled(registry, "molora_routing_share", "Share of a layer's choices an expert got", perLayer, (set) => {
+    for (const { name: mixture, experts, layers } of engine.stats().mixtures) {
+      for (const [layer, { share }] of layers.entries()) {
+        for (const [e, expert] of experts.entries()) set({ mixture, layer: String(layer), expert }, share[e]);
+      }
+    }
+  });
+  labelled(registry, "molora_routing_entropy", "Entropy of a layer's shares, in nats", perLayer.slice(0, 2), (set) => {
+    for (const { name: mixture, layers } of engine.stats().mixtures) {
+      for (const [layer, { entropy }] of layers.entries()) set({ mixture, layer: String(layer) }, entropy);
+    }
+  });
+}
