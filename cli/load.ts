@@ -30,7 +30,7 @@ export const LOAD_FLAGS = {
 export async function loadEngine(
   flags: FlagValues<typeof LOAD_FLAGS>,
   output: Output,
-  more: Pick<LoadOptions, "maxSequences" | "maxQueue" | "prefixCache"> = {},
+  more: Omit<LoadOptions, keyof typeof LOAD_FLAGS> = {},
 ): Promise<Engine> {
   checkNames(flags.adapter, flags.mixture);
   const model = flags.model ?? "nano";

@@ -30,6 +30,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "make-router": () => import("./commands/make_router.ts"),
   compress: () => import("./commands/compress.ts"),
   eval: () => import("./commands/eval.ts"),
+  diagnose: () => import("./commands/diagnose.ts"),
 };
 
 /** 0: done. 1: failed. 2: the arguments are wrong. */

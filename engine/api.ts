@@ -10,6 +10,8 @@ import type {
   GenerationEvent,
   LoadAdapterOptions,
   MixtureReport,
+  NameReport,
+  TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
@@ -65,9 +67,29 @@ export interface EngineApi {
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
   /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
-  loadMixture(name: string, path: string): Promise<MixtureReport>;
+  loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
+  /**
+   * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
+   * has it.
+   */
+  findName(text: string): Promise<NameReport | undefined>;
+  /** The name under which something is loaded: `text` itself, or one made of an address. */
+  nameOf(text: string): string;
+  /**
+   * Loads an adapter or a mixture from the files of its folder, as a trainer has them in memory. It stays in host memory: there
+   * is no place to read it from again.
+   */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
+  /** Every adapter and mixture that has a name, and where it lies. */
+  listNames(): NameReport[];
+  /** What lies in which tier. */
+  tiers(): TierReport;
   stats(): EngineStats;
   /** Ends every request with `engine_closed` and frees the device. */
   close(): Promise<void>;

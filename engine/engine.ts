@@ -1,7 +1,9 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import type { Adapter } from "../files/lora/adapter.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
+import { MemoryFolder } from "../files/source.ts";
 import type {
   AdapterReport,
   EngineStats,
@@ -10,17 +12,26 @@ import type {
   GenerationEvent,
   LoadAdapterOptions,
   MixtureReport,
+  NameReport,
+  TierReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
+import { MIXTURE_FILE } from "../router/format.ts";
+import { Catalogue } from "./adapters/catalogue.ts";
+import { Demand } from "./adapters/demand.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import { settleAdapter } from "./adapters/settle.ts";
+import { Shelf } from "./adapters/shelf.ts";
+import { nameReports, tierReport } from "./adapters/tiers.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import type { Host } from "./host.ts";
 import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
+import { Usage } from "./memory/usage.ts";
 import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { usualKinds } from "./model/step_kind.ts";
@@ -44,6 +55,9 @@ interface EngineParts {
   admission: AdmissionParts;
   prompts: Prompts;
   library: Library;
+  catalogue: Catalogue;
+  shelf: Shelf;
+  demand: Demand;
   loop: Loop;
   counters: Counters;
   pages: PagePool;
@@ -53,6 +67,9 @@ interface EngineParts {
   device: Device;
   forward: Forward;
 }
+
+/** How often a request may find that what it waited for gave way before it could use it. */
+const MOST_TRIES = 100;
 
 export class Engine implements EngineApi {
   readonly #parts: EngineParts;
@@ -151,12 +168,13 @@ export class Engine implements EngineApi {
    * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, prompts, loop, grammars } = this.#parts;
+    const { admission, prompts, loop, grammars, demand } = this.#parts;
+    const named = demand.named(request);
     const source = grammarSource(request, admission.tokenizer.toolTemplate);
     let prompt: readonly number[];
     let constraint: Constraint | undefined;
     try {
-      prompt = await prompts.read(request, options.signal);
+      [prompt] = await Promise.all([prompts.read(request, options.signal), demand.ready(request, options.signal)]);
       constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
     } catch (error) {
       if (MoloraError.from(error).code !== "cancelled") throw error;
@@ -168,8 +186,12 @@ export class Engine implements EngineApi {
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
+      // What became ready may have given way since, if others needed the room.
+      for (let tries = 0; !demand.isReady(request) && tries < MOST_TRIES; tries++) {
+        await demand.ready(request, options.signal);
+      }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, request, { id, prompt, constraint });
+      ticket = admit(admission, named, { id, prompt, constraint });
     } catch (error) {
       constraint?.dispose();
       throw error;
@@ -196,6 +218,49 @@ export class Engine implements EngineApi {
     return this.#parts.library.loadAdapter(name, path, options);
   }
 
+  /**
+   * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
+   * has it.
+   */
+  async findName(text: string): Promise<NameReport | undefined> {
+    await this.#parts.demand.ready({ adapter: text });
+    const name = this.nameOf(text);
+    return this.listNames().find((report) => report.name === name);
+  }
+
+  /** The name under which something is loaded: `text` itself, or one made of an address. */
+  nameOf(text: string): string {
+    return this.#parts.demand.nameOf(text);
+  }
+
+  /**
+   * Loads an adapter or a mixture from the files of its folder, as a trainer has them in memory. It stays in host memory: there
+   * is no place to read it from again.
+   */
+  async loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options: LoadAdapterOptions = {},
+  ): Promise<AdapterReport | MixtureReport> {
+    const folder = new MemoryFolder(name, files);
+    const { library } = this.#parts;
+    return files.has(MIXTURE_FILE)
+      ? library.loadMixture(name, folder, options)
+      : library.loadAdapter(name, folder, options);
+  }
+
+  /** Every adapter and mixture that has a name, and where it lies. */
+  listNames(): NameReport[] {
+    const { catalogue, admission, residency } = this.#parts;
+    return nameReports(catalogue, admission.registry, residency);
+  }
+
+  /** What lies in which tier. */
+  tiers(): TierReport {
+    const { shelf, demand, residency } = this.#parts;
+    return tierReport(this.listNames(), { shelf, demand, residency });
+  }
+
   unloadAdapter(name: string): Promise<void> {
     return this.#parts.library.unloadAdapter(name);
   }
@@ -205,8 +270,8 @@ export class Engine implements EngineApi {
   }
 
   /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
-  loadMixture(name: string, path: string): Promise<MixtureReport> {
-    return this.#parts.library.loadMixture(name, path);
+  loadMixture(name: string, path: string, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
+    return this.#parts.library.loadMixture(name, path, options);
   }
 
   unloadMixture(name: string): Promise<void> {
@@ -267,11 +332,23 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
   const { capacity, contextLength } = sizes;
   const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
-  const model = await buildBase(device, files, sizes, { dtype: options.dtype ?? "auto", ...progress });
+  const model = await buildBase(
+    device,
+    files,
+    sizes,
+    { dtype: options.dtype ?? "auto", ...progress },
+    new Usage(options.eviction),
+  );
   const { views, inputs, pages, residency } = model;
 
   const bank = new Bank(model.pool, residency);
-  const registry = new Registry((generation) => bank.remove(generation.key));
+  const registry: Registry = new Registry(
+    (generation) => bank.remove(generation.key),
+    () => shelf.released(),
+  );
+  const catalogue = new Catalogue();
+  const usage = new Usage(options.eviction);
+  const shelf = new Shelf({ registry, catalogue, usage, budget: options.hostCacheBytes });
   const scheduler = new Scheduler(schedulerOptions, pages, residency);
   const forward = new Forward(device, views, activationForm(device, config, options.activations));
   const inFlight = new InFlight(schedulerOptions.runAhead);
@@ -283,8 +360,12 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const library = new Library({ host, config, capacity, registry, bank });
+  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const library = new Library({ host, config, capacity, registry, bank, settle, catalogue, shelf });
+  const maxWaiting = schedulerOptions.maxQueue;
+  const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
-  return { admission, prompts, library, loop, counters, pages, residency, shares, grammars, device, forward };
+  const names = { library, catalogue, shelf, demand };
+  return { admission, prompts, ...names, loop, counters, pages, residency, shares, grammars, device, forward };
 }

@@ -32,6 +32,13 @@ export interface EngineOptions extends DeviceOptions {
   contextLength?: number;
   /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
   poolBytes?: number;
+  /**
+   * Bytes of host memory for adapters and mixtures, packed as the device reads them. Beyond it those that nobody uses give way,
+   * and are read again when somebody asks for them. Default: no limit.
+   */
+  hostCacheBytes?: number;
+  /** Which adapters give way, on the device and in host memory: those used longest ago (`lru`, the default), or the least popular of late. */
+  eviction?: "lru" | "popular";
   /** Most requests that run at once. Default 32. */
   maxSequences?: number;
   /** Keep KV of earlier requests for those that begin alike, while nothing else needs its memory. Default true. */

@@ -7,6 +7,28 @@ import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
 
 export type { DeviceChoice, DeviceOptions } from "./engine_options.ts";
 
+/** A folder that a source has under a name. */
+export interface FoundFolder {
+  kind: "adapter" | "mixture";
+  /** Its path or address, as `Host.open` and `Host.resolve` take it. */
+  path: string;
+  folder: SourceFolder;
+  /** Opens what something in the folder names, such as a mixture's expert, where the source allows it. @throws MoloraError */
+  open(path: string): Promise<ByteSource | SourceFolder>;
+}
+
+/** Places that are asked for adapters and mixtures nobody has loaded. */
+export interface NameSources {
+  /**
+   * What `name` stands for; undefined where no source has it. The signal ends the search.
+   *
+   * @throws MoloraError `download_failed` where a source cannot be asked, `not_permitted` for an address nobody allowed
+   */
+  find(name: string, signal?: AbortSignal): Promise<FoundFolder | undefined>;
+  /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
+  nameOf(text: string): string;
+}
+
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
   openDevice(options: DeviceOptions): Promise<Device>;
@@ -14,6 +36,8 @@ export interface Host {
   openGrammarThread?: OpenGrammarThread;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */
   open(path: string): Promise<ByteSource | SourceFolder>;
+  /** Where adapters and mixtures are looked for that requests name and nobody has loaded; absent: nowhere. */
+  sources?: NameSources;
   /** `path` as meant by something that lies in folder `from`. */
   resolve(from: string, path: string): string;
 }

@@ -64,6 +64,7 @@ export function settleSizes(
   if (options.contextLength !== undefined && (pages - 2) * PAGE_TOKENS < contextLength) {
     throw beyond("contextLength", contextLength, (pages - 2) * PAGE_TOKENS, "what this device can bind");
   }
+  if (options.hostCacheBytes !== undefined) positive("hostCacheBytes", options.hostCacheBytes);
   const logitRows = Math.max(64, maxSequences);
   return {
     contextLength,

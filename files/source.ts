@@ -45,6 +45,26 @@ export class MemorySource implements ByteSource {
   }
 }
 
+/** A folder of files already in memory. */
+export class MemoryFolder implements SourceFolder {
+  readonly name: string;
+  readonly #files: ReadonlyMap<string, Uint8Array>;
+
+  constructor(name: string, files: ReadonlyMap<string, Uint8Array>) {
+    this.name = name;
+    this.#files = files;
+  }
+
+  async open(path: string): Promise<ByteSource | undefined> {
+    const bytes = this.#files.get(path);
+    return bytes && new MemorySource(`${this.name}/${path}`, bytes);
+  }
+
+  async list(): Promise<string[]> {
+    return [...this.#files.keys()].filter((path) => !path.includes("/"));
+  }
+}
+
 /** Refuses a read outside a source, before any memory is taken for it. */
 export function checkRange(source: ByteSource, offset: number, length: number): void {
   if (offset < 0 || length < 0 || offset + length > source.size) {

@@ -1,20 +1,33 @@
-// Node as the engine's host: Dawn or worker threads for the device, the file system and a hub for models.
+// Node as the engine's host: Dawn or worker threads for the device; the file system, a hub and other sources for models and adapters.
 
-import { resolve } from "node:path";
 import type { Host } from "../engine/host.ts";
+import { MoloraError } from "../proto/errors.ts";
 import { openNodeDevice } from "./device.ts";
 import type { FetchProgress } from "./download.ts";
 import { openGrammarThread } from "./grammar_thread.ts";
 import { hubOpener } from "./hub/open.ts";
-import { isHubReference, resolveInHub } from "./hub/reference.ts";
+import { isHubReference } from "./hub/reference.ts";
+import { isRemote, resolveLocator } from "./sources/locator.ts";
+import type { Sources } from "./sources/name_sources.ts";
 
-/** `onFetch` is called while something named on a hub is downloaded. */
-export function nodeHost(onFetch?: FetchProgress): Host {
+/**
+ * `onFetch` is called while something named on a hub is downloaded. `sources`: where names are looked up that nobody loaded, and
+ * the only addresses that are opened beside the hub's.
+ */
+export function nodeHost(onFetch?: FetchProgress, sources?: Sources): Host {
+  const openHubOrPath = hubOpener(onFetch);
   return {
     openDevice: openNodeDevice,
     openGrammarThread,
-    open: hubOpener(onFetch),
-    resolve: (from, path) =>
-      isHubReference(path) ? path : isHubReference(from) ? resolveInHub(from, path) : resolve(from, path),
+    async open(path) {
+      if (!isRemote(path) || isHubReference(path)) return openHubOrPath(path);
+      if (sources !== undefined) return sources.open(path);
+      const shown = JSON.stringify(path.slice(0, 200));
+      throw new MoloraError("not_permitted", `${shown} is not among the sources of this engine`, {
+        remedy: "Name a source that it lies in (--source).",
+      });
+    },
+    resolve: resolveLocator,
+    ...(sources === undefined ? {} : { sources }),
   };
 }

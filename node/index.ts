@@ -6,6 +6,7 @@ import type { EngineOptions } from "../engine/engine_options.ts";
 import type { FetchProgress } from "./download.ts";
 import { nodeHost } from "./host.ts";
 import { isPreset, openPreset } from "./presets.ts";
+import { openSources, type SourceSettings } from "./sources/open_sources.ts";
 
 export type { EngineApi, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
@@ -16,9 +17,10 @@ export type { LoraModuleName } from "../files/families/modules.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 export type { FetchProgress } from "./download.ts";
+export type { SourceSettings } from "./sources/open_sources.ts";
 
 /** What to load, and how much of the device to take for it. */
-export interface LoadOptions extends Omit<EngineOptions, "model"> {
+export interface LoadOptions extends Omit<EngineOptions, "model">, SourceSettings {
   /**
    * A Hugging Face folder, a GGUF file, one of both on a hub (`hf:user/repo`, `hf:user/repo@revision:file.gguf`; fetched
    * once, as adapters and mixtures named so are), or a short name: `nano` (the embedded default; far too small to be
@@ -52,7 +54,7 @@ export const Engine = {
    */
   async load(options: LoadOptions = {}): Promise<Engine> {
     const { model = "nano", onFetch, ...rest } = options;
-    const host = nodeHost(onFetch);
+    const host = nodeHost(onFetch, openSources(rest, Object.values({ ...rest.adapters, ...rest.mixtures })));
     if (!isPreset(model)) return CoreEngine.load(host, { ...rest, model });
     const preset = await openPreset(model, onFetch);
     return CoreEngine.load(host, {

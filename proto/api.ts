@@ -103,6 +103,13 @@ export interface LoadAdapterOptions {
    * Default: true. False refuses with `bad_request`.
    */
   replace?: boolean;
+  /**
+   * The generation (hash) that the name must stand for now, null for none: `generation_mismatch` where it does not. So of
+   * two who read, decide and load, one learns that the other was first.
+   */
+  expectedGeneration?: string | null;
+  /** Keep it in host memory, whatever else needs the room. Default: false. */
+  pinned?: boolean;
 }
 
 /** What to generate. Exactly one of `prompt`, `messages`, `ids` is given. */
@@ -284,7 +291,7 @@ export interface AdapterReport {
 export interface MixtureReport {
   name: string;
   hash: string;
-  /** Type of its router: "mlp", "arrow", "uniform" or "vocabulary". */
+  /** Type of its router: "mlp", "arrow", "keys", "uniform" or "vocabulary". */
   router: string;
   /** Names, in the order of the router's outputs. */
   experts: string[];
@@ -298,6 +305,33 @@ export interface LayerShare {
   share: number[];
   /** In nats: 0 where one expert took all, ln(experts) where all took the same. */
   entropy: number;
+}
+
+/** Where a generation lies, the fastest place first: in device pages, in host memory, or where it was read from. */
+export type Tier = "device" | "host" | "source";
+
+/** What a name stands for, and where that lies. */
+export interface NameReport {
+  kind: "adapter" | "mixture";
+  name: string;
+  /** SHA-256 over its files: the generation. */
+  hash: string;
+  tier: Tier;
+  /** Bytes in the fastest tier below which it lies: of host memory; of a mixture its router's, without its adapters'. */
+  bytes: number;
+  /** Requests that hold it. */
+  users: number;
+  /** Stays in host memory. */
+  pinned: boolean;
+}
+
+/** What of adapters lies where, and how often something had to move. */
+export interface TierReport {
+  device: { names: number; evictions: number };
+  /** `budget`: bytes; absent: there is none. */
+  host: { names: number; bytes: number; budget?: number; evictions: number };
+  /** Requests that wait for a load, loads so far, those that failed, and the seconds they took. */
+  loads: { waiting: number; begun: number; failed: number; seconds: number };
 }
 
 /** A point-in-time picture of the engine. */

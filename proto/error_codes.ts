@@ -16,6 +16,10 @@ export const ERROR_CODES = {
   },
   unknown_adapter: { status: 404, meaning: "No adapter of this name is loaded." },
   unknown_mixture: { status: 404, meaning: "No mixture of this name is loaded." },
+  generation_mismatch: {
+    status: 409,
+    meaning: "A name does not stand for the generation that the request expected it to.",
+  },
   prompt_empty: { status: 400, meaning: "The prompt has no tokens." },
   prompt_too_long: {
     status: 400,

@@ -10,6 +10,8 @@ import type {
   GenerationEvent,
   LoadAdapterOptions,
   MixtureReport,
+  NameReport,
+  TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
 
@@ -24,7 +26,7 @@ export interface EnginePort {
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   unloadAdapter(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
-  loadMixture(name: string, path: string): Promise<MixtureReport>;
+  loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   stats(): EngineStats;
   /** Why no more requests are taken, if so: it was closed, or it failed. */
@@ -46,6 +48,18 @@ export interface HttpEngine extends EnginePort {
   readonly contextLength: number;
   readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
+  /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
+  findName(text: string): Promise<NameReport | undefined>;
+  /** The name under which something is loaded: `text` itself, or one made of an address. */
+  nameOf(text: string): string;
+  listNames(): NameReport[];
+  tiers(): TierReport;
+  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
@@ -63,8 +77,13 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     loadAdapter: (name, path, options) => engine.loadAdapter(name, path, options),
     unloadAdapter: (name) => engine.unloadAdapter(name),
     listMixtures: () => engine.listMixtures(),
-    loadMixture: (name, path) => engine.loadMixture(name, path),
+    loadMixture: (name, path, options) => engine.loadMixture(name, path, options),
     unloadMixture: (name) => engine.unloadMixture(name),
+    findName: (text) => engine.findName(text),
+    nameOf: (text) => engine.nameOf(text),
+    listNames: () => engine.listNames(),
+    tiers: () => engine.tiers(),
+    loadFiles: (name, files, options) => engine.loadFiles(name, files, options),
     stats: () => engine.stats(),
     ...own,
   };

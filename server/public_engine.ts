@@ -36,8 +36,13 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     loadAdapter: (name, path, options) => refusing(path, () => engine.loadAdapter(name, path, options)),
     unloadAdapter: (name) => engine.unloadAdapter(name),
     listMixtures: () => engine.listMixtures(),
-    loadMixture: (name, path) => refusing(path, () => engine.loadMixture(name, path)),
+    loadMixture: (name, path, options) => refusing(path, () => engine.loadMixture(name, path, options)),
     unloadMixture: (name) => engine.unloadMixture(name),
+    findName: (text) => refusing(text, () => engine.findName(text)),
+    nameOf: (text) => engine.nameOf(text),
+    listNames: () => engine.listNames(),
+    tiers: () => engine.tiers(),
+    loadFiles: (name, files, options) => refusing(name, () => engine.loadFiles(name, files, options)),
     stats: () => {
       const stats = engine.stats();
       return { ...stats, model: lastName(stats.model) };

@@ -5,6 +5,7 @@ import { DEFAULT_LIMITS } from "../../server/limits.ts";
 import { playground } from "../../server/playground/static.ts";
 import { defineCommand } from "../command.ts";
 import { readServeFlags, SERVE_FLAGS } from "../flags/serve_flags.ts";
+import { SOURCE_FLAGS, sourceOptions } from "../flags/source_flags.ts";
 import { LOAD_FLAGS, loadEngine } from "../load.ts";
 import { fitSockets, mostOpenFiles } from "../open_files.ts";
 import { serveUntilEnd } from "../serving.ts";
@@ -15,6 +16,7 @@ export const command = defineCommand({
   details: `
   molora serve --port 8080
   molora serve --model llama.gguf --adapter math=PATH --mixture default=DIR
+  molora serve --adapters DIR --source s3://bucket/adapters --host-cache-bytes 4294967296
 
 Clients connect to ws://HOST:PORT/v1/stream and offer one of the subprotocols molora.v1.proto, molora.v1.msgpack and
 molora.v1.json; OpenAI's clients use http://HOST:PORT/v1, people the playground at http://HOST:PORT/. Loading and
@@ -24,14 +26,19 @@ to end, and what is left ends with engine_closed. When the engine itself fails, 
 Every flag can stand in a file: --config FILE.toml; --print-config writes one. Keys with scopes and limits: molora keys.
 With --json, {"url", "port"} is printed once the port is open.
 `,
-  flags: { ...LOAD_FLAGS, ...SERVE_FLAGS },
+  flags: { ...LOAD_FLAGS, ...SOURCE_FLAGS, ...SERVE_FLAGS },
   configurable: true,
   async run({ flags, output, signal }) {
     const { access, tls, log, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
     const { maxSockets, warning } = fitSockets(await mostOpenFiles(), flags.maxSockets, DEFAULT_LIMITS.maxSockets);
     if (warning !== undefined) output.note(`warning: ${warning}`);
     const { maxSequences, maxQueue, noPrefixCache, host, port, maxBodyBytes } = flags;
-    const engine = await loadEngine(flags, output, { maxSequences, maxQueue, prefixCache: !noPrefixCache });
+    const engine = await loadEngine(flags, output, {
+      ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
+      maxSequences,
+      maxQueue,
+      prefixCache: !noPrefixCache,
+    });
     try {
       const server = await serve(engine, {
         routes: playground,

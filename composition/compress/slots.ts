@@ -2,6 +2,7 @@
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf } from "../deltas.ts";
 import type { Factored } from "../linear/factored.ts";
 
@@ -12,15 +13,26 @@ export interface Slot {
   deltas: (Factored | undefined)[];
 }
 
-/** In the order of layers and modules; matrices that no adapter extends are left out. */
+/**
+ * In the order of layers and modules; matrices that no adapter extends are left out.
+ *
+ * @throws MoloraError `adapter_unsupported` for DoRA and trained biases, which no pair of factors can say
+ */
 export function slotsOf(adapters: readonly Pick<Adapter, "layers">[]): Slot[] {
   return adapters[0].layers.flatMap((_, layer) =>
     LORA_MODULES.flatMap((module): Slot[] => {
       const deltas = adapters.map(({ layers }) => {
         const lora = layers[layer][module];
+        if (lora?.rows !== undefined || lora?.unsettled !== undefined) throw notLowRank(layer, module);
         return lora && deltaOf(lora);
       });
       return deltas.some((delta) => delta !== undefined) ? [{ layer, module, deltas }] : [];
     }),
   );
+}
+
+function notLowRank(layer: number, module: LoraModuleName): MoloraError {
+  return new MoloraError("adapter_unsupported", `layers.${layer}.${module} has DoRA's magnitudes or a trained bias`, {
+    remedy: "Compress plain LoRA only, and serve this adapter beside the set.",
+  });
 }

@@ -2,21 +2,24 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import { sliced } from "../../files/slices.ts";
-import type { SourceFolder } from "../../files/source.ts";
+import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
-import type { Host } from "../host.ts";
+import type { FoundFolder, Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
+import type { Catalogue } from "./catalogue.ts";
 import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
 import type { ExpertAdapter, LoadedGeneration, Registry } from "./registry.ts";
+import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
 
 export interface LibraryParts {
   host: Host;
@@ -24,6 +27,19 @@ export interface LibraryParts {
   capacity: Capacity;
   registry: Registry;
   bank: Bank;
+  /** Works out what of an adapter depends on the base's weights (settle.ts). */
+  settle: (adapter: Adapter) => Promise<Adapter>;
+  catalogue: Catalogue;
+  shelf: Shelf;
+}
+
+/** What is known of a load beside the name: where it came from, and what it is to be. */
+interface Origin {
+  path: string | undefined;
+  found: boolean;
+  pinned: boolean;
+  /** Opens what a mixture's experts name, where a source says what it may be. */
+  open?: FoundFolder["open"];
 }
 
 /**
@@ -40,12 +56,22 @@ export class Library {
     this.#parts = parts;
   }
 
-  /** @throws MoloraError `bad_request` where the name is loaded and not to be replaced, or what is wrong with the files. */
-  loadAdapter(name: string, path: string, { replace = true }: LoadAdapterOptions = {}): Promise<AdapterReport> {
+  /**
+   * @throws MoloraError `bad_request` where the name is loaded and not to be replaced, `generation_mismatch` where it does not
+   * stand for what is expected, `out_of_pages`, or what is wrong with the files
+   */
+  loadAdapter(
+    name: string,
+    from: string | SourceFolder,
+    { replace = true, expectedGeneration, pinned = false }: LoadAdapterOptions = {},
+  ): Promise<AdapterReport> {
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
-      const adapter = await this.#readAdapter(name, path);
-      await this.#keepAdapter(adapter);
+      this.#parts.catalogue.checkGeneration(name, expectedGeneration);
+      const folder = typeof from === "string" ? await this.#parts.host.open(from) : from;
+      const adapter = await this.#readAdapter(name, folder);
+      const path = typeof from === "string" ? from : undefined;
+      await this.#keepAdapter(adapter, { path, found: false, pinned });
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -55,66 +81,154 @@ export class Library {
    * Loads a mixture. Its experts' adapters are loaded under their names too, except where a name is taken, or was taken
    * away by `unloadAdapter`: then the mixture alone holds its adapter.
    */
-  loadMixture(name: string, path: string): Promise<MixtureReport> {
-    return this.#inTurn(() => this.#loadMixture(name, path));
+  loadMixture(name: string, from: string | SourceFolder, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
+    const { replace = true, expectedGeneration, pinned = false } = options;
+    return this.#inTurn(async () => {
+      if (!replace) this.#checkNotLoaded(name);
+      this.#parts.catalogue.checkGeneration(name, expectedGeneration);
+      if (typeof from !== "string") return this.#loadMixture(name, from, { path: undefined, found: false, pinned });
+      return this.#loadMixture(name, await this.#folder(from), { path: from, found: false, pinned });
+    });
   }
 
-  async #loadMixture(name: string, path: string): Promise<MixtureReport> {
-    const { config, registry, bank } = this.#parts;
-    const mixture = await readMixture(name, await this.#folder(path), config);
+  /**
+   * Reads again what a name stood for and gave up its memory; false where it never did, or where a source is to say what it
+   * stands for now.
+   *
+   * @throws MoloraError `checksum_mismatch` where its files were changed
+   */
+  async recall(name: string): Promise<boolean> {
+    const { catalogue, host, registry } = this.#parts;
+    const entry = catalogue.get(name);
+    if (entry === undefined || entry.found || entry.path === undefined) return false;
+    const { path, report } = entry;
+    if (entry.kind === "mixture") {
+      const folder = await this.#folder(path);
+      const mixture = await readMixture(name, folder, this.#parts.config);
+      checkUnchanged(name, report.hash, mixture.hash);
+      if (catalogue.get(name) === entry && !registry.has(name))
+        await this.#loadMixture(name, folder, { ...entry, path });
+    } else {
+      const adapter = await this.#readAdapter(name, await host.open(path));
+      checkUnchanged(name, report.hash, adapter.hash);
+      // Whoever loaded or unloaded the name meanwhile has the last word.
+      if (catalogue.get(name) === entry && !registry.has(name)) await this.#keepAdapter(adapter, { ...entry, path });
+    }
+    return true;
+  }
+
+  /** Loads what a source has under a name, unless somebody loaded it meanwhile. */
+  async keepFound(name: string, { kind, path, folder, open }: FoundFolder): Promise<void> {
+    const { catalogue, registry } = this.#parts;
+    const origin = { path, found: true, pinned: false };
+    const before = catalogue.get(name);
+    if (kind === "mixture") {
+      await this.#loadMixture(
+        name,
+        folder,
+        { ...origin, open },
+        () => catalogue.get(name) === before && !registry.has(name),
+      );
+      return;
+    }
+    const adapter = await this.#readAdapter(name, folder);
+    if (catalogue.get(name) === before && !registry.has(name)) await this.#keepAdapter(adapter, origin);
+  }
+
+  async #loadMixture(
+    name: string,
+    folder: SourceFolder,
+    origin: Origin,
+    isWanted: () => boolean = () => true,
+  ): Promise<MixtureReport> {
+    const { config, registry, bank, catalogue, shelf } = this.#parts;
+    const mixture = await readMixture(name, folder, config);
     this.#checkMixture(mixture);
     const adapters: ExpertAdapter[] = [];
-    for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, path));
+    for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
     const prototypes = await sliced(prototypesOf(mixture, adapters));
-    const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
-    bank.add(loaded);
+    const report = reportMixture(mixture);
+    if (!isWanted()) return report;
+    const held = new Set(registry.generations().map(({ hash }) => hash));
+    const fresh = new Map(
+      adapters.flatMap((adapter) => (adapter && !held.has(adapter.hash) ? [[adapter.hash, adapter]] : [])),
+    );
+    const bytes = [...fresh.values()].reduce(
+      (sum, adapter) => sum + adapterHostBytes(adapter),
+      routerHostBytes(mixture, prototypes),
+    );
+    const loaded = await shelf.withRoom(name, bytes, () => {
+      this.#checkKind(name, "mixture", origin);
+      const { path, found, pinned } = origin;
+      const added = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
+      bank.add(added);
+      catalogue.set({ kind: "mixture", report, path, found, pinned });
+      return added;
+    });
     await bank.placeAhead(loaded);
-    return reportMixture(mixture);
+    return report;
   }
 
   /** @throws MoloraError `unknown_adapter`. */
   unloadAdapter(name: string): Promise<void> {
     return this.#inTurn(async () => {
-      this.#parts.registry.removeAdapter(name);
+      this.#unload(name, "adapter");
       this.#unloaded.add(name);
     });
   }
 
   /** @throws MoloraError `unknown_mixture`. */
   unloadMixture(name: string): Promise<void> {
-    return this.#inTurn(async () => this.#parts.registry.removeMixture(name));
+    return this.#inTurn(async () => this.#unload(name, "mixture"));
+  }
+
+  #unload(name: string, kind: "adapter" | "mixture"): void {
+    const { registry, catalogue, shelf } = this.#parts;
+    // What gave up its memory has a name all the same.
+    if (registry.has(name) || catalogue.get(name)?.kind !== kind) {
+      if (kind === "adapter") registry.removeAdapter(name);
+      else registry.removeMixture(name);
+    }
+    catalogue.delete(name);
+    shelf.released();
   }
 
   adapters(): AdapterReport[] {
-    return this.#parts.registry
-      .list()
-      .flatMap(({ generation }) => (generation.kind === "adapter" ? [generation.adapter.report] : []));
+    return this.#parts.catalogue.list().flatMap((entry) => (entry.kind === "adapter" ? [entry.report] : []));
   }
 
   mixtures(): MixtureReport[] {
-    return this.#parts.registry
-      .list()
-      .flatMap(({ generation }) => (generation.kind === "mixture" ? [reportMixture(generation.mixture)] : []));
+    return this.#parts.catalogue.list().flatMap((entry) => (entry.kind === "mixture" ? [entry.report] : []));
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, mixturePath: string): Promise<ExpertAdapter> {
+  async #expertAdapter(expert: MixtureExpert, origin: Origin): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
-    const { host, registry } = this.#parts;
-    const named = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
-    const loaded = named?.kind === "adapter" ? named.adapter : undefined;
+    const { host, registry, catalogue } = this.#parts;
+    // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
+    if (origin.path === undefined) return this.#loadedExpert(expert);
+    const taken = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
+    const loaded = taken?.kind === "adapter" ? taken.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
+    const path = host.resolve(origin.path, expert.adapter);
     let adapter: PackedAdapter;
     try {
-      adapter = await this.#readAdapter(expert.name, host.resolve(mixturePath, expert.adapter));
+      adapter = await this.#readAdapter(expert.name, await (origin.open ?? host.open)(path));
     } catch (error) {
       // A mixture that was moved away from its adapters still works beside adapters loaded under its experts' names.
       const gone = MoloraError.is(error) && error.code === "file_not_found";
       if (gone && loaded !== undefined && expert.sha256 === undefined) return loaded;
       throw error;
     }
-    if (named === undefined && !this.#unloaded.has(expert.name)) await this.#keepAdapter(adapter);
+    const isFree = taken === undefined && catalogue.get(expert.name) === undefined && !this.#unloaded.has(expert.name);
+    if (!origin.found && isFree) await this.#keepAdapter(adapter, { path, found: false, pinned: false });
     return adapter;
+  }
+
+  async #loadedExpert({ name }: MixtureExpert): Promise<PackedAdapter> {
+    const { registry } = this.#parts;
+    if (!registry.has(name)) await this.recall(name);
+    return registry.adapter(name).adapter;
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
@@ -124,16 +238,16 @@ export class Library {
   }
 
   #checkNotLoaded(name: string): void {
-    if (!this.#parts.registry.list().some(({ generation }) => generation.name === name)) return;
+    if (this.#parts.catalogue.get(name) === undefined) return;
     throw new MoloraError("bad_request", `"${name}" is loaded already`, {
       remedy: "Unload it first, or replace it.",
       details: { loaded: name },
     });
   }
 
-  async #readAdapter(name: string, path: string): Promise<PackedAdapter> {
+  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
-    const adapter = await loadAdapter(name, await this.#parts.host.open(path), config);
+    const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(
@@ -163,11 +277,24 @@ export class Library {
     }
   }
 
-  async #keepAdapter(adapter: PackedAdapter): Promise<void> {
-    const { bank, registry } = this.#parts;
-    const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
-    bank.add(loaded);
+  async #keepAdapter(adapter: PackedAdapter, origin: Origin): Promise<void> {
+    const { bank, registry, catalogue, shelf } = this.#parts;
+    const { name, report } = adapter;
+    const loaded = await shelf.withRoom(name, adapterHostBytes(adapter), () => {
+      this.#checkKind(name, "adapter", origin);
+      const added = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
+      bank.add(added);
+      catalogue.set({ kind: "adapter", report, ...origin });
+      return added;
+    });
     await bank.placeAhead(loaded);
+  }
+
+  /** A source may give a name another meaning than it had; whoever loads something explicitly may not. */
+  #checkKind(name: string, kind: "adapter" | "mixture", { found }: Origin): void {
+    const { catalogue } = this.#parts;
+    if (found && catalogue.get(name)?.found) catalogue.delete(name);
+    catalogue.checkKind(name, kind);
   }
 
   /** Refuses what could never be resident. One adapter of several experts takes its pages once. */
@@ -190,4 +317,12 @@ export class Library {
     if ("list" in opened) return opened;
     throw new MoloraError("file_not_found", `${path} is a file`, { remedy: "Name the folder it lies in." });
   }
+}
+
+function checkUnchanged(name: string, expected: string, found: string): void {
+  if (found === expected) return;
+  throw new MoloraError("checksum_mismatch", `the files of "${name}" were changed since it was loaded`, {
+    remedy: "Load it again, so that its name stands for what they hold now.",
+    details: { name, expected, found },
+  });
 }

@@ -42,7 +42,7 @@ export function packCoreLayer({ shared, cores }: Compressed, layer: number): Flo
     if (core === undefined || module === undefined) continue;
     const { rank } = module;
     const rank4 = Math.ceil(rank / 4);
-    run.set([of[name]!.v, of[name]!.u, rank4, rank], 4 * index);
+    run.set([of[name]!.v, of[name]!.u, rank, 0], 4 * index);
     const full = core.length === rank * rank;
     run.set([at, full ? 1 : 0], 4 * (CORES_AT + index));
     for (let row = 0; row * rank < core.length; row++) {

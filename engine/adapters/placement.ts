@@ -21,6 +21,7 @@ interface LoadedFactors {
 }
 
 type Placeable = LoadedGeneration | LoadedFactors;
+const NO_ROUTE: PlacedRoute = { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
 
 /** What is left to write of a generation, a layer at a time. */
 type Writing = Generator<void, void>;
@@ -97,16 +98,18 @@ export class Bank {
     for (const generation of fresh) if (pointsElsewhere(generation)) this.#settle(generation);
   }
 
-  /** Where a sequence's entries lie. Its generations must be resident. */
-  place(plan: RoutePlan): PlacedRoute {
+  /** Where the entries of a sequence lie that act at a position. Its generations must be resident. */
+  place(plan: RoutePlan, position = 0): PlacedRoute {
     switch (plan.kind) {
       case "none":
-        return { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
+        return NO_ROUTE;
       case "fixed": {
-        const entries = plan.entries.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
-        const ranks = plan.entries.map(({ key }) => rank4Of(this.#generation(key)));
+        const acting = plan.entries.filter(({ from = 0 }) => from <= position);
+        if (acting.length === 0) return NO_ROUTE;
+        const entries = acting.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
+        const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
         const most = entries.length;
-        const cores = plan.entries.some(({ key }) => hasCores(this.#generation(key)));
+        const cores = acting.some(({ key }) => hasCores(this.#generation(key)));
         const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
         return { router: 0, entries, ...sizes, cores };
       }

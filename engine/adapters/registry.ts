@@ -46,6 +46,9 @@ export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
 /** Says no to a generation by throwing; nothing has changed then. */
 export type Check = (generation: LoadedGeneration) => void;
 
+/** Names that a message lists. */
+const MOST_SHOWN = 32;
+
 interface Use {
   generation: LoadedGeneration;
   /** Names, mixtures and requests that hold it. */
@@ -62,10 +65,15 @@ export class Registry {
   readonly #names = new Map<string, LoadedGeneration>();
   readonly #uses = new Map<string, Use>();
   readonly #onRelease: (generation: LoadedGeneration) => void;
+  readonly #onIdle: () => void;
 
-  /** `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. */
-  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}) {
+  /**
+   * `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. `onIdle`: when the last
+   * request that held something has ended.
+   */
+  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}, onIdle: () => void = () => {}) {
     this.#onRelease = onRelease;
+    this.#onIdle = onIdle;
   }
 
   /**
@@ -114,6 +122,20 @@ export class Registry {
     return loaded;
   }
 
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+
+  /** All that is held, each once, whether it has a name still or not. */
+  generations(): LoadedGeneration[] {
+    return [...this.#uses.values()].map(({ generation }) => generation);
+  }
+
+  /** Names, mixtures and requests that hold it. */
+  holds({ key }: LoadedGeneration): number {
+    return this.#uses.get(key)?.holds ?? 0;
+  }
+
   /** What the name stands for now. @throws MoloraError `unknown_adapter`. */
   adapter(name: string): LoadedAdapter {
     const found = this.#names.get(name);
@@ -148,6 +170,7 @@ export class Registry {
       held = false;
       use.running--;
       this.#drop(generation.key);
+      if (use.running === 0) this.#onIdle();
     };
     return { generation, release };
   }
@@ -208,8 +231,10 @@ export class Registry {
 
   #unknown(kind: LoadedGeneration["kind"], name: string, found: LoadedGeneration | undefined): MoloraError {
     const code: ErrorCode = kind === "adapter" ? "unknown_adapter" : "unknown_mixture";
-    const known = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
-    const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}.`;
+    const all = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
+    const known = all.slice(0, MOST_SHOWN);
+    const more = all.length > known.length ? ` and ${all.length - known.length} more` : "";
+    const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}${more}.`;
     const remedy = found === undefined ? loaded : `It names ${withArticle(found.kind)}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }

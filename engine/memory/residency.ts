@@ -3,6 +3,7 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool, PageRun } from "./page_pool.ts";
+import { Usage } from "./usage.ts";
 
 /** A generation (content hash of an adapter or router) and the pages it takes. */
 export interface ResidentNeed {
@@ -29,7 +30,6 @@ export interface ResidentReport {
 interface Resident extends PageRun {
   key: string;
   pins: number;
-  lastUse: number;
   /** Unloaded by its owner while pinned: goes with the last release. */
   dropped: boolean;
 }
@@ -41,11 +41,13 @@ interface Resident extends PageRun {
 export class Residency {
   #pool: PagePool;
   #residents = new Map<string, Resident>();
-  #clock = 0;
+  #usage: Usage;
   #evictions = 0;
 
-  constructor(pool: PagePool) {
+  /** `usage` says which idle generations give way first. Default: those that were used longest ago. */
+  constructor(pool: PagePool, usage = new Usage()) {
     this.#pool = pool;
+    this.#usage = usage;
   }
 
   /** Generations that lost their pages so that others could have them. */
@@ -66,8 +68,8 @@ export class Residency {
   /** Everything resident, least recently used first. */
   residents(): ResidentReport[] {
     return [...this.#residents.values()]
-      .sort((a, b) => a.lastUse - b.lastUse)
-      .map(({ key, first, pages, pins, lastUse }) => ({ key, firstPage: first, pages, pins, lastUse }));
+      .map(({ key, first, pages, pins }) => ({ key, firstPage: first, pages, pins, lastUse: this.#usage.lastUse(key) }))
+      .sort((a, b) => a.lastUse - b.lastUse);
   }
 
   /** Pages of `needs` that nobody has pinned yet: by how much acquiring them shrinks `free + idlePages`. */
@@ -76,7 +78,7 @@ export class Residency {
   }
 
   /**
-   * Pins every generation of `needs`, or none (undefined). Idle ones are evicted, least recently used first, only if
+   * Pins every generation of `needs`, or none (undefined). Idle ones are evicted, in the order of `usage`, only if
    * that makes the whole acquisition succeed, and only those it takes. An idle generation of `needs` itself is moved
    * (placed anew, `fresh`) when it lies in the way of the rest and nothing else helps.
    */
@@ -96,13 +98,13 @@ export class Residency {
     for (const { key, pages } of this.#missing(wanted, [])) {
       const first = this.#pool.takeRun(pages);
       if (first === undefined) throw new MoloraError("internal", `The place found for ${key} is gone`);
-      this.#residents.set(key, { key, first, pages, pins: 0, lastUse: 0, dropped: false });
+      this.#residents.set(key, { key, first, pages, pins: 0, dropped: false });
       fresh.add(key);
     }
     const placed = wanted.map(({ key }) => {
       const resident = this.#demand(key);
       resident.pins++;
-      resident.lastUse = ++this.#clock;
+      this.#usage.touch(key);
       return { key, firstPage: resident.first, fresh: fresh.has(key) };
     });
     return { placed };
@@ -128,17 +130,20 @@ export class Residency {
       const resident = this.#demand(key);
       if (resident.pins === 0) throw new MoloraError("internal", `${key} was released more often than acquired`);
       resident.pins--;
-      resident.lastUse = ++this.#clock;
-      if (resident.pins === 0 && resident.dropped) this.#remove(resident);
+      this.#usage.touch(key);
+      if (resident.pins === 0 && resident.dropped) this.drop(key);
     }
   }
 
   /** Unloads a generation: at once when idle, else with its last release. One that is not resident is fine. */
   drop(key: string): void {
     const resident = this.#residents.get(key);
-    if (resident === undefined) return;
-    if (resident.pins === 0) this.#remove(resident);
-    else resident.dropped = true;
+    if (resident === undefined) this.#usage.forget(key);
+    else if (resident.pins > 0) resident.dropped = true;
+    else {
+      this.#remove(resident);
+      this.#usage.forget(key);
+    }
   }
 
   /** Evicts idle generations until `pages` pages, anywhere, are free. Evicts none and says false if that cannot be. */
@@ -188,9 +193,10 @@ export class Residency {
     return wanted.filter(({ key }) => lost.has(key) || !this.#residents.has(key)).sort((a, b) => b.pages - a.pages);
   }
 
-  /** Unpinned generations, least recently used first. */
+  /** Unpinned generations, those that give way first come first. */
   #idle(): Resident[] {
-    return [...this.#residents.values()].filter(({ pins }) => pins === 0).sort((a, b) => a.lastUse - b.lastUse);
+    const idle = [...this.#residents.values()].filter(({ pins }) => pins === 0);
+    return this.#usage.order(idle, ({ key }) => key);
   }
 
   #remove(resident: Resident): void {

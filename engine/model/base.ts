@@ -8,6 +8,7 @@ import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
 import { PagePool } from "../memory/page_pool.ts";
 import { Residency } from "../memory/residency.ts";
+import type { Usage } from "../memory/usage.ts";
 import type { Capacity } from "./capacity.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
 import { rotationKinds, rotationTable } from "./rotations.ts";
@@ -25,12 +26,13 @@ export interface Base {
   residency: Residency;
 }
 
-/** `contextLength`: longest sequence, in tokens. @throws what reading the weights or allocating throws */
+/** `contextLength`: longest sequence, in tokens; `usage`: which adapters give way on the device. @throws what reading the weights or allocating throws */
 export async function buildBase(
   device: Device,
   { config, tensors }: ModelFiles,
   sizes: { capacity: Capacity; contextLength: number },
   upload: UploadOptions,
+  usage?: Usage,
 ): Promise<Base> {
   const { capacity, contextLength } = sizes;
   const weights = await uploadWeights(device, config, tensors, upload);
@@ -46,7 +48,7 @@ export async function buildBase(
     pool: pool.layers,
     rotations: uploadRotations(device, config, contextLength),
   };
-  return { device, views, inputs, pool, pages, residency: new Residency(pages) };
+  return { device, views, inputs, pool, pages, residency: new Residency(pages, usage) };
 }
 
 /** One view a layer; layers of one kind share theirs. */

@@ -148,7 +148,7 @@ export class Stage {
       ...launches,
       launch(shrinkSegmented, { inputs: matrix.cols, shape }, { table, x: input.x, shrunk, ...sorted }),
       ...cores,
-      launch(expandSegmented, shape, { shrunk, planes, ...sorted }),
+      launch(expandSegmented, shape, { shrunk, planes, table, y, ...sorted }),
     ];
   }
 

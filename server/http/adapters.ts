@@ -1,19 +1,19 @@
 // `/v1/load_lora_adapter` and `/v1/unload_lora_adapter`, as vLLM has them, for administrators.
 
 import { Fields } from "../../files/fields.ts";
+import type { LoadAdapterOptions } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { resolveInside } from "../stream/paths.ts";
+import { resolveLoadable } from "../stream/paths.ts";
 import type { HttpRequest, Router } from "./router.ts";
 
 export function adapterRoutes(app: Router, adapterRoot: string | undefined): void {
   app.post("/v1/load_lora_adapter", async (request) => {
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
-    body.only(["lora_name", "lora_path", "load_inplace", "base_model_name"]);
+    body.only(["lora_name", "lora_path", "load_inplace", "base_model_name", "expected_generation", "pinned"]);
     const name = body.string("lora_name");
-    const path = await resolveInside(adapterRoot, body.string("lora_path"), "adapterRoot");
-    const replace = body.has("load_inplace") && body.boolean("load_inplace");
-    const adapter = await request.engine.loadAdapter(name, path, { replace }).catch((thrown: unknown) => {
+    const path = await resolveLoadable(adapterRoot, body.string("lora_path"), "adapterRoot");
+    const adapter = await request.engine.loadAdapter(name, path, readLoadOptions(body)).catch((thrown: unknown) => {
       throw asVllmSays(MoloraError.from(thrown), name);
     });
     return { message: `Success: LoRA adapter '${name}' added successfully.`, adapter };
@@ -29,8 +29,17 @@ export function adapterRoutes(app: Router, adapterRoot: string | undefined): voi
   });
 }
 
+/** How a name is given: as in vLLM only where it is free, unless `load_inplace`; over a generation that is expected, in its place. */
+export function readLoadOptions(body: Fields): LoadAdapterOptions {
+  const inPlace = body.has("load_inplace") && body.boolean("load_inplace");
+  const pinned = body.has("pinned") && body.boolean("pinned");
+  if (!body.names().includes("expected_generation")) return { replace: inPlace, pinned };
+  const expectedGeneration = body.has("expected_generation") ? body.string("expected_generation") : null;
+  return { pinned, expectedGeneration };
+}
+
 /** Scripts written for vLLM look for its words. */
-function asVllmSays(error: MoloraError, name: string): MoloraError {
+export function asVllmSays(error: MoloraError, name: string): MoloraError {
   if (error.details?.loaded !== name) return error;
   return new MoloraError(error.code, `The lora adapter '${name}' has already been loaded`, {
     remedy: "If you want to load the adapter in place, set 'load_inplace' to True.",
@@ -38,7 +47,7 @@ function asVllmSays(error: MoloraError, name: string): MoloraError {
   });
 }
 
-function requireAdmin({ caller, url }: HttpRequest): void {
+export function requireAdmin({ caller, url }: HttpRequest): void {
   if (caller.identity.admin) return;
   throw new MoloraError("not_permitted", `${url} is not open to this client`, {
     remedy: "Present the server's token or a key of scope admin, or start the server with `admin`.",

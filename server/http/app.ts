@@ -14,6 +14,7 @@ import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { health } from "./health.ts";
 import { listModels, resolveModel } from "./models.ts";
+import { nameRoutes } from "./names.ts";
 import { responseRoutes } from "./responses/routes.ts";
 import { type HttpHead, type HttpReply, Router } from "./router.ts";
 import { tokenizeRoutes } from "./tokenize.ts";
@@ -26,6 +27,10 @@ export interface HttpOptions extends Access {
   modelName?: string;
   /** The folder clients may load adapters from. Without one, loading is refused. */
   adapterRoot?: string;
+  /** The same for mixtures. */
+  mixtureRoot?: string;
+  /** Bytes of the files of an adapter that a client sends. Default 256 MiB. */
+  maxUploadBytes?: number;
   /** Refuse request fields that would be ignored. Default: they are listed in the header `x-molora-ignored`. */
   strict?: boolean;
   /** Milliseconds without an event after which a stream gets a comment. Default 15 s. */
@@ -86,6 +91,7 @@ export async function httpApp(behind: Behind, options: HttpOptions): Promise<Htt
   responseRoutes(app, engine, base, { ...options, limits });
   tokenizeRoutes(app, engine, base, options.strict);
   adapterRoutes(app, options.adapterRoot);
+  nameRoutes(app, options);
   const turnstile = new Turnstile();
   const handler: RequestListener = (request, response) => {
     const start = performance.now();
@@ -112,7 +118,7 @@ function admit({ id, headers, method, url }: HttpHead, reply: HttpReply, access:
     reply.header("access-control-allow-origin", origin).header("vary", "origin");
     reply.header("access-control-expose-headers", `${IGNORED_HEADER}, x-request-id, retry-after`);
     if (method === "OPTIONS") {
-      reply.header("access-control-allow-methods", "GET, POST, DELETE").header("access-control-max-age", "600");
+      reply.header("access-control-allow-methods", "GET, POST, PUT, DELETE").header("access-control-max-age", "600");
       reply.header("access-control-allow-headers", headers["access-control-request-headers"] ?? "");
       reply.status(204).send();
       return nobody;

@@ -70,7 +70,7 @@ function withoutPrototype(value: unknown): unknown {
 }
 
 /** Stops at the limit: what is beyond it is never held. */
-function collect(source: Readable, limit: number): Promise<Uint8Array> {
+export function collect(source: Readable, limit: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let length = 0;

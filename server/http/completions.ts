@@ -8,7 +8,7 @@ import { ChatChunks, chatCompletion } from "./chat_reply.ts";
 import { readChat } from "./chat_request.ts";
 import { TextChunks, textCompletion } from "./completion_reply.ts";
 import { readCompletion } from "./completion_request.ts";
-import { resolver } from "./models.ts";
+import { findResolver } from "./models.ts";
 import { envelope } from "./reply.ts";
 import { type Delivery, sequences } from "./request_fields.ts";
 import type { HttpReply, Router } from "./router.ts";
@@ -30,9 +30,9 @@ export function completionRoutes(
   base: string,
   options: CompletionOptions,
 ): void {
-  app.post("/v1/chat/completions", (request, reply) => {
+  app.post("/v1/chat/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, resolver(request, base), unknown);
+    const chat = readChat(request.body, await findResolver(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
     return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
@@ -41,9 +41,9 @@ export function completionRoutes(
     });
   });
 
-  app.post("/v1/completions", (request, reply) => {
+  app.post("/v1/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, resolver(request, base), unknown);
+    const completion = readCompletion(request.body, await findResolver(request, base), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };

@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { EnginePort } from "../port.ts";
+import type { EnginePort, HttpEngine } from "../port.ts";
 import type { HttpRequest } from "./router.ts";
 
 /** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
@@ -41,22 +41,44 @@ export function listModels(engine: EnginePort, base: string, created: number): M
   ];
 }
 
-/** What a model's name says about routing. @throws MoloraError `unknown_model`. */
-export function resolveModel(engine: EnginePort, base: string, model: string): Routing {
+/**
+ * What a model's name says about routing: `base`, `base:name`, or `base|address` of something in a source.
+ *
+ * @throws MoloraError `unknown_model`.
+ */
+export function resolveModel(engine: HttpEngine, base: string, model: string): Routing {
   if (model === base) return {};
-  if (model.startsWith(`${base}:`)) {
-    const name = model.slice(base.length + 1);
+  const text = nameIn(base, model);
+  if (text !== undefined) {
+    const name = engine.nameOf(text);
     if (engine.listAdapters().some((adapter) => adapter.name === name)) return { adapter: name };
     if (engine.listMixtures().some((mixture) => mixture.name === name)) return { mixture: name };
   }
   const known = listModels(engine, base, 0).map(({ id }) => id);
+  const more = known.length > MOST_SHOWN ? ` and ${known.length - MOST_SHOWN} more` : "";
   throw new MoloraError("unknown_model", `the model ${JSON.stringify(model.slice(0, 256))} does not exist`, {
-    remedy: `The models are: ${known.join(", ")}.`,
-    details: { field: "model", known },
+    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.`,
+    details: { field: "model", known: known.slice(0, MOST_SHOWN) },
   });
 }
 
-/** The same for the models that who asks may see. */
-export function resolver({ engine }: HttpRequest, base: string): (model: string) => Routing {
-  return (model) => resolveModel(engine, base, model);
+/**
+ * The same for the models that who asks may see, once the model that the body names was looked for in the engine's sources, if
+ * nobody has loaded it.
+ *
+ * @throws MoloraError what a source throws
+ */
+export async function findResolver({ engine, body }: HttpRequest, base: string): Promise<(model: string) => Routing> {
+  const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
+  const text = typeof model === "string" ? nameIn(base, model) : undefined;
+  if (text !== undefined) await engine.findName(text);
+  return (name) => resolveModel(engine, base, name);
+}
+
+/** Models that a message lists. */
+const MOST_SHOWN = 32;
+
+function nameIn(base: string, model: string): string | undefined {
+  const isNamed = model.startsWith(`${base}:`) || model.startsWith(`${base}|`);
+  return isNamed && model.length > base.length + 1 ? model.slice(base.length + 1) : undefined;
 }

@@ -131,6 +131,11 @@ export class Router {
     this.#add({ method: "POST", path, handler });
   }
 
+  /** Its body is the handler's to read. */
+  put(path: string, handler: Handler): void {
+    this.#add({ method: "PUT", path, handler });
+  }
+
   delete(path: string, handler: Handler): void {
     this.#add({ method: "DELETE", path, handler });
   }

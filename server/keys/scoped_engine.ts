@@ -13,6 +13,12 @@ export function scopedEngine(engine: HttpEngine, key: Key): HttpEngine {
       key.checkValid();
       return engine.promptIds(request);
     },
+    async findName(text) {
+      key.checkValid();
+      const name = engine.nameOf(text);
+      return ["adapter", "mixture"].some((kind) => key.has(`${kind}:${name}`)) ? engine.findName(text) : undefined;
+    },
+    listNames: () => engine.listNames().filter(({ kind, name }) => key.has(`${kind}:${name}`)),
     listAdapters: () => adapters(engine.listAdapters()),
     listMixtures: () => mixtures(engine.listMixtures()),
     stats() {

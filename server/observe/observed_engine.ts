@@ -21,7 +21,11 @@ export function observedEngine(engine: HttpEngine, observers: readonly Observer[
     generate: (request, options) => observed(engine, observers, caller, request, options),
     loadAdapter: (name, path, options) => told({ what: "load_adapter", name }, engine.loadAdapter(name, path, options)),
     unloadAdapter: (name) => told({ what: "unload_adapter", name }, engine.unloadAdapter(name)),
-    loadMixture: (name, path) => told({ what: "load_mixture", name }, engine.loadMixture(name, path)),
+    loadMixture: (name, path, options) => told({ what: "load_mixture", name }, engine.loadMixture(name, path, options)),
+    loadFiles: (name, files, options) => {
+      const what = files.has("mixture.json") ? "load_mixture" : "load_adapter";
+      return told({ what, name }, engine.loadFiles(name, files, options));
+    },
     unloadMixture: (name) => told({ what: "unload_mixture", name }, engine.unloadMixture(name)),
   });
 }

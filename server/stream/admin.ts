@@ -4,7 +4,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { CancelMessage, ClientMessage, GenerateMessage, ServerMessage } from "../../proto/messages.ts";
 import type { Identity } from "../caller.ts";
 import type { EnginePort } from "../port.ts";
-import { resolveInside } from "./paths.ts";
+import { resolveLoadable } from "./paths.ts";
 
 export type AdminMessage = Exclude<ClientMessage, GenerateMessage | CancelMessage>;
 
@@ -32,12 +32,12 @@ export async function administrate(
       return { type: "stats", id, stats: engine.stats() };
     case "adapter_load": {
       requireAdmin(permissions, message.type);
-      const path = await resolveInside(permissions.adapterRoot, message.path ?? message.name, "adapterRoot");
+      const path = await resolveLoadable(permissions.adapterRoot, message.path ?? message.name, "adapterRoot");
       return { type: "loaded", id, adapter: await engine.loadAdapter(message.name, path) };
     }
     case "mixture_load": {
       requireAdmin(permissions, message.type);
-      const path = await resolveInside(permissions.mixtureRoot, message.path ?? message.name, "mixtureRoot");
+      const path = await resolveLoadable(permissions.mixtureRoot, message.path ?? message.name, "mixtureRoot");
       return { type: "loaded", id, mixture: await engine.loadMixture(message.name, path) };
     }
     case "adapter_unload":

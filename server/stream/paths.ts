@@ -4,6 +4,16 @@ import { realpath } from "node:fs/promises";
 import { isAbsolute, relative, resolve, sep } from "node:path";
 import { MoloraError } from "../../proto/errors.ts";
 
+const ADDRESS = /^(?:s3|gs|az|https?):\/\//i;
+
+/**
+ * What a client may load: a path as `resolveInside` has it, or an address, which the engine takes where it lies in a source that the
+ * operator named.
+ */
+export async function resolveLoadable(root: string | undefined, path: string, option: string): Promise<string> {
+  return ADDRESS.test(path) ? path : resolveInside(root, path, option);
+}
+
 /**
  * The real path of `path` inside `root`. `option` is the server option that sets the root, for the remedy.
  * @throws MoloraError `not_permitted` without a root or where the path leads out of it, by "..", as an absolute path or

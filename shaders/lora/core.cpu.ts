@@ -32,7 +32,7 @@ export function core(args: usize, first: i32, end: i32): void {
     const cores = <i32>load<f32>(headerAt(a.pool, address, CORES));
     if (cores == 0) continue;
     const header = headerAt(a.pool, address, a.MODULE0 + member);
-    const rank4 = <i32>load<f32>(header, 8), rank = <i32>load<f32>(header, 12);
+    const rank = <i32>load<f32>(header, 8), rank4 = (rank + 3) >> 2;
     const own = headerAt(a.pool, address, cores + a.MODULE0 + member);
     const matrix = a.pool + (<usize>(address + <i32>load<f32>(own)) << 4);
     const h = a.shrunk + (<usize>(((token * a.ENTRIES + j) * a.GROUP + member) * a.RANK4) << 4);

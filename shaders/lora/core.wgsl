@@ -19,8 +19,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let cores = u32(pool[address + CORES].x);
   if (cores == 0u) { return; }
   let header = pool[address + MODULE0 + group.z];
-  let rank4 = u32(header.z);
-  let rank = u32(header.w);
+  let rank = u32(header.z);
+  let rank4 = (rank + 3u) / 4u;
   let own = pool[address + cores + MODULE0 + group.z];
   let matrix = address + u32(own.x);
   let h = ((group.x * ENTRIES + group.y) * GROUP + group.z) * RANK4;

@@ -86,6 +86,27 @@ export class ScriptedEngine implements EnginePort {
     this.loaded.delete(name);
   }
 
+  async findName() {
+    return undefined;
+  }
+
+  nameOf(text: string) {
+    return text;
+  }
+
+  listNames() {
+    return [];
+  }
+
+  tiers() {
+    const nothing = { names: 0, bytes: 0, evictions: 0 };
+    return { device: nothing, host: nothing, loads: { waiting: 0, begun: 0, failed: 0, seconds: 0 } };
+  }
+
+  async loadFiles(name: string) {
+    return report(name);
+  }
+
   stats() {
     const counts = {
       steps: 1,

@@ -4,7 +4,7 @@ import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
-import { resolver } from "../models.ts";
+import { findResolver } from "../models.ts";
 import type { HttpRequest, Router } from "../router.ts";
 import { type Run, startRuns } from "../run.ts";
 import { EventStream } from "../sse.ts";
@@ -33,7 +33,7 @@ export function responseRoutes(
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
     const store = storeOf(request);
-    const asked = readResponses(request.body, resolver(request, base), store, unknown);
+    const asked = readResponses(request.body, await findResolver(request, base), store, unknown);
     tellIgnored(reply, unknown);
     const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed));
     const abort = new AbortController();

@@ -1,0 +1,155 @@
+// Host memory for adapters and mixtures: how many bytes they take, and which give way when others need the room.
+// What somebody uses, or pinned, stays.
+
+import { MoloraError } from "../../proto/errors.ts";
+import type { Mixture } from "../../router/mixture.ts";
+import type { Usage } from "../memory/usage.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
+import type { LoadedGeneration, Prototypes, Registry } from "./registry.ts";
+
+export interface ShelfParts {
+  registry: Registry;
+  catalogue: Catalogue;
+  usage: Usage;
+  /** Bytes; undefined: as many as there are. */
+  budget: number | undefined;
+}
+
+export class Shelf {
+  readonly #parts: ShelfParts;
+  #evictions = 0;
+  #waiting: (() => void)[] = [];
+  /** Names that one request is gathering. */
+  #gathered: ReadonlySet<string> = new Set();
+
+  constructor(parts: ShelfParts) {
+    this.#parts = parts;
+  }
+
+  get budget(): number | undefined {
+    return this.#parts.budget;
+  }
+
+  get bytes(): number {
+    return this.#parts.registry.generations().reduce((sum, generation) => sum + hostBytes(generation), 0);
+  }
+
+  /** Names that lost their place to others. */
+  get evictions(): number {
+    return this.#evictions;
+  }
+
+  /** None of these names gives way until others are named here: one request needs them all at once. */
+  gather(names: readonly string[]): void {
+    this.#gathered = new Set(names);
+    this.released();
+  }
+
+  /** Somebody gave up what they used: there may be room now. */
+  released(): void {
+    for (const go of this.#waiting.splice(0)) go();
+  }
+
+  /**
+   * Runs `keep` once there are `bytes` free for what it puts into the registry. Waits for requests to end where all that could
+   * give way is in use.
+   *
+   * @throws MoloraError `out_of_pages` where there can never be so much
+   */
+  async withRoom<T>(name: string, bytes: number, keep: () => T): Promise<T> {
+    const { budget } = this.#parts;
+    while (budget !== undefined && !this.#makeRoom(name, bytes, budget)) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    }
+    try {
+      return keep();
+    } finally {
+      // It may have come in the place of an older generation.
+      this.released();
+    }
+  }
+
+  #makeRoom(name: string, bytes: number, budget: number): boolean {
+    const fits = () => this.bytes + bytes <= budget;
+    // A mixture that goes lets its adapters go after it.
+    while (!fits() && this.#putAside(fits)) {}
+    if (fits()) return true;
+    const staying = this.#held(({ generation }) => this.#stays(generation.name));
+    const inUse = this.#parts.registry.list().some(({ running }) => running > 0);
+    // Nobody's end would make room.
+    if (staying + bytes > budget || !inUse) throw tooLarge(name, bytes, inUse ? staying : this.bytes, budget);
+    return false;
+  }
+
+  /** Takes names away until it is enough. False where none could be. */
+  #putAside(isEnough: () => boolean): boolean {
+    const { registry, usage } = this.#parts;
+    const idle = registry
+      .list()
+      .filter(({ generation, running }) => running === 0 && !this.#stays(generation.name))
+      .map(({ generation }) => generation);
+    let any = false;
+    for (const victim of usage.order(idle, ({ name }) => name)) {
+      if (isEnough()) break;
+      // Something else holds it too: losing names would free nothing.
+      const names = idle.filter(({ key }) => key === victim.key).map(({ name }) => name);
+      if (!registry.has(victim.name) || registry.holds(victim) > names.length) continue;
+      for (const name of names) {
+        if (victim.kind === "adapter") registry.removeAdapter(name);
+        else registry.removeMixture(name);
+        this.#evictions++;
+      }
+      any = true;
+    }
+    return any;
+  }
+
+  /** Bytes of the generations that have a name of this kind. */
+  #held(is: (each: { generation: LoadedGeneration }) => boolean): number {
+    const held = new Map(
+      this.#parts.registry
+        .list()
+        .filter(is)
+        .map(({ generation }) => [generation.key, generation]),
+    );
+    return [...held.values()].reduce((sum, generation) => sum + hostBytes(generation), 0);
+  }
+
+  #stays(name: string): boolean {
+    const entry = this.#parts.catalogue.get(name);
+    return entry === undefined || entry.pinned || entry.path === undefined || this.#gathered.has(name);
+  }
+}
+
+/** Bytes of what a generation keeps in host memory, without a mixture's adapters. */
+export function hostBytes(generation: LoadedGeneration): number {
+  if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
+  return routerHostBytes(generation.mixture, generation.prototypes);
+}
+
+export function adapterHostBytes({ runs }: Pick<PackedAdapter, "runs">): number {
+  return bytesOf(runs);
+}
+
+export function routerHostBytes({ router }: Mixture, prototypes: Prototypes): number {
+  const known = prototypes.flatMap((layer) => layer.filter((prototype) => prototype !== undefined));
+  if (router.type !== "mlp") return bytesOf(known);
+  return bytesOf(router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]));
+}
+
+function bytesOf(arrays: readonly Float32Array[]): number {
+  return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
+}
+
+function tooLarge(name: string, bytes: number, pinned: number, budget: number): MoloraError {
+  const beside = pinned === 0 ? "" : ` beside ${pinned} that stay`;
+  return new MoloraError(
+    "out_of_pages",
+    `"${name}" takes ${bytes} bytes of host memory${beside}; there are ${budget}`,
+    {
+      remedy: "Give the engine more hostCacheBytes (--host-cache-bytes), or unpin something.",
+      details: { bytes, pinned, budget },
+    },
+  );
+}

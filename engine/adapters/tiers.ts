@@ -1,0 +1,41 @@
+// Where each adapter and mixture lies: on the device, in host memory, or where it was read from.
+
+import type { NameReport, TierReport } from "../../proto/api.ts";
+import type { Residency } from "../memory/residency.ts";
+import type { Catalogue } from "./catalogue.ts";
+import type { Demand } from "./demand.ts";
+import type { Registry } from "./registry.ts";
+import { hostBytes, type Shelf } from "./shelf.ts";
+
+/** In the order of loading. */
+export function nameReports(catalogue: Catalogue, registry: Registry, residency: Residency): NameReport[] {
+  const loaded = new Map(registry.list().map((each) => [each.generation.name, each]));
+  return catalogue.list().map(({ kind, report, pinned, path }): NameReport => {
+    const { name, hash } = report;
+    const found = loaded.get(name);
+    const known = { kind, name, hash, pinned: pinned || path === undefined };
+    if (found === undefined) return { ...known, tier: "source", bytes: report.bytes, users: 0 };
+    const { generation, running } = found;
+    const tier = residency.firstPage(generation.key) === undefined ? "host" : "device";
+    return { ...known, tier, bytes: hostBytes(generation), users: running };
+  });
+}
+
+export function tierReport(
+  names: readonly NameReport[],
+  { shelf, demand, residency }: { shelf: Shelf; demand: Demand; residency: Residency },
+): TierReport {
+  const onDevice = names.filter(({ tier }) => tier === "device").length;
+  const inMemory = names.filter(({ tier }) => tier !== "source").length;
+  const { waiting, loads, failures, seconds } = demand.stats;
+  return {
+    device: { names: onDevice, evictions: residency.evictions },
+    host: {
+      names: inMemory,
+      bytes: shelf.bytes,
+      ...(shelf.budget === undefined ? {} : { budget: shelf.budget }),
+      evictions: shelf.evictions,
+    },
+    loads: { waiting, begun: loads, failed: failures, seconds },
+  };
+}
