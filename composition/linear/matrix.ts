@@ -38,8 +38,7 @@ export function multiply(x: Matrix, y: Matrix): Matrix {
   if (x.cols !== y.rows) throw new RangeError(`[${x.rows}, ${x.cols}] times [${y.rows}, ${y.cols}]`);
   const out = zeros(x.rows, y.cols);
   for (let i = 0; i < x.rows; i++) {
-    const row = rowOf(out, i);
-    for (let k = 0; k < x.cols; k++) addScaled(row, rowOf(y, k), x.data[i * x.cols + k]);
+    for (let k = 0; k < x.cols; k++) addRow(out, i, y, k, x.data[i * x.cols + k]);
   }
   return out;
 }
@@ -49,7 +48,7 @@ export function multiplyTransposed(x: Matrix, y: Matrix): Matrix {
   if (x.rows !== y.rows) throw new RangeError(`[${x.rows}, ${x.cols}] transposed times [${y.rows}, ${y.cols}]`);
   const out = zeros(x.cols, y.cols);
   for (let k = 0; k < x.rows; k++) {
-    for (let i = 0; i < x.cols; i++) addScaled(rowOf(out, i), rowOf(y, k), x.data[k * x.cols + i]);
+    for (let i = 0; i < x.cols; i++) addRow(out, i, y, k, x.data[k * x.cols + i]);
   }
   return out;
 }
@@ -131,4 +130,11 @@ export function norm(x: Float64Array): number {
 /** x += factor · y */
 export function addScaled(x: Float64Array, y: Float64Array, factor: number): void {
   for (let i = 0; i < x.length; i++) x[i] += factor * y[i];
+}
+
+/** Row i of `out` += factor · row k of `y`, without a view of either: rows are often short. */
+function addRow(out: Matrix, i: number, y: Matrix, k: number, factor: number): void {
+  const [to, from, cols] = [i * out.cols, k * y.cols, y.cols];
+  const [target, source] = [out.data, y.data];
+  for (let c = 0; c < cols; c++) target[to + c] += factor * source[from + c];
 }
