@@ -66,6 +66,8 @@ export class Bank {
 
   /** Puts a generation on the device before anybody asks for it, while there is room to spare. */
   async placeAhead(generation: LoadedGeneration): Promise<void> {
+    // Another load may have taken its place in the host's memory already.
+    if (!this.#generations.has(generation.key)) return;
     const placed = this.#residency.placeIdle(this.needs(generation));
     const writings = placed.map(({ key }) => {
       const writing = this.#writing(this.#generation(key));
@@ -139,7 +141,10 @@ export class Bank {
 
   /** Writes a generation where it lies now, a layer at a time; ends early once it lies there no more. */
   *#writing(generation: Placeable): Writing {
-    const page = this.#residency.firstPage(generation.key)!;
+    const page = this.#residency.firstPage(generation.key);
+    // Written ahead, it may have lost its pages before its turn came, or what it points to has.
+    if (page === undefined || keysPointedTo(generation).some((key) => this.#residency.firstPage(key) === undefined))
+      return;
     const own = this.#pool.address(page);
     const addresses = this.#pointedTo(generation);
     if (pointsElsewhere(generation)) this.#written.set(generation.key, this.#whereabouts(generation));
@@ -223,6 +228,13 @@ function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
 function factorsOf(generation: Placeable): LoadedFactors | undefined {
   const factors = generation.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
   return factors && { kind: "factors", key: `factors/${factors.hash}`, factors };
+}
+
+/** Keys of the runs whose addresses its own holds. */
+function keysPointedTo(generation: Placeable): string[] {
+  if (generation.kind === "mixture") return adaptersOf(generation).map(({ key }) => key);
+  const shared = factorsOf(generation);
+  return shared === undefined ? [] : [shared.key];
 }
 
 /** Whether its run holds addresses of other runs. */
