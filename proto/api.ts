@@ -293,7 +293,7 @@ export interface AdapterReport {
 export interface MixtureReport {
   name: string;
   hash: string;
-  /** Type of its router: "mlp", "arrow", "uniform" or "vocabulary". */
+  /** Type of its router: "mlp", "arrow", "keys", "uniform" or "vocabulary". */
   router: string;
   /** Names, in the order of the router's outputs. */
   experts: string[];

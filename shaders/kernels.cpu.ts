@@ -3,6 +3,7 @@ export { activation } from "./layer/activation.cpu";
 export { attention } from "./layer/attention.cpu";
 export { setScratch } from "./cpu/scratch.cpu";
 export { embed } from "./layer/embed.cpu";
+export { core } from "./lora/core.cpu";
 export { final_norm } from "./layer/final_norm.cpu";
 export { choose_experts } from "./experts/choose_experts.cpu";
 export { linear_experts } from "./experts/linear_experts.cpu";

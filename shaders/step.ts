@@ -16,6 +16,8 @@ export interface StepShape {
   entries: number;
   /** Largest ceil(rank / 4) among the adapters of this step. */
   maxRank4: number;
+  /** Some of its adapters have cores between A and B; default: none. */
+  cores?: boolean;
   /** Adapters that tokens of this step can meet. */
   adapters: number;
   /** A router chooses for some token. */

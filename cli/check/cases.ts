@@ -1,6 +1,7 @@
 // Every case of `molora doctor --check`, kernel by kernel.
 
 import type { KernelCase } from "./case.ts";
+import { coreCases } from "./cases/cores.ts";
 import { expertCases } from "./cases/experts.ts";
 import { layerCases } from "./cases/layer.ts";
 import { linearCases } from "./cases/linear.ts";
@@ -18,6 +19,7 @@ export function allCases(): KernelCase[] {
     ...linearCases(),
     ...expertCases(),
     ...loraCases(),
+    ...coreCases(),
     ...routingCases(),
     ...samplingCases(),
     ...trainingLayerCases(),

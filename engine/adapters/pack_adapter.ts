@@ -3,7 +3,9 @@
 
 import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
+import type { Compressed } from "../../files/lora/compressed_adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { packCoreLayer } from "./pack_compressed.ts";
 
 type Layer = Adapter["layers"][number];
 
@@ -17,6 +19,7 @@ export interface PackedAdapter extends Omit<Adapter, "layers"> {
 
 /** Packs layer by layer, so that whoever drives it can do other things between two layers. */
 export function* packAdapter(adapter: Adapter): Generator<void, PackedAdapter> {
+  if (adapter.compressed !== undefined) return packCompressed(adapter, adapter.compressed);
   const { layers, ...rest } = adapter;
   const runs: Float32Array<ArrayBuffer>[] = [];
   for (const layer of layers) {
@@ -24,6 +27,12 @@ export function* packAdapter(adapter: Adapter): Generator<void, PackedAdapter> {
     yield;
   }
   return { ...rest, runs, rank4: adapterRank4(adapter) };
+}
+
+/** Cores alone: the factors are packed when they are written, once for all adapters that share them. */
+function packCompressed({ name, hash, report }: Adapter, compressed: Compressed): PackedAdapter {
+  const runs = compressed.cores.map((_, layer) => packCoreLayer(compressed, layer));
+  return { name, hash, report, compressed, runs, rank4: Math.max(...report.ranks.map((rank) => Math.ceil(rank / 4))) };
 }
 
 /** Bytes of the longest run. */

@@ -1,6 +1,7 @@
 // Puts adapters and routers where the residency gave them pages, and says where each sequence's entries lie.
 // A generation is reached by its key.
 
+import type { SharedFactors } from "../../files/lora/compressed_adapter.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
@@ -8,9 +9,18 @@ import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts"
 import type { RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
 import { packedRunBytes } from "./pack_adapter.ts";
+import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
 import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "./registry.ts";
 
+/** What adapters of a compressed set share: it lies on the device as a generation of its own. */
+interface LoadedFactors {
+  kind: "factors";
+  key: string;
+  factors: SharedFactors;
+}
+
+type Placeable = LoadedGeneration | LoadedFactors;
 const NO_ROUTE: PlacedRoute = { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
 
 /** What is left to write of a generation, a layer at a time. */
@@ -19,7 +29,7 @@ type Writing = Generator<void, void>;
 export class Bank {
   readonly #pool: DevicePool;
   readonly #residency: Residency;
-  readonly #generations = new Map<string, LoadedGeneration>();
+  readonly #generations = new Map<string, Placeable>();
   /** Addresses of its experts that a router's run on the device was written with. */
   readonly #written = new Map<string, string>();
   /** What is being written ahead of use. */
@@ -33,11 +43,21 @@ export class Bank {
   /** Makes a generation, and a mixture's experts, reachable by key. */
   add(generation: LoadedGeneration): void {
     this.#generations.set(generation.key, generation);
+    const factors = factorsOf(generation);
+    if (factors !== undefined) this.#generations.set(factors.key, factors);
     if (generation.kind === "mixture") for (const expert of adaptersOf(generation)) this.add(expert);
   }
 
   /** Forgets a generation that no request can reach any more, and its pages. */
   remove(key: string): void {
+    const shared = this.#generations.get(key);
+    this.#forget(key);
+    const factors = shared && factorsOf(shared)?.key;
+    if (factors === undefined) return;
+    if (![...this.#generations.values()].some((other) => factorsOf(other)?.key === factors)) this.#forget(factors);
+  }
+
+  #forget(key: string): void {
     this.#generations.delete(key);
     this.#written.delete(key);
     this.#ahead.delete(key);
@@ -57,10 +77,13 @@ export class Bank {
     for (const writing of writings) await sliced(writing);
   }
 
-  /** What must be on the device for a generation to serve: a mixture's router and all its experts' adapters. */
+  /** What must be on the device for a generation to serve: a mixture's router and its experts' adapters, and what those share. */
   needs(generation: LoadedGeneration): ResidentNeed[] {
     if (generation.kind === "adapter") {
-      return [{ key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) }];
+      const own = { key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) };
+      const shared = factorsOf(generation);
+      if (shared === undefined) return [own];
+      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors)) }];
     }
     const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
@@ -72,9 +95,9 @@ export class Bank {
     for (const generation of fresh) {
       this.#written.delete(generation.key);
       this.#ahead.delete(generation.key);
-      if (generation.kind === "adapter") finish(this.#writing(generation));
+      if (!pointsElsewhere(generation)) finish(this.#writing(generation));
     }
-    for (const generation of fresh) if (generation.kind === "mixture") this.#settleRouter(generation);
+    for (const generation of fresh) if (pointsElsewhere(generation)) this.#settle(generation);
   }
 
   /** Where the entries of a sequence lie that act at a position. Its generations must be resident. */
@@ -85,58 +108,77 @@ export class Bank {
       case "fixed": {
         const acting = plan.entries.filter(({ from = 0 }) => from <= position);
         if (acting.length === 0) return NO_ROUTE;
-        const entries = acting.map(({ key, weight }) => ({ address: this.#address(key), weight }));
+        const entries = acting.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
         const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
         const most = entries.length;
-        return { router: 0, entries, mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
+        const cores = acting.some(({ key }) => hasCores(this.#generation(key)));
+        const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
+        return { router: 0, entries, ...sizes, cores };
       }
       case "router": {
         const generation = this.#generation(plan.key);
         if (generation.kind !== "mixture") throw new MoloraError("internal", `${plan.key} is no mixture`);
-        for (const expert of adaptersOf(generation)) this.#address(expert.key);
+        for (const expert of adaptersOf(generation)) this.#adapterAddress(expert.key);
         const router = this.#address(plan.key);
-        this.#settleRouter(generation);
+        this.#settle(generation);
         return {
           router,
           entries: [],
           mostEntries: routedEntries(generation.mixture.router),
           adapters: adaptersOf(generation).length,
           maxRank4: rank4Of(generation),
+          cores: hasCores(generation),
           gateWidth: gateWidth(generation.mixture),
         };
       }
     }
   }
 
-  /** A router is written anew wherever it or one of its experts lies elsewhere than when it was. */
-  #settleRouter(generation: LoadedMixture): void {
+  /** What points elsewhere is written anew wherever it, or what it points to, lies elsewhere than when it was. */
+  #settle(generation: Placeable): void {
     if (this.#written.get(generation.key) !== this.#whereabouts(generation)) finish(this.#writing(generation));
   }
 
   /** Writes a generation where it lies now, a layer at a time; ends early once it lies there no more. */
-  *#writing(generation: LoadedGeneration): Writing {
+  *#writing(generation: Placeable): Writing {
     const page = this.#residency.firstPage(generation.key);
-    const experts = generation.kind === "mixture" ? adaptersOf(generation) : [];
-    // Written ahead, it may have lost its pages before its turn came, or an expert has.
-    if (page === undefined || experts.some(({ key }) => this.#residency.firstPage(key) === undefined)) return;
-    const addresses = generation.kind === "mixture" ? this.#expertAddresses(generation) : [];
-    if (generation.kind === "mixture") this.#written.set(generation.key, this.#whereabouts(generation));
+    // Written ahead, it may have lost its pages before its turn came, or what it points to has.
+    if (page === undefined || keysPointedTo(generation).some((key) => this.#residency.firstPage(key) === undefined))
+      return;
+    const own = this.#pool.address(page);
+    const addresses = this.#pointedTo(generation);
+    if (pointsElsewhere(generation)) this.#written.set(generation.key, this.#whereabouts(generation));
     const written = this.#written.get(generation.key);
     const lies = () =>
       this.#residency.firstPage(generation.key) === page && this.#written.get(generation.key) === written;
     for (const layer of this.#pool.layers.keys()) {
       if (!lies()) return;
-      this.#pool.write(layer, page, runOf(generation, layer, addresses));
+      this.#pool.write(layer, page, runOf(generation, layer, own, addresses));
       yield;
     }
   }
 
-  #whereabouts(mixture: LoadedMixture): string {
-    return `${this.#residency.firstPage(mixture.key)}: ${this.#expertAddresses(mixture).join(" ")}`;
+  #whereabouts(generation: Placeable): string {
+    return `${this.#residency.firstPage(generation.key)}: ${this.#pointedTo(generation).join(" ")}`;
   }
 
-  #expertAddresses(mixture: LoadedMixture): number[] {
-    return mixture.experts.map((expert) => (expert === undefined ? 0 : this.#addressOf(expert.key)));
+  /** Addresses of a mixture's experts, or of the factors that an adapter shares. */
+  #pointedTo(generation: Placeable): number[] {
+    if (generation.kind !== "mixture") {
+      const shared = factorsOf(generation);
+      return shared === undefined ? [] : [this.#addressOf(shared.key)];
+    }
+    return generation.experts.map((expert) => (expert === undefined ? 0 : this.#addressOf(expert.key)));
+  }
+
+  /** Of an adapter that a step is about to read, with what it shares. */
+  #adapterAddress(key: string): number {
+    const generation = this.#generation(key);
+    const shared = factorsOf(generation);
+    if (shared !== undefined) this.#address(shared.key);
+    const address = this.#address(key);
+    if (shared !== undefined) this.#settle(generation);
+    return address;
   }
 
   /** Of what a step is about to read. */
@@ -153,7 +195,7 @@ export class Bank {
     return this.#pool.address(page);
   }
 
-  #generation(key: string): LoadedGeneration {
+  #generation(key: string): Placeable {
     const generation = this.#generations.get(key);
     if (generation === undefined) throw new MoloraError("internal", `${key} is not loaded`);
     return generation;
@@ -164,8 +206,18 @@ function finish(writing: Writing): void {
   while (!writing.next().done);
 }
 
-function runOf(generation: LoadedGeneration, layer: number, addresses: readonly number[]): Float32Array<ArrayBuffer> {
-  if (generation.kind === "adapter") return generation.adapter.runs[layer]!;
+/** `own`: where it lies; `addresses`: of what it points to. */
+function runOf(
+  generation: Placeable,
+  layer: number,
+  own: number,
+  addresses: readonly number[],
+): Float32Array<ArrayBuffer> {
+  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!);
+  if (generation.kind === "adapter") {
+    const run = generation.adapter.runs[layer]!;
+    return factorsOf(generation) === undefined ? run : relocated(run, addresses[0]! - own);
+  }
   return packRouterLayer(generation.mixture, layer, { prototypes: generation.prototypes[layer] ?? [], addresses });
 }
 
@@ -173,7 +225,30 @@ function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
   return mixture.experts.filter((expert) => expert !== undefined);
 }
 
-function rank4Of(generation: LoadedGeneration): number {
+function factorsOf(generation: Placeable): LoadedFactors | undefined {
+  const factors = generation.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
+  return factors && { kind: "factors", key: `factors/${factors.hash}`, factors };
+}
+
+/** Keys of the runs whose addresses its own holds. */
+function keysPointedTo(generation: Placeable): string[] {
+  if (generation.kind === "mixture") return adaptersOf(generation).map(({ key }) => key);
+  const shared = factorsOf(generation);
+  return shared === undefined ? [] : [shared.key];
+}
+
+/** Whether its run holds addresses of other runs. */
+function pointsElsewhere(generation: Placeable): boolean {
+  return generation.kind === "mixture" || factorsOf(generation) !== undefined;
+}
+
+function hasCores(generation: Placeable): boolean {
+  if (generation.kind === "mixture") return adaptersOf(generation).some(hasCores);
+  return factorsOf(generation) !== undefined;
+}
+
+function rank4Of(generation: Placeable): number {
+  if (generation.kind === "factors") return 0;
   if (generation.kind === "adapter") return generation.adapter.rank4;
   return Math.max(0, ...adaptersOf(generation).map(({ adapter }) => adapter.rank4));
 }

@@ -22,6 +22,8 @@ export interface SettlingBase {
  * @throws MoloraError `adapter_unsupported` where a row of W + s B A is zero, so that it has no direction
  */
 export async function settleAdapter(base: SettlingBase, adapter: Adapter): Promise<Adapter> {
+  // Of a compressed set only plain LoRA can be a member.
+  if (adapter.compressed !== undefined) return adapter;
   const isSettled = (layer: Adapter["layers"][number]) => Object.values(layer).every(({ unsettled }) => !unsettled);
   if (adapter.layers.every(isSettled)) return adapter;
   const layers: Adapter["layers"] = [];

@@ -12,6 +12,7 @@ import { finalNorm } from "../../shaders/layer/final_norm.ts";
 import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
 import { norm } from "../../shaders/layer/norm.ts";
 import { type KvDtype, ropeKv } from "../../shaders/layer/rope_kv.ts";
+import { core } from "../../shaders/lora/core.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
 import { segments } from "../../shaders/lora/segments.ts";
@@ -118,7 +119,7 @@ export class Stage {
     return [launch(segments, facts, { step: inputs.step, table, order, tiles, tile_count: tileCount })];
   }
 
-  /** output = W · x + bias for a group's modules, and A · x of its adapters; where they are sorted into segments, B · A · x too. */
+  /** output = W · x + bias for a group's modules, and A · x of its adapters, cores applied; where they are sorted into segments, B · A · x too. */
   linear(group: LoraGroup, i: number): Launch[] {
     const { inputs, workspace, pool, weights } = this.views;
     const matrix = weights.layers[i][group];
@@ -145,12 +146,14 @@ export class Stage {
         },
       ),
     );
-    if (this.kind.lora !== "segmented") return launches;
+    const cores = this.kind.cores ? [launch(core, shape, { step: inputs.step, table, pool: pool[i], shrunk })] : [];
+    if (this.kind.lora !== "segmented") return [...launches, ...cores];
     const { order, tiles, tileCount } = workspace;
     const sorted = { order, tiles, tile_count: tileCount, pool: pool[i] };
     return [
       ...launches,
       launch(shrinkSegmented, { inputs: matrix.cols, shape }, { table, x: input.x, shrunk, ...sorted }),
+      ...cores,
       launch(expandSegmented, shape, { shrunk, planes, table, y, ...sorted }),
     ];
   }

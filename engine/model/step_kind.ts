@@ -8,6 +8,8 @@ export interface StepKind {
   lora: LoraForm;
   /** A router chooses for some token: every layer has its own table. */
   routed: boolean;
+  /** Some adapter has cores between A and B. */
+  cores: boolean;
   /** Class of token counts that one tile of the linear kernel serves. */
   tokens: number;
   /** The same for rows of logits. */
@@ -19,12 +21,18 @@ const GATHER_TOKENS = 16;
 
 /** `segments`: whether the device sorts many tokens' adapters (DeviceWishes). */
 export function stepKind(
-  shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed">,
+  shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed" | "cores">,
   segments: boolean,
 ): StepKind {
   const many = segments && shape.tokens >= GATHER_TOKENS;
   const lora = shape.entries === 0 ? "none" : many ? "segmented" : "gather";
-  return { lora, routed: shape.routed, tokens: tileClass(shape.tokens), rows: tileClass(shape.rows) };
+  return {
+    lora,
+    routed: shape.routed,
+    cores: shape.cores ?? false,
+    tokens: tileClass(shape.tokens),
+    rows: tileClass(shape.rows),
+  };
 }
 
 /** Kinds that the first requests of a server ask for: prompts and single or few tokens, with each way to adapters there is. */
@@ -42,8 +50,8 @@ export function usualKinds({ adapters, routers }: { adapters: boolean; routers: 
   return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, true)));
 }
 
-export function kindName({ lora, routed, tokens, rows }: StepKind): string {
-  return `${lora} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
+export function kindName({ lora, routed, cores, tokens, rows }: StepKind): string {
+  return `${lora}${cores ? " with cores" : ""} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
 }
 
 function tileClass(count: number): number {

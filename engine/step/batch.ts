@@ -21,6 +21,8 @@ export interface PlacedRoute {
   /** Adapters its tokens can meet. */
   adapters: number;
   maxRank4: number;
+  /** Some of them have cores between A and B; default: none. */
+  cores?: boolean;
   gateWidth: number;
 }
 
@@ -51,7 +53,17 @@ export function buildBatch(
 ): Batch {
   const target = wordBuffer(staging);
   const wordOf = (region: Region) => layout.offsets[region] / 4;
-  const shape = { tokens: 0, sequences: 0, rows: 0, entries: 0, adapters: 0, maxRank4: 0, routed: false, gateWidth: 0 };
+  const shape = {
+    tokens: 0,
+    sequences: 0,
+    rows: 0,
+    entries: 0,
+    adapters: 0,
+    maxRank4: 0,
+    cores: false,
+    routed: false,
+    gateWidth: 0,
+  };
   const rows: LogitRow[] = [];
   const masks: Uint32Array<ArrayBuffer>[] = [];
   let blocks = 0;
@@ -87,6 +99,7 @@ export function buildBatch(
     shape.entries = Math.max(shape.entries, placed.mostEntries);
     shape.adapters += placed.adapters;
     shape.maxRank4 = Math.max(shape.maxRank4, placed.maxRank4);
+    shape.cores ||= placed.cores ?? false;
     shape.routed ||= placed.router !== 0;
     shape.gateWidth = Math.max(shape.gateWidth, placed.gateWidth);
   }

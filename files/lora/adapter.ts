@@ -3,6 +3,7 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
+import type { Compressed } from "./compressed_adapter.ts";
 import type { VocabularyChange } from "./vocabulary.ts";
 
 /**
@@ -47,4 +48,6 @@ export interface Adapter {
   /** Absent: the base's embedding and head. Empty once it is on the device (engine/adapters/vocabularies.ts). */
   vocabulary?: VocabularyChange;
   report: AdapterReport;
+  /** Where it shares its factors with others of a compressed set; `layers` says the same without sharing. */
+  compressed?: Compressed;
 }

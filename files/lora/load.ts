@@ -7,6 +7,7 @@ import { turn } from "../slices.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
+import { COMPRESSED_JSON, readCompressed } from "./compressed.ts";
 import { type AdapterClaims, checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
@@ -15,8 +16,8 @@ import { readChange } from "./read_change.ts";
 import { takeVocabulary } from "./vocabulary.ts";
 
 /**
- * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, or a
- * GGUF of llama.cpp, alone or in a folder without adapter_config.json.
+ * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, a
+ * GGUF of llama.cpp, alone or in a folder without adapter_config.json, or the adapter `name` of a compressed set.
  *
  * @throws MoloraError `file_not_found`, `config_invalid`; `adapter_unsupported` names the feature; `adapter_mismatch`
  * lists matched and unmatched tensors, missing modules and wrong shapes; `tensor_not_finite`; `adapter_no_effect` where
@@ -27,6 +28,7 @@ export async function loadAdapter(
   from: ByteSource | SourceFolder,
   config: ModelConfig,
 ): Promise<Adapter> {
+  if ("list" in from && (await from.list()).includes(COMPRESSED_JSON)) return readCompressed(name, from, config);
   const { claims, weights, bytes } = await readFiles(from, config);
   const { rest, vocabulary } = await takeVocabulary(claims, weights, config);
   const changes = checkFit(claims, rest, config);

@@ -22,7 +22,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   let within = row - select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
   let header = pool[tile.x + MODULE0 + member];
   let rank4 = (u32(header.z) + 3u) / 4u;
-  let b = tile.x + u32(header.y) + within * rank4;
+  let b = u32(i32(tile.x) + i32(header.y)) + within * rank4;
   for (var n = 0u; n < tile.z; n += 4u) {
     // Past the tile's end, its last entry again.
     let last = tile.z - 1u;

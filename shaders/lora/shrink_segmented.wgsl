@@ -27,8 +27,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     header = pool[address + MODULE0 + member];
   }
   let rank = u32(header.z);
-  let a = address + u32(header.x) + min(row, rank - 1u) * IN4;
-  let b = address + u32(header.x) + min(row + 1u, rank - 1u) * IN4;
+  let matrix = u32(i32(address) + i32(header.x));
+  let a = matrix + min(row, rank - 1u) * IN4;
+  let b = matrix + min(row + 1u, rank - 1u) * IN4;
   for (var n = 0u; n < tile.z; n += 4u) {
     // Past the tile's end, its last entry again.
     let last = tile.z - 1u;

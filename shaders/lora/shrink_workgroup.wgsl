@@ -10,7 +10,7 @@ fn shrink(group: u32, token0: u32, lane: u32) {
     let header = adapters[address + MODULE0 + member];
     var sum = 0.0;
     if (r < u32(header.z)) {
-      let a = address + u32(header.x) + r * COLS4;
+      let a = u32(i32(address) + i32(header.x)) + r * COLS4;
       for (var k = lane; k < COLS4; k += WORKGROUP) {
         sum += dot(adapters[a + k], xf[v + k]);
       }

@@ -3,6 +3,7 @@
 import type { Host } from "../../engine/host.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
+import { plainAdapter } from "../../files/lora/compressed_adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import type { SourceFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -41,7 +42,8 @@ export async function loadMixtureFolder(
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
   const adapter = await loadAdapter(name, await host.open(path), config);
   const { invocation, vocabulary } = adapter;
-  if (invocation === undefined && vocabulary === undefined) return adapter;
+  // What trains, scores or merges reads factors as pairs.
+  if (invocation === undefined && vocabulary === undefined) return plainAdapter(adapter);
   const what = invocation ? "is an activated LoRA" : "has an embedding or an output head of its own";
   throw new MoloraError("adapter_unsupported", `adapter "${name}" ${what}: no router is made for it`, {
     remedy: "Name it in requests, or take an adapter of layers only.",

@@ -1,0 +1,141 @@
+// What compression saves and what it costs: bytes and loss against the rank and the number of adapters.
+// The adapters are the four of nano and copies of them: a copy is one of the four with Gaussian noise on both factors, NOISE
+// times their own root mean square, so that copies of one adapter are about as alike as trainings of it from other seeds.
+// Usage: node dist/perf/compression.js DATA [adapters: 16,64,256] [ranks: 16,32,64] [clusters: 1,4]
+// DATA has a folder for each of the four domains with valid.jsonl.gz in it.
+
+import { table } from "../cli/terminal/table.ts";
+import { readRows } from "../cli/training/data_file.ts";
+import { type CompressedAdapters, compressAdapters } from "../composition/compress/compress.ts";
+import { loadTokenizer } from "../engine/text/tokenizer.ts";
+import type { Adapter } from "../files/lora/adapter.ts";
+import { expandedLayer } from "../files/lora/compressed_adapter.ts";
+import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
+import { nodeHost } from "../node/host.ts";
+import { renderRow } from "../training/data/render.ts";
+import { FrozenModel } from "../training/frozen/frozen_model.ts";
+import { loadAdapterFolder } from "../training/frozen/load.ts";
+import { TextScorer } from "../training/frozen/score.ts";
+import { Random } from "../training/random.ts";
+
+const NANO = "models/nano";
+const DOMAINS = ["math", "sql", "medical", "code"];
+const NOISE = 0.1;
+const ROWS = 12;
+const LENGTH = 128;
+
+const [data, ...lists] = process.argv.slice(2);
+if (data === undefined) throw new Error("usage: node dist/perf/compression.js DATA [adapters] [ranks] [clusters]");
+const [counts, ranks, clusters] = ["16,64,256", "16,32,64", "1,4"].map((usual, i) =>
+  (lists[i] ?? usual).split(",").map(Number),
+);
+
+const files = await openModelFiles(await nodeHost().open(NANO));
+const texts = await readTexts(files);
+const originals: Adapter[] = [];
+for (const name of DOMAINS) {
+  originals.push(await loadAdapterFolder(nodeHost(), name, `${NANO}/adapters/${name}`, files.config));
+}
+const own = await losses(originals);
+const rows: string[][] = [];
+for (const count of counts) {
+  const adapters = Array.from({ length: count }, (_, i) => (i < 4 ? originals[i] : copyOf(originals[i % 4], i)));
+  const plain = bytesOf(
+    adapters.flatMap(({ layers }) => layers.flatMap((layer) => Object.values(layer).flatMap(({ a, b }) => [a, b]))),
+  );
+  for (const rank of ranks) {
+    for (const most of clusters) {
+      const begun = performance.now();
+      const made = compressAdapters(adapters, { rank, clusters: most });
+      const seconds = (performance.now() - begun) / 1000;
+      const kept = await losses(originals.map((adapter, i) => expanded(adapter, made, i)));
+      const lost = made.members.reduce((sum, { error }) => sum + error, 0) / count;
+      const nats = kept.reduce((sum, loss, i) => sum + (loss - own[i]) / 4, 0);
+      const bytes =
+        bytesOf(
+          made.factors.flatMap((layers) =>
+            layers.flatMap((layer) => Object.values(layer).flatMap(({ u, v }) => [u, v])),
+          ),
+        ) + bytesOf(made.members.flatMap(({ cores }) => cores.flatMap((layer) => Object.values(layer))));
+      const share = `${(plain / bytes).toFixed(1)}`;
+      rows.push(
+        [
+          count,
+          rank,
+          made.factors.length,
+          lost.toFixed(3),
+          nats.toFixed(4),
+          (bytes / 1e6).toFixed(1),
+          share,
+          seconds.toFixed(0),
+        ].map(String),
+      );
+      console.error(rows.at(-1)!.join("  "));
+    }
+  }
+}
+console.log(
+  `Loss of each adapter on its own domain: ${own.map((loss, i) => `${DOMAINS[i]} ${loss.toFixed(4)}`).join(", ")}`,
+);
+console.log(table(["adapters", "rank", "clusters", "error", "nats lost", "MB", "times smaller", "seconds"], rows));
+
+async function readTexts({ tokenizerFiles }: ModelFiles): Promise<number[][][]> {
+  const tokenizer = loadTokenizer(tokenizerFiles);
+  return Promise.all(
+    DOMAINS.map(async (domain) => {
+      const found: number[][] = [];
+      for await (const row of readRows(`${data}/${domain}/valid.jsonl.gz`)) {
+        const ids = renderRow(tokenizer, row).ids.slice(0, LENGTH);
+        if (ids.length > 8) found.push(ids);
+        if (found.length === ROWS) break;
+      }
+      return found;
+    }),
+  );
+}
+
+/** Mean loss in nats a token of each adapter on its own domain. */
+async function losses(adapters: readonly Adapter[]): Promise<number[]> {
+  const options = { files, dtype: "auto", mixtures: [], length: LENGTH, texts: 4, scored: true } as const;
+  const model = await FrozenModel.open(nodeHost(), { ...options, adapters });
+  try {
+    const scorer = new TextScorer(model);
+    const found: number[] = [];
+    for (const [i, { key }] of model.adapters.entries()) {
+      const plan = { kind: "fixed", entries: [{ key, weight: 1 }] } as const;
+      const scored = await scorer.score(texts[i], { kind: "plan", plan });
+      const all = scored.flatMap(({ logprobs }) => Array.from(logprobs));
+      found.push(-all.reduce((sum, value) => sum + value, 0) / all.length);
+    }
+    return found;
+  } finally {
+    await model.close();
+  }
+}
+
+function expanded(adapter: Adapter, { factors, members }: CompressedAdapters, i: number): Adapter {
+  const { cluster, cores } = members[i];
+  const compressed = { shared: { hash: "", layers: factors[cluster] }, cores };
+  const layers = cores.map((_, layer) => expandedLayer(compressed, layer));
+  const used = [...new Set(layers.flatMap((layer) => Object.values(layer).map(({ rank }) => rank)))];
+  return { ...adapter, hash: `${adapter.hash} compressed`, layers, report: { ...adapter.report, ranks: used } };
+}
+
+function copyOf(adapter: Adapter, seed: number): Adapter {
+  const random = new Random(seed);
+  const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
+  const noisy = (values: Float32Array) => {
+    const size = NOISE * Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
+    return values.map((value) => value + size * normal());
+  };
+  const layers = adapter.layers.map((layer) =>
+    Object.fromEntries(
+      Object.entries(layer).map(([name, lora]) => [name, { ...lora, a: noisy(lora.a), b: noisy(lora.b) }]),
+    ),
+  );
+  return { ...adapter, hash: `${adapter.hash} ${seed}`, layers };
+}
+
+function bytesOf(arrays: readonly Float32Array[]): number {
+  return arrays.reduce((sum, array) => sum + array.byteLength, 0);
+}
