@@ -33,7 +33,7 @@ export interface GenerateResult {
   /** Per generated token, per layer. */
   trace: { experts: string[]; gates: number[] }[][] | null;
   /** With `trace`, where the base is a mixture of experts: which of its own, by number. */
-  base_experts: BaseExpertChoice[][] | null;
+  base_experts?: BaseExpertChoice[][];
 }
 
 interface NamedLogprob {
@@ -171,6 +171,7 @@ function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneE
     logprob,
     top: top.map((alternative) => ({ id: alternative.id, token: name(alternative.id), logprob: alternative.logprob })),
   });
+  const baseExperts = events.length > 0 && collected(events, (event) => event.baseExperts);
   const result: GenerateResult = {
     ids: events.map(({ id }) => id),
     tokens: events.map(({ id }) => name(id)),
@@ -179,7 +180,7 @@ function finish(tokenizer: Tokenizer, events: readonly TokenEvent[], done: DoneE
     usage: { prompt_tokens: done.usage.promptTokens, completion_tokens: done.usage.completionTokens },
     logprobs: collected(events, ({ logprob }) => logprob && named(logprob)),
     trace: collected(events, ({ trace }) => trace),
-    base_experts: collected(events, ({ baseExperts }) => baseExperts),
+    ...(baseExperts && { base_experts: baseExperts }),
   };
   output.result(result);
 }

@@ -156,9 +156,11 @@ export class Library {
     );
     await shelf.withRoom(name, bytes, () => {
       this.#checkKind(name, "mixture", origin);
-      bank.add(registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes));
+      const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "mixture", report, path, found, pinned });
+      bank.add(loaded);
+      return bank.placeAhead(loaded);
     });
     return report;
   }
@@ -276,8 +278,10 @@ export class Library {
     const { name, report } = adapter;
     return shelf.withRoom(name, adapterHostBytes(adapter), () => {
       this.#checkKind(name, "adapter", origin);
-      bank.add(registry.addAdapter(adapter, (generation) => this.#checkFits(generation)));
+      const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
       catalogue.set({ kind: "adapter", report, ...origin });
+      bank.add(loaded);
+      return bank.placeAhead(loaded);
     });
   }
 

@@ -110,6 +110,20 @@ export class Residency {
     return { placed };
   }
 
+  /**
+   * Gives pages to those of `needs` that have none, for nobody yet: `fresh` and idle. None where that would take pages
+   * of others or more than half of the pool would be in use.
+   */
+  placeIdle(needs: readonly ResidentNeed[]): Placement[] {
+    const missing = this.#missing(distinct(needs), []);
+    const pages = missing.map((need) => need.pages);
+    const left = this.#pool.free - this.#pool.kept - sum(missing);
+    if (missing.length === 0 || left < this.#pool.capacity / 2 || !this.#pool.wouldFit(pages, [])) return [];
+    const { placed } = this.acquire(missing)!;
+    this.release(missing);
+    return placed;
+  }
+
   /** Undoes one `acquire` of the same generations. They stay resident, idle, until somebody needs their pages. */
   release(needs: readonly ResidentNeed[]): void {
     for (const { key } of distinct(needs)) {

@@ -31,7 +31,7 @@ export interface LinearWeights {
 }
 
 /** Stored bytes read at a time. */
-const CHUNK_BYTES = 4 << 20;
+const CHUNK_BYTES = 1 << 20;
 /** Bytes after which to wait for the device, so that upload staging does not pile up. */
 const FLUSH_BYTES = 64 << 20;
 /** Shards begin at a multiple of this, so that tiles of rows rarely straddle two. */

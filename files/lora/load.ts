@@ -4,6 +4,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { moduleShape } from "../families/modules.ts";
+import { turn } from "../slices.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
 import { readFloats } from "../weights/floats.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
@@ -30,7 +31,10 @@ export async function loadAdapter(
   const pairs = checkFit(claims, weights, config);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
-  for (const pair of pairs) Object.assign(layers[pair.layer], await readPair(pair, config));
+  for (const pair of pairs) {
+    Object.assign(layers[pair.layer], await readPair(pair, config));
+    await turn();
+  }
   refuseNoEffect(name, layers);
 
   const hash = await sha256(...bytes);

@@ -96,6 +96,7 @@ function readValue(cursor: GgufCursor, typeNumber: number): GgufValue {
   const elementType = cursor.u32();
   if (VALUE_TYPES[elementType] === "array") throw cursor.invalid("arrays of arrays are not read");
   const length = cursor.count("array elements", LIMITS.array);
+  if (VALUE_TYPES[elementType] === "string") return cursor.strings(length, LIMITS.string);
   const values: GgufValue[] = [];
   for (let i = 0; i < length; i++) values.push(readValue(cursor, elementType));
   return values;

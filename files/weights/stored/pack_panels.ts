@@ -5,6 +5,7 @@ import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { encodeFloat16 } from "./float16.ts";
 import type { Planes } from "./format.ts";
 import { SCALED_BLOCK, scaledPanels } from "./scaled_panels.ts";
+import { type WordArray, wordsOf } from "./words.ts";
 
 /** Rows of a panel. The last panel of a matrix is padded with zeros. */
 export const PANEL_ROWS = 8;
@@ -34,21 +35,6 @@ export function packPanels({ quants, scales }: Planes, format: DeviceFormat, col
     case "q6_k":
       return scaledPanels(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), format, cols);
   }
-}
-
-type Words = Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>;
-type WordArray<W extends Words> = {
-  new (length: number): W;
-  new (buffer: ArrayBuffer, offset: number, length: number): W;
-  readonly BYTES_PER_ELEMENT: number;
-};
-
-/** The bytes as words, copied where they begin at an odd address. */
-function wordsOf<W extends Words>(view: ArrayBufferView<ArrayBuffer>, Type: WordArray<W>): W {
-  const size = Type.BYTES_PER_ELEMENT;
-  const { buffer, byteOffset, byteLength } = view;
-  if (byteOffset % size === 0) return new Type(buffer, byteOffset, byteLength / size);
-  return new Type(buffer.slice(byteOffset, byteOffset + byteLength), 0, byteLength / size);
 }
 
 function panelCount(rows: number): number {

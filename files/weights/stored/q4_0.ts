@@ -4,6 +4,7 @@
 import { encodeFloat16 } from "./float16.ts";
 import { EXPONENT, eachBlock, findIn, halfAt } from "./floats_in_blocks.ts";
 import { BEYOND_HALF, type Planes, type StoredFormat } from "./format.ts";
+import { wordsOf } from "./words.ts";
 
 const BLOCK = { bytes: 18, elements: 32 };
 
@@ -22,15 +23,17 @@ export const Q4_0 = {
   held: "q4",
   repack(bytes: Uint8Array): Planes | typeof BEYOND_HALF {
     const blocks = bytes.length / BLOCK.bytes;
-    const quants = new Uint8Array(blocks * 16);
+    const halves = wordsOf(bytes, Uint16Array);
+    const quants = new Uint16Array(blocks * 8);
     const scales = new Uint16Array(blocks * 2);
     for (let b = 0, at = 0; b < blocks; b++, at += BLOCK.bytes) {
       const offset = encodeFloat16(-8 * halfAt(bytes, at));
       if ((offset & EXPONENT.half) === EXPONENT.half) return BEYOND_HALF;
-      scales[2 * b] = bytes[at] | (bytes[at + 1] << 8);
+      const from = at / 2;
+      scales[2 * b] = halves[from];
       scales[2 * b + 1] = offset;
-      quants.set(bytes.subarray(at + 2, at + BLOCK.bytes), b * 16);
+      for (let i = 0; i < 8; i++) quants[8 * b + i] = halves[from + 1 + i];
     }
-    return { quants, scales };
+    return { quants: new Uint8Array(quants.buffer), scales };
   },
 } satisfies StoredFormat;

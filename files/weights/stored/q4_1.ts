@@ -2,6 +2,7 @@
 
 import { EXPONENT, eachBlock, findIn, halfAt } from "./floats_in_blocks.ts";
 import type { StoredFormat } from "./format.ts";
+import { wordsOf } from "./words.ts";
 
 const BLOCK = { bytes: 20, elements: 32 };
 
@@ -21,13 +22,16 @@ export const Q4_1: StoredFormat = {
   held: "q4",
   repack(bytes) {
     const blocks = bytes.length / BLOCK.bytes;
-    const quants = new Uint8Array(blocks * 16);
-    const scales = new Uint16Array(blocks * 2);
-    for (let b = 0, at = 0; b < blocks; b++, at += BLOCK.bytes) {
-      scales[2 * b] = bytes[at] | (bytes[at + 1] << 8);
-      scales[2 * b + 1] = bytes[at + 2] | (bytes[at + 3] << 8);
-      quants.set(bytes.subarray(at + 4, at + BLOCK.bytes), b * 16);
+    const words = wordsOf(bytes, Uint32Array);
+    const quants = new Uint32Array(blocks * 4);
+    const scales = new Uint32Array(blocks);
+    for (let b = 0, at = 0, to = 0; b < blocks; b++, at += 5, to += 4) {
+      scales[b] = words[at];
+      quants[to] = words[at + 1];
+      quants[to + 1] = words[at + 2];
+      quants[to + 2] = words[at + 3];
+      quants[to + 3] = words[at + 4];
     }
-    return { quants, scales };
+    return { quants: new Uint8Array(quants.buffer), scales: new Uint16Array(scales.buffer) };
   },
 };

@@ -1,8 +1,10 @@
 // Q8_0: half d, 32 signed bytes q; d·q.
 
+import { decodeFloat16 } from "./float16.ts";
 import { EXPONENT, findIn, halfAt } from "./floats_in_blocks.ts";
-import type { StoredFormat } from "./format.ts";
+import type { Planes, StoredFormat } from "./format.ts";
 import { int8Groups } from "./int8_groups.ts";
+import { wordsOf } from "./words.ts";
 
 const BLOCK = { bytes: 34, elements: 32 };
 
@@ -14,4 +16,15 @@ export const Q8_0 = {
     return halfAt(bytes, at);
   }),
   findUnfit: findIn(BLOCK, [0], EXPONENT.half),
+  repack(bytes: Uint8Array): Planes {
+    const blocks = bytes.length / BLOCK.bytes;
+    const halves = wordsOf(bytes, Uint16Array);
+    const quants = new Uint16Array(blocks * 16);
+    const scales = new Float32Array(blocks);
+    for (let b = 0, from = 0; b < blocks; b++) {
+      scales[b] = decodeFloat16(halves[from++]);
+      for (let to = 16 * b; to < 16 * b + 16; to++) quants[to] = halves[from++];
+    }
+    return { quants: new Int8Array(quants.buffer), scales };
+  },
 } satisfies StoredFormat;

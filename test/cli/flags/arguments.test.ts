@@ -76,7 +76,7 @@ test("missing, superfluous, wrong and repeated values are refused", () => {
   refused(["--dtype", "f64"], /one of auto, f32, f16, q8_0, q4_0, not f64/);
   refused(["--prompt", "a", "--prompt", "b"], /--prompt was given twice/);
   refused(["stray"], /unexpected argument: stray/);
-  refused(["--adapter", "path"], /must be name=PATH, not path/);
+  refused(["--adapter", "path"], /must be name=PATH\|hf:REPO, not path/);
   refused(["--adapter", "a=x", "--adapter", "a=y"], /names a twice/);
   refused(["--adapter", "a b=x"], /letters, digits/);
 });
