@@ -29,6 +29,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "train-router": () => import("./commands/train_router.ts"),
   "make-router": () => import("./commands/make_router.ts"),
   eval: () => import("./commands/eval.ts"),
+  diagnose: () => import("./commands/diagnose.ts"),
 };
 
 /** 0: done. 1: failed. 2: the arguments are wrong. */

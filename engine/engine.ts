@@ -1,6 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import type { Adapter } from "../files/lora/adapter.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
@@ -21,6 +22,7 @@ import { Demand } from "./adapters/demand.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
+import { settleAdapter } from "./adapters/settle.ts";
 import { Shelf } from "./adapters/shelf.ts";
 import { nameReports, tierReport } from "./adapters/tiers.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
@@ -358,7 +360,8 @@ async function assemble(host: Host, device: Device, options: EngineOptions): Pro
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const library = new Library({ host, config, capacity, registry, bank, catalogue, shelf });
+  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const library = new Library({ host, config, capacity, registry, bank, settle, catalogue, shelf });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });

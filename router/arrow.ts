@@ -12,10 +12,10 @@ const STACKED = ["q_proj", "k_proj", "v_proj"] as const;
  * the three modules in this layer, or only with zeros: such an expert never wins.
  *
  * Source: Arrow (Ostapenko et al. 2024, arXiv 2405.11157). With Δ = s·B·A stacked, ΔᵀΔ = Σ Aᵀ(s²BᵀB)A is applied to
- * vectors through the factors; nothing of size out × in is formed.
+ * vectors through the factors; nothing of size out × in is formed. What else a module adds (DoRA's gains, biases) is left out.
  */
 export function arrowPrototype(layer: Adapter["layers"][number]): Float32Array | undefined {
-  const modules = STACKED.map((name) => layer[name]).filter((module) => module !== undefined);
+  const modules = STACKED.flatMap((name) => layer[name] ?? []).filter(({ rank }) => rank > 0);
   if (modules.length === 0) return undefined;
   const operators = modules.map(toOperator);
   const size = modules[0].a.length / modules[0].rank;

@@ -9,16 +9,26 @@ import type { Mixture, MixtureExpert } from "./mixture.ts";
 /**
  * Checks that `adapter` is the one that `expert` names.
  *
- * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse;
+ * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse, or
+ * an activated LoRA;
  * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
  */
-export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash"> | undefined): void {
+export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash" | "invocation"> | undefined): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
       adapter === undefined
         ? `expert "${expert.name}" needs its adapter ${expert.adapter}`
         : `expert "${expert.name}" takes no adapter`;
     throw new MoloraError("mixture_invalid", message);
+  }
+  if (adapter?.invocation !== undefined) {
+    throw new MoloraError(
+      "mixture_invalid",
+      `expert "${expert.name}" is an activated LoRA, which a prompt switches on`,
+      {
+        remedy: "Name it in requests, alone or in a stack; a router may choose among the other experts.",
+      },
+    );
   }
   if (expert.sha256 === undefined || adapter === undefined || expert.sha256 === adapter.hash) return;
   throw new MoloraError("checksum_mismatch", `expert "${expert.name}": its adapter is not the one the mixture names`, {

@@ -16,6 +16,7 @@ export { quantize } from "./layer/quantize.cpu";
 export { rope_kv } from "./layer/rope_kv.cpu";
 export { route } from "./routing/route.cpu";
 export { sample } from "./sampling/sample.cpu";
+export { row_squares } from "./lora/row_squares.cpu";
 export { shrink } from "./lora/shrink.cpu";
 export { trace } from "./routing/trace.cpu";
 export { adamw } from "./training/adamw.cpu";

@@ -2,6 +2,7 @@
 // What a loaded generation needs on the device, the bank knows.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
 import { sliced } from "../../files/slices.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
@@ -26,6 +27,8 @@ export interface LibraryParts {
   capacity: Capacity;
   registry: Registry;
   bank: Bank;
+  /** Works out what of an adapter depends on the base's weights (settle.ts). */
+  settle: (adapter: Adapter) => Promise<Adapter>;
   catalogue: Catalogue;
   shelf: Shelf;
 }
@@ -160,6 +163,7 @@ export class Library {
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "mixture", report, path, found, pinned });
       bank.add(loaded);
+      // Begun in the same turn: a moment later others may have taken its place.
       return bank.placeAhead(loaded);
     });
     return report;
@@ -243,7 +247,7 @@ export class Library {
 
   async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
-    const adapter = await loadAdapter(name, from, config);
+    const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
     const rank = Math.max(...adapter.report.ranks);
     if (rank > capacity.rank4 * 4) {
       throw new MoloraError(

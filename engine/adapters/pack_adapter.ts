@@ -2,7 +2,8 @@
 // It knows nothing of pages; the layout is shaders/lora/lora_gather.wgsl's.
 
 import { LORA_MODULES } from "../../files/families/modules.ts";
-import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
+import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
+import { MoloraError } from "../../proto/errors.ts";
 
 type Layer = Adapter["layers"][number];
 
@@ -43,39 +44,48 @@ export function adapterRank4(adapter: Adapter): number {
   return Math.max(...adapter.report.ranks.map((rank) => Math.ceil(rank / 4)));
 }
 
-/** The run of one layer: headers (offset A, offset B, rank4, rank), A [rank, in], B [out, rank4 · 4] times the scale. */
+/**
+ * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); A [rank, in], B [out,
+ * whole vec4s] times the scale; where rows are changed, gain and shift of four rows each, by turns.
+ */
 export function packAdapterLayer(layer: Layer): Float32Array<ArrayBuffer> {
   const run = new Float32Array(4 * runVec4s(Object.values(layer)));
   let at = HEADER_VEC4;
   for (const [index, name] of LORA_MODULES.entries()) {
     const module = layer[name];
     if (module === undefined) continue;
-    const rank4 = Math.ceil(module.rank / 4);
+    if (module.unsettled !== undefined) throw new MoloraError("internal", `${name} was not settled with its base`);
     const offsetB = at + module.a.length / 4;
-    run.set([at, offsetB, rank4, module.rank], index * 4);
+    const end = at + moduleVec4s(module) - changedVec4s(module);
+    run.set([at, offsetB, module.rank, module.rows === undefined ? 0 : end], index * 4);
     run.set(module.a, at * 4);
-    packB(run, offsetB * 4, rank4 * 4, module);
-    at = offsetB + (module.b.length / module.rank) * rank4;
+    packB(run, offsetB * 4, module);
+    if (module.rows !== undefined) packRows(run, end * 4, module.rows);
+    at += moduleVec4s(module);
   }
   return run;
 }
 
 /** The modules of a run, with B as it is packed: the scale is in it already. A's are views of the run. */
 export function unpackAdapterLayer(run: Float32Array<ArrayBuffer>): Layer {
-  const offsets = LORA_MODULES.map((_, index) => run.subarray(index * 4, index * 4 + 4));
-  const starts = offsets.flatMap(([offsetA]) => (offsetA === 0 ? [] : [4 * offsetA!]));
+  const headers = LORA_MODULES.map((_, index) => run.subarray(index * 4, index * 4 + 4));
+  const starts = headers.flatMap(([offsetA]) => (offsetA === 0 ? [] : [4 * offsetA!]));
   const layer: Layer = {};
   for (const [index, name] of LORA_MODULES.entries()) {
-    const [offsetA, offsetB, rank4, rank] = offsets[index]!;
+    const [offsetA, offsetB, rank, offsetRows] = headers[index]!;
     if (offsetA === 0) continue;
     const end = Math.min(run.length, ...starts.filter((start) => start > 4 * offsetA!));
     const a = run.subarray(4 * offsetA!, 4 * offsetB!);
-    layer[name] = { rank: rank!, scale: 1, a, b: unpackB(run.subarray(4 * offsetB!, end), rank4! * 4, rank!) };
+    const b = unpackB(run.subarray(4 * offsetB!, offsetRows === 0 ? end : 4 * offsetRows!), rank!);
+    const rows = offsetRows === 0 ? {} : { rows: unpackRows(run.subarray(4 * offsetRows!, end)) };
+    layer[name] = { rank: rank!, scale: 1, a, b, ...rows };
   }
   return layer;
 }
 
-function unpackB(packed: Float32Array, stride: number, rank: number): Float32Array {
+function unpackB(packed: Float32Array, rank: number): Float32Array {
+  if (rank === 0) return packed;
+  const stride = 4 * Math.ceil(rank / 4);
   const b = new Float32Array((packed.length / stride) * rank);
   for (let row = 0; row * stride < packed.length; row++) {
     b.set(packed.subarray(row * stride, row * stride + rank), row * rank);
@@ -83,16 +93,42 @@ function unpackB(packed: Float32Array, stride: number, rank: number): Float32Arr
   return b;
 }
 
-function packB(run: Float32Array, offset: number, stride: number, { b, rank, scale }: LoraModule): void {
-  const rows = b.length / rank;
+function unpackRows(packed: Float32Array): RowChange {
+  const [gain, shift] = [new Float32Array(packed.length / 2), new Float32Array(packed.length / 2)];
+  for (let row = 0; row < gain.length; row += 4) {
+    gain.set(packed.subarray(2 * row, 2 * row + 4), row);
+    shift.set(packed.subarray(2 * row + 4, 2 * row + 8), row);
+  }
+  return { gain, shift };
+}
+
+function packB(run: Float32Array, offset: number, { b, rank, scale }: LoraModule): void {
+  const stride = 4 * Math.ceil(rank / 4);
+  const rows = rank === 0 ? 0 : b.length / rank;
   for (let row = 0; row < rows; row++) {
     for (let r = 0; r < rank; r++) run[offset + row * stride + r] = scale * b[row * rank + r]!;
   }
 }
 
+function packRows(run: Float32Array, offset: number, { gain, shift }: RowChange): void {
+  for (let row = 0; row < gain.length; row += 4) {
+    run.set(gain.subarray(row, row + 4), offset + 2 * row);
+    run.set(shift.subarray(row, row + 4), offset + 2 * row + 4);
+  }
+}
+
 function runVec4s(modules: readonly LoraModule[]): number {
-  return modules.reduce(
-    (sum, { a, b, rank }) => sum + a.length / 4 + (b.length / rank) * Math.ceil(rank / 4),
-    HEADER_VEC4,
-  );
+  return modules.reduce((sum, module) => sum + moduleVec4s(module), HEADER_VEC4);
+}
+
+function moduleVec4s(module: LoraModule): number {
+  const { a, b, rank } = module;
+  const pair = rank === 0 ? 0 : a.length / 4 + (b.length / rank) * Math.ceil(rank / 4);
+  return pair + changedVec4s(module);
+}
+
+/** Before it is settled, an adapter is as large as behind. */
+function changedVec4s({ rows, unsettled = {} }: LoraModule): number {
+  const { magnitude, bias, newBias } = unsettled;
+  return ((rows?.gain ?? magnitude ?? bias ?? newBias)?.length ?? 0) / 2;
 }

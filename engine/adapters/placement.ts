@@ -11,6 +11,8 @@ import { packedRunBytes } from "./pack_adapter.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
 import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "./registry.ts";
 
+const NO_ROUTE: PlacedRoute = { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
+
 /** What is left to write of a generation, a layer at a time. */
 type Writing = Generator<void, void>;
 
@@ -73,14 +75,16 @@ export class Bank {
     for (const generation of fresh) if (generation.kind === "mixture") this.#settleRouter(generation);
   }
 
-  /** Where a sequence's entries lie. Its generations must be resident. */
-  place(plan: RoutePlan): PlacedRoute {
+  /** Where the entries of a sequence lie that act at a position. Its generations must be resident. */
+  place(plan: RoutePlan, position = 0): PlacedRoute {
     switch (plan.kind) {
       case "none":
-        return { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
+        return NO_ROUTE;
       case "fixed": {
-        const entries = plan.entries.map(({ key, weight }) => ({ address: this.#address(key), weight }));
-        const ranks = plan.entries.map(({ key }) => rank4Of(this.#generation(key)));
+        const acting = plan.entries.filter(({ from = 0 }) => from <= position);
+        if (acting.length === 0) return NO_ROUTE;
+        const entries = acting.map(({ key, weight }) => ({ address: this.#address(key), weight }));
+        const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
         const most = entries.length;
         return { router: 0, entries, mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
       }

@@ -145,7 +145,7 @@ export class Stage {
     return [
       ...launches,
       launch(shrinkSegmented, { inputs: matrix.cols, shape }, { table, x: input.x, shrunk, ...sorted }),
-      launch(expandSegmented, shape, { shrunk, planes, ...sorted }),
+      launch(expandSegmented, shape, { shrunk, planes, table, y, ...sorted }),
     ];
   }
 

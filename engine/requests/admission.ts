@@ -45,7 +45,7 @@ export interface Prepared {
 /** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
 export function admit(parts: AdmissionParts, request: GenerateRequest, prepared: Prepared): Ticket {
   const sampling = resolveSampling(request);
-  const chosen = choose(parts, request);
+  const chosen = choose(parts, request, prepared.prompt);
   const pins = chosen.generations.map((generation) => parts.registry.pin(generation));
   try {
     return enqueue(parts, request, { ...prepared, sampling, chosen, pins });

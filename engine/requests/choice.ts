@@ -2,7 +2,7 @@
 
 import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { LoadedGeneration, Registry } from "../adapters/registry.ts";
+import type { LoadedAdapter, LoadedGeneration, Registry } from "../adapters/registry.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 
 export interface ChoiceParts {
@@ -28,10 +28,11 @@ const BASE_ONLY: Choice = {
   fixed: { experts: ["base"], gates: [1] },
 };
 
-/** @throws MoloraError `bad_request`, `unknown_adapter`, `unknown_mixture`. */
+/** `prompt`: where activated LoRAs look for what switches them on. @throws MoloraError `bad_request`, `unknown_adapter`, `unknown_mixture`. */
 export function choose(
   { registry, entries }: ChoiceParts,
   { adapter, adapters, mixture }: Pick<GenerateRequest, "adapter" | "adapters" | "mixture">,
+  prompt: readonly number[],
 ): Choice {
   if ([adapter, adapters, mixture].filter((field) => field !== undefined).length > 1) {
     throw new MoloraError("bad_request", "a request names more than one of adapter, adapters and mixture", {
@@ -60,9 +61,29 @@ export function choose(
     return { generation: registry.adapter(id), weight };
   });
   return {
-    plan: { kind: "fixed", entries: loaded.map(({ generation, weight }) => ({ key: generation.key, weight })) },
+    plan: {
+      kind: "fixed",
+      entries: loaded.map(({ generation, weight }) => ({
+        key: generation.key,
+        weight,
+        ...startOf(generation, prompt),
+      })),
+    },
     generations: loaded.map(({ generation }) => generation),
     names: stack.map(({ id }) => id),
     fixed: { experts: stack.map(({ id }) => id), gates: stack.map(({ weight }) => weight) },
   };
+}
+
+/** Where an activated LoRA begins to act: with the last of its invocations (PEFT's `calculate_alora_offsets`). */
+function startOf({ name, adapter }: LoadedAdapter, prompt: readonly number[]): { from?: number } {
+  const { invocation } = adapter;
+  if (invocation === undefined) return {};
+  for (let from = prompt.length - invocation.length; from >= 0; from--) {
+    if (invocation.every((id, i) => prompt[from + i] === id)) return { from };
+  }
+  throw new MoloraError("bad_request", `the prompt does not invoke "${name}", an activated LoRA`, {
+    remedy: `Put its invocation into the prompt, the tokens ${invocation.join(", ")}; without it, ask for the base.`,
+    details: { invocation: [...invocation] },
+  });
 }

@@ -3,11 +3,11 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { PagePool } from "../memory/page_pool.ts";
-import { emptyPrefix, PrefixCache } from "../memory/prefix_cache.ts";
+import { emptyPrefix, type Prefix, PrefixCache } from "../memory/prefix_cache.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { SchedulerOptions } from "./options.ts";
 import { promptTooLong } from "./refusals.ts";
-import type { RoutePlan } from "./sequence.ts";
+import type { FixedEntry, RoutePlan } from "./sequence.ts";
 import { NO_SLOT, type Sequence } from "./sequence.ts";
 
 export class Holdings {
@@ -96,7 +96,8 @@ export class Holdings {
     const full = Math.floor(Math.min(computed, tokens.length) / this.#pageTokens);
     while (published.pages < full) {
       const own = this.#tokensOfPage(sequence, published.pages);
-      published.prefix = this.#cache.publish(published.prefix, own, pages[published.pages++]!);
+      const before = this.#entered(sequence, published);
+      published.prefix = this.#cache.publish(before, own, pages[published.pages++]!);
     }
   }
 
@@ -121,7 +122,8 @@ export class Holdings {
     if (!this.#shares || (sequence.promptLogprobs && sequence.scored < sequence.promptLength)) return;
     const most = Math.floor((sequence.tokens.length - 1) / this.#pageTokens);
     while (published.pages < most) {
-      const found = this.#cache.adopt(published.prefix, this.#tokensOfPage(sequence, published.pages));
+      const before = this.#entered(sequence, published);
+      const found = this.#cache.adopt(before, this.#tokensOfPage(sequence, published.pages));
       if (found === undefined) break;
       sequence.pages.push(found.page);
       published.prefix = found.prefix;
@@ -130,19 +132,32 @@ export class Holdings {
     sequence.adopted = sequence.computed = published.pages * this.#pageTokens;
   }
 
+  /** The beginning that a page follows: with what begins to act in that page, whose KV is no other sequence's then. */
+  #entered({ routePlan }: Sequence, { pages, prefix }: { pages: number; prefix: Prefix }): Prefix {
+    if (routePlan.kind !== "fixed") return prefix;
+    const here = routePlan.entries.filter(({ from = 0 }) => from > 0 && Math.floor(from / this.#pageTokens) === pages);
+    return here.length === 0 ? prefix : `${prefix} then ${entriesName(here)}`;
+  }
+
   #tokensOfPage({ tokens }: Sequence, page: number): number[] {
     return tokens.slice(page * this.#pageTokens, (page + 1) * this.#pageTokens);
   }
 }
 
-/** Equal for plans under which equal tokens leave equal KV. */
+/** Equal for plans under which equal tokens leave equal KV, as long as nothing begins to act behind the first position. */
 function routeName(plan: RoutePlan): string {
   switch (plan.kind) {
     case "none":
       return "none";
-    case "fixed":
-      return `fixed ${plan.entries.map(({ key, weight }) => `${key} ${weight}`).join(", ")}`;
+    case "fixed": {
+      const first = plan.entries.filter(({ from = 0 }) => from === 0);
+      return first.length === 0 ? "none" : `fixed ${entriesName(first)}`;
+    }
     case "router":
       return `router ${plan.key}`;
   }
+}
+
+function entriesName(entries: readonly FixedEntry[]): string {
+  return entries.map(({ key, weight, from = 0 }) => `${key} ${weight}${from > 0 ? ` from ${from}` : ""}`).join(", ");
 }

@@ -4,14 +4,21 @@ import type { Prefix } from "../memory/prefix_cache.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
 import type { Job } from "./job.ts";
 
+export interface FixedEntry {
+  key: string;
+  weight: number;
+  /** The position from which it acts (activated LoRA). Absent: from the first. */
+  from?: number;
+}
+
 /** How a sequence's tokens get their adapters: a fixed weighted list, or a router. Resident keys, not names. */
 export type RoutePlan =
   | { kind: "none" }
-  | { kind: "fixed"; entries: { key: string; weight: number }[] }
+  | { kind: "fixed"; entries: readonly FixedEntry[] }
   | { kind: "router"; key: string };
 
 /**
- * One sequence's share of a step: positions [start, start + count). The device state in its slot begins anew where its
+ * One sequence's share of a step: positions [start, start + count), all of the same entries. The device state in its slot begins anew where its
  * own computing does, at `sequence.adopted`.
  */
 export interface Slice {
@@ -111,6 +118,13 @@ export class Sequence {
   /** Positions that could be computed now; 0 when the sequence has all its tokens. */
   get remaining(): number {
     return Math.min(this.length, this.lastPosition) - this.computed;
+  }
+
+  /** How many of them have the same entries as the first. */
+  get alike(): number {
+    if (this.routePlan.kind !== "fixed") return this.remaining;
+    const ahead = this.routePlan.entries.map(({ from = 0 }) => from - this.computed).filter((count) => count > 0);
+    return Math.min(this.remaining, ...ahead);
   }
 
   /** The next `count` positions as a share of a step. */

@@ -31,7 +31,7 @@ export class StepBuilder {
   /** How many of the sequence's remaining positions the budget still takes. */
   room(sequence: Sequence): number {
     const tokens = this.#limits.maxBatchTokens - this.plan.tokens;
-    const count = Math.min(sequence.remaining, this.#limits.prefillChunk, tokens);
+    const count = Math.min(sequence.alike, this.#limits.prefillChunk, tokens);
     if (count <= 0) return 0;
     // Rows are needed at the end of a slice, so each position less is a row less, until the rows fit.
     const rows = this.plan.logitRows + sequence.slice(count).logitRows;

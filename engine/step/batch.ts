@@ -41,12 +41,12 @@ export interface Batch {
   masks: Uint32Array<ArrayBuffer>[];
 }
 
-/** Fills a fresh batch. `route` places each sequence's adapters; `staging` is as long as the layout. */
+/** Fills a fresh batch. `route` places the adapters of each slice; `staging` is as long as the layout. */
 export function buildBatch(
   plan: StepPlan,
   layout: InputLayout,
   capacity: Capacity,
-  route: (sequence: Sequence) => PlacedRoute,
+  route: (slice: Slice) => PlacedRoute,
   staging: ArrayBuffer,
 ): Batch {
   const target = wordBuffer(staging);
@@ -57,7 +57,7 @@ export function buildBatch(
   let blocks = 0;
   for (const slice of plan.slices) {
     const { sequence, start, count } = slice;
-    const placed = route(sequence);
+    const placed = route(slice);
     const first = shape.tokens;
     const fixed = shape.sequences * capacity.entries;
     const described = { first, count, start, blocks, slot: sequence.slot, router: placed.router, fixed };

@@ -10,7 +10,7 @@ import type { InputLayout } from "../model/inputs.ts";
 import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
 import { countsTokens } from "../sampling/sampling.ts";
-import type { Sequence } from "../scheduler/sequence.ts";
+import type { Slice } from "../scheduler/sequence.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import { biasRow, buildBatch, countTokens, type LogitRow, tokenBiases } from "./batch.ts";
 import { type ReadBack, type RowResult, readRows } from "./results.ts";
@@ -49,7 +49,7 @@ export class Runner {
     const { inputs, bank, forward, views } = this.#parts;
     bank.upload(plan.uploads);
     this.#beginSequences(plan);
-    const place = (sequence: Sequence) => bank.place(sequence.routePlan);
+    const place = ({ sequence, start }: Slice) => bank.place(sequence.routePlan, start);
     const { shape, rows, words, masks } = buildBatch(plan, inputs, views.capacity, place, this.#staging);
     const program = await forward.program(stepKind(shape, this.#device.wishes.segments));
 

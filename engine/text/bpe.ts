@@ -49,9 +49,16 @@ export class Bpe {
   /** @throws MoloraError `tokenizer_invalid` where the model contradicts itself or uses what is not supported. */
   constructor(model: BpeModel, { withheld, byteSpelling, idOf }: BpeOptions) {
     const all = vocabulary(model.vocab);
-    this.#ids = new Map([...all].filter(([, id]) => !withheld.has(id)));
-    this.#stride = 1 + [...all.values()].reduce((most, id) => Math.max(most, id), 0);
-    this.#longest = [...all.keys()].reduce((most, token) => Math.max(most, token.length), 0);
+    const ids = new Map(all);
+    let [highest, longest] = [0, 0];
+    for (const [token, id] of all) {
+      if (withheld.has(id)) ids.delete(token);
+      if (id > highest) highest = id;
+      if (token.length > longest) longest = token.length;
+    }
+    this.#ids = ids;
+    this.#stride = 1 + highest;
+    this.#longest = longest;
     this.#takesWhole = flag(model, "ignore_merges");
     this.fusesUnknown = flag(model, "fuse_unk");
     this.unknownId = unknownToken(model, idOf);
@@ -61,7 +68,7 @@ export class Bpe {
       this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => all.get(fallbackName(byte)));
     }
     refuseAffixes(model);
-    this.#readMerges(model.merges, all);
+    this.#readMerges(model.merges, all, withheld);
     this.vanishing = this.#vanishing();
   }
 
@@ -225,19 +232,22 @@ export class Bpe {
     if (this.unknownId !== undefined) out.push(this.unknownId);
   }
 
-  #readMerges(merges: unknown, ids: ReadonlyMap<string, number>): void {
+  #readMerges(merges: unknown, ids: ReadonlyMap<string, number>, withheld: ReadonlySet<number>): void {
     if (!Array.isArray(merges)) throw tokenizerInvalid("tokenizer.json's BPE model lacks vocab or merges");
-    for (const [i, merge] of merges.entries()) {
-      const [left, right] = mergePair(merge, i);
-      const parts = [ids.get(left), ids.get(right), ids.get(left + right)] as const;
-      const missing = [left, right, left + right].find((_, part) => parts[part] === undefined);
-      if (missing !== undefined) {
-        throw tokenizerInvalid(`merge ${i} needs ${shown(missing)}, which is no token of the vocabulary`);
-      }
-      this.#merged.push(parts[2]!);
+    const idOf = (token: string, i: number): number => {
+      const id = ids.get(token);
+      if (id !== undefined) return id;
+      throw tokenizerInvalid(`merge ${i} needs ${shown(token)}, which is no token of the vocabulary`);
+    };
+    for (let i = 0; i < merges.length; i++) {
+      const [left, right] = mergePair(merges[i], i);
+      const leftId = idOf(left, i);
+      const rightId = idOf(right, i);
+      const both = idOf(left + right, i);
+      this.#merged.push(both);
       // A merge that would spell a control token is passed over; so is one told twice.
-      if ([left, right, left + right].some((token) => !this.#ids.has(token))) continue;
-      const key = parts[0]! * this.#stride + parts[1]!;
+      if (withheld.has(leftId) || withheld.has(rightId) || withheld.has(both)) continue;
+      const key = leftId * this.#stride + rightId;
       if (!this.#ranks.has(key)) this.#ranks.set(key, i);
     }
   }

@@ -4,12 +4,35 @@
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
 
-/** One module's pair: Δ = scale · B · A. A is [rank, in], B is [out, rank], both row-major f32. */
+/**
+ * What a module adds to its output y = W x (+ bias): Δ = scale · B · A · x + gain ⊙ y + shift. A is [rank, in], B is
+ * [out, rank], both row-major f32. Rank 0 where it has no pair.
+ */
 export interface LoraModule {
   rank: number;
   scale: number;
   a: Float32Array;
   b: Float32Array;
+  /** Absent: gain and shift are 0, a plain LoRA. */
+  rows?: RowChange;
+  /** What becomes `rows` and a part of B once the base is at hand; engine/adapters/settle.ts does that. */
+  unsettled?: Unsettled;
+}
+
+/** [out] each. */
+export interface RowChange {
+  gain: Float32Array;
+  shift: Float32Array;
+}
+
+/** What of an adapter cannot be said without the base's own weights. [out] each. */
+export interface Unsettled {
+  /** DoRA (Liu 2024): the lengths that rows of W + scale · B · A are brought to. */
+  magnitude?: Float32Array;
+  /** Added as it is. */
+  bias?: Float32Array;
+  /** Stands in the place of the base's bias. */
+  newBias?: Float32Array;
 }
 
 /** An immutable generation of an adapter. `layers[i]` holds only the modules it extends. */
@@ -18,5 +41,7 @@ export interface Adapter {
   /** SHA-256 (hex) over config and weights. */
   hash: string;
   layers: Partial<Record<LoraModuleName, LoraModule>>[];
+  /** Activated LoRA (Greenewald 2025): it acts from the last place in a prompt where these tokens stand, on them too. */
+  invocation?: readonly number[];
   report: AdapterReport;
 }

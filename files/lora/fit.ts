@@ -5,6 +5,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import { type FactorName, kohyaName, parseFactorName } from "./factor_names.ts";
+import { type Extras, type Factors, missingFactors, onlyBias, type StatedChange, wrongShapes } from "./forms.ts";
 import { unwrap } from "./prefixes.ts";
 import { refuseTensor } from "./refusals.ts";
 import { type ModulePlace, modulePlaces, placeShape } from "./targets.ts";
@@ -19,20 +20,16 @@ export interface AdapterClaims {
   rankAndScale(path: string, found: number): { rank: number; scale: number };
   /** Factors lie as A [in, rank], B [rank, out]: always, never, or where their shapes say so. */
   transposed: "always" | "never" | "where shapes say so";
+  /** What a LoRA has beside its pair: all of its modules, or none. Absent: those that have tensors. */
+  extras?: Extras;
+  /** See Adapter.invocation. */
+  invocation?: readonly number[] | undefined;
 }
 
-/** The two factors of one module, of the right shapes: A [rank, in], B [out, rank], or both transposed. */
-export interface FactorPair extends ModulePlace {
-  rank: number;
+/** What an adapter states of one module: whole, and of the right shapes. `scale` counts where no alpha is among the factors. */
+export interface PlacedChange extends ModulePlace, StatedChange {
   scale: number;
-  a: StoredTensor;
-  b: StoredTensor;
-  /** A scalar: the scale is alpha / rank, whatever the configuration says. */
-  alpha: StoredTensor | undefined;
-  transposed: boolean;
 }
-
-type Factors = Partial<Record<FactorName["factor"], StoredTensor>>;
 
 /** Everything found wrong, as lists a person can read. */
 interface Findings {
@@ -45,12 +42,12 @@ interface Findings {
 }
 
 /**
- * Pairs every tensor with a module of the base, in the base's order.
+ * Gives every tensor to a module of the base, in the base's order.
  *
  * @throws MoloraError `adapter_unsupported` for tensors of features that are not served, `adapter_mismatch` with
  * `details: {matched, unmatched, missing, shapes}` for the rest
  */
-export function checkFit(claims: AdapterClaims, weights: TensorSource, config: ModelConfig): FactorPair[] {
+export function checkFit(claims: AdapterClaims, weights: TensorSource, config: ModelConfig): PlacedChange[] {
   for (const name of weights.tensors.keys()) refuseTensor(name);
   const names = [...weights.tensors.keys()].map((name) => [name, parseFactorName(name)] as const);
   const all = modulePlaces(config).map((place) => ({ place, inner: unwrap(place.path).inner }));
@@ -58,30 +55,35 @@ export function checkFit(claims: AdapterClaims, weights: TensorSource, config: M
   const outer = oneOuter(names.flatMap(([, parsed]) => (keys.has(parsed?.inner ?? "") ? [parsed?.outer ?? ""] : [])));
   const targeted = (place: ModulePlace, inner: string) =>
     claims.isTargeted?.(place.path) || claims.isTargeted?.(outer === "" ? inner : `${outer}.${inner}`);
-  const seen = new Set(names.flatMap(([, parsed]) => keys.get(parsed?.inner ?? "") ?? []));
-  const places = all.filter(({ place, inner }) => (claims.isTargeted ? targeted(place, inner) : seen.has(inner)));
+  const found = (wanted: (factor: FactorName["factor"]) => boolean) =>
+    new Set(names.flatMap(([, parsed]) => (parsed && wanted(parsed.factor) ? (keys.get(parsed.inner) ?? []) : [])));
+  const [seen, biased] = [found(() => true), found((factor) => factor === "newBias")];
+  const isPlace = (place: ModulePlace, inner: string) => (claims.isTargeted ? targeted(place, inner) : seen.has(inner));
+  // Biases are trained of modules that nothing else is changed of, too.
+  const places = all.filter(({ place, inner }) => isPlace(place, inner) || biased.has(inner));
 
   const factors = new Map<string, Factors>(places.map(({ inner }) => [inner, {}]));
   const findings: Findings = { matched: [], unmatched: [], missing: [], shapes: [] };
   for (const [name, parsed] of names) {
-    const taken = assign(weights.tensors.get(name)!, parsed, factors.get(keys.get(parsed?.inner ?? "") ?? ""));
+    const place = unclaimed(parsed, claims) ? undefined : factors.get(keys.get(parsed?.inner ?? "") ?? "");
+    const taken = assign(weights.tensors.get(name)!, parsed, place);
     (taken ? findings.matched : findings.unmatched).push(name);
   }
 
-  const pairs: FactorPair[] = [];
+  const changes: PlacedChange[] = [];
   for (const { place, inner } of places) {
-    const { a, b, alpha } = factors.get(inner)!;
-    if (a === undefined || b === undefined) {
-      const lacks = a === undefined && b === undefined ? "lora_A and lora_B" : a === undefined ? "lora_A" : "lora_B";
+    const stated = factors.get(inner)!;
+    const lacks = missingFactors(stated, isPlace(place, inner) ? claims.extras : undefined);
+    if (lacks !== "") {
       findings.missing.push(`${place.path} (no ${lacks})`);
       continue;
     }
-    const pair = orient({ ...place, a, b, alpha }, claims, config);
-    findings.shapes.push(...wrongShapes(pair, config));
-    pairs.push(pair);
+    const change = orient(place, stated, claims, config);
+    findings.shapes.push(...wrongShapes(change, placeShape(config, place)));
+    changes.push(change);
   }
   refuseMismatch(findings, places.length, claims, weights, config);
-  return pairs;
+  return changes;
 }
 
 /** One export wraps all its modules alike; what differs belongs to another model or to another part of one. */
@@ -95,6 +97,11 @@ function oneOuter(outers: readonly string[]): string {
   });
 }
 
+/** A magnitude or a bias that the configuration knows nothing of. */
+function unclaimed(name: FactorName | undefined, { extras }: AdapterClaims): boolean {
+  return extras !== undefined && (name?.factor === "magnitude" || name?.factor === "bias") && !extras[name.factor];
+}
+
 /** False where no targeted module takes the tensor, or another tensor already took its place. */
 function assign(tensor: StoredTensor, name: FactorName | undefined, factors: Factors | undefined): boolean {
   if (name === undefined || factors === undefined || factors[name.factor] !== undefined) return false;
@@ -103,31 +110,20 @@ function assign(tensor: StoredTensor, name: FactorName | undefined, factors: Fac
 }
 
 function orient(
-  found: Pick<FactorPair, keyof ModulePlace | "a" | "b" | "alpha">,
+  place: ModulePlace,
+  factors: Factors,
   { transposed: order, rankAndScale }: AdapterClaims,
   config: ModelConfig,
-): FactorPair {
+): PlacedChange {
   const stored = (transposed: boolean) => {
-    const claimed = rankAndScale(found.path, found.a.shape[transposed ? 1 : 0]);
-    return { ...found, ...claimed, transposed };
+    if (onlyBias(factors)) return { ...place, factors, rank: 0, scale: 0, transposed };
+    const claimed = rankAndScale(place.path, factors.a?.shape[transposed ? 1 : 0] ?? 0);
+    return { ...place, factors, ...claimed, transposed };
   };
   if (order !== "where shapes say so") return stored(order === "always");
-  const straight = stored(false);
-  const turned = stored(true);
-  return wrongShapes(straight, config).length > 0 && wrongShapes(turned, config).length === 0 ? turned : straight;
-}
-
-function wrongShapes(pair: FactorPair, config: ModelConfig): string[] {
-  const { rank, a, b, alpha, transposed } = pair;
-  const [out, inp] = placeShape(config, pair);
-  const expected: [StoredTensor, number[]][] = [
-    [a, transposed ? [inp, rank] : [rank, inp]],
-    [b, transposed ? [rank, out] : [out, rank]],
-  ];
-  if (alpha !== undefined && alpha.shape.length > 0) expected.push([alpha, [1]]);
-  return expected
-    .filter(([{ shape }, want]) => shape.join() !== want.join())
-    .map(([{ name, shape }, want]) => `${name}: [${shape.join(", ")}], expected [${want.join(", ")}]`);
+  const [straight, turned] = [stored(false), stored(true)];
+  const wrong = (change: PlacedChange) => wrongShapes(change, placeShape(config, place)).length;
+  return wrong(straight) > 0 && wrong(turned) === 0 ? turned : straight;
 }
 
 function refuseMismatch(

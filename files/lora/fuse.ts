@@ -1,5 +1,6 @@
 // The LoRAs of several modules as one LoRA of the matrix that holds them, with the same deltas.
 
+import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { moduleShape } from "../families/modules.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
@@ -13,7 +14,8 @@ export interface PlacedLora {
 /** An adapter's LoRAs by the paths that PEFT finds in a model of `config`. */
 export function placedLoras({ layers }: Pick<Adapter, "layers">, config: ModelConfig): PlacedLora[] {
   return modulePlaces(config).flatMap((place): PlacedLora[] => {
-    const lora = fusedLora(place, layers[place.layer] ?? {}, config);
+    const layer = layers[place.layer] ?? {};
+    const lora = fusedLora(place, layer, config);
     return lora === undefined ? [] : [{ path: place.path, lora }];
   });
 }
@@ -22,13 +24,16 @@ export function placedLoras({ layers }: Pick<Adapter, "layers">, config: ModelCo
  * What an adapter's layer adds to a place's matrix; undefined where no module has a LoRA. Modules that share one A, as
  * those read from one matrix do, keep it and their rank. Else A's stand one below the other and B's along the diagonal:
  * the rank is the sum of theirs, and scales that differ from the first go into B.
+ *
+ * @throws MoloraError `adapter_unsupported` for what a plain LoRA cannot say
  */
 export function fusedLora(
-  { modules }: ModulePlace,
+  { modules, path }: ModulePlace,
   layer: Adapter["layers"][number],
   config: ModelConfig,
 ): LoraModule | undefined {
   const found = modules.flatMap((module) => layer[module] ?? []);
+  refuseRows(found, path);
   if (found.length === 0 || modules.length === 1) return found[0];
   const [{ rank: firstRank, a: firstA }] = found;
   const scale = found.find((lora) => lora.scale !== 0)?.scale ?? 1;
@@ -61,4 +66,11 @@ function joined(parts: readonly Float32Array[]): Float32Array {
     at += part.length;
   }
   return whole;
+}
+
+function refuseRows(modules: readonly LoraModule[], path: string): void {
+  if (modules.every(({ rows, unsettled }) => rows === undefined && unsettled === undefined)) return;
+  throw new MoloraError("adapter_unsupported", `${path}: a DoRA or trained biases are no plain LoRA`, {
+    remedy: "Take plain LoRA adapters here; requests and mixtures may name this one as it is.",
+  });
 }

@@ -33,7 +33,6 @@ export async function readGgufAdapter(source: ByteSource, config: ModelConfig): 
   if (kind !== "adapter") refuseFile(source, `it holds a ${shown(kind)}, no adapter`);
   const type = metadata.get("adapter.type");
   if (type !== "lora") refuse(`adapter.type ${shown(type ?? "(none)")}`);
-  if (metadata.has("adapter.alora.invocation_tokens")) refuse("activated LoRA (adapter.alora.invocation_tokens)");
   const architecture = metadata.get("general.architecture");
   if (architecture !== family.gguf.architecture) {
     refuseFile(
@@ -52,6 +51,7 @@ export async function readGgufAdapter(source: ByteSource, config: ModelConfig): 
       // llama.cpp takes no alpha and one of 0 alike: the factors as they are.
       rankAndScale: (_, rank) => ({ rank, scale: alpha === 0 ? 1 : alpha / rank }),
       transposed: "never",
+      invocation: invocationOf(source, metadata.get("adapter.alora.invocation_tokens")),
     },
     weights: { name: source.name, tensors: new Map(tensors.map((tensor) => [tensor.name, tensor])) },
     bytes: [bytes],
@@ -68,6 +68,15 @@ function factorOf(file: ByteSource, info: GgufTensorInfo, family: Family, config
   const rotated = [q_proj, k_proj].some(({ gguf }) => weight.endsWith(`.${gguf}.weight`));
   if (!family.gguf.interleavedRope || factor !== "lora_b" || !rotated) return tensor;
   return deinterleaved(tensor, config.headDim);
+}
+
+/** @throws MoloraError `config_invalid` for anything but a list of token ids */
+function invocationOf({ name }: ByteSource, tokens: unknown): readonly number[] | undefined {
+  if (tokens === undefined) return undefined;
+  const ids = Array.isArray(tokens) || ArrayBuffer.isView(tokens) ? [...(tokens as Iterable<unknown>)] : [];
+  const valid = ids.every((id): id is number => Number.isInteger(id) && (id as number) >= 0);
+  if (ids.length > 0 && valid) return ids as number[];
+  throw new MoloraError("config_invalid", `${name}: adapter.alora.invocation_tokens is no list of token ids`);
 }
 
 function namedBase(name: unknown): string | undefined {

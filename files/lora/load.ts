@@ -3,16 +3,15 @@
 import { MoloraError } from "../../proto/errors.ts";
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
-import { moduleShape } from "../families/modules.ts";
 import { turn } from "../slices.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
-import { readFloats } from "../weights/floats.ts";
 import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
-import { checkFit, type FactorPair } from "./fit.ts";
+import { type AdapterClaims, checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
+import { readChange } from "./read_change.ts";
 
 /**
  * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, or a
@@ -28,11 +27,11 @@ export async function loadAdapter(
   config: ModelConfig,
 ): Promise<Adapter> {
   const { claims, weights, bytes } = await readFiles(from, config);
-  const pairs = checkFit(claims, weights, config);
+  const changes = checkFit(claims, weights, config);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
-  for (const pair of pairs) {
-    Object.assign(layers[pair.layer], await readPair(pair, config));
+  for (const change of changes) {
+    Object.assign(layers[change.layer], await readChange(change, config));
     await turn();
   }
   refuseNoEffect(name, layers);
@@ -43,14 +42,15 @@ export async function loadAdapter(
     name,
     hash,
     layers,
+    ...invocationOf(name, claims, config),
     report: {
       name,
       hash,
-      matched: pairs.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
+      matched: changes.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
       unmatched: [],
       ranks: distinct(modules.map(({ rank }) => rank)),
       scales: distinct(modules.map(({ scale }) => scale)),
-      bytes: modules.reduce((sum, { a, b }) => sum + a.byteLength + b.byteLength, 0),
+      bytes: modules.reduce((sum, module) => sum + bytesOf(module), 0),
     },
   };
 }
@@ -67,36 +67,36 @@ async function readFiles(from: ByteSource | SourceFolder, config: ModelConfig): 
   return alone ? readGgufAdapter(alone, config) : readPeftFolder(from);
 }
 
-/** A place's modules. Those of a fused matrix share A; B's rows are theirs one behind the other. */
-async function readPair(pair: FactorPair, config: ModelConfig): Promise<Adapter["layers"][number]> {
-  const { rank, modules, transposed } = pair;
-  const scale = pair.alpha === undefined ? pair.scale : (await readFloats(pair.alpha))[0] / rank;
-  const [a, b] = await Promise.all([readFloats(pair.a), readFloats(pair.b)]);
-  const straightA = transposed ? transpose(a, rank) : a;
-  const straightB = transposed ? transpose(b, b.length / rank) : b;
-  let first = 0;
-  const parts = modules.map((module): [string, LoraModule] => {
-    const [out] = moduleShape(config, module);
-    const part = straightB.slice(first * rank, (first + out) * rank);
-    first += out;
-    return [module, { rank, scale, a: straightA, b: part }];
-  });
-  return Object.fromEntries(parts);
-}
-
-/** [rows, cols] of a matrix stored [cols, rows]; `rows` counts the result's. */
-function transpose(stored: Float32Array, rows: number): Float32Array {
-  const cols = stored.length / rows;
-  return Float32Array.from(stored, (_, i) => stored[(i % cols) * rows + Math.floor(i / cols)]);
+function invocationOf(
+  name: string,
+  { invocation }: AdapterClaims,
+  { vocabSize }: ModelConfig,
+): Pick<Adapter, "invocation"> {
+  if (invocation === undefined) return {};
+  const stranger = invocation.find((id) => id >= vocabSize);
+  if (stranger === undefined) return { invocation };
+  throw new MoloraError(
+    "adapter_mismatch",
+    `adapter "${name}" is invoked by token ${stranger}, which this base lacks`,
+    {
+      remedy: `Use the base it was trained on; this one has ${vocabSize} tokens.`,
+    },
+  );
 }
 
 function refuseNoEffect(name: string, layers: Adapter["layers"]): void {
   const modules = layers.flatMap((layer) => Object.values(layer));
   const isZero = (factor: Float32Array) => factor.every((x) => x === 0);
-  if (!modules.every(({ scale, a, b }) => scale === 0 || isZero(b) || isZero(a))) return;
+  const isPlain = ({ unsettled }: LoraModule) => unsettled === undefined;
+  if (!modules.every((module) => isPlain(module) && (module.scale === 0 || isZero(module.b) || isZero(module.a))))
+    return;
   throw new MoloraError("adapter_no_effect", `adapter "${name}" changes nothing: every delta B·A of it is zero`, {
     remedy: "Check that it was saved after training; a fresh LoRA has B = 0.",
   });
+}
+
+function bytesOf({ a, b, unsettled = {} }: LoraModule): number {
+  return [a, b, ...Object.values(unsettled)].reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
 function distinct(values: number[]): number[] {

@@ -21,7 +21,8 @@ export async function readMlxFolder(folder: SourceFolder): Promise<AdapterFiles>
   const source = new MemorySource(`${folder.name}/${CONFIG}`, configBytes);
   const fields = await Fields.read(source, MAX_CONFIG_BYTES, "config_invalid");
   const type = fields.has("fine_tune_type") ? fields.string("fine_tune_type") : "lora";
-  if (type !== "lora") refuse(`mlx-lm's fine_tune_type ${type}`);
+  // A DoRA's magnitudes stand among its tensors.
+  if (type !== "lora" && type !== "dora") refuse(`mlx-lm's fine_tune_type ${type}`);
   const parameters = fields.object("lora_parameters");
   // Early versions multiplied by alpha / rank as well, later ones ignore alpha: the file does not say which wrote it.
   if (parameters.has("alpha")) refuse("mlx-lm's alpha beside its scale");
@@ -33,6 +34,7 @@ export async function readMlxFolder(folder: SourceFolder): Promise<AdapterFiles>
       baseModel: fields.has("model") ? fields.string("model") : undefined,
       rankAndScale: () => ({ rank, scale }),
       transposed: "always",
+      extras: { magnitude: type === "dora", bias: false },
     },
     weights: await readSafetensors(new MemorySource(`${folder.name}/${MLX_WEIGHTS}`, weightBytes)),
     bytes: [configBytes, weightBytes],

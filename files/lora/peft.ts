@@ -28,6 +28,8 @@ export async function readPeftFolder(folder: SourceFolder): Promise<AdapterFiles
       baseModel: peft.baseModel,
       isTargeted: (path) => isTargeted(peft.targets, path),
       rankAndScale: (path) => rankAndScale(peft, path),
+      extras: peft.extras,
+      invocation: peft.invocation,
       transposed: peft.fanInFanOut ? "where shapes say so" : "never",
     },
     weights: await readSafetensors(new MemorySource(`${folder.name}/${WEIGHTS}`, weightBytes)),

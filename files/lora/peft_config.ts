@@ -3,6 +3,7 @@
 import { MoloraError } from "../../proto/errors.ts";
 import { FAMILIES } from "../families/registry.ts";
 import type { Fields } from "../fields.ts";
+import type { Extras } from "./forms.ts";
 import { Pattern } from "./pattern.ts";
 import { refuse } from "./refusals.ts";
 import { isTargeted, type ModuleSelection, type Targets, valueFor } from "./targets.ts";
@@ -20,6 +21,9 @@ export interface PeftConfig {
   rsLora: boolean;
   /** The base's weights lie transposed. PEFT heeds it for Conv1D alone, of which no family here has any. */
   fanInFanOut: boolean;
+  extras: Extras;
+  /** See Adapter.invocation; undefined for a LoRA that always acts. */
+  invocation: readonly number[] | undefined;
 }
 
 const MAX_RANK = 4096;
@@ -29,19 +33,29 @@ const DEFAULT_ALPHA = 8;
 
 /** What changes the meaning of an adapter and is not served. A field counts when it is true or not empty. */
 const UNSUPPORTED: Record<string, string> = {
-  use_dora: "DoRA (use_dora)",
-  lora_bias: "biases of LoRA layers (lora_bias)",
   modules_to_save: "fully trained modules (modules_to_save)",
   trainable_token_indices: "trained token embeddings (trainable_token_indices)",
-  target_parameters: "LoRA on bare parameters (target_parameters)",
+  target_parameters: "LoRA on bare parameters, such as experts' matrices (target_parameters)",
   layer_replication: "replicated layers (layer_replication)",
   use_qalora: "QALoRA (use_qalora)",
   use_bdlora: "block-diagonal LoRA (use_bdlora)",
-  alora_invocation_tokens: "activated LoRA (alora_invocation_tokens)",
   arrow_config: "PEFT's Arrow router (arrow_config)",
   kasa_config: "KaSA (kasa_config)",
   monteclora_config: "MonteCLoRA (monteclora_config)",
 };
+
+/** Variants named "use_…" that are served, or mean nothing for linear modules. */
+const SERVED_USES = new Set(["use_rslora", "use_dora", "use_effective_conv2d"]);
+
+/** peft_type by the name of the field with its alpha. LoHa and LoKr know neither biases nor rsLoRA. */
+const ALPHA_FIELDS = new Map([
+  ["LORA", "lora_alpha"],
+  ["LOHA", "alpha"],
+  ["LOKR", "alpha"],
+]);
+
+/** Which of the base's own biases are trained: those the file has tensors for, whichever it is. */
+const BIASES = new Set(["none", "all", "lora_only"]);
 
 /** Initialisations that change the base's weights too, so that the adapter alone does not fit the plain base. */
 const BASE_CHANGING = /^(pissa|corda|olora|loftq|lora_ga)/i;
@@ -49,6 +63,7 @@ const BASE_CHANGING = /^(pissa|corda|olora|loftq|lora_ga)/i;
 /** Reads a configuration: `config_invalid` for fields of the wrong kind, `adapter_unsupported` by name for the rest. */
 export function parsePeftConfig(fields: Fields): PeftConfig {
   refuseUnsupported(fields);
+  const alpha = ALPHA_FIELDS.get(fields.string("peft_type").toUpperCase())!;
   const targets = readTargets(fields);
   if (isTargeted(targets, "lm_head")) refuse("LoRA on the output head (target_modules: lm_head)");
   if (isTargeted(targets, "model.embed_tokens")) refuse("LoRA on embeddings (target_modules: embed_tokens)");
@@ -57,10 +72,15 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
     targets,
     rank: fields.has("r") ? fields.integer("r", 1, MAX_RANK) : DEFAULT_RANK,
     rankPattern: readPatterns(fields, "rank_pattern", (values, name) => values.integer(name, 1, MAX_RANK)),
-    alpha: fields.has("lora_alpha") ? fields.number("lora_alpha") : DEFAULT_ALPHA,
+    alpha: fields.has(alpha) ? fields.number(alpha) : DEFAULT_ALPHA,
     alphaPattern: readPatterns(fields, "alpha_pattern", (values, name) => values.number(name)),
     rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
     fanInFanOut: fields.has("fan_in_fan_out") && fields.boolean("fan_in_fan_out"),
+    invocation: readInvocation(fields),
+    extras: {
+      magnitude: fields.has("use_dora") && fields.boolean("use_dora"),
+      bias: fields.has("lora_bias") && fields.boolean("lora_bias"),
+    },
   };
 }
 
@@ -73,14 +93,15 @@ export function rankAndScale(config: PeftConfig, path: string): { rank: number; 
 
 function refuseUnsupported(fields: Fields): void {
   const type = fields.string("peft_type");
-  if (type.toUpperCase() !== "LORA") refuse(`peft_type ${type}`);
+  if (!ALPHA_FIELDS.has(type.toUpperCase())) refuse(`peft_type ${type}`);
   for (const name of fields.names()) {
     if (!isSet(fields.raw(name))) continue;
     if (Object.hasOwn(UNSUPPORTED, name)) refuse(UNSUPPORTED[name]);
     // PEFT names variants that compute something else "use_…": one that is not known here must not pass for plain LoRA.
-    if (name.startsWith("use_") && name !== "use_rslora") refuse(name);
+    if (name.startsWith("use_") && !SERVED_USES.has(name)) refuse(name);
   }
-  if (fields.has("bias") && fields.string("bias") !== "none") refuse(`trained biases (bias: ${fields.string("bias")})`);
+  if (fields.has("bias") && !BIASES.has(fields.string("bias")))
+    refuse(`trained biases (bias: ${fields.string("bias")})`);
   const initialisation = fields.raw("init_lora_weights");
   if (typeof initialisation === "string" && BASE_CHANGING.test(initialisation)) {
     throw new MoloraError(
@@ -136,6 +157,15 @@ function readStrings(fields: Fields, name: string): string[] {
   return fields
     .array(name)
     .map((entry) => (typeof entry === "string" ? entry : fields.fail(name, "a list of strings")));
+}
+
+/** Token ids; none at all is as good as absent. */
+function readInvocation(fields: Fields): number[] | undefined {
+  const name = "alora_invocation_tokens";
+  if (!isSet(fields.raw(name))) return undefined;
+  return fields.array(name).map((id) => {
+    return Number.isInteger(id) && (id as number) >= 0 ? (id as number) : fields.fail(name, "a list of token ids");
+  });
 }
 
 /** One layer or several; an empty list means all, as in PEFT. */

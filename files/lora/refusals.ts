@@ -7,10 +7,12 @@ const REMEDY = "Merge it into its base, or train a plain LoRA (peft_type LORA, b
 /** Refuses by name what tensors of this name mean and molora does not serve; other names pass. */
 export function refuseTensor(name: string): void {
   if (/\.lora_embedding_[AB]\b/.test(name)) refuse("LoRA on embeddings", name);
-  if (/\.(lora_magnitude_vector|dora_scale)\b|\.m$/.test(name)) refuse("DoRA", name);
-  if (/\.lora_[AB](\.[^.]+)?\.bias$/.test(name)) refuse("biases of LoRA layers", name);
+  if (/\.dora_scale\b/.test(name)) refuse("LyCORIS's DoRA (dora_scale)", name);
+  if (/\.lora_(A|a|down)(\.[^.]+)?\.bias$/.test(name)) refuse("a bias of lora_A", name);
   if (/\.modules_to_save\b/.test(name)) refuse("fully trained modules (modules_to_save)", name);
-  if (/\.(hada_w[12]_[ab]|lokr_w[12](_[ab])?)\b/.test(name)) refuse("LoHa or LoKr", name);
+  if (/\.mlp\.experts\b/.test(name)) refuse("LoRA on the matrices of a base's experts", name);
+  if (/\.mlp\.gate\./.test(name)) refuse("LoRA on the router of a base's experts", name);
+  if (/\.(hada_t[12]|lokr_t2)\b/.test(name)) refuse("LoHa or LoKr of convolutions", name);
   if (/\b(embed_tokens|lm_head)\./.test(name)) refuse("changes to the embedding or the output head", name);
 }
 

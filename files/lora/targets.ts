@@ -2,7 +2,8 @@
 // A module is its path ("model.layers.3.self_attn.q_proj").
 
 import type { ModelConfig } from "../families/config.ts";
-import { LORA_MODULES, type LoraModuleName, moduleShape } from "../families/modules.ts";
+import { expertsOf } from "../families/facts.ts";
+import { LORA_GROUPS, LORA_MODULES, type LoraModuleName, moduleShape } from "../families/modules.ts";
 import { familyOf } from "../families/registry.ts";
 import { modulePath } from "../families/tensor_names.ts";
 import type { Pattern } from "./pattern.ts";
@@ -27,15 +28,19 @@ export interface ModulePlace {
   path: string;
 }
 
-/** Every place of a base, layer by layer. */
+const MLP: ReadonlySet<LoraModuleName> = new Set([...LORA_GROUPS.gateUp, ...LORA_GROUPS.down]);
+
+/** Every place of a base, layer by layer. The matrices of a layer's own experts are none. */
 export function modulePlaces(config: ModelConfig): ModulePlace[] {
   const family = familyOf(config);
   const { layer: prefix, fused = [] } = family.tensors;
   const alone = LORA_MODULES.filter((module) => !fused.some(({ modules }) => modules.includes(module)));
-  return Array.from({ length: config.numLayers }, (_, layer) => [
-    ...fused.map(({ hf, modules }) => ({ layer, modules, path: `${prefix.hf}${layer}.${hf}` })),
-    ...alone.map((module) => ({ layer, modules: [module], path: modulePath(family, layer, module) })),
-  ]).flat();
+  return Array.from({ length: config.numLayers }, (_, layer) =>
+    [
+      ...fused.map(({ hf, modules }) => ({ layer, modules, path: `${prefix.hf}${layer}.${hf}` })),
+      ...alone.map((module) => ({ layer, modules: [module], path: modulePath(family, layer, module) })),
+    ].filter(({ modules }) => expertsOf(config, layer) === undefined || !modules.some((one) => MLP.has(one))),
+  ).flat();
 }
 
 /** [out, in] of a place's matrix. */

@@ -11,6 +11,9 @@ export function adapterRoutes(app: Router, adapterRoot: string | undefined): voi
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["lora_name", "lora_path", "load_inplace", "base_model_name", "expected_generation", "pinned"]);
+    if (!body.has("lora_name") || !body.has("lora_path")) {
+      throw new MoloraError("bad_request", "Both 'lora_name' and 'lora_path' must be provided.");
+    }
     const name = body.string("lora_name");
     const path = await resolveLoadable(adapterRoot, body.string("lora_path"), "adapterRoot");
     const adapter = await request.engine.loadAdapter(name, path, readLoadOptions(body)).catch((thrown: unknown) => {
@@ -23,8 +26,13 @@ export function adapterRoutes(app: Router, adapterRoot: string | undefined): voi
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
     body.only(["lora_name", "lora_int_id"]);
+    if (!body.has("lora_name")) {
+      throw new MoloraError("bad_request", "'lora_name' needs to be provided to unload a LoRA adapter.");
+    }
     const name = body.string("lora_name");
-    await request.engine.unloadAdapter(name);
+    await request.engine.unloadAdapter(name).catch((thrown: unknown) => {
+      throw asVllmSaysOfUnloading(MoloraError.from(thrown), name);
+    });
     return { message: `Success: LoRA adapter '${name}' removed successfully.` };
   });
 }
@@ -38,13 +46,19 @@ export function readLoadOptions(body: Fields): LoadAdapterOptions {
   return { pinned, expectedGeneration };
 }
 
-/** Scripts written for vLLM look for its words. */
+/** Scripts written for vLLM look for its words (vllm/entrypoints/openai/models/serving.py, `_check_load_lora_adapter_request`). */
 export function asVllmSays(error: MoloraError, name: string): MoloraError {
   if (error.details?.loaded !== name) return error;
   return new MoloraError(error.code, `The lora adapter '${name}' has already been loaded`, {
     remedy: "If you want to load the adapter in place, set 'load_inplace' to True.",
     details: { field: "lora_name" },
   });
+}
+
+function asVllmSaysOfUnloading(error: MoloraError, name: string): MoloraError {
+  if (error.code !== "unknown_adapter") return error;
+  const details = { ...error.details, field: "lora_name" };
+  return new MoloraError(error.code, `The lora adapter '${name}' cannot be found.`, { details });
 }
 
 export function requireAdmin({ caller, url }: HttpRequest): void {

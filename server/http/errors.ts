@@ -19,7 +19,7 @@ export function errorBody(error: MoloraError): ErrorBody {
   const field = details?.field;
   return {
     error: {
-      message: remedy === undefined ? message : `${message}. ${remedy}`.replace("..", "."),
+      message: remedy === undefined ? message : `${message.replace(/\.$/, "")}. ${remedy}`,
       type: errorType(error.status),
       param: typeof field === "string" ? snakeCase(field) : null,
       code,

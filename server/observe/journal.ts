@@ -1,7 +1,7 @@
 // The log: one line of JSON for every request that ends, for what administrators do, and for who was refused.
 // What people write and what is answered is not in it, unless that was asked for.
 
-import { type DestinationStream, type Logger, pino } from "pino";
+import { type Logger, pino } from "pino";
 import type { DoneEvent, GenerateRequest } from "../../proto/api.ts";
 import type { MoloraError } from "../../proto/errors.ts";
 import type { Caller } from "../caller.ts";
@@ -17,7 +17,7 @@ export interface JournalOptions {
   /** Also what was asked and answered, as far as it is text. Default false. */
   prompts?: boolean;
   /** Default: standard error. */
-  destination?: DestinationStream;
+  destination?: { write(line: string): void };
 }
 
 /** An HTTP request that was answered. */

@@ -1,6 +1,7 @@
-// LoRA's B side: y[i] += Σ_j B[table[t, j]][member][first + i, :] · shrunk[t, j, member, :]   for i < rows.
-// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices; B's rows are
-// zero-padded to rank4 vec4s. The twin of lora/lora_gather.wgsl; gates are in `shrunk`, scales in B.
+// LoRA's B side: y[i] += Σ_j B[table[t, j]][member][first + i, :] · shrunk[t, j, member, :]
+//   + gate · (gain[first + i] · base[i] + shift[first + i])   for i < rows; base: the linear layer's own output there.
+// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank, offset of changed rows or 0), then the
+// matrices; B's rows are zero-padded to whole vec4s. The twin of lora/lora_gather.wgsl; gates are in `shrunk`, scales in B.
 import { entryAt, NO_EXPERT, stepAt } from "../step.cpu";
 import { dotsOne } from "./dots.cpu";
 
@@ -12,7 +13,7 @@ export function headerAt(adapters: usize, address: i32, module: i32): usize {
 
 /** `first` and `rows`: multiples of 4. A null `table`: a step without adapters. */
 export function addLora(
-  y: usize, token: i32, member: i32, first: i32, rows: i32,
+  y: usize, base: usize, token: i32, member: i32, first: i32, rows: i32,
   step: usize, table: usize, shrunk: usize, adapters: usize, ENTRIES: i32, GROUP: i32, MODULE0: i32, RANK4: i32,
 ): void {
   if (!table) return;
@@ -22,7 +23,9 @@ export function addLora(
     if (entry.expert == NO_EXPERT) return;
     if (entry.address == 0) continue;
     const header = headerAt(adapters, entry.address, MODULE0 + member);
-    const bytes = <usize>load<f32>(header, 8) << 4;
+    const changed = <i32>load<f32>(header, 12);
+    if (changed) changeRows(y, base, rows, entry.gate, adapters + (<usize>(entry.address + changed + first / 2) << 4));
+    const bytes = <usize>((<i32>load<f32>(header, 8) + 3) >> 2) << 4;
     if (bytes == 0) continue;
     let b = adapters + (<usize>(entry.address + <i32>load<f32>(header, 4)) << 4) + <usize>first * bytes;
     const h = shrunk + (<usize>(((token * ENTRIES + j) * GROUP + member) * RANK4) << 4);
@@ -31,5 +34,15 @@ export function addLora(
       v128.store(y + i, f32x4.add(v128.load(y + i), sum));
       b += bytes << 2;
     }
+  }
+}
+
+/** `changed`: gain and shift of four rows each, by turns. */
+function changeRows(y: usize, base: usize, rows: i32, gate: f32, changed: usize): void {
+  const g = f32x4.splat(gate);
+  for (let i: usize = 0; i < <usize>rows << 2; i += 16) {
+    const row = f32x4.add(f32x4.mul(v128.load(changed), v128.load(base + i)), v128.load(changed, 16));
+    v128.store(y + i, f32x4.add(v128.load(y + i), f32x4.mul(g, row)));
+    changed += 32;
   }
 }

@@ -54,6 +54,6 @@ function part(a: ActivationArgs, token: i32, member: i32, from: i32, count: i32)
   if (!a.table) return source;
   const copy = scratch + <usize>(member * OUTPUTS << 2);
   memory.copy(copy, source, <usize>count << 2);
-  addLora(copy, token, member, from, count, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+  addLora(copy, source, token, member, from, count, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
   return copy;
 }

@@ -13,8 +13,10 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let token = group.y;
   let i = group.x * WORKGROUP + lane;
   if (i < FFN4) {
-    let g = gate_up[token * 2u * FFN4 + i] + lora_delta4(token, 0u, i * 4u);
-    let u = gate_up[token * 2u * FFN4 + FFN4 + i] + lora_delta4(token, 1u, i * 4u);
+    let gate = gate_up[token * 2u * FFN4 + i];
+    let up = gate_up[token * 2u * FFN4 + FFN4 + i];
+    let g = gate + lora_delta4(token, 0u, i * 4u, gate);
+    let u = up + lora_delta4(token, 1u, i * 4u, up);
     var z = g;
     if (GELU) { z = 1.5957691216057308 * (g + 0.044715 * g * g * g); }
     x[token * FFN4 + i] = g / (1.0 + exp(-z)) * u;

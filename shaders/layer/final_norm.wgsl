@@ -17,7 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (AFTER) {
     var squares = 0.0;
     for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
-      let a = output[token * HIDDEN4 + i] + lora_delta4(token, 0u, i * 4u);
+      let y = output[token * HIDDEN4 + i];
+      let a = y + lora_delta4(token, 0u, i * 4u, y);
       x[base + i] = a;
       squares += dot(a, a);
     }
@@ -27,7 +28,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
     let at = token * HIDDEN4 + i;
     var a = x[base + i] * after_weight(i);
-    if (!AFTER) { a = output[at] + lora_delta4(token, 0u, i * 4u); }
+    if (!AFTER) { a = output[at] + lora_delta4(token, 0u, i * 4u, output[at]); }
     let r = residual[at] + a * factor;
     x[base + i] = r;
     squares += dot(r, r);

@@ -40,12 +40,12 @@ export function norm(args: usize, first: i32, end: i32): void {
     const output = a.output + <usize>token * bytes;
     if (a.ADD && (a.AFTER || a.SCALE != 1)) {
       memory.copy(x, output, bytes);
-      addLora(x, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+      addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
       if (a.AFTER) normRow(x, a.after, x, a.HIDDEN, a.EPS);
       addRow(row, x, a.HIDDEN, a.SCALE);
     } else if (a.ADD) {
       for (let i: usize = 0; i < bytes; i += 16) v128.store(row + i, f32x4.add(v128.load(row + i), v128.load(output + i)));
-      addLora(row, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+      addLora(row, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
     }
     if (a.BARE) memory.copy(x, row, bytes);
     else normRow(row, a.weight, x, a.HIDDEN, a.EPS);

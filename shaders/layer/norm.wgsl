@@ -17,7 +17,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   if (ADD && AFTER) {
     var squares = 0.0;
     for (var i = lane; i < HIDDEN4; i += WORKGROUP) {
-      let a = output[base + i] + lora_delta4(token, 0u, i * 4u);
+      let y = output[base + i];
+      let a = y + lora_delta4(token, 0u, i * 4u, y);
       x[base + i] = a;
       squares += dot(a, a);
     }
@@ -42,5 +43,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
 
 fn added(token: u32, i: u32) -> vec4f {
   if (AFTER) { return x[token * HIDDEN4 + i] * after_weight(i); }
-  return output[token * HIDDEN4 + i] + lora_delta4(token, 0u, i * 4u);
+  let y = output[token * HIDDEN4 + i];
+  return y + lora_delta4(token, 0u, i * 4u, y);
 }

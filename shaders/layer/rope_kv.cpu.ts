@@ -61,8 +61,9 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
 function summed(a: RopeKvArgs, t: i32, member: i32, first: i32, count: i32): usize {
   const heads = member == 0 ? 0 : a.HEADS + (member - 1) * a.KV_HEADS;
   const at = (t * (a.HEADS + 2 * a.KV_HEADS) + heads) * a.HEAD_DIM + first;
-  memory.copy(scratch, a.qkv + (<usize>at << 2), <usize>count << 2);
-  addLora(scratch, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+  const base = a.qkv + (<usize>at << 2);
+  memory.copy(scratch, base, <usize>count << 2);
+  addLora(scratch, base, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
   return scratch;
 }
 

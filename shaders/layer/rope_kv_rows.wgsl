@@ -13,7 +13,8 @@ const PAGE4 = u32(2 * 16 * KV_HEADS * HEAD_DIM / 4);
 
 fn row4(token: u32, member: u32, row: u32) -> vec4f {
   let at = token * ROWS + select(0u, select(Q_ROWS, Q_ROWS + KV_ROWS, member == 2u), member > 0u) + row;
-  return vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]) + lora_delta4(token, member, row);
+  let base = vec4f(qkv[at], qkv[at + 1u], qkv[at + 2u], qkv[at + 3u]);
+  return base + lora_delta4(token, member, row, base);
 }
 
 fn member_of(head: u32) -> u32 {

@@ -19,6 +19,8 @@ export const expandSegmented: Kernel<LoraShape> = {
         pool: "read",
         shrunk: "read",
         planes: "read_write",
+        table: "read",
+        y: "read",
       },
       fragments: [{ texts: ["lora/add_rows"] }],
       grid: (shape) => [Math.ceil(all / 128), tileBound(shape), 1],

@@ -1,4 +1,5 @@
-// Semantics: planes[j, t, row] = B[row] · shrunk[t, j, m]   for the (t, j) of a tile, all of one adapter (SGMV, Punica §4)
+// Semantics: planes[j, t, row] = B[row] · shrunk[t, j, m] + gate · (gain[row] · y[t, row] + shift[row])
+//   for the (t, j) of a tile, all of one adapter (SGMV, Punica §4); y [T, GROUP_ROWS] f32: the linear layer's own output
 // Shapes: shrunk [T, ENTRIES, GROUP, RANK4] vec4; planes [ENTRIES, MAX_TOKENS, GROUP_ROWS] f32. Thread: four output rows
 // against the tile's tokens, four at a time. Rows of modules that the adapter lacks are written as zero.
 @group(0) @binding(0) var<storage, read> order: array<u32>;
@@ -7,6 +8,8 @@
 @group(0) @binding(3) var<storage, read> pool: array<vec4f>;
 @group(0) @binding(4) var<storage, read> shrunk: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> planes: array<vec4f>;
+@group(0) @binding(6) var<storage, read> table: array<Entry>;
+@group(0) @binding(7) var<storage, read> y: array<vec4f>;
 
 const PLANE4 = u32(GROUP_ROWS / 4);
 
@@ -18,7 +21,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   let member = select(0u, select(1u, 2u, GROUP > 2 && row >= ROW_2), GROUP > 1 && row >= ROW_1);
   let within = row - select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
   let header = pool[tile.x + MODULE0 + member];
-  let rank4 = u32(header.z);
+  let rank4 = (u32(header.z) + 3u) / 4u;
   let b = tile.x + u32(header.y) + within * rank4;
   for (var n = 0u; n < tile.z; n += 4u) {
     // Past the tile's end, its last entry again.
@@ -36,6 +39,15 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
       s1 = add_rows(s1, rows, shrunk[h.y + r]);
       s2 = add_rows(s2, rows, shrunk[h.z + r]);
       s3 = add_rows(s3, rows, shrunk[h.w + r]);
+    }
+    if (header.w > 0.0) {
+      let rows = tile.x + u32(header.w) + within / 2u;
+      let gain = pool[rows];
+      let shift = pool[rows + 1u];
+      s0 = change_rows(s0, table[at.x].gate, gain, shift, y[at.x / ENTRIES * PLANE4 + id.x]);
+      s1 = change_rows(s1, table[at.y].gate, gain, shift, y[at.y / ENTRIES * PLANE4 + id.x]);
+      s2 = change_rows(s2, table[at.z].gate, gain, shift, y[at.z / ENTRIES * PLANE4 + id.x]);
+      s3 = change_rows(s3, table[at.w].gate, gain, shift, y[at.w / ENTRIES * PLANE4 + id.x]);
     }
     let plane = (at % ENTRIES * MAX_TOKENS + at / ENTRIES) * PLANE4 + id.x;
     planes[plane.x] = s0;

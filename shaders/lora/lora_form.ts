@@ -56,7 +56,7 @@ export function shapeConstants({ firstModule, rows, entries, rank4, maxTokens }:
   };
 }
 
-/** Gives the kernel `lora_delta4(token, module of the group, first of 4 rows)`. `inPool`: it has the pool bound read_write itself. */
+/** Gives the kernel `lora_delta4(token, module of the group, first of 4 rows, the layer's own output there)`. `inPool`: it has the pool bound read_write itself. */
 export function loraFragment({ form }: LoraUse, inPool = false): Fragment {
   const at = "LORA_BINDING";
   switch (form) {

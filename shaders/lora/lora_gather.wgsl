@@ -1,18 +1,19 @@
-// Semantics: lora_delta4(t, m, row)[i] = Σ_j B[table[t, j]][m][row + i, :] · shrunk[t, j, m, :], row a multiple of 4
+// Semantics: lora_delta4(t, m, row, base)[i] = Σ_j B[table[t, j]][m][row + i, :] · shrunk[t, j, m, :]
+//   + gate · (gain[row + i] · base[i] + shift[row + i]), row a multiple of 4; base: the linear layer's own output there
 // (gates are in `shrunk`, scales in B).
-// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices.
-// B rows are zero-padded to rank4 vec4s. A module the adapter lacks has rank4 = 0.
+// Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank, offset of changed rows or 0), then the
+// matrices. B rows are zero-padded to whole vec4s. A module the adapter lacks has rank 0.
 @group(0) @binding(LORA_BINDING) var<storage, read> table: array<Entry>;         // [T, ENTRIES]
 @group(0) @binding(LORA_BINDING + 1) var<storage, read> shrunk: array<vec4f>;    // [T, ENTRIES, GROUP, RANK4]
 
-fn lora_delta4(token: u32, member: u32, row: u32) -> vec4f {
+fn lora_delta4(token: u32, member: u32, row: u32, base: vec4f) -> vec4f {
   var sum = vec4f(0.0);
   for (var j = 0u; j < step.entries; j++) {
     let entry = table[token * ENTRIES + j];
     if (entry.expert == NO_EXPERT) { break; }
     if (entry.address == 0u) { continue; }
     let header = adapter(entry.address + MODULE0 + member);
-    let rank4 = u32(header.z);
+    let rank4 = (u32(header.z) + 3u) / 4u;
     let b = entry.address + u32(header.y) + row * rank4;
     let h = ((token * ENTRIES + j) * GROUP + member) * RANK4;
     var part = vec4f(0.0);
@@ -20,6 +21,10 @@ fn lora_delta4(token: u32, member: u32, row: u32) -> vec4f {
       let at = b + r;
       let rows = mat4x4f(adapter(at), adapter(at + rank4), adapter(at + 2u * rank4), adapter(at + 3u * rank4));
       part = add_rows(part, rows, shrunk[h + r]);
+    }
+    if (header.w > 0.0) {
+      let at = entry.address + u32(header.w) + row / 2u;
+      part = change_rows(part, entry.gate, adapter(at), adapter(at + 1u), base);
     }
     sum += part;
   }

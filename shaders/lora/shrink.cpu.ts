@@ -1,7 +1,7 @@
 // LoRA's A side: shrunk[t, j, m, r] = gate · Σ_k A[m][r, k] · x[t, k]
 // for entry j of token t, module m of the group and rank index r; rows in [rank, 4 · rank4) are written as 0.
 // Shapes: table [T, ENTRIES]; x [T, COLS] f32; shrunk [T, ENTRIES, GROUP, 4 · RANK4] f32. Adapter run at `address` (vec4
-// units): 8 headers (offset of A, offset of B, rank4, rank), then the matrices; A is [rank, COLS] row-major.
+// units): 8 headers (offset of A, offset of B, rank, offset of changed rows), then the matrices; A is [rank, COLS] row-major.
 // Items: ceil(T / 4) · step.entries · GROUP · 4: four tokens, an entry, a module, and of its blocks of four ranks every
 // fourth one. Neighbouring tokens of one adapter share loads of A; no token's sums depend on that.
 import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
@@ -55,8 +55,8 @@ function adapterOf(a: ShrinkArgs, token: i32, entry: i32): i32 {
 
 function shrinkTokens(a: ShrinkArgs, address: i32, member: i32, token: i32, j: i32, pair: bool, part: i32): void {
   const header = headerAt(a.adapters, address, a.MODULE0 + member);
-  const rank = <i32>load<f32>(header, 12);
-  const blocks = min(<i32>load<f32>(header, 8), a.RANK4);
+  const rank = <i32>load<f32>(header, 8);
+  const blocks = min((rank + 3) >> 2, a.RANK4);
   const matrix = a.adapters + (<usize>(address + <i32>load<f32>(header)) << 4);
   const bytes = <usize>a.COLS << 2;
   const x = a.x + <usize>token * bytes;

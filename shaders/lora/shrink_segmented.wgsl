@@ -20,13 +20,13 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   var row = 2u * (group.x * 32u + lane);
   var member = 0u;
   var header = pool[address + MODULE0];
-  while (row >= u32(header.z) * 4u) {
-    row -= u32(header.z) * 4u;
+  while (row >= (u32(header.z) + 3u) / 4u * 4u) {
+    row -= (u32(header.z) + 3u) / 4u * 4u;
     member++;
     if (member == GROUP) { return; }
     header = pool[address + MODULE0 + member];
   }
-  let rank = u32(header.w);
+  let rank = u32(header.z);
   let a = address + u32(header.x) + min(row, rank - 1u) * IN4;
   let b = address + u32(header.x) + min(row + 1u, rank - 1u) * IN4;
   for (var n = 0u; n < tile.z; n += 4u) {

@@ -9,7 +9,7 @@ fn shrink(group: u32, token0: u32, lane: u32) {
     let r = (task.first + i) / GROUP;
     let header = adapters[address + MODULE0 + member];
     var sum = 0.0;
-    if (r < u32(header.w)) {
+    if (r < u32(header.z)) {
       let a = address + u32(header.x) + r * COLS4;
       for (var k = lane; k < COLS4; k += WORKGROUP) {
         sum += dot(adapters[a + k], xf[v + k]);
@@ -22,6 +22,6 @@ fn shrink(group: u32, token0: u32, lane: u32) {
     let member = (task.first + lane) % GROUP;
     let r = (task.first + lane) / GROUP;
     let header = adapters[address + MODULE0 + member];
-    if (r < min(u32(header.z), RANK4) * 4u) { store_shrunk(task, member, r, take_sum(lane)); }
+    if (r < min((u32(header.z) + 3u) / 4u, RANK4) * 4u) { store_shrunk(task, member, r, take_sum(lane)); }
   }
 }

@@ -91,19 +91,24 @@ export class LoraForms {
     const table = allocateFrom(this.#device, "table", tableOf(lists, this.placed.addresses));
     writeStep(this.#device, this.step, shape);
     await this.#project(shape, y.view, form === "gather" ? { table, shrunk: shrunk.view } : undefined);
-    if (form === "segmented") await this.#segmented(shape, table, shrunk.view, planes.view);
+    if (form === "segmented")
+      await this.#segmented(shape, { table, shrunk: shrunk.view, planes: planes.view, y: y.view });
     const views = { table, shrunk: shrunk.view, planes: planes.view, adapters: this.#pool };
     return { views, shrunk, planes, y, shape };
   }
 
-  /** The deltas in float64, [T, group's rows]. */
-  expected(lists: readonly CaseEntry[][]): Float64Array {
+  /** The deltas in float64, [T, group's rows]; `base`: the linear layer's own output. */
+  expected(lists: readonly CaseEntry[][], base: Float32Array): Float64Array {
     const cols = this.#linear.weights.cols;
     const x = this.#linear.x.subarray(0, lists.length * cols);
     const gates = gatesOf(lists, this.adapters.length);
+    const { rows } = this.shape;
+    const all = rows.reduce((sum, count) => sum + count, 0);
     const deltas = LORA_GROUPS[this.#group].map((name, i) => {
       const modules = this.adapters.map((adapter) => adapter[name]);
-      return loraDelta(x, modules, gates, cols, this.shape.rows[i]);
+      const first = rows.slice(0, i).reduce((sum, count) => sum + count, 0);
+      const own = base.filter((_, at) => at % all >= first && at % all < first + rows[i]);
+      return loraDelta(x, modules, gates, cols, rows[i], own);
     });
     return joinRows(deltas, lists.length);
   }
@@ -123,7 +128,8 @@ export class LoraForms {
     await run(this.#device, [launch(linear, asked, bound)], shape);
   }
 
-  async #segmented(shape: StepShape, table: View, shrunk: View, planes: View): Promise<void> {
+  async #segmented(shape: StepShape, views: Record<"table" | "shrunk" | "planes" | "y", View>): Promise<void> {
+    const { table, shrunk } = views;
     const order = allocateFrom(this.#device, "order", new Uint32Array(MAX_SORT).fill(0x00ffffff));
     const tiles = allocateFrom(this.#device, "tiles", new Uint32Array(4 * TILES).fill(0x00ffffff));
     const tile_count = this.#device.allocate("tile count", 4);
@@ -134,7 +140,7 @@ export class LoraForms {
     const launches = [
       launch(segments, sort, { step: this.step, table, order, tiles, tile_count }),
       launch(shrinkSegmented, shrink, { table, x, shrunk, ...sorted }),
-      launch(expandSegmented, this.shape, { shrunk, planes, ...sorted }),
+      launch(expandSegmented, this.shape, { ...views, ...sorted }),
     ];
     await run(this.#device, launches, shape);
   }

@@ -6,6 +6,7 @@ import type { View } from "../../engine/device/memory.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { alignUp } from "../../shaders/alignment.ts";
 import { Parameters } from "../optimizer/parameters.ts";
 
@@ -56,6 +57,7 @@ export class LoraStack {
         const b = new Float32Array(ranks * outputs);
         for (const { expert, first, rank } of here) {
           const lora = experts[expert]![i]![module]!;
+          refuseRows(lora, tensorName(i, module, "a"));
           a.set(lora.a, first * inputs);
           b.set(transposed(lora.b, outputs, rank), first * outputs);
         }
@@ -130,6 +132,14 @@ export class LoraStack {
       gradients: gradient && { a: gradient, b: this.parameters.gradient(b)! },
     };
   }
+}
+
+/** Gradients go through A and B alone. */
+function refuseRows({ rows, unsettled }: LoraModule, place: string): void {
+  if (rows === undefined && unsettled === undefined) return;
+  throw new MoloraError("adapter_unsupported", `${place}: nothing is trained through a DoRA or trained biases`, {
+    remedy: "Take plain LoRA adapters, or another objective: domain and distill run adapters forward only.",
+  });
 }
 
 function tensorName(layer: number, module: LoraModuleName, part: "a" | "b"): string {

@@ -100,12 +100,13 @@ function circle(cx: number, cy: number, name: string): string {
   return element("circle", { cx, cy, r: 3, class: name });
 }
 
-/** Cells from 0 (the page's ground) to 1 (its accent); null where nothing was measured. */
+/** Cells from 0 (the page's ground) to `full` (its accent); null where nothing was measured. */
 export function heatMap(
   title: string,
   rowLabels: readonly string[],
   columnLabels: readonly string[],
   cells: readonly (readonly (number | null)[])[],
+  full = 1,
 ): string {
   const [cellWidth, cellHeight, left, top] = [68, 22, 76, 26];
   const width = left + columnLabels.length * cellWidth + 8;
@@ -120,10 +121,10 @@ export function heatMap(
       const [x, y] = [left + c * cellWidth, top + r * cellHeight];
       const size = { x: x + 1, y: y + 1, width: cellWidth - 2, height: cellHeight - 2 };
       return [
-        element("rect", { ...size, class: "cell", "fill-opacity": Math.max(0.02, Math.min(1, value)) }),
+        element("rect", { ...size, class: "cell", "fill-opacity": Math.max(0.02, Math.min(1, value / full)) }),
         textAt(x + cellWidth / 2, y + cellHeight / 2 + 4, value.toFixed(2), {
           "text-anchor": "middle",
-          class: value > 0.55 ? "on-cell" : "mark",
+          class: value > 0.55 * full ? "on-cell" : "mark",
         }),
       ];
     }),

@@ -12,6 +12,7 @@ import {
   type Prototypes,
   Registry,
 } from "../../engine/adapters/registry.ts";
+import { settleAdapter } from "../../engine/adapters/settle.ts";
 import type { Device } from "../../engine/device/device.ts";
 import type { DeviceOptions, Host } from "../../engine/host.ts";
 import { PAGE_TOKENS, pageBytes } from "../../engine/memory/device_pool.ts";
@@ -62,7 +63,9 @@ export class FrozenModel {
       const progress = onProgress === undefined ? {} : { onProgress };
       const capacity = sizes(device, options);
       const base = await buildBase(device, files, { capacity, contextLength }, { dtype, ...progress });
-      return new FrozenModel(base, options, await packExperts(options));
+      const settled: Adapter[] = [];
+      for (const adapter of options.adapters) settled.push(await settleAdapter(base, adapter));
+      return new FrozenModel(base, options, await packExperts({ ...options, adapters: settled }));
     } catch (error) {
       await device.close();
       throw error;

@@ -39,7 +39,11 @@ export async function loadMixtureFolder(
 }
 
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
-  return loadAdapter(name, await host.open(path), config);
+  const adapter = await loadAdapter(name, await host.open(path), config);
+  if (adapter.invocation === undefined) return adapter;
+  throw new MoloraError("adapter_unsupported", `adapter "${name}" is an activated LoRA: no router is made for it`, {
+    remedy: "Name it in requests, which switch it on by their prompts.",
+  });
 }
 
 /** A mixture that was not read from files; its hash only tells it from others loaded beside it. */

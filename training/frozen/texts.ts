@@ -69,7 +69,7 @@ export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], s
     throw new RangeError(`${slices.length} texts of ${tokens} tokens in a step for ${capacity.tokens}`);
   }
   const plan = { slices, tokens: 0, logitRows: 0, uploads: [] };
-  const place = (sequence: Sequence) => bank.place(sequence.routePlan);
+  const place = ({ sequence }: Slice) => bank.place(sequence.routePlan);
   const batch = buildBatch(plan, inputs, capacity, place, new ArrayBuffer(inputs.bytes));
   device.write(inputs.whole, batch.words);
   return batch;

@@ -24,13 +24,35 @@ const RANKS = [1, 2, 3, 4, 5, 16, 32];
 /** Floats of a gap between runs: no run begins at 0. */
 const GAP = 16;
 
-/** Adapters of every rank on all modules, one of mixed ranks, and two that lack modules. */
+/**
+ * Adapters of every rank on all modules, of which every second changes rows too; one of mixed ranks; two that lack
+ * modules, one of which has rows and no pair.
+ */
 export function caseAdapters(config: ModelConfig): Modules[] {
-  const uniform = RANKS.map((rank, i) => modulesOf(config, LORA_MODULES, () => rank, 100 * i));
+  const uniform = RANKS.map((rank, i) => {
+    const modules = modulesOf(config, LORA_MODULES, () => rank, 100 * i);
+    return i % 2 === 0 ? modules : changingRows(config, modules, 4000 + i);
+  });
   const mixed = modulesOf(config, LORA_MODULES, (i) => RANKS[i], 1000);
   const queries = modulesOf(config, ["q_proj", "v_proj", "up_proj"], () => 6, 2000);
   const others = modulesOf(config, ["k_proj", "o_proj", "gate_proj", "down_proj"], (i) => 7 + i, 3000);
-  return [...uniform, mixed, queries, others];
+  const rowsAlone = changingRows(
+    config,
+    modulesOf(config, ["v_proj", "up_proj"], () => 0, 0),
+    5000,
+  );
+  return [...uniform, mixed, queries, { ...rowsAlone, ...others }];
+}
+
+function changingRows(config: ModelConfig, modules: Modules, seed: number): Modules {
+  const changed = Object.entries(modules).map(([name, lora], i) => {
+    const [out] = moduleShape(config, name as LoraModuleName);
+    return [
+      name,
+      { ...lora, rows: { gain: randomFloats(out, seed + 20 * i), shift: randomFloats(out, seed + 20 * i + 10) } },
+    ];
+  });
+  return Object.fromEntries(changed);
 }
 
 function modulesOf(

@@ -93,7 +93,7 @@ export async function deltasOf(device: Device, { config, group, lists }: Group, 
   await runOnce(device, launches, shape);
 
   const base = linearReference(values, x, all, cols, tokens);
-  const reference = { lists, adapters, group, x, cols, rows };
+  const reference = { lists, adapters, group, x, cols, rows, base: base.y };
   const delta = joinedDeltas(reference, gatesOf(lists, adapters.length));
   return {
     lora: { form, shape: use },
@@ -132,16 +132,19 @@ interface Reference {
   cols: number;
   /** Of each module. */
   rows: readonly number[];
+  /** The linear layer's own output, [T, rows of the group]. */
+  base: Float64Array;
 }
 
 /** What adapters add at the given gates, the group's modules side by side: [T, rows of the group]. */
-function joinedDeltas({ lists, adapters, group, x, cols, rows }: Reference, gates: Float64Array): Float64Array {
+function joinedDeltas({ lists, adapters, group, x, cols, rows, base }: Reference, gates: Float64Array): Float64Array {
   const all = rows.reduce((sum, count) => sum + count, 0);
   const joined = new Float64Array(lists.length * all);
   let at = 0;
   for (const [m, name] of LORA_GROUPS[group].entries()) {
     const modules = adapters.map((adapter) => adapter[name]);
-    const part = loraDelta(x, modules, gates, cols, rows[m]);
+    const own = base.filter((_, i) => i % all >= at && i % all < at + rows[m]);
+    const part = loraDelta(x, modules, gates, cols, rows[m], own);
     for (const t of lists.keys()) joined.set(part.subarray(t * rows[m], (t + 1) * rows[m]), t * all + at);
     at += rows[m];
   }

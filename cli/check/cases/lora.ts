@@ -9,17 +9,20 @@ import { activation } from "../../../shaders/layer/activation.ts";
 import { finalNorm } from "../../../shaders/layer/final_norm.ts";
 import { norm } from "../../../shaders/layer/norm.ts";
 import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
+import { rowSquares } from "../../../shaders/lora/row_squares.ts";
 import { LOGIT_ROW } from "../../../shaders/step.ts";
 import { wordBuffer } from "../../../shaders/struct.ts";
 import type { Compared, KernelCase } from "../case.ts";
-import { runOnce } from "../compute.ts";
+import { compute, runOnce, stepShape } from "../compute.ts";
 import { Output } from "../output.ts";
 import { randomFloats } from "../random.ts";
+import { rowSquaresReference } from "../reference/linear.ts";
 import { rmsNorm } from "../reference/rms_norm.ts";
 import { rope, ropeFrequencies } from "../reference/rope.ts";
 import { swiglu } from "../reference/swiglu.ts";
 import { listsOf, SKEWS } from "./adapters.ts";
 import { type DeltaForm, type Deltas, deltasOf } from "./deltas.ts";
+import { caseWeights, WEIGHT_TYPES, type WeightType } from "./weights.ts";
 
 const TOLERANCE = 2e-5;
 const TOKENS = [1, 7, 33];
@@ -54,6 +57,26 @@ interface Consumer {
 }
 
 export function loraCases(): KernelCase[] {
+  return [...WEIGHT_TYPES.map(rowSquaresCase), ...consumerCases()];
+}
+
+/** Lengths of a matrix's rows, in every format that a device holds. */
+function rowSquaresCase(type: WeightType): KernelCase {
+  const [rows, cols] = [70, 96];
+  return {
+    kernel: "row_squares",
+    name: type,
+    async run(device) {
+      const { format, views, values } = await caseWeights(device, type, [rows, cols], 3);
+      const facts = { format, cols, firstRow: 0, rows };
+      const arrays = { squares: new Float32Array(rows) };
+      const { squares } = await compute(device, rowSquares, facts, stepShape({}), arrays, { views });
+      return [{ actual: squares, expected: rowSquaresReference(values, rows, cols), tolerance: TOLERANCE }];
+    },
+  };
+}
+
+function consumerCases(): KernelCase[] {
   return CONSUMERS.flatMap((consumer) =>
     (["gather", "segmented"] as const).flatMap((form) =>
       SKEWS.flatMap((skew) =>

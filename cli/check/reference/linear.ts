@@ -23,6 +23,13 @@ export function linearReference(
   return { y, magnitude };
 }
 
+/** Σ_k w[r, k]² of every row. */
+export function rowSquaresReference(w: ArrayLike<number>, rows: number, cols: number): Float64Array {
+  const squares = new Float64Array(rows);
+  for (let i = 0; i < rows * cols; i++) squares[Math.floor(i / cols)] += w[i] * w[i];
+  return squares;
+}
+
 /** Numbers in any of the forms tests hold them in. */
 export type Numbers = ArrayLike<number> & Iterable<number>;
 

@@ -1,6 +1,6 @@
 // Q8_0: half d, 32 signed bytes q; d·q.
 
-import { decodeFloat16 } from "./float16.ts";
+import { float16Table } from "./float16.ts";
 import { EXPONENT, findIn, halfAt } from "./floats_in_blocks.ts";
 import type { Planes, StoredFormat } from "./format.ts";
 import { int8Groups } from "./int8_groups.ts";
@@ -21,8 +21,9 @@ export const Q8_0 = {
     const halves = wordsOf(bytes, Uint16Array);
     const quants = new Uint16Array(blocks * 16);
     const scales = new Float32Array(blocks);
+    const table = float16Table();
     for (let b = 0, from = 0; b < blocks; b++) {
-      scales[b] = decodeFloat16(halves[from++]);
+      scales[b] = table[halves[from++]];
       for (let to = 16 * b; to < 16 * b + 16; to++) quants[to] = halves[from++];
     }
     return { quants: new Int8Array(quants.buffer), scales };

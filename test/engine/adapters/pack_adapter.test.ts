@@ -11,26 +11,37 @@ import {
   unpackAdapterLayer,
 } from "../../../engine/adapters/pack_adapter.ts";
 import { LORA_MODULES, type LoraModuleName } from "../../../files/families/modules.ts";
+import type { Adapter } from "../../../files/lora/adapter.ts";
 import { atOnce } from "../../at_once.ts";
-import { adapterOf, loraModule } from "../../files/lora/synthetic.ts";
+import { adapterOf, loraModule, values } from "../../files/lora/synthetic.ts";
 
 const RANKS: Partial<Record<LoraModuleName, number>> = { q_proj: 1, k_proj: 4, o_proj: 5, up_proj: 16, down_proj: 3 };
-const LAYER = Object.fromEntries(
+const LAYER: Adapter["layers"][number] = Object.fromEntries(
   Object.entries(RANKS).map(([name, rank], i) => [name, loraModule(name as LoraModuleName, rank, 0.5 + i)]),
 );
 
-test("a layer's run holds A as it is and B scaled, its rows padded with zeros to whole vec4s", () => {
+LAYER.k_proj = { ...LAYER.k_proj!, rows: { gain: values(4, 1), shift: values(4, 2) } };
+LAYER.v_proj = { ...loraModule("v_proj", 0, 0), rows: { gain: values(4, 3), shift: values(4, 4) } };
+
+test("a layer's run holds A as it is and B scaled, its rows padded with zeros to whole vec4s, then changed rows", () => {
   const run = packAdapterLayer(LAYER);
   const covered = new Uint8Array(run.length).fill(1, 0, 32);
   for (const [index, name] of LORA_MODULES.entries()) {
-    const [offsetA, offsetB, rank4, rank] = run.subarray(4 * index, 4 * index + 4);
+    const [offsetA, offsetB, rank, offsetRows] = run.subarray(4 * index, 4 * index + 4);
+    const rank4 = Math.ceil(rank / 4);
     const module = LAYER[name];
     assert.equal(rank, module?.rank ?? 0, name);
-    assert.equal(rank4, Math.ceil(rank / 4), name);
+    assert.equal(offsetRows > 0, module?.rows !== undefined, name);
     if (module === undefined) continue;
+    for (let row = 0; module.rows !== undefined && row < module.rows.gain.length; row += 4) {
+      const at = 4 * offsetRows + 2 * row;
+      assert.deepEqual(run.slice(at, at + 4), module.rows.gain.slice(row, row + 4), `${name}, gain ${row}`);
+      assert.deepEqual(run.slice(at + 4, at + 8), module.rows.shift.slice(row, row + 4), `${name}, shift ${row}`);
+      covered.fill(1, at, at + 8);
+    }
     assert.deepEqual(run.slice(4 * offsetA, 4 * offsetA + module.a.length), module.a, name);
     covered.fill(1, 4 * offsetA, 4 * offsetA + module.a.length);
-    for (let row = 0; row < module.b.length / rank; row++) {
+    for (let row = 0; row < module.b.length / Math.max(1, rank); row++) {
       const at = 4 * (offsetB + row * rank4);
       const expected = new Float32Array(4 * rank4);
       for (let r = 0; r < rank; r++) expected[r] = module.scale * module.b[row * rank + r];
@@ -60,8 +71,8 @@ test("a packed adapter has a run a layer and no factors beside it", () => {
 test("what is unpacked is what was packed, the scale in B", () => {
   const unpacked = unpackAdapterLayer(packAdapterLayer(LAYER));
   assert.deepEqual(Object.keys(unpacked).sort(), Object.keys(LAYER).sort());
-  for (const [name, { rank, scale, a, b }] of Object.entries(LAYER)) {
-    assert.deepEqual(unpacked[name as LoraModuleName], { rank, scale: 1, a, b: b.map((x) => scale * x) }, name);
+  for (const [name, { scale, b, ...rest }] of Object.entries(LAYER)) {
+    assert.deepEqual(unpacked[name as LoraModuleName], { ...rest, scale: 1, b: b.map((x) => scale * x) }, name);
   }
   assert.deepEqual(unpackAdapterLayer(packAdapterLayer({})), {});
 });

@@ -90,7 +90,13 @@ test("mlx-lm's adapters lie transposed and state their scale", async () => {
     load([...tensors, { ...tensors[0], name: "model.layers.1.mlp.q_proj.lora_a" }]),
   );
   await raises("adapter_mismatch", /no tensor of it is of a module/, load([]));
-  await raises("adapter_unsupported", /fine_tune_type dora/, load(tensors, { fine_tune_type: "dora" }));
+  await raises("adapter_unsupported", /fine_tune_type full/, load(tensors, { fine_tune_type: "full" }));
+  await raises("adapter_mismatch", /no lora_magnitude_vector/, load(tensors, { fine_tune_type: "dora" }));
+  const magnitude = { name: `${PATH}.m`, shape: [12], data: values(12, 9) };
+  await raises("adapter_mismatch", /no place/, load([...tensors, magnitude]));
+  const [, { q_proj }] = (await loadAdapter("a", mlx([...tensors, magnitude], { fine_tune_type: "dora" }), SMALL))
+    .layers;
+  assert.deepEqual(q_proj?.unsettled, { magnitude: magnitude.data });
   const both = { lora_parameters: { rank: 2, scale: 2, alpha: 4 } };
   await raises("adapter_unsupported", /alpha beside its scale/, load(tensors, both));
 });
@@ -146,8 +152,14 @@ test("GGUF files that are no LoRA for this base", async () => {
     load([["general.architecture", text("qwen2")]]),
   );
   await raises("adapter_unsupported", /adapter\.type ia3/, load([["adapter.type", text("ia3")]]));
-  const invocation: TypedValue = { type: "array", of: "u32", value: [1] };
-  await raises("adapter_unsupported", /activated LoRA/, load([["adapter.alora.invocation_tokens", invocation]]));
+  const invocation = (value: number[]): [string, TypedValue] => [
+    "adapter.alora.invocation_tokens",
+    { type: "array", of: "u32", value },
+  ];
+  assert.deepEqual((await load([invocation([1, 7])])()).invocation, [1, 7]);
+  await raises("config_invalid", /invocation_tokens is no list/, load([invocation([])]));
+  await raises("config_invalid", /invocation_tokens is no list/, load([[invocation([])[0], text("1")]]));
+  await raises("adapter_mismatch", /token 50, which/, load([invocation([50])]));
   await raises("adapter_mismatch", /no lora_B/, load([], ggufTensors().slice(0, 1)));
   await raises(
     "adapter_mismatch",
@@ -205,4 +217,34 @@ test("LoRAs of a fused matrix's modules are written as one, with the same deltas
     }
   }
   assert.ok(layers[0].k_proj?.b.every((value) => value === 0));
+});
+
+test("of a mixture of experts, attention and dense layers take a LoRA; experts' matrices are refused by name", async () => {
+  const experts = { count: 4, used: 2, intermediateSize: 8, normalised: true, dense: [1] };
+  const config: ModelConfig = { ...SMALL, architecture: "Qwen3MoeForCausalLM", experts };
+  const pair = (path: string, [out, inp]: [number, number]): WrittenTensor[] => [
+    { name: `${path}.lora_A.weight`, shape: [2, inp], data: values(2 * inp, 1) },
+    { name: `${path}.lora_B.weight`, shape: [out, 2], data: values(2 * out, 2) },
+  ];
+  const dense = pair("base_model.model.model.layers.1.mlp.up_proj", moduleShape(config, "up_proj"));
+  const attention = [0, 1].flatMap((layer) =>
+    pair(`base_model.model.model.layers.${layer}.self_attn.q_proj`, moduleShape(config, "q_proj")),
+  );
+  const load = (tensors: WrittenTensor[]) => {
+    const peft = { peft_type: "LORA", r: 2, lora_alpha: 4, target_modules: ["q_proj", "up_proj"] };
+    const files = {
+      "adapter_config.json": JSON.stringify(peft),
+      "adapter_model.safetensors": writeSafetensors(tensors),
+    };
+    return loadAdapter("a", new MemoryFolder(files), config);
+  };
+  const { layers } = await load([...attention, ...dense]);
+  assert.deepEqual(
+    layers.map((layer) => Object.keys(layer).sort()),
+    [["q_proj"], ["q_proj", "up_proj"]],
+  );
+  const expert = pair("base_model.model.model.layers.0.mlp.experts.3.up_proj", [8, 8]);
+  await raises("adapter_unsupported", /matrices of a base's experts/, () => load([...attention, ...dense, ...expert]));
+  const router = pair("base_model.model.model.layers.0.mlp.gate", [4, 8]);
+  await raises("adapter_unsupported", /router of a base's experts/, () => load([...attention, ...dense, ...router]));
 });

@@ -25,6 +25,10 @@ function tensors(): WrittenTensor[] {
   ];
 }
 
+function vector(factor: string, length = 12): WrittenTensor {
+  return { name: `${Q}.${factor}`, shape: [length], data: values(length, 5) };
+}
+
 function folderOf(made: WrittenTensor[], fields: Record<string, unknown> = {}): MemoryFolder {
   const config = {
     peft_type: "LORA",
@@ -106,6 +110,13 @@ test("tensors, configuration and base must agree, and what does not is listed", 
     ["a layer beyond", folderOf([a, b, ...beyond]), "unmatched", /layers\.7.*8 layers seen.*2 layers/],
     ["a transposed factor", folderOf([{ ...a, shape: [8, 2] }, b]), "shapes", /\[8, 2\]/],
     ["a B of another height", folderOf([a, { ...b, shape: [6, 4] }]), "shapes", /\[6, 4\], expected \[12, 2\]/],
+    ["a magnitude without use_dora", folderOf([a, b, vector("lora_magnitude_vector")]), "unmatched", /no place/],
+    ["a bias without lora_bias", folderOf([a, b, vector("lora_B.bias")]), "unmatched", /no place/],
+    ["use_dora without magnitude", folderOf([a, b], { use_dora: true }), "missing", /no lora_magnitude_vector/],
+    ["a short magnitude", folderOf([a, b, vector("lora_magnitude_vector", 8)], { use_dora: true }), "shapes", /\[8\]/],
+    ["half a LoHa", folderOf([vector("hada_w1_a")], { peft_type: "LOHA" }), "missing", /no hada_w1_b and/],
+    ["half a LoKr", folderOf([vector("lokr_w1")], { peft_type: "LOKR" }), "missing", /no lokr_w2_a and lokr_w2_b/],
+    ["a bias alone", folderOf([vector("bias")], { bias: "all" }), "missing", /no lora_A and lora_B/],
     ["the wrong parent", folderOf([a, { ...b, name: b.name.replace("self_attn", "mlp") }]), "unmatched", /mlp\.q_proj/],
   ];
   for (const [what, folder, list, message] of cases) {
@@ -142,8 +153,8 @@ test("a NaN, an infinity and an adapter without effect are refused", async () =>
 test("tensors of what is not served are refused by name", async () => {
   const names: [name: string, feature: RegExp][] = [
     ["base_model.model.model.embed_tokens.lora_embedding_A", /embeddings/],
-    [`${Q}.lora_magnitude_vector`, /DoRA/],
-    [`${Q}.lora_B.bias`, /biases/],
+    [`${Q}.lora_A.bias`, /bias of lora_A/],
+    [`${Q}.dora_scale`, /dora_scale/],
     ["base_model.model.lm_head.weight", /output head/],
     ["base_model.model.lm_head.lora_A.weight", /output head/],
   ];

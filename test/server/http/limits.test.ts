@@ -171,6 +171,14 @@ test("adapters load and unload for administrators only, and from the allowed fol
   assert.equal((await post(`${baseUrl}/unload_lora_adapter`, unload, admin)).status, 200);
   const gone = await post(`${baseUrl}/unload_lora_adapter`, unload, admin);
   assert.deepStrictEqual([gone.status, gone.body.error?.code], [404, "unknown_adapter"]);
+  assert.equal(gone.body.error?.message, "The lora adapter 'queries' cannot be found.");
+  for (const [path, message] of [
+    ["load", "Both 'lora_name' and 'lora_path' must be provided."],
+    ["unload", "'lora_name' needs to be provided to unload a LoRA adapter."],
+  ]) {
+    const lacking = await post(`${baseUrl}/${path}_lora_adapter`, {}, admin);
+    assert.deepStrictEqual([lacking.status, lacking.body.error?.message], [400, message]);
+  }
 });
 
 test("keys, pages of other origins, unknown paths", async (t) => {

@@ -234,7 +234,7 @@ function expectedOf(
   base: Float32Array,
 ): Float64Array {
   return consumer.expected(
-    forms.expected(lists).map((delta, i) => delta + base[i]),
+    forms.expected(lists, base).map((delta, i) => delta + base[i]),
     lists.length,
   );
 }

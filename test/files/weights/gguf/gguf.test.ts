@@ -109,6 +109,17 @@ test("a header longer than the first window is read in whole", async () => {
   assert.equal((header.metadata.get("t") as string[]).join(), value.join());
 });
 
+test("strings that are no UTF-8 each by itself are read each by itself", async () => {
+  const value = ["caf\u00e9", "\u4f60", "ab"];
+  const file = writeGguf(new Map<string, TypedValue>([["t", { type: "array", of: "string", value }]]), []);
+  const at = Buffer.from(file).indexOf("\u4f60");
+  const read = async () => (await readGgufHeader(new MemorySource("t", file))).metadata.get("t");
+  assert.deepEqual(await read(), value);
+  file[at + 2] = 0xe4; // Its last byte now begins a character that the next string ends.
+  file.set([0xbd, 0xa0], at + 3 + 8);
+  assert.deepEqual(await read(), ["caf\u00e9", "\ufffd\ufffd", "\ufffd\ufffd"]);
+});
+
 const header = (source: MemorySource) => () => readGgufHeader(source);
 const pieces = () => new GgufPieces();
 
