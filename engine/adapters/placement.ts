@@ -113,7 +113,10 @@ export class Bank {
 
   /** Writes a generation where it lies now, a layer at a time; ends early once it lies there no more. */
   *#writing(generation: LoadedGeneration): Writing {
-    const page = this.#residency.firstPage(generation.key)!;
+    const page = this.#residency.firstPage(generation.key);
+    // It begins when its turn comes: the generation, or an expert of it, may have lost its pages by then.
+    const experts = generation.kind === "mixture" ? adaptersOf(generation) : [];
+    if (page === undefined || experts.some(({ key }) => this.#residency.firstPage(key) === undefined)) return;
     const addresses = generation.kind === "mixture" ? this.#expertAddresses(generation) : [];
     if (generation.kind === "mixture") this.#written.set(generation.key, this.#whereabouts(generation));
     const written = this.#written.get(generation.key);
