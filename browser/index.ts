@@ -9,6 +9,7 @@ import { openUrl, UrlFolder } from "./files.ts";
 
 export type { Engine as CoreEngine } from "../engine/engine.ts";
 export type { EngineOptions } from "../engine/engine_options.ts";
+export type { MergedReport, MergeRequest } from "../engine/merge_request.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 

@@ -20,6 +20,7 @@ export const LOAD_FLAGS = {
     "Between linear layers; q8: int8 where they meet quantised weights (auto: q8 on the CPU, f32 on a GPU)",
     "auto",
   ),
+  kvDtype: choice(["f32", "f16"], "What keys and values are held in; f16: half the memory, rounded", "f32"),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
   poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
@@ -39,6 +40,7 @@ export async function loadEngine(
     adapters: byName(flags.adapter),
     mixtures: byName(flags.mixture),
     dtype: flags.dtype,
+    kvDtype: flags.kvDtype,
     ...deviceOptions(flags),
     ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,

@@ -28,6 +28,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "train-adapter": () => import("./commands/train_adapter.ts"),
   "train-router": () => import("./commands/train_router.ts"),
   "make-router": () => import("./commands/make_router.ts"),
+  merge: () => import("./commands/merge.ts"),
   eval: () => import("./commands/eval.ts"),
   diagnose: () => import("./commands/diagnose.ts"),
 };

@@ -14,6 +14,7 @@ import type {
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
+import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
 /** What the engine's loop has counted since it started. */
@@ -64,6 +65,18 @@ export interface EngineApi {
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
+  /**
+   * Merges loaded adapters into one that is served under `name` from then on; requests that run go on meanwhile.
+   *
+   * @throws MoloraError `unknown_adapter`, `bad_arguments` for options that the method does not take, `adapter_no_effect`
+   *
+   * @example
+   * ```ts
+   * const adapters = [{ name: "math", weight: 0.7 }, { name: "sql" }];
+   * const { merge } = await engine.merge("both", { method: "ties_svd", density: 0.3, adapters });
+   * ```
+   */
+  merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
   /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */

@@ -32,6 +32,7 @@ import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { Usage } from "./memory/usage.ts";
+import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { usualKinds } from "./model/step_kind.ts";
@@ -216,6 +217,21 @@ export class Engine implements EngineApi {
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options: LoadAdapterOptions = {}): Promise<AdapterReport> {
     return this.#parts.library.loadAdapter(name, path, options);
+  }
+
+  /**
+   * Merges loaded adapters into one that is served under `name` from then on; requests that run go on meanwhile.
+   *
+   * @throws MoloraError `unknown_adapter`, `bad_arguments` for options that the method does not take, `adapter_no_effect`
+   *
+   * @example
+   * ```ts
+   * const adapters = [{ name: "math", weight: 0.7 }, { name: "sql" }];
+   * const { merge } = await engine.merge("both", { method: "ties_svd", density: 0.3, adapters });
+   * ```
+   */
+  merge(name: string, request: MergeRequest): Promise<MergedReport> {
+    return this.#parts.library.mergeAdapters(name, request);
   }
 
   /**

@@ -28,6 +28,11 @@ export interface EngineOptions extends DeviceOptions {
    * they meet quantised weights. Default: f32 on a GPU; on the CPU q8 where the model's sizes allow it, as llama.cpp does.
    */
   activations?: "f32" | "q8";
+  /**
+   * What keys and values are held in: f32, or f16, which takes half the memory of them and rounds them; those beyond ±65504
+   * become ±65504. Default f32.
+   */
+  kvDtype?: "f32" | "f16";
   /** Longest sequence, in tokens. Default: the model's own, at most 8192. */
   contextLength?: number;
   /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */

@@ -2,6 +2,7 @@
 
 import type { ModelConfig } from "../files/families/config.ts";
 import { MoloraError } from "../proto/errors.ts";
+import type { KvDtype } from "../shaders/layer/rope_kv.ts";
 import { MAX_SORT } from "../shaders/lora/segments.ts";
 import type { Device } from "./device/device.ts";
 import type { EngineOptions } from "./engine_options.ts";
@@ -15,6 +16,7 @@ export interface Sizes {
   capacity: Capacity;
   contextLength: number;
   pages: number;
+  kvDtype: KvDtype;
   scheduler: SchedulerOptions & { runAhead: number };
 }
 
@@ -55,10 +57,12 @@ export function settleSizes(
     });
   }
   const poolBytes = positive("poolBytes", options.poolBytes ?? device.wishes.poolBytes);
-  const wanted = Math.floor(poolBytes / (pageBytes(config) * config.numLayers));
-  const most = mostPages(config, device);
+  const kvDtype = options.kvDtype ?? "f32";
+  const page = pageBytes(config, kvDtype);
+  const wanted = Math.floor(poolBytes / (page * config.numLayers));
+  const most = mostPages(config, device, kvDtype);
   if (options.poolBytes !== undefined && wanted > most) {
-    throw beyond("poolBytes", poolBytes, most * pageBytes(config) * config.numLayers, "what this device can bind");
+    throw beyond("poolBytes", poolBytes, most * page * config.numLayers, "what this device can bind");
   }
   const pages = Math.min(most, Math.max(wanted, Math.ceil(contextLength / PAGE_TOKENS) + 2));
   if (options.contextLength !== undefined && (pages - 2) * PAGE_TOKENS < contextLength) {
@@ -69,6 +73,7 @@ export function settleSizes(
   return {
     contextLength,
     pages,
+    kvDtype,
     capacity: {
       tokens,
       sequences: maxSequences,

@@ -10,6 +10,7 @@ import { openSources, type SourceSettings } from "./sources/open_sources.ts";
 
 export type { EngineApi, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
+export type { MergedReport, MergeRequest } from "../engine/merge_request.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
 export type { LongScaling, ModelConfig, RopeScaling, YarnScaling } from "../files/families/config.ts";
 export type { Experts, Facts } from "../files/families/facts.ts";

@@ -2,25 +2,22 @@
 // training/ computes the gradients.
 
 import { uploadWeights } from "../../engine/model/weights.ts";
-import { loadTokenizer, type Tokenizer } from "../../engine/text/tokenizer.ts";
+import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import { nodeHost } from "../../node/host.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type AdapterShape, freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { checkTrainable } from "../../training/backward/trainable.ts";
-import { renderRow } from "../../training/data/render.ts";
 import { runTraining } from "../../training/run.ts";
-import { type TrainingText, trainingText } from "../../training/training_texts.ts";
 import { defineCommand } from "../command.ts";
 import type { FlagValues } from "../flags/arguments.ts";
 import { DEVICE_FLAGS, deviceOptions, MODEL_FLAGS } from "../flags/common_flags.ts";
 import { choice, integer, list, number, text, toggle } from "../flags/flags.ts";
 import { openBase } from "../open_base.ts";
-import type { Output } from "../terminal/output.ts";
 import { formatBytes, Progress } from "../terminal/progress.ts";
 import { AdapterFolder, type Settings } from "../training/adapter_folder.ts";
 import { readLayers, readModules } from "../training/adapter_target.ts";
-import { readRows } from "../training/data_file.ts";
+import { readTexts } from "../training/texts.ts";
 
 const FLAGS = {
   model: MODEL_FLAGS.model,
@@ -84,8 +81,8 @@ from it, to the same adapter as an uninterrupted training. The same seed gives t
     const shape: AdapterShape = { rank: flags.rank, alpha: flags.alpha, modules, ...layers };
     const length = Math.min(flags.length, config.contextLength);
     const tokenizer = loadTokenizer(files.tokenizerFiles);
-    const texts = await readTexts(flags.data, tokenizer, length, flags, output);
-    const valid = (await readTexts(flags.valid, tokenizer, length, flags, output)).slice(0, flags.validRows);
+    const texts = await readTexts(flags.data, tokenizer, { ...flags, length }, output);
+    const valid = (await readTexts(flags.valid, tokenizer, { ...flags, length }, output)).slice(0, flags.validRows);
     if (texts.length === 0) {
       throw new MoloraError("data_invalid", `${flags.data.join(", ")}: no row has a token to learn`, {
         remedy: "Give rows whose completions begin within --length tokens.",
@@ -159,29 +156,4 @@ function settingsOf(flags: Flags, base: string): Settings {
     flags;
   const shape = { rank, alpha, targetModules, layers: layers ?? "all" };
   return { base, dtype, ...shape, lr, schedule, warmup, batch, length, decay, clip, seed, raw };
-}
-
-async function readTexts(
-  paths: readonly string[],
-  tokenizer: Tokenizer,
-  length: number,
-  { raw, onBadRow }: Flags,
-  output: Output,
-): Promise<TrainingText[]> {
-  const texts: TrainingText[] = [];
-  let bad = 0;
-  let empty = 0;
-  const skip = (error: MoloraError) => {
-    if (bad++ < 5) output.note(`left out: ${error.message}`);
-  };
-  for (const path of paths) {
-    for await (const row of readRows(path, onBadRow === "skip" ? skip : undefined)) {
-      const cut = trainingText(renderRow(tokenizer, row, { raw }), length);
-      if (cut === undefined) empty++;
-      else texts.push(cut);
-    }
-  }
-  if (bad > 5) output.note(`left out: ${bad - 5} more lines that are no rows`);
-  if (empty > 0) output.note(`left out: ${empty} rows whose first ${length} tokens hold nothing to learn`);
-  return texts;
 }

@@ -1,7 +1,7 @@
 // The folder that a training writes to: the PEFT adapter at the end, a checkpoint where it was interrupted.
 
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
@@ -9,6 +9,7 @@ import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { FileSource } from "../../node/files.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { readCheckpoint, type TrainingState, writeCheckpoint } from "../../training/checkpoint.ts";
+import { writeWhole } from "../whole_file.ts";
 
 const CHECKPOINT = "checkpoint.safetensors";
 const SETTINGS = "checkpoint.json";
@@ -58,25 +59,18 @@ export class AdapterFolder {
 
   async saveCheckpoint(settings: Settings, state: TrainingState): Promise<void> {
     await mkdir(this.path, { recursive: true });
-    await this.#write(SETTINGS, `${JSON.stringify(settings, undefined, 2)}\n`);
-    await this.#write(CHECKPOINT, writeCheckpoint(state));
+    await writeWhole(join(this.path, SETTINGS), `${JSON.stringify(settings, undefined, 2)}\n`);
+    await writeWhole(join(this.path, CHECKPOINT), writeCheckpoint(state));
   }
 
   /** Writes the PEFT folder and the log, and removes the checkpoint. */
   async saveAdapter(layers: Adapter["layers"], base: ModelConfig, baseModel: string, log: unknown): Promise<void> {
     await mkdir(this.path, { recursive: true });
     const { config, safetensors } = writePeftAdapter({ layers }, base, { baseModel });
-    await this.#write("adapter_model.safetensors", safetensors);
-    await this.#write("adapter_config.json", config);
-    await this.#write(LOG, `${JSON.stringify(log, undefined, 2)}\n`);
+    await writeWhole(join(this.path, "adapter_model.safetensors"), safetensors);
+    await writeWhole(join(this.path, "adapter_config.json"), config);
+    await writeWhole(join(this.path, LOG), `${JSON.stringify(log, undefined, 2)}\n`);
     await rm(join(this.path, CHECKPOINT), { force: true });
     await rm(join(this.path, SETTINGS), { force: true });
-  }
-
-  /** The file gets its name only when it is whole. */
-  async #write(name: string, data: string | Uint8Array): Promise<void> {
-    const path = join(this.path, name);
-    await writeFile(`${path}.partial`, data);
-    await rename(`${path}.partial`, path);
   }
 }

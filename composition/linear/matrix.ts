@@ -33,45 +33,65 @@ export function transpose({ rows, cols, data }: Matrix): Matrix {
   return turned;
 }
 
-/** X·Y. @throws RangeError where the shapes do not fit */
+/** X·Y. Zeros of X cost nothing. @throws RangeError where the shapes do not fit */
 export function multiply(x: Matrix, y: Matrix): Matrix {
   if (x.cols !== y.rows) throw new RangeError(`[${x.rows}, ${x.cols}] times [${y.rows}, ${y.cols}]`);
   const out = zeros(x.rows, y.cols);
+  const width = y.cols;
   for (let i = 0; i < x.rows; i++) {
-    const row = rowOf(out, i);
-    for (let k = 0; k < x.cols; k++) addScaled(row, rowOf(y, k), x.data[i * x.cols + k]);
+    for (let k = 0; k < x.cols; k++) addRow(out.data, i * width, x.data[i * x.cols + k], y.data, k * width, width);
   }
   return out;
 }
 
-/** Xᵀ·Y, [x.cols, y.cols]. @throws RangeError where the shapes do not fit */
+/** Xᵀ·Y, [x.cols, y.cols]. Zeros of X cost nothing. @throws RangeError where the shapes do not fit */
 export function multiplyTransposed(x: Matrix, y: Matrix): Matrix {
   if (x.rows !== y.rows) throw new RangeError(`[${x.rows}, ${x.cols}] transposed times [${y.rows}, ${y.cols}]`);
   const out = zeros(x.cols, y.cols);
+  const width = y.cols;
   for (let k = 0; k < x.rows; k++) {
-    for (let i = 0; i < x.cols; i++) addScaled(rowOf(out, i), rowOf(y, k), x.data[k * x.cols + i]);
+    for (let i = 0; i < x.cols; i++) addRow(out.data, i * width, x.data[k * x.cols + i], y.data, k * width, width);
   }
   return out;
+}
+
+/** out[to…] += factor · from[at…]. Indices in place of views: views of single rows would cost more than the sums. */
+function addRow(out: Float64Array, to: number, factor: number, from: Float64Array, at: number, count: number): void {
+  if (factor === 0) return;
+  for (let c = 0; c < count; c++) out[to + c] += factor * from[at + c];
 }
 
 /** X·Yᵀ, [x.rows, y.rows]: every row of X with every row of Y. @throws RangeError where the shapes do not fit */
 export function rowProducts(x: Matrix, y: Matrix): Matrix {
   if (x.cols !== y.cols) throw new RangeError(`[${x.rows}, ${x.cols}] times [${y.rows}, ${y.cols}] transposed`);
   const out = zeros(x.rows, y.rows);
+  const width = x.cols;
   for (let i = 0; i < x.rows; i++) {
-    for (let j = 0; j < y.rows; j++) out.data[i * y.rows + j] = dot(rowOf(x, i), rowOf(y, j));
+    for (let j = 0; j < y.rows; j++) {
+      let sum = 0;
+      for (let c = 0; c < width; c++) sum += x.data[i * width + c] * y.data[j * width + c];
+      out.data[i * y.rows + j] = sum;
+    }
   }
   return out;
 }
 
 /** Column j times factors[j]. */
 export function scaleColumns(x: Matrix, factors: ArrayLike<number>): Matrix {
-  return { ...x, data: x.data.map((value, i) => value * factors[i % x.cols]) };
+  const out = zeros(x.rows, x.cols);
+  for (let i = 0; i < x.rows; i++) {
+    for (let c = 0; c < x.cols; c++) out.data[i * x.cols + c] = x.data[i * x.cols + c] * factors[c];
+  }
+  return out;
 }
 
 /** Row i times factors[i]. */
 export function scaleRows(x: Matrix, factors: ArrayLike<number>): Matrix {
-  return { ...x, data: x.data.map((value, i) => value * factors[Math.floor(i / x.cols)]) };
+  const out = zeros(x.rows, x.cols);
+  for (let i = 0; i < x.rows; i++) {
+    for (let c = 0; c < x.cols; c++) out.data[i * x.cols + c] = x.data[i * x.cols + c] * factors[i];
+  }
+  return out;
 }
 
 export function scaled(x: Matrix, factor: number): Matrix {

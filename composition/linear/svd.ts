@@ -116,7 +116,8 @@ function completeRows(x: Matrix, first: number): void {
   }
 }
 
-function oriented({ u, s, vt }: Svd): Svd {
+/** The largest component of each right vector made positive. */
+export function oriented({ u, s, vt }: Svd): Svd {
   for (let k = 0; k < s.length; k++) {
     const row = rowOf(vt, k);
     const largest = row.reduce((best, value) => (Math.abs(value) > Math.abs(best) ? value : best), 0);

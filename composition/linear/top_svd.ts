@@ -1,27 +1,35 @@
 // The largest singular triples of a matrix that is too large to be decomposed whole.
 
 import { Random } from "../random.ts";
+import { symmetricEigen } from "./eigen.ts";
 import {
-  addScaled,
   firstColumns,
   firstRows,
   joinColumns,
   joinRows,
   type Matrix,
   multiply,
-  rowOf,
+  multiplyTransposed,
+  rowProducts,
+  scaleColumns,
   transpose,
-  zeros,
 } from "./matrix.ts";
 import { qr } from "./qr.ts";
-import { type Svd, svd } from "./svd.ts";
+import { oriented, type Svd, svd } from "./svd.ts";
 
 /** Matrices whose shorter side is no longer are decomposed whole: that is as fast, and exact. */
 const SMALL = 96;
 /** Columns of a block beyond the wanted rank: values that lie close together are found together. */
 const SPARE = 8;
-/** The wanted values stand still where what they hold of the matrix grows by less than this share. */
-const SETTLED = 1e-13;
+/**
+ * The search ends where what the wanted triples hold (Σ s²) grows by less than this share. Values with a gap behind them
+ * are far more exact by then; without one any choice among them holds as much.
+ */
+const SETTLED = 1e-5;
+/** A shorter side of no more blocks is decomposed by its Gram matrix. */
+const FEW_BLOCKS = 8;
+/** Blocks before the first look at what is held; between looks the basis grows by half. */
+const FIRST_LOOK = 3;
 
 /**
  * The `rank` largest triples of X; fewer where X has fewer rows or columns. Zero entries cost nothing, so that a pruned
@@ -34,6 +42,7 @@ export function topSvd(x: Matrix, rank: number): Svd {
   const most = Math.min(x.rows, x.cols);
   if (most <= SMALL) return firstTriples(svd(x), rank);
   const width = Math.min(rank + SPARE, most);
+  if (most <= FEW_BLOCKS * width) return byShorterSide(x, rank);
   const random = new Random(x.rows, x.cols, 0x5bd);
   const start = Float64Array.from({ length: x.cols * width }, () => 2 * random.next() - 1);
   let right: Matrix = { rows: x.cols, cols: width, data: start };
@@ -41,26 +50,46 @@ export function topSvd(x: Matrix, rank: number): Svd {
   const lefts: Matrix[] = [];
   const projections: Matrix[] = [];
   let held = 0;
+  let look = FIRST_LOOK;
   for (let size = 0; ; ) {
     right = orthonormal(right, rights);
     rights.push(right);
-    const left = orthonormal(times(x, right), lefts);
+    const left = orthonormal(multiply(x, right), lefts);
     lefts.push(left);
     size += left.cols;
     // Xᵀ·U is both the next right block and, transposed, what X looks like from U.
-    const seen = transposedTimes(x, left);
+    const seen = multiplyTransposed(x, left);
     projections.push(transpose(seen));
     const whole = size === most;
-    if (whole || projections.length % 2 === 0) {
-      const found = svd(joinRows(projections));
-      const now = found.s.subarray(0, rank).reduce((sum, s) => sum + s * s, 0);
-      if (whole || now - held <= SETTLED * now) {
-        return firstTriples({ ...found, u: multiply(joinColumns(lefts), found.u) }, rank);
-      }
+    if (whole || projections.length === look) {
+      look = Math.ceil(look * 1.5);
+      const found = triplesOf(joinRows(projections), rank);
+      const now = found.s.reduce((sum, s) => sum + s * s, 0);
+      if (whole || now - held <= SETTLED * now) return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
       held = now;
     }
     right = firstColumns(seen, Math.min(width, most - size));
   }
+}
+
+/** All values are found, for less than a basis of that size would cost. */
+function byShorterSide(x: Matrix, rank: number): Svd {
+  if (x.rows <= x.cols) return oriented(triplesOf(x, rank));
+  const { u, s, vt } = triplesOf(transpose(x), rank);
+  return oriented({ u: transpose(vt), s, vt: transpose(u) });
+}
+
+/** Of a wide matrix, by the eigenvectors of P·Pᵀ: only the largest values are wanted, and these keep their digits. */
+function triplesOf(p: Matrix, rank: number): Svd {
+  const { values, vectors } = symmetricEigen(rowProducts(p, p));
+  const first = firstRows(vectors, Math.min(rank, vectors.rows));
+  const s = Float64Array.from(values.subarray(0, first.rows), (value) => Math.sqrt(Math.max(0, value)));
+  const scaled = multiply(first, p);
+  // QR makes rows orthonormal that squaring has left not quite so.
+  const { q, r } = qr(transpose(scaled));
+  for (let k = 0; k < s.length; k++) s[k] = Math.abs(r.data[k * r.cols + k]);
+  const signs = s.map((_, k) => (r.data[k * r.cols + k] < 0 ? -1 : 1));
+  return { u: transpose(first), s, vt: transpose(scaleColumns(q, signs)) };
 }
 
 function firstTriples({ u, s, vt }: Svd, rank: number): Svd {
@@ -70,48 +99,17 @@ function firstTriples({ u, s, vt }: Svd, rank: number): Svd {
 
 /** Columns orthonormal to each other and to those of `before`. */
 function orthonormal(block: Matrix, before: readonly Matrix[]): Matrix {
-  let columns = transpose(block);
-  // Twice is enough for what has length (Kahan, in Parlett); a column of rounding alone is a new one after that.
-  for (let pass = 0; pass < 3; pass++) {
+  let out = block;
+  for (let pass = 1; ; pass++) {
     for (const basis of before) {
-      const rows = transpose(basis);
-      for (let c = 0; c < columns.rows; c++) {
-        const column = rowOf(columns, c);
-        for (let r = 0; r < rows.rows; r++) {
-          const row = rowOf(rows, r);
-          let product = 0;
-          for (let i = 0; i < row.length; i++) product += row[i] * column[i];
-          addScaled(column, row, -product);
-        }
-      }
+      const shadow = multiply(basis, multiplyTransposed(basis, out));
+      for (let i = 0; i < shadow.data.length; i++) shadow.data[i] = out.data[i] - shadow.data[i];
+      out = shadow;
     }
-    columns = transpose(qr(transpose(columns)).q);
+    const { q, r } = qr(out);
+    out = q;
+    // Twice is enough for what has length (Kahan, in Parlett); a column of rounding alone is a new one after that.
+    const fresh = r.data.some((value, i) => i % (r.cols + 1) === 0 && Math.abs(value) < 1e-8);
+    if (before.length === 0 || pass === 3 || (pass === 2 && !fresh)) return out;
   }
-  return transpose(columns);
-}
-
-/** X·P */
-function times(x: Matrix, p: Matrix): Matrix {
-  const out = zeros(x.rows, p.cols);
-  for (let i = 0; i < x.rows; i++) {
-    const row = rowOf(out, i);
-    for (let k = 0; k < x.cols; k++) {
-      const value = x.data[i * x.cols + k];
-      if (value !== 0) addScaled(row, rowOf(p, k), value);
-    }
-  }
-  return out;
-}
-
-/** Xᵀ·U */
-function transposedTimes(x: Matrix, u: Matrix): Matrix {
-  const out = zeros(x.cols, u.cols);
-  for (let i = 0; i < x.rows; i++) {
-    const row = rowOf(u, i);
-    for (let k = 0; k < x.cols; k++) {
-      const value = x.data[i * x.cols + k];
-      if (value !== 0) addScaled(rowOf(out, k), row, value);
-    }
-  }
-  return out;
 }

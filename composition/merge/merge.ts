@@ -4,11 +4,11 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import { type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { type Place, placesOf } from "../deltas.ts";
-import type { Factored } from "../linear/factored.ts";
+import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
-import { type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
+import { isFactorwise, type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
 import { lowRank } from "./peft.ts";
 import { type MergedDelta, mergePlace } from "./place.ts";
 
@@ -42,8 +42,6 @@ export interface MergedAdapter {
   report: MergeReport;
 }
 
-/** Merged on A and B apart. */
-const FACTORWISE: ReadonlySet<MergeMethod> = new Set(COMBINATIONS);
 /** PEFT's methods that give one adapter alone back with its weight, whatever else they were told. */
 const PLAIN_ALONE: ReadonlySet<string> = new Set([
   ...COMBINATIONS,
@@ -73,10 +71,13 @@ export async function mergeAdapters(
 ): Promise<MergedAdapter> {
   const plan = planMerge(adapters, config, options);
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
+  const size = { merged: 0, given: 0 };
   const lost = { all: 0, squares: 0, worst: 0, at: "" };
   for (const [done, place] of plan.places.entries()) {
     await breath(signal);
     const { delta, squares, missing } = asLora(plan.merge(place), plan.rankOf(place));
+    size.merged += squaredNorm(delta);
+    for (const lora of place.loras) if (lora !== undefined) size.given += squaredNorm(deltaOf(lora));
     lost.all += missing;
     lost.squares += squares;
     const share = squares > 0 ? Math.sqrt(missing / squares) : 0;
@@ -85,7 +86,7 @@ export async function mergeAdapters(
     onPlace?.(done + 1, plan.places.length);
   }
   const modules = layers.flatMap((layer) => Object.values(layer));
-  refuseNothing(modules);
+  refuseNothing(size);
   const all = lost.squares > 0 ? Math.sqrt(lost.all / lost.squares) : 0;
   return {
     layers,
@@ -120,10 +121,11 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
     throw new MoloraError("bad_arguments", `${given}; each needs a finite one`);
   }
   const settled: SettledTuning = settleTuning(method, tuning);
+  for (const adapter of adapters) refuseOtherChanges(adapter);
   // A rank that was asked for makes svd of one adapter a compression.
   const alone = adapters.length === 1 && PLAIN_ALONE.has(method) && settled.rank === undefined;
   const places = placesOf(adapters, config);
-  if (FACTORWISE.has(method)) refuseRanks(method, adapters, places);
+  if (isFactorwise(method)) refuseRanks(method, adapters, places);
   if (method === "darex" && inputs === undefined) {
     throw new MoloraError("bad_arguments", "darex rescales by what texts show, and there are none", {
       remedy: "Give texts, or take mergekit_dare_linear, which needs none.",
@@ -146,10 +148,31 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
   const rankOf = ({ loras }: Place) => settled.rank ?? loras.reduce((sum, lora) => sum + (lora?.rank ?? 0), 0);
   const warnings = alone
     ? [`one adapter alone is only weighted, as in PEFT; ${method} begins with two.`]
-    : FACTORWISE.has(method)
+    : isFactorwise(method)
       ? [`${method} merges A and B apart: products between adapters come into the result. cat and svd are exact.`]
       : [];
   return { places, merge, rankOf, told: tuning, warnings };
+}
+
+/** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
+function refuseOtherChanges({ name, layers, invocation }: Adapter): void {
+  const modules = layers.flatMap((layer) => Object.values(layer));
+  const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
+  if (other === undefined && invocation === undefined && modules.every(({ rank }) => rank > 0)) return;
+  const what =
+    invocation !== undefined
+      ? "acts from a token of the prompt on (activated LoRA)"
+      : other?.unsettled?.magnitude !== undefined
+        ? "is a DoRA, which scales whole rows of the base"
+        : "changes rows or biases of the base";
+  throw new MoloraError(
+    "adapter_unsupported",
+    `"${name}" ${what}: that is no product of two factors, and is not merged`,
+    {
+      remedy: "Stack or route it beside the others, or merge plain LoRAs.",
+      details: { adapter: name },
+    },
+  );
 }
 
 function refuseRanks(method: MergeMethod, adapters: readonly Adapter[], places: readonly Place[]): void {
@@ -187,8 +210,9 @@ function split(
   return Object.fromEntries(parts);
 }
 
-function refuseNothing(modules: readonly LoraModule[]): void {
-  if (modules.some(({ a, b }) => a.some((x) => x !== 0) && b.some((x) => x !== 0))) return;
+/** Deltas that cancel leave rounding behind: a millionth of what was given, in Frobenius norms. */
+function refuseNothing({ merged, given }: { merged: number; given: number }): void {
+  if (merged > 1e-12 * given) return;
   throw new MoloraError("adapter_no_effect", "the merged adapter changes nothing: every delta of it is zero", {
     remedy: "Check the weights and the density: these cancel or drop everything.",
   });

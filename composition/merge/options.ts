@@ -80,6 +80,13 @@ export const METHODS: Readonly<Record<MergeMethod, MethodFacts>> = {
   lego: { summary: "LoRA-LEGO: ranks clustered; any ranks", takes: ["rank", "reweight", "seed"] },
 };
 
+const FACTORWISE: ReadonlySet<MergeMethod> = new Set(COMBINATIONS);
+
+/** Whether A's and B's are merged apart, so that their scale matters and products between adapters come in. */
+export function isFactorwise(method: MergeMethod): boolean {
+  return FACTORWISE.has(method);
+}
+
 export const METHOD_NAMES = Object.keys(METHODS) as MergeMethod[];
 
 /**

@@ -1,19 +1,24 @@
 // Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
 // What a loaded generation needs on the device, the bank knows.
 
+import { mergeAdapters } from "../../composition/merge/merge.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { loadAdapter } from "../../files/lora/load.ts";
+import { checkName } from "../../files/lora/names.ts";
+import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { sliced } from "../../files/slices.ts";
-import type { ByteSource, SourceFolder } from "../../files/source.ts";
+import { type ByteSource, MemoryFolder, type SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
 import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
+import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { mergeable } from "./mergeable.ts";
 import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
@@ -74,6 +79,36 @@ export class Library {
       await this.#keepAdapter(adapter, { path, found: false, pinned });
       this.#unloaded.delete(name);
       return adapter.report;
+    });
+  }
+
+  /**
+   * Makes one adapter of loaded ones, as a PEFT folder of it would be loaded: its hash is that of such a folder's files.
+   * @throws MoloraError `unknown_adapter`, and what merging and loading throw
+   */
+  mergeAdapters(
+    name: string,
+    { adapters: parts, signal, onProgress, ...options }: MergeRequest,
+  ): Promise<MergedReport> {
+    return this.#inTurn(async () => {
+      const { config, registry } = this.#parts;
+      checkName("an adapter", name, "bad_request");
+      for (const part of parts) if (!registry.has(part.name)) await this.recall(part.name);
+      const { layers, report } = await mergeAdapters(
+        parts.map((part) => mergeable(registry.adapter(part.name).adapter, options.method)),
+        config,
+        { ...options, weights: parts.map(({ weight }) => weight ?? 1) },
+        { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
+      );
+      const files = writePeftAdapter({ layers }, config);
+      const bytes = new Map([
+        ["adapter_config.json", new TextEncoder().encode(files.config)],
+        ["adapter_model.safetensors", files.safetensors],
+      ]);
+      const adapter = await this.#readAdapter(name, new MemoryFolder(name, bytes));
+      await this.#keepAdapter(adapter, { path: undefined, found: false, pinned: false });
+      this.#unloaded.delete(name);
+      return { adapter: adapter.report, merge: report };
     });
   }
 

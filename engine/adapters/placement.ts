@@ -46,6 +46,8 @@ export class Bank {
 
   /** Puts a generation on the device before anybody asks for it, while there is room to spare. */
   async placeAhead(generation: LoadedGeneration): Promise<void> {
+    // Another load may have taken its place in the host's memory already.
+    if (!this.#generations.has(generation.key)) return;
     const placed = this.#residency.placeIdle(this.needs(generation));
     const writings = placed.map(({ key }) => {
       const writing = this.#writing(this.#generation(key));
@@ -114,8 +116,8 @@ export class Bank {
   /** Writes a generation where it lies now, a layer at a time; ends early once it lies there no more. */
   *#writing(generation: LoadedGeneration): Writing {
     const page = this.#residency.firstPage(generation.key);
-    // It begins when its turn comes: the generation, or an expert of it, may have lost its pages by then.
     const experts = generation.kind === "mixture" ? adaptersOf(generation) : [];
+    // Written ahead, it may have lost its pages before its turn came, or an expert has.
     if (page === undefined || experts.some(({ key }) => this.#residency.firstPage(key) === undefined)) return;
     const addresses = generation.kind === "mixture" ? this.#expertAddresses(generation) : [];
     if (generation.kind === "mixture") this.#written.set(generation.key, this.#whereabouts(generation));

@@ -3,6 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
+import type { KvDtype } from "../../shaders/layer/rope_kv.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
@@ -30,18 +31,19 @@ export interface Base {
 export async function buildBase(
   device: Device,
   { config, tensors }: ModelFiles,
-  sizes: { capacity: Capacity; contextLength: number },
+  sizes: { capacity: Capacity; contextLength: number; kvDtype?: KvDtype },
   upload: UploadOptions,
   usage?: Usage,
 ): Promise<Base> {
-  const { capacity, contextLength } = sizes;
+  const { capacity, contextLength, kvDtype = "f32" } = sizes;
   const weights = await uploadWeights(device, config, tensors, upload);
-  const pool = new DevicePool(device, config, capacity.pages);
+  const pool = new DevicePool(device, config, capacity.pages, kvDtype);
   const pages = new PagePool(capacity.pages);
   const inputs = layOutInputs(device, capacity);
   const views: ForwardViews = {
     config,
     capacity,
+    kvDtype,
     weights,
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,

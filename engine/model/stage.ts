@@ -11,7 +11,7 @@ import { embed } from "../../shaders/layer/embed.ts";
 import { finalNorm } from "../../shaders/layer/final_norm.ts";
 import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
 import { norm } from "../../shaders/layer/norm.ts";
-import { ropeKv } from "../../shaders/layer/rope_kv.ts";
+import { type KvDtype, ropeKv } from "../../shaders/layer/rope_kv.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
 import { segments } from "../../shaders/lora/segments.ts";
@@ -33,6 +33,7 @@ import type { Activations, Workspace } from "./workspace.ts";
 export interface ForwardViews {
   config: ModelConfig;
   capacity: Capacity;
+  kvDtype: KvDtype;
   weights: ModelWeights;
   workspace: Workspace;
   inputs: InputViews;
@@ -172,6 +173,7 @@ export class Stage {
       numHeads,
       numKvHeads,
       headDim,
+      kv: this.views.kvDtype,
       rotaryDim,
       ...(per && { norm: { per, eps } }),
       lora: this.lora("qkv"),
@@ -186,7 +188,7 @@ export class Stage {
     const { step, tokens, sequences, blocks } = inputs;
     const { numHeads, numKvHeads, headDim, attentionScale: scale, attentionSoftcap: softcap, windows } = config;
     const scores = { scale, softcap, window: windows?.[i] };
-    const facts = { numHeads, numKvHeads, headDim, ...scores, tokens: this.kind.tokens };
+    const facts = { numHeads, numKvHeads, headDim, kv: this.views.kvDtype, ...scores, tokens: this.kind.tokens };
     const views = { step, tokens, sequences, blocks, q: workspace.q, pool: pool[i] };
     return launch(attention, facts, { ...views, ...this.#left(workspace.input) });
   }

@@ -73,10 +73,6 @@ function readConfig(family: Family, json: Json): Omit<ModelConfig, "bosId" | "eo
 
 /** Refuses, by name, fields that would change what is computed and that nothing reads. */
 function refuseUnread(family: Family, json: Json): void {
-  if (json.quantization_config) {
-    const method = isObject(json.quantization_config) ? json.quantization_config.quant_method : undefined;
-    throw unsupportedArchitecture(FILE, `quantization_config ${shown(method ?? "")}`.trim());
-  }
   const activation = json.hidden_activation ?? json.hidden_act ?? "silu";
   const expected = family.facts?.({ hiddenSize: 1 }).activation === "gelu_tanh" ? "gelu_pytorch_tanh" : "silu";
   if (activation !== expected) throw unsupportedArchitecture(FILE, `hidden_act ${shown(activation)}`);

@@ -5,10 +5,13 @@ import type { ModelConfig } from "../families/config.ts";
 import { type ByteSource, readText, type SourceFolder } from "../source.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
 import { partOf } from "../weights/gguf/split.ts";
+import { readQuantization } from "../weights/packed/quantization.ts";
+import { unpackTensors } from "../weights/packed/unpack.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { arrangeTensors } from "./arrange.ts";
 import { type ChatTemplates, readTemplates } from "./chat_templates.ts";
+import { unsupportedArchitecture } from "./check_config.ts";
 import { checkTensors } from "./expected.ts";
 import { type GenerationDefaults, ggufGenerationDefaults, hfGenerationDefaults } from "./generation.ts";
 import { ggufConfig } from "./gguf_config.ts";
@@ -116,10 +119,22 @@ async function openWeightsAndConfig(folder: SourceFolder) {
   const stated = await readJson(folder, "generation_config.json", "config_invalid");
   const config = parseHfConfig(json, stated);
   const generation = hfGenerationDefaults(stated);
-  const text = weights.metadata === undefined ? textConfig(json) : undefined;
-  if (text === undefined) return { weights, config, generation };
-  const tensors = textTensors(weights.tensors);
+  if (weights.metadata !== undefined) {
+    if (json.quantization_config) throw unsupportedArchitecture("config.json", "quantization_config beside a .gguf");
+    return { weights, config, generation };
+  }
+  const text = textConfig(json);
+  const stored = await unpacked(weights.tensors, json.quantization_config ?? text?.config.quantization_config);
+  if (text === undefined) return { weights: { tensors: stored }, config, generation };
+  const tensors = textTensors(stored);
   return { weights: { tensors }, config, generation, partOf: `the text part of a ${text.wrapper}` };
+}
+
+/** Tensors as they are, or as `quantization_config` packs them. */
+async function unpacked(tensors: TensorSource, quantization: unknown): Promise<TensorSource> {
+  return quantization === undefined || quantization === null
+    ? tensors
+    : unpackTensors(tensors, readQuantization(quantization));
 }
 
 /** @throws MoloraError `file_not_found`, `tokenizer_invalid` */

@@ -72,3 +72,20 @@ export function wholeBytes(v: v128): v128 {
   const twos = i32x4.add(fours, v128.shuffle<i32>(fours, fours, 2, 3, 0, 1));
   return f32x4.convert_i32x4_s(i32x4.add(twos, v128.shuffle<i32>(twos, twos, 1, 0, 3, 2)));
 }
+
+/** Four floats to the nearest halves, ties to even, in words; beyond ±65504 the largest half. */
+@inline
+function narrowed(v: v128): v128 {
+  const u = f32x4.min(f32x4.abs(v), f32x4.splat(65504));
+  const normal = i32x4.shr_u(i32x4.add(i32x4.sub(u, i32x4.splat(0x37fff001)), v128.and(i32x4.shr_u(u, 13), i32x4.splat(1))), 13);
+  // Below 2^-14 a half's step is that of floats from 1/2 on.
+  const small = i32x4.sub(f32x4.add(u, f32x4.splat(0.5)), i32x4.splat(0x3f000000));
+  const half = v128.bitselect(small, normal, i32x4.lt_s(u, i32x4.splat(0x38800000)));
+  return v128.or(half, v128.and(i32x4.shr_u(v, 16), i32x4.splat(0x8000)));
+}
+
+/** Eight floats to halves. */
+@inline
+export function narrow(low: v128, high: v128): v128 {
+  return i16x8.narrow_i32x4_u(narrowed(low), narrowed(high));
+}

@@ -9,6 +9,7 @@
 import { weightedOne, weightedTwo } from "../cpu/attention_values.cpu";
 import { dotsEight, dotsTwo } from "../cpu/dots.cpu";
 import { across, highest } from "../cpu/lanes.cpu";
+import { widenCells } from "../cpu/kv_cells.cpu";
 import { exp1, exp4, softcap4 } from "../cpu/math.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -32,6 +33,7 @@ export class AttentionArgs {
   SCALE: f32;
   SOFTCAP: f32;
   WINDOW: i32;
+  KV_HALF: i32;
 }
 
 /** Tokens of an item: rows of q that meet a key while it is in the first cache. */
@@ -56,6 +58,10 @@ class Row {
 const ROW_BYTES: usize = 32;
 const SCORES: usize = <usize>QUERIES * ROW_BYTES;
 const VECTORS: usize = SCORES + <usize>(QUERIES * TILE * 4);
+
+/** Where halves are used: the rows of a tile as floats, and the numbers of the pages that they would lie in. */
+const WIDE: usize = 64 << 10;
+const IN_ORDER: usize = WIDE - 16;
 
 @inline function rowAt(n: i32): Row { return changetype<Row>(scratch + <usize>n * ROW_BYTES); }
 @inline function scoresAt(n: i32): usize { return scratch + SCORES + <usize>(n * TILE << 2); }
@@ -87,8 +93,11 @@ export function attention(args: usize, first: i32, end: i32): void {
 /** One head of `count` neighbouring tokens of a sequence. `pages`: its page numbers. */
 function attend(a: AttentionArgs, first: i32, count: i32, pages: usize, head: i32): void {
   const bytes = <usize>a.HEAD_DIM << 2;
-  const pageBytes = <usize>(2 * 16 * a.KV_HEADS) * bytes;
-  const keys = a.pool + <usize>(head / (a.HEADS / a.KV_HEADS) * 16) * bytes;
+  const cellBytes = a.KV_HALF ? bytes >> 1 : bytes;
+  const pageBytes = <usize>(2 * 16 * a.KV_HEADS) * cellBytes;
+  const keys = a.pool + <usize>(head / (a.HEADS / a.KV_HEADS) * 16) * cellBytes;
+  const values = keys + (pageBytes >> 1);
+  if (a.KV_HALF) v128.store(scratch + IN_ORDER, i32x4(0, 1, 2, 3));
   const scale = f32x4.splat(a.SCALE);
   for (let n = 0; n < count; n++) {
     const row = rowAt(n);
@@ -106,25 +115,35 @@ function attend(a: AttentionArgs, first: i32, count: i32, pages: usize, head: i3
   for (let base = begin; base < length; base += TILE) {
     const seen = min(TILE, length - base);
     const list = pages + (<usize>base >> 2);
-    score(keys, pageBytes, list, seen, count, bytes);
+    if (a.KV_HALF) {
+      widenCells(keys, pageBytes, list, seen, a.HEAD_DIM, scratch + WIDE);
+      score(scratch + WIDE, 16 * bytes, scratch + IN_ORDER, seen, count, bytes);
+    } else score(keys, pageBytes, list, seen, count, bytes);
     for (let n = 0; n < count; n++) {
       if (a.SOFTCAP > 0) cap(scoresAt(n), seen, a.SOFTCAP);
       if (a.WINDOW) hide(scoresAt(n), rowAt(n).position + 1 - a.WINDOW - base, seen);
       weigh(n, base, seen);
     }
-    const values = keys + (pageBytes >> 1);
-    let n = 0;
-    for (; n + 1 < count; n += 2) {
-      const corrections = rowAt(n).correction, others = rowAt(n + 1).correction;
-      weightedTwo(values, pageBytes, list, seen, bytes, scoresAt(n), scoresAt(n + 1), corrections, others, sumsAt(n, bytes), sumsAt(n + 1, bytes));
-    }
-    if (n < count) weightedOne(values, pageBytes, list, seen, bytes, scoresAt(n), rowAt(n).correction, sumsAt(n, bytes));
+    if (a.KV_HALF) {
+      widenCells(values, pageBytes, list, seen, a.HEAD_DIM, scratch + WIDE);
+      add(scratch + WIDE, 16 * bytes, scratch + IN_ORDER, seen, count, bytes);
+    } else add(values, pageBytes, list, seen, count, bytes);
   }
   for (let n = 0; n < count; n++) {
     const inverse = f32x4.splat(1 / across(v128.load(changetype<usize>(rowAt(n)), 16)));
     const x = a.x + <usize>((first + n) * a.HEADS + head) * bytes;
     for (let i: usize = 0; i < bytes; i += 16) v128.store(x + i, f32x4.mul(v128.load(sumsAt(n, bytes) + i), inverse));
   }
+}
+
+/** A tile's values into the rows' sums. */
+function add(values: usize, pageBytes: usize, list: usize, seen: i32, count: i32, bytes: usize): void {
+  let n = 0;
+  for (; n + 1 < count; n += 2) {
+    const corrections = rowAt(n).correction, others = rowAt(n + 1).correction;
+    weightedTwo(values, pageBytes, list, seen, bytes, scoresAt(n), scoresAt(n + 1), corrections, others, sumsAt(n, bytes), sumsAt(n + 1, bytes));
+  }
+  if (n < count) weightedOne(values, pageBytes, list, seen, bytes, scoresAt(n), rowAt(n).correction, sumsAt(n, bytes));
 }
 
 /** Scores of a tile's first `seen` positions, and of those that fill up the last eight. */

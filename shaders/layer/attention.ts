@@ -48,6 +48,7 @@ export const attention: Kernel<AttentionFacts> = {
         pool: "read",
         x: "read_write",
       },
+      fragments: [{ texts: [`layer/kv_${facts.kv ?? "f32"}`] }],
       constants: {
         GROUP: tile.heads,
         QUERIES: tile.tokens,
@@ -58,8 +59,12 @@ export const attention: Kernel<AttentionFacts> = {
     };
   },
   // A head of four tokens an item: even one token's heads are shared among threads.
-  cpu: ({ numHeads }) => [
-    { body: "attention", constants: { GROUP: 1 }, items: ({ tokens }) => Math.ceil(tokens / 4) * numHeads },
+  cpu: ({ numHeads, kv }) => [
+    {
+      body: "attention",
+      constants: { GROUP: 1, KV_HALF: kv === "f16" },
+      items: ({ tokens }) => Math.ceil(tokens / 4) * numHeads,
+    },
   ],
 };
 

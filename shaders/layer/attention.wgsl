@@ -1,7 +1,7 @@
 // Semantics: y[t, h] = softmax(cap(SCALE q[t, h] · K)) V over positions 0 … position(t) of t's sequence, through its pages.
 // cap(s) = SOFTCAP · tanh(s / SOFTCAP), or s where SOFTCAP = 0. WINDOW > 0: of those positions the last WINDOW alone; tiles
 // that end before are not read.
-// Shapes: q, y [T, HEADS·HEAD_DIM] f32; pool pages hold K [KV_HEADS, 16, HEAD_DIM], then V.
+// Shapes: q, y [T, HEADS·HEAD_DIM] f32; pool pages hold K [KV_HEADS, 16, HEAD_DIM], then V (kv_f32.wgsl, kv_f16.wgsl).
 // One workgroup takes GROUP heads that share K and V, for QUERIES neighbouring tokens: ROWS rows of q to every load of a key.
 // Tiles start at absolute positions and rows do not mix, so a token's result depends on nothing but its own sequence.
 // Source: online softmax, Milakov & Gimelshein 2018; tiling as FlashAttention, Dao et al. 2022.
@@ -10,7 +10,7 @@
 @group(0) @binding(2) var<storage, read> sequences: array<Sequence>;
 @group(0) @binding(3) var<storage, read> blocks: array<u32>;
 @group(0) @binding(4) var<storage, read> q: array<vec4f>;
-@group(0) @binding(5) var<storage, read> pool: array<vec4f>;
+@group(0) @binding(5) var<storage, read> pool: array<Cell4>;
 @group(0) @binding(6) var<storage, read_write> x: array<vec4f>;
 
 const DIM4 = u32(HEAD_DIM / 4);
@@ -76,8 +76,8 @@ fn attend(run: Run, head0: u32, lane: u32) {
     var score_a = array<f32, ROWS>();
     var score_b = array<f32, ROWS>();
     for (var d = 0u; d < dim4; d++) {
-      let key_a = pool[a + d];
-      let key_b = pool[b + d];
+      let key_a = widened(pool[a + d]);
+      let key_b = widened(pool[b + d]);
       for (var row = 0u; row < ROWS; row++) {
         let v = query[row * DIM4 + d];
         score_a[row] = fma(v.x, key_a.x, fma(v.y, key_a.y, fma(v.z, key_a.z, fma(v.w, key_a.w, score_a[row]))));
@@ -110,7 +110,7 @@ fn attend(run: Run, head0: u32, lane: u32) {
     }
     workgroupBarrier();
     for (var i = strand; i < count; i += STRANDS) {
-      let value = pool[cell(run, kv_head, base + i) + PAGE4 / 2u + column];
+      let value = widened(pool[cell(run, kv_head, base + i) + PAGE4 / 2u + column]);
       for (var row = 0u; row < ROWS; row++) {
         sum[row] = fma(vec4f(scores[row * TILE + i]), value, sum[row]);
       }

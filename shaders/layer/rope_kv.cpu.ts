@@ -5,6 +5,7 @@
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. The pool holds the adapters too. table = 0: no adapters.
 // Items: T · (HEADS + 2·KV_HEADS), heads innermost.
 // Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
+import { narrowRow } from "../cpu/kv_cells.cpu";
 import { addLora } from "../cpu/lora.cpu";
 import { normRow } from "../cpu/norm_row.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -28,11 +29,15 @@ export class RopeKvArgs {
   NORM_Q: i32;
   NORM_K: i32;
   EPS: f32;
+  KV_HALF: i32;
   ENTRIES: i32;
   GROUP: i32;
   MODULE0: i32;
   RANK4: i32;
 }
+
+/** In scratch memory, behind the rows that are normed together: a head on its way into a cell of halves. */
+const ROW: usize = 192 << 10;
 
 export function rope_kv(args: usize, first: i32, end: i32): void {
   const a = changetype<RopeKvArgs>(args);
@@ -46,14 +51,17 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
     let row = a.qkv + <usize>item * bytes;
     if (a.qk_norm && member < 2) row = normed(a, t, member, within);
     else if (a.table) row = summed(a, t, member, within * a.HEAD_DIM, a.HEAD_DIM);
-    let out = a.q + (<usize>(t * a.HEADS + within)) * bytes;
+    let out = a.q + (<usize>(t * a.HEADS + within)) * bytes, cell: usize = 0;
     if (member > 0) {
       // Page by page: K's heads of 16 positions, then V's.
-      const cell = token.cell;
-      out = a.pool + <usize>((cell >> 4) * 2 * a.KV_HEADS + (member - 1) * a.KV_HEADS + within) * 16 * bytes + <usize>(cell & 15) * bytes;
+      const place = (token.cell >> 4) * 2 * a.KV_HEADS + (member - 1) * a.KV_HEADS + within;
+      const width = a.KV_HALF ? bytes >> 1 : bytes;
+      cell = a.pool + <usize>place * 16 * width + <usize>(token.cell & 15) * width;
+      out = a.KV_HALF ? scratch + ROW : cell;
     }
     if (member == 2) memory.copy(out, row, bytes);
     else rotate(row, out, a.rotations + <usize>(token.position * a.ROTARY << 2), a.ROTARY, bytes);
+    if (a.KV_HALF && member > 0) narrowRow(out, a.HEAD_DIM, cell);
   }
 }
 

@@ -3,10 +3,15 @@
 import type { Constants, Fragment, Kernel } from "../kernel.ts";
 import { type LoraUse, loraConstants, loraFragment } from "../lora/lora_form.ts";
 
+/** What keys and values are held in. */
+export type KvDtype = "f32" | "f16";
+
 export interface HeadFacts {
   numHeads: number;
   numKvHeads: number;
   headDim: number;
+  /** Default f32. */
+  kv?: KvDtype;
 }
 
 export interface RopeKvFacts extends HeadFacts {
@@ -27,7 +32,7 @@ export const ropeKv: Kernel<RopeKvFacts> = {
     ...normConstants({ numHeads, numKvHeads, headDim, ...facts }),
     ...loraConstants(lora),
   }),
-  wgsl: ({ numHeads, numKvHeads, headDim, rotaryDim = headDim, norm, lora }) => {
+  wgsl: ({ numHeads, numKvHeads, headDim, rotaryDim = headDim, kv = "f32", norm, lora }) => {
     const heads = numHeads + 2 * numKvHeads;
     // A thread a pair where every pair is turned as it is, else a workgroup a head.
     const plain = norm === undefined && rotaryDim === headDim;
@@ -41,11 +46,21 @@ export const ropeKv: Kernel<RopeKvFacts> = {
         q: "read_write",
         pool: "read_write",
       },
-      fragments: [loraFragment(lora, true), { texts: ["layer/rope_kv_rows"] }, ...(plain ? [] : [normFragment(norm)])],
+      fragments: [
+        loraFragment(lora, true),
+        { texts: [`layer/kv_${kv}`, "layer/rope_kv_rows"] },
+        ...(plain ? [] : [normFragment(norm)]),
+      ],
       grid: ({ tokens }) => [plain ? Math.ceil((heads * headDim) / 8 / 64) : heads, tokens, 1],
     };
   },
-  cpu: ({ numHeads, numKvHeads }) => [{ body: "rope_kv", items: ({ tokens }) => tokens * (numHeads + 2 * numKvHeads) }],
+  cpu: ({ numHeads, numKvHeads, kv }) => [
+    {
+      body: "rope_kv",
+      constants: { KV_HALF: kv === "f16" },
+      items: ({ tokens }) => tokens * (numHeads + 2 * numKvHeads),
+    },
+  ],
 };
 
 /** Rows that are normed together. */

@@ -37,6 +37,6 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     return;
   }
   let at = cell4(token, member, within) + i / 4u;
-  pool[at] = first;
-  pool[at + HALF4] = second;
+  pool[at] = narrowed(first);
+  pool[at + HALF4] = narrowed(second);
 }

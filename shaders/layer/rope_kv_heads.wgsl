@@ -23,7 +23,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     if (member == 0u) {
       for (var n = 0u; n < 4u; n++) { q[token * Q_ROWS + row + i + n] = v[n]; }
     } else {
-      pool[cell4(token, member, within) + i / 4u] = v;
+      pool[cell4(token, member, within) + i / 4u] = narrowed(v);
     }
   }
 }

@@ -4,7 +4,7 @@
 @group(0) @binding(2) var<storage, read> qkv: array<f32>;
 @group(0) @binding(3) var<storage, read> rotations: array<vec2f>;
 @group(0) @binding(4) var<storage, read_write> q: array<f32>;
-@group(0) @binding(5) var<storage, read_write> pool: array<vec4f>;
+@group(0) @binding(5) var<storage, read_write> pool: array<Cell4>;
 
 const Q_ROWS = u32(HEADS * HEAD_DIM);
 const KV_ROWS = u32(KV_HEADS * HEAD_DIM);

@@ -107,6 +107,55 @@ export class LoraStack {
     });
   }
 
+  /** A of every expert's module becomes its `originals` times a factor; B and scales stay. */
+  weigh(
+    originals: ReadonlyMap<string, Float32Array>,
+    factor: (layer: number, module: LoraModuleName, expert: number) => number,
+  ): void {
+    const weighed = new Map<string, Float32Array>();
+    this.#eachSlot(originals, (name, a, { layer, module, expert, from, to }) => {
+      const out = weighed.get(name) ?? a.slice();
+      const by = factor(layer, module, expert);
+      for (let i = from; i < to; i++) out[i] = by * a[i];
+      weighed.set(name, out);
+    });
+    this.parameters.write(weighed);
+  }
+
+  /** ⟨gradient of A, original A⟩ of every expert's module: the gradient of the factor that `weigh` gave it. */
+  responses(
+    originals: ReadonlyMap<string, Float32Array>,
+    gradients: ReadonlyMap<string, Float32Array>,
+  ): { layer: number; module: LoraModuleName; expert: number; value: number }[] {
+    const found: { layer: number; module: LoraModuleName; expert: number; value: number }[] = [];
+    this.#eachSlot(originals, (name, a, { layer, module, expert, from, to }) => {
+      const gradient = gradients.get(name)!;
+      let value = 0;
+      for (let i = from; i < to; i++) value += gradient[i] * a[i];
+      found.push({ layer, module, expert, value });
+    });
+    return found;
+  }
+
+  #eachSlot(
+    tensors: ReadonlyMap<string, Float32Array>,
+    visit: (
+      name: string,
+      a: Float32Array,
+      at: { layer: number; module: LoraModuleName; expert: number; from: number; to: number },
+    ) => void,
+  ): void {
+    for (const [layer, modules] of this.#slots.entries()) {
+      for (const module of LORA_MODULES) {
+        for (const { expert, first, rank } of modules[module] ?? []) {
+          const name = tensorName(layer, module, "a");
+          const { inputs } = this.layers[layer][module]!;
+          visit(name, tensors.get(name)!, { layer, module, expert, from: first * inputs, to: (first + rank) * inputs });
+        }
+      }
+    }
+  }
+
   #place(
     device: Device,
     layer: number,

@@ -16,6 +16,7 @@ import {
   type TrainingSequence,
   writeBatch,
 } from "./batch.ts";
+import { toEntropy } from "./entropy.ts";
 import { headPasses } from "./head.ts";
 import { Launcher } from "./launcher.ts";
 import { layerPasses } from "./layer.ts";
@@ -58,6 +59,10 @@ export interface TrainingResult {
 export interface RunOptions {
   backward: boolean;
   batchTokens?: number;
+  /** The entropy of each row's prediction in place of its target's loss: no label is needed. */
+  entropy?: boolean;
+  /** Called, going back, when a layer's inner values are on the device; none below the lowest trained one. */
+  onLayer?: (layer: number, workspace: TrainingWorkspace) => Promise<void>;
 }
 
 /** What is run for a step, prepared once. Layers by their index. */
@@ -114,14 +119,25 @@ export class TrainingModel {
    * of the whole batch where this is a part of it; auxiliary losses are means over it.
    * @throws MoloraError `data_invalid` where the batch exceeds the capacity
    */
-  async run(sequences: readonly TrainingSequence[], { backward, batchTokens }: RunOptions): Promise<TrainingResult> {
+  async run(
+    sequences: readonly TrainingSequence[],
+    { backward, batchTokens, entropy = false, onLayer }: RunOptions,
+  ): Promise<TrainingResult> {
     const { shape, rows } = writeBatch(this.#device, this.#batch, this.#capacity, sequences, batchTokens);
     const { forward, losses, lossGradients, leaveHead, backward: layers } = this.#programs!;
     const device = this.#device;
     device.run([forward], shape);
     const chunk = shapeOf(this.#capacity.chunkRows, 0, 0);
-    for (let i = 0; i < Math.ceil(rows.length / this.#capacity.chunkRows); i++) {
-      device.run(backward ? [losses[i], lossGradients[i]] : [losses[i]], chunk);
+    const entropies = new Float32Array(rows.length);
+    const { chunkRows } = this.#capacity;
+    const vocab = this.#model.config.vocabSize;
+    for (let i = 0; i < Math.ceil(rows.length / chunkRows); i++) {
+      device.run(backward && !entropy ? [losses[i], lossGradients[i]] : [losses[i]], chunk);
+      if (!entropy) continue;
+      const here = rows.slice(i * chunkRows, (i + 1) * chunkRows);
+      const labels = here.map(({ sequence, position }) => sequences[sequence].ids[position + 1]);
+      entropies.set(await toEntropy(device, this.#workspace.logits, here, labels, vocab), i * chunkRows);
+      if (backward) device.run([lossGradients[i]], chunk);
     }
     if (backward && rows.length > 0) {
       device.zero(this.#workspace.dResidual);
@@ -129,9 +145,12 @@ export class TrainingModel {
       for (let i = layers.length - 1; i >= this.#lowest; i--) {
         device.zero(this.#dGates);
         device.run([layers[i]], shape);
+        await onLayer?.(i, this.#workspace);
       }
     }
-    return this.#result(rows);
+    const result = await this.#result(rows);
+    if (!entropy) return result;
+    return { ...result, losses: entropies, loss: rows.reduce((sum, { weight }, r) => sum + weight * entropies[r], 0) };
   }
 
   async #build(): Promise<Programs> {

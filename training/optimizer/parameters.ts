@@ -64,6 +64,11 @@ export class Parameters {
     }
   }
 
+  /** Sets the gradients to zero, where there are any. */
+  clear(): void {
+    if (this.gradients !== undefined) this.#device.zero(this.gradients);
+  }
+
   #view(whole: View, name: string): View {
     const place = this.#places.get(name);
     if (place === undefined) throw new RangeError(`no parameter ${name}`);

@@ -6,7 +6,7 @@ import { shown } from "../../shown.ts";
 import type { ByteSource } from "../../source.ts";
 import { checkPlacements, outOfRange } from "../placement.ts";
 import { GgufCursor, HeaderEnds } from "./gguf_cursor.ts";
-import { GGML_TYPES, type GgmlType, VALUE_TYPES } from "./gguf_types.ts";
+import { GGML_TYPES, type GgmlType, VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
 /** A metadata value. 64-bit integers are bigints, everything else numeric is a number. */
 export type GgufValue = number | bigint | boolean | string | GgufValue[];
@@ -22,6 +22,8 @@ export interface GgufTensorInfo {
 
 export interface GgufHeader {
   metadata: Map<string, GgufValue>;
+  /** How the file states each metadata value; of an array, its elements' type too. */
+  types: Map<string, { type: ValueType; of?: Exclude<ValueType, "array"> }>;
   tensors: GgufTensorInfo[];
 }
 
@@ -74,10 +76,13 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
   const metadataCount = cursor.count("metadata entries", LIMITS.metadata);
 
   const metadata = new Map<string, GgufValue>();
+  const types: GgufHeader["types"] = new Map();
   for (let i = 0; i < metadataCount; i++) {
     const key = cursor.string(LIMITS.string);
     if (metadata.has(key)) throw cursor.invalid(`metadata key ${shown(key)} appears twice`);
-    metadata.set(key, readValue(cursor, cursor.u32()));
+    const { value, ...type } = readValue(cursor, cursor.u32());
+    metadata.set(key, value);
+    types.set(key, type);
   }
   const tensors: GgufTensorInfo[] = [];
   for (let i = 0; i < tensorCount; i++) tensors.push(readTensorInfo(cursor));
@@ -85,21 +90,31 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
     throw cursor.invalid("a tensor name appears twice");
   }
   placeTensors(source, cursor, tensors, readAlignment(cursor, metadata));
-  return { metadata, tensors };
+  return { metadata, types, tensors };
 }
 
-function readValue(cursor: GgufCursor, typeNumber: number): GgufValue {
+type TypedGgufValue = { value: GgufValue; type: ValueType; of?: Exclude<ValueType, "array"> };
+
+function readValue(cursor: GgufCursor, typeNumber: number): TypedGgufValue {
+  const type = valueType(cursor, typeNumber);
+  if (type !== "array") return { value: readScalar(cursor, type), type };
+  const of = valueType(cursor, cursor.u32());
+  if (of === "array") throw cursor.invalid("arrays of arrays are not read");
+  const length = cursor.count("array elements", LIMITS.array);
+  if (of === "string") return { value: cursor.strings(length, LIMITS.string), type, of };
+  const value: GgufValue[] = [];
+  for (let i = 0; i < length; i++) value.push(readScalar(cursor, of));
+  return { value, type, of };
+}
+
+function valueType(cursor: GgufCursor, typeNumber: number): ValueType {
   const type = VALUE_TYPES[typeNumber];
   if (type === undefined) throw cursor.invalid(`unknown metadata type ${typeNumber}`);
-  if (type === "string") return cursor.string(LIMITS.string);
-  if (type !== "array") return cursor[type]();
-  const elementType = cursor.u32();
-  if (VALUE_TYPES[elementType] === "array") throw cursor.invalid("arrays of arrays are not read");
-  const length = cursor.count("array elements", LIMITS.array);
-  if (VALUE_TYPES[elementType] === "string") return cursor.strings(length, LIMITS.string);
-  const values: GgufValue[] = [];
-  for (let i = 0; i < length; i++) values.push(readValue(cursor, elementType));
-  return values;
+  return type;
+}
+
+function readScalar(cursor: GgufCursor, type: Exclude<ValueType, "array">): Exclude<GgufValue, GgufValue[]> {
+  return type === "string" ? cursor.string(LIMITS.string) : cursor[type]();
 }
 
 function readTensorInfo(cursor: GgufCursor): GgufTensorInfo {

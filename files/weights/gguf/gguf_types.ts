@@ -34,9 +34,9 @@ const UNREAD: readonly (readonly [number: number, type: GgmlType])[] = [
 /** By the number in the file (enum ggml_type of ggml.h). */
 export const GGML_TYPES: ReadonlyMap<number, GgmlType> = new Map([
   ...UNREAD,
-  ...STORED_TYPES.map((stored) => {
+  ...STORED_TYPES.flatMap((stored) => {
     const { ggml, bytes, elements } = STORED[stored];
-    return [ggml.number, { name: ggml.name, bytes, elements, stored }] as const;
+    return ggml === undefined ? [] : [[ggml.number, { name: ggml.name, bytes, elements, stored }] as const];
   }),
 ]);
 

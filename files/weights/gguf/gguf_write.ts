@@ -1,6 +1,7 @@
 // A GGUF file made from metadata and tensors in memory.
 // Names, row order and quantised bytes are the caller's.
 
+import { MoloraError } from "../../../proto/errors.ts";
 import { STORED, type StoredType } from "../stored/formats.ts";
 import { VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
@@ -10,8 +11,7 @@ export type TypedValue =
   | { type: "u64" | "i64"; value: bigint }
   | { type: "string"; value: string }
   | { type: "bool"; value: boolean }
-  | { type: "array"; of: "string"; value: readonly string[] }
-  | { type: "array"; of: "u32" | "i32" | "f32"; value: readonly number[] };
+  | { type: "array"; of: Exclude<ValueType, "array">; value: readonly (string | number | bigint | boolean)[] };
 
 /** A tensor to write: GGUF name, shape outermost first, bytes as `type` stores them. */
 export interface GgufTensor {
@@ -21,10 +21,24 @@ export interface GgufTensor {
   bytes: Uint8Array;
 }
 
-const ALIGNMENT = 32;
+export const GGUF_ALIGNMENT = 32;
 
 /** The bytes of a GGUF 3 file: metadata in the order given, tensors one after another at multiples of 32. */
 export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: readonly GgufTensor[]): Uint8Array {
+  const file = new GgufSink();
+  file.raw(ggufHeader(metadata, tensors));
+  for (const tensor of tensors) {
+    file.raw(tensor.bytes);
+    file.pad(GGUF_ALIGNMENT);
+  }
+  return file.bytes();
+}
+
+/** All before the tensors' bytes, which follow in this order, each padded with zeros to a multiple of 32. */
+export function ggufHeader(
+  metadata: ReadonlyMap<string, TypedValue>,
+  tensors: readonly Omit<GgufTensor, "bytes">[],
+): Uint8Array {
   const header = new GgufSink();
   header.raw(new TextEncoder().encode("GGUF"));
   header.number("u32", 3);
@@ -36,23 +50,31 @@ export function writeGguf(metadata: ReadonlyMap<string, TypedValue>, tensors: re
     header.value(value);
   }
   let offset = 0;
-  for (const tensor of tensors) {
-    header.string(tensor.name);
-    header.number("u32", tensor.shape.length);
-    for (const size of [...tensor.shape].reverse()) header.number("u64", size);
-    header.number("u32", STORED[tensor.type].ggml.number);
+  for (const { name, type, shape } of tensors) {
+    header.string(name);
+    header.number("u32", shape.length);
+    for (const size of [...shape].reverse()) header.number("u64", size);
+    header.number("u32", numberOf(type));
     header.number("u64", offset);
-    offset += aligned(tensor.bytes.length);
+    offset += aligned(storedBytes(type, shape));
   }
-  header.pad(ALIGNMENT);
-  for (const tensor of tensors) {
-    header.raw(tensor.bytes);
-    header.pad(ALIGNMENT);
-  }
+  header.pad(GGUF_ALIGNMENT);
   return header.bytes();
 }
 
-const aligned = (length: number) => Math.ceil(length / ALIGNMENT) * ALIGNMENT;
+function numberOf(type: StoredType): number {
+  const { ggml } = STORED[type];
+  if (ggml === undefined) throw new MoloraError("internal", `${type} is none of GGUF's types`);
+  return ggml.number;
+}
+
+/** Bytes that a tensor takes. */
+export function storedBytes(type: StoredType, shape: readonly number[]): number {
+  const { bytes, elements } = STORED[type];
+  return (shape.reduce((product, size) => product * size, 1) / elements) * bytes;
+}
+
+const aligned = (length: number) => Math.ceil(length / GGUF_ALIGNMENT) * GGUF_ALIGNMENT;
 
 /** Pieces of a file, joined at the end. */
 class GgufSink {
@@ -84,12 +106,12 @@ class GgufSink {
     else this.number(typed.type, typed.value);
   }
 
-  array(of: "string" | "u32" | "i32" | "f32", values: readonly (string | number)[]): void {
+  array(of: Exclude<ValueType, "array">, values: readonly (string | number | bigint | boolean)[]): void {
     this.typeOf(of);
     this.number("u64", values.length);
     for (const value of values) {
       if (of === "string") this.string(String(value));
-      else this.number(of, Number(value));
+      else this.number(of, typeof value === "string" ? Number(value) : value);
     }
   }
 

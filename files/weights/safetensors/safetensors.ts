@@ -6,14 +6,14 @@ import type { ByteSource } from "../../source.ts";
 import { FileTensor } from "../file_tensor.ts";
 import { checkPlacements, outOfRange } from "../placement.ts";
 import { STORED, STORED_TYPES, typeOfDtype } from "../stored/formats.ts";
-import type { StoredTensor, TensorSource } from "../tensor.ts";
+import type { RawTensor, StoredTensor, TensorSource } from "../tensor.ts";
 import { checkDirectory, type DirectoryEntry, parseSafetensorsHeader } from "./safetensors_header.ts";
 
 /** Longest header read, in bytes: the limit of the reference implementation. */
 export const MAX_HEADER_BYTES = 100_000_000;
 
 const SAFETENSORS = STORED_TYPES.flatMap((type) => STORED[type].safetensors ?? []).join(", ");
-const GGUF = STORED_TYPES.map((type) => STORED[type].ggml.name).join(", ");
+const GGUF = STORED_TYPES.flatMap((type) => STORED[type].ggml?.name ?? []).join(", ");
 
 export interface SafetensorsOptions {
   /**
@@ -38,15 +38,19 @@ export async function readSafetensors(source: ByteSource, options: SafetensorsOp
 
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();
+  const raw = new Map<string, RawTensor>();
   for (const { name, dtype, shape, begin, end } of entries) {
     const type = typeOfDtype(dtype);
     if (type) {
       const place = { name, type, shape, offset: 8 + headerBytes + begin, bytes: end - begin };
       tensors.set(name, new FileTensor(source, place));
-    } else if (options.otherTypes === "list") unsupported.set(name, dtype);
-    else throw unsupportedType(source.name, name, dtype);
+    } else if (options.otherTypes === "list") {
+      unsupported.set(name, dtype);
+      const read = (from: number, to: number) => source.read(8 + headerBytes + begin + from, to - from);
+      raw.set(name, { name, dtype, shape, bytes: end - begin, read });
+    } else throw unsupportedType(source.name, name, dtype);
   }
-  return { name: source.name, tensors, unsupported };
+  return { name: source.name, tensors, unsupported, raw };
 }
 
 /** The error for a tensor whose stored type is not read, whatever the format. */

@@ -31,19 +31,27 @@ export function writeSafetensors(tensors: Iterable<WrittenTensor>, metadata?: Re
     header.set(tensor.name, { dtype, shape: tensor.shape, data_offsets: [begin, end] });
   }
 
-  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(header)));
-  const headerLength = Math.ceil(json.length / 8) * 8;
-  const file = new Uint8Array(8 + headerLength + end);
-  new DataView(file.buffer).setBigUint64(0, BigInt(headerLength), true);
-  file.fill(0x20, 8, 8 + headerLength);
-  file.set(json, 8);
-  let at = 8 + headerLength;
+  const start = safetensorsHeader(header);
+  const file = new Uint8Array(start.length + end);
+  file.set(start);
+  let at = start.length;
   for (const tensor of ordered) {
-    const bytes = encode(tensor);
+    const bytes = encodeFloats(tensor);
     file.set(bytes, at);
     at += bytes.length;
   }
   return file;
+}
+
+/** All before the tensors' bytes: 8 bytes header length, and entries as JSON padded with spaces to 8 bytes. */
+export function safetensorsHeader(entries: ReadonlyMap<string, unknown>): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(Object.fromEntries(entries)));
+  const length = Math.ceil(json.length / 8) * 8;
+  const start = new Uint8Array(8 + length);
+  new DataView(start.buffer).setBigUint64(0, BigInt(length), true);
+  start.fill(0x20, 8);
+  start.set(json, 8);
+  return start;
 }
 
 function width(tensor: WrittenTensor): number {
@@ -59,7 +67,8 @@ function checkTensor(tensor: WrittenTensor, header: ReadonlyMap<string, unknown>
   }
 }
 
-function encode({ type, data }: WrittenTensor): Uint8Array {
+/** Values as a written type stores them. */
+export function encodeFloats({ type, data }: Pick<WrittenTensor, "type" | "data">): Uint8Array {
   switch (type) {
     case "f16":
       return bytesOf(Uint16Array.from(data, encodeFloat16));

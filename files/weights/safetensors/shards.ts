@@ -2,7 +2,7 @@
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { readText, type SourceFolder } from "../../source.ts";
-import type { StoredTensor, TensorSource } from "../tensor.ts";
+import type { RawTensor, StoredTensor, TensorSource } from "../tensor.ts";
 import { readSafetensors } from "./safetensors.ts";
 
 export const SINGLE_FILE = "model.safetensors";
@@ -29,18 +29,21 @@ export async function readShardedSafetensors(folder: SourceFolder): Promise<Tens
   const places = parseIndex(index.name, await readText(index));
   const tensors = new Map<string, StoredTensor>();
   const unsupported = new Map<string, string>();
+  const raw = new Map<string, RawTensor>();
   for (const [file, names] of groupByFile(places)) {
     const shard = await openShard(folder, file);
     for (const name of names) {
       const tensor = shard.tensors.get(name);
       const dtype = shard.unsupported?.get(name);
+      const bytes = shard.raw?.get(name);
+      if (bytes) raw.set(name, bytes);
       if (tensor) tensors.set(name, tensor);
       else if (dtype) unsupported.set(name, dtype);
       else
         throw new MoloraError("tensor_missing", `${shard.name}: no tensor ${name}, though the index says so`, REFETCH);
     }
   }
-  return { name: folder.name, tensors, unsupported };
+  return { name: folder.name, tensors, unsupported, raw };
 }
 
 const REFETCH = { remedy: "Fetch the folder again: index and shards belong to different versions." };

@@ -6,8 +6,8 @@ export interface StoredFormat {
   /** Bytes and elements of one block. Blocks lie along the last dimension; a plain type's block is one element. */
   readonly bytes: number;
   readonly elements: number;
-  /** ggml's number (enum ggml_type of ggml.h) and name. */
-  readonly ggml: { readonly number: number; readonly name: string };
+  /** ggml's number (enum ggml_type of ggml.h) and name, where it is one of GGUF's types. */
+  readonly ggml?: { readonly number: number; readonly name: string };
   /** Its dtype in safetensors, where that has one. */
   readonly safetensors?: string;
   /** Writes the elements of whole blocks, rounded once to float32. `bytes` may start at any alignment. */

@@ -18,6 +18,7 @@ import { Q5_1 } from "./q5_1.ts";
 import { Q5_K } from "./q5_k.ts";
 import { Q6_K } from "./q6_k.ts";
 import { Q8_0 } from "./q8_0.ts";
+import { U4X32, U4X128 } from "./u4.ts";
 
 const FORMATS = {
   f32: F32,
@@ -37,6 +38,8 @@ const FORMATS = {
   iq4_nl: IQ4_NL,
   iq4_xs: IQ4_XS,
   mxfp4: MXFP4,
+  u4x32: U4X32,
+  u4x128: U4X128,
 };
 
 export type StoredType = keyof typeof FORMATS;

@@ -26,7 +26,8 @@ const PANELS: WeightLayout = {
   bytes: (format, cols) => ({ quants: PANEL_BYTES[format](cols), scales: 0 }),
   pack: (type, bytes, format, cols) => {
     const planes = repack(type, bytes, format);
-    return planes === BEYOND_HALF ? planes : { quants: packPanels(planes, format, cols) };
+    const panels = planes === BEYOND_HALF ? planes : packPanels(planes, format, cols);
+    return panels === BEYOND_HALF ? panels : { quants: panels };
   },
 };
 

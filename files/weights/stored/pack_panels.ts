@@ -3,7 +3,8 @@
 
 import type { DeviceFormat } from "../../../shaders/formats/device_format.ts";
 import { encodeFloat16 } from "./float16.ts";
-import type { Planes } from "./format.ts";
+import { EXPONENT } from "./floats_in_blocks.ts";
+import { BEYOND_HALF, type Planes } from "./format.ts";
 import { SCALED_BLOCK, scaledPanels } from "./scaled_panels.ts";
 import { type WordArray, wordsOf } from "./words.ts";
 
@@ -20,8 +21,12 @@ export const PANEL_BYTES: Record<DeviceFormat, (cols: number) => number> = {
   q6_k: (cols) => (cols / 128) * SCALED_BLOCK.q6_k.bytes,
 };
 
-/** Whole rows as panels, the last filled up with zeros. */
-export function packPanels({ quants, scales }: Planes, format: DeviceFormat, cols: number): Uint8Array<ArrayBuffer> {
+/** Whole rows as panels, the last filled up with zeros. q8_0's scales are rounded to halves, which only IQ4_XS's feel. */
+export function packPanels(
+  { quants, scales }: Planes,
+  format: DeviceFormat,
+  cols: number,
+): Uint8Array<ArrayBuffer> | typeof BEYOND_HALF {
   switch (format) {
     case "f32":
       return interleaved(wordsOf(quants, Uint32Array), cols, Uint32Array);
@@ -72,7 +77,11 @@ function interleaved<W extends Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffe
 }
 
 /** int8 and f32 scales to blocks of 8 rows: 8 halves d, then words [8][8 rows] of int8. */
-function panelsOfQ8(quants: Uint32Array, scales: Float32Array, cols: number): Uint8Array<ArrayBuffer> {
+function panelsOfQ8(
+  quants: Uint32Array,
+  scales: Float32Array,
+  cols: number,
+): Uint8Array<ArrayBuffer> | typeof BEYOND_HALF {
   const blocks = cols / 32;
   const rows = scales.length / blocks;
   const block = PANEL_BYTES.q8_0(32) / 4;
@@ -83,7 +92,9 @@ function panelsOfQ8(quants: Uint32Array, scales: Float32Array, cols: number): Ui
     const lane = row & 7;
     let to = (row >> 3) * blocks * block;
     for (let b = row * blocks; b < (row + 1) * blocks; b++, from += 8, to += block) {
-      halves[2 * to + lane] = encodeFloat16(scales[b]);
+      const half = encodeFloat16(scales[b]);
+      if ((half & EXPONENT.half) === EXPONENT.half) return BEYOND_HALF;
+      halves[2 * to + lane] = half;
       for (let j = 0; j < 8; j++) out[to + 4 + 8 * j + lane] = quants[from + j];
     }
   }

@@ -28,7 +28,7 @@ export function quantizeQ4_0(values: Float32Array): Uint8Array {
 }
 
 function quantizeBlocks(
-  { bytes: size, elements, ggml }: StoredFormat,
+  { bytes: size, elements, ggml }: StoredFormat & Required<Pick<StoredFormat, "ggml">>,
   values: Float32Array,
   quantize: (values: Float32Array, out: Uint8Array) => void,
 ): Uint8Array {

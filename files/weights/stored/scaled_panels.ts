@@ -1,4 +1,5 @@
-// Planes of q4_k and q6_k, row by row, to panels of 8 rows as shaders/formats/q4_k.cpu.ts and q6_k.cpu.ts read them.
+// Planes of q4_k and q6_k, row by row, to panels of 8 rows as shaders/formats/q4_k.cpu.ts and
+// shaders/formats/q6_k.cpu.ts read them.
 
 /** 128 columns of 8 rows: d and e of every row, its groups' scales and minima, then their words. */
 export const SCALED_BLOCK = {

@@ -3,6 +3,7 @@
 
 import { gqaAttention } from "../../../cli/check/reference/gqa_attention.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
+import { decodeFloat16, encodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type AttentionFacts, attention } from "../../../shaders/layer/attention.ts";
 import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
@@ -50,12 +51,15 @@ const HEADS: HeadFacts[] = [
   { numHeads: 4, numKvHeads: 2, headDim: 16 },
   { numHeads: 9, numKvHeads: 3, headDim: 64 },
   { numHeads: 4, numKvHeads: 1, headDim: 96 },
+  { numHeads: 4, numKvHeads: 2, headDim: 16, kv: "f16" },
+  { numHeads: 9, numKvHeads: 3, headDim: 64, kv: "f16" },
+  { numHeads: 2, numKvHeads: 1, headDim: 256, kv: "f16" },
 ];
 
 for (const heads of HEADS) {
-  const { numHeads, numKvHeads, headDim } = heads;
+  const { numHeads, numKvHeads, headDim, kv = "f32" } = heads;
   onEachDevice(
-    `${numHeads} heads over ${numKvHeads}, ${headDim} wide: equals float64; a token alone has the same bits`,
+    `${numHeads} heads over ${numKvHeads}, ${headDim} wide, KV in ${kv}: equals float64; a token alone has the same bits`,
     async (device) => {
       for (const [seed, slices] of MIXES.entries()) {
         const c = makeCase(slices, heads, seed);
@@ -141,14 +145,16 @@ onEachDevice("scores far apart neither overflow nor lose the sum", async (device
   checkClose(actual, gqaAttention(c.q, c.k[0], c.v[0], [300, 301, 302], heads), TOLERANCE);
 });
 
-function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim }: HeadFacts, seed: number): Case {
+function makeCase(slices: CaseSlice[], { numHeads, numKvHeads, headDim, kv: held }: HeadFacts, seed: number): Case {
   const tokens = slices.reduce((sum, { count }) => sum + count, 0);
   const kv = (offset: number) =>
     slices.map(({ start, count }, i) =>
       randomFloats((start + count) * numKvHeads * headDim, 100 * seed + 10 * i + offset),
     );
   const q = randomFloats(tokens * numHeads * headDim, 100 * seed).map((value) => 3 * value);
-  return { slices, q, k: kv(1), v: kv(2) };
+  const rounded = (rows: Float32Array) => rows.map((value) => decodeFloat16(encodeFloat16(value)));
+  const [k, v] = [kv(1), kv(2)];
+  return held === "f16" ? { slices, q, k: k.map(rounded), v: v.map(rounded) } : { slices, q, k, v };
 }
 
 /** Scatters K and V over pages of a pool of NaNs, and attends by a launch built for about that many tokens. */
@@ -158,7 +164,7 @@ async function attend(
   c: Case,
   builtFor: number,
 ): Promise<Float32Array<ArrayBuffer>> {
-  const { numHeads, numKvHeads, headDim } = heads;
+  const { numHeads, numKvHeads, headDim, kv } = heads;
   const pages = c.slices.map(({ start, count }) => Math.ceil((start + count) / 16));
   const total = pages.reduce((sum, count) => sum + count, 0) + 3;
   const pageFloats = 2 * 16 * numKvHeads * headDim;
@@ -192,7 +198,7 @@ async function attend(
     sequences: allocateFrom(device, "sequences", new Uint32Array(sequences)),
     blocks: allocateFrom(device, "blocks", new Uint32Array(blocks)),
     q: allocateFrom(device, "q", c.q),
-    pool: allocateFrom(device, "pool", pool),
+    pool: allocateFrom(device, "pool", kv === "f16" ? Uint16Array.from(pool, encodeFloat16) : pool),
     x: x.view,
   };
   await run(device, [launch(attention, { ...heads, tokens: builtFor }, views)], shape);

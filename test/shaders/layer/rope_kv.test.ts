@@ -2,6 +2,7 @@
 
 import { rmsNorm } from "../../../cli/check/reference/rms_norm.ts";
 import { allocateFrom } from "../../../engine/device/device.ts";
+import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type RopeKvFacts, ropeKv } from "../../../shaders/layer/rope_kv.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
@@ -22,11 +23,13 @@ const CASES: Omit<RopeKvFacts, "lora">[] = [
   { numHeads: 4, numKvHeads: 2, headDim: 16, rotaryDim: 12 },
   { numHeads: 3, numKvHeads: 3, headDim: 96, rotaryDim: 48 },
   { numHeads: 4, numKvHeads: 2, headDim: 16, rotaryDim: 8, norm: { per: "head", eps: EPS } },
+  { numHeads: 4, numKvHeads: 2, headDim: 16, kv: "f16" },
+  { numHeads: 4, numKvHeads: 2, headDim: 16, kv: "f16", norm: { per: "projection", eps: EPS } },
 ];
 
 for (const facts of CASES) {
   onEachDevice(`rope_kv, ${JSON.stringify(facts)}: equals float64`, async (device) => {
-    const { numHeads, numKvHeads, headDim, rotaryDim = headDim, norm } = facts;
+    const { numHeads, numKvHeads, headDim, rotaryDim = headDim, norm, kv } = facts;
     const [qRows, kvRows] = [numHeads * headDim, numKvHeads * headDim];
     const [normQ, normK] = norm?.per === "projection" ? [qRows, kvRows] : [headDim, headDim];
     const weights = randomFloats(normQ + normK, 1);
@@ -42,7 +45,8 @@ for (const facts of CASES) {
       const cells = positions.map((_, t) => 16 + ((5 * t) % 32));
       const qkv = randomFloats(count * (qRows + 2 * kvRows), 2);
       const q = new Output(device, count * qRows);
-      const pool = new Output(device, 3 * 2 * 16 * kvRows, new Float32Array(3 * 2 * 16 * kvRows));
+      const words = (3 * 2 * 16 * kvRows) / (kv === "f16" ? 2 : 1);
+      const pool = new Output(device, words, new Float32Array(words));
       const views = {
         step: stepUniform(device, shape),
         tokens: allocateFrom(device, "t", new Uint32Array(positions.flatMap((p, t) => [0, p, 0, cells[t]]))),
@@ -71,7 +75,11 @@ for (const facts of CASES) {
           expectedPool.set(expectedV.subarray(from, from + headDim), at + 16 * kvRows);
         }
       }
-      checkClose(await pool.read(), expectedPool, 1e-5);
+      if (kv === "f16") {
+        const words = await pool.readWords();
+        const halves = new Uint16Array(words.buffer, words.byteOffset, 2 * words.length);
+        checkClose(Float32Array.from(halves, decodeFloat16), expectedPool, 2 ** -11 + 1e-5);
+      } else checkClose(await pool.read(), expectedPool, 1e-5);
     }
   });
 }

@@ -36,7 +36,9 @@ function counted(name: string, type: StoredType, shape: number[]): GgufTensor {
 }
 
 test("metadata of every type and tensors of every type come back", async () => {
-  const written = STORED_TYPES.map((type) => counted(`some.${type}`, type, [3, 256]));
+  const written = STORED_TYPES.filter((type) => STORED[type].ggml !== undefined).map((type) =>
+    counted(`some.${type}`, type, [3, 256]),
+  );
   written.push(counted("output_norm.weight", "f32", [32]));
   const file = await readGguf(new MemorySource("t.gguf", writeGguf(metadata, written)));
   for (const [key, { value }] of metadata) assert.deepEqual(file.metadata.get(key), value, key);

@@ -1,0 +1,30 @@
+// A loaded adapter as merging takes it: factors and scales out of the runs that the pool takes.
+
+import { isFactorwise, type MergeMethod } from "../../composition/merge/options.ts";
+import type { Adapter } from "../../files/lora/adapter.ts";
+import { MoloraError } from "../../proto/errors.ts";
+import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
+
+/**
+ * Runs have the scale in B already. A method that works on A and B apart must know it: it is the adapter's one scale.
+ *
+ * @throws MoloraError `bad_arguments` where such a method meets an adapter of several scales
+ */
+export function mergeable({ runs, rank4: _, ...rest }: PackedAdapter, method: MergeMethod): Adapter {
+  const { name, report } = rest;
+  const [scale] = report.scales;
+  if (report.scales.length !== 1 && isFactorwise(method)) {
+    throw new MoloraError("bad_arguments", `"${name}" has several scales, and ${method} merges A and B apart`, {
+      remedy: "Merge its folder with molora merge, or take cat, svd or one of the *_svd methods.",
+    });
+  }
+  const layers = runs.map((run) =>
+    Object.fromEntries(
+      Object.entries(unpackAdapterLayer(run)).map(([module, lora]) => [
+        module,
+        isFactorwise(method) && scale !== 0 ? { ...lora, scale, b: lora.b.map((value) => value / scale) } : lora,
+      ]),
+    ),
+  );
+  return { ...rest, layers };
+}
