@@ -61,8 +61,8 @@ export function supportTable(): string {
     row([
       "GGUF",
       types(
-        () => true,
-        (type) => STORED[type].ggml.name,
+        (type) => STORED[type].ggml,
+        (type) => STORED[type].ggml!.name,
       ),
       "all others",
     ]),

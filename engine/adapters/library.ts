@@ -194,15 +194,15 @@ export class Library {
       (sum, adapter) => sum + adapterHostBytes(adapter),
       routerHostBytes(mixture, prototypes),
     );
-    const loaded = await shelf.withRoom(name, bytes, () => {
+    await shelf.withRoom(name, bytes, () => {
       this.#checkKind(name, "mixture", origin);
+      const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
       const { path, found, pinned } = origin;
-      const added = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
-      bank.add(added);
       catalogue.set({ kind: "mixture", report, path, found, pinned });
-      return added;
+      bank.add(loaded);
+      // Begun in the same turn: a moment later others may have taken its place.
+      return bank.placeAhead(loaded);
     });
-    await bank.placeAhead(loaded);
     return report;
   }
 
@@ -338,16 +338,15 @@ export class Library {
   async #register(adapter: PackedAdapter, origin: Origin, isReady: () => boolean): Promise<boolean> {
     const { bank, registry, catalogue, shelf } = this.#parts;
     const { name, report } = adapter;
-    const loaded = await shelf.withRoom(name, adapterHostBytes(adapter), () => {
-      if (!isReady()) return undefined;
+    return shelf.withRoom(name, adapterHostBytes(adapter), async () => {
+      if (!isReady()) return false;
       this.#checkKind(name, "adapter", origin);
-      const added = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
-      bank.add(added);
+      const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
       catalogue.set({ kind: "adapter", report, ...origin });
-      return added;
+      bank.add(loaded);
+      await bank.placeAhead(loaded);
+      return true;
     });
-    if (loaded !== undefined) await bank.placeAhead(loaded);
-    return loaded !== undefined;
   }
 
   /** A source may give a name another meaning than it had; whoever loads something explicitly may not. */

@@ -52,12 +52,12 @@ export class Shelf {
   }
 
   /**
-   * Runs `keep` once there are `bytes` free for what it puts into the registry. Waits for requests to end where all that could
+   * Calls `keep` once there are `bytes` free for what it puts into the registry at once. Waits for requests to end where all that could
    * give way is in use.
    *
    * @throws MoloraError `out_of_pages` where there can never be so much
    */
-  async withRoom<T>(name: string, bytes: number, keep: () => T): Promise<T> {
+  async withRoom<T>(name: string, bytes: number, keep: () => Promise<T>): Promise<T> {
     const { budget } = this.#parts;
     while (budget !== undefined && !this.#makeRoom(name, bytes, budget)) {
       await new Promise<void>((resolve) => this.#waiting.push(resolve));

@@ -20,7 +20,7 @@ import { insertByArrival, remove, WaitingLine } from "./waiting_line.ts";
  * still have to read it. That is safe because uploads and steps execute in the order of their submission on one queue:
  * the new owner writes after the old one has read.
  *
- * Order of service: decodes, then prefills of running sequences, then admissions, each by arrival (`WaitingLine` says
+ * Order of service: decodes, then prefills of running sequences, each by arrival, then admissions (`WaitingLine` says
  * who may pass whom). When pages run out, beginnings kept for others give way first, then idle adapters, then the newest
  * running sequence. Only an older sequence takes from a newer one, so the oldest always gets on, and everyone is the
  * oldest some day.

@@ -69,7 +69,9 @@ export class Sequence {
   state: SequenceState = "waiting";
   /** Place in the order of arrival, or undefined before it was added. A preempted sequence keeps its place. */
   arrival: number | undefined;
-  /** How often a later arrival was admitted before this one. */
+  /** Its turn among the waiting, or undefined before it was added. */
+  turn: number | undefined;
+  /** How often one behind it was admitted before this one. */
   skips = 0;
 
   /** Positions whose KV exists (or will, once the submitted steps ran). */

@@ -1,4 +1,4 @@
-// The line of sequences that wait for admission, in the order of arrival, and the rule by which one may be passed.
+// The line of sequences that wait for admission, in which adapters take turns, and the rule by which one may be passed.
 // What admission takes, the scheduler knows: it tries, the line only says who is next.
 
 import type { Sequence } from "./sequence.ts";
@@ -15,15 +15,27 @@ export function remove(sequences: Sequence[], sequence: Sequence): void {
   if (index >= 0) sequences.splice(index, 1);
 }
 
+/** What requests of one adapter, stack or mixture have in common; the base alone is one too. */
+function flowOf({ routePlan }: Sequence): string {
+  if (routePlan.kind === "fixed") return routePlan.entries.map(({ key }) => key).join(" ");
+  return routePlan.kind === "router" ? routePlan.key : "";
+}
+
 /**
- * First come, first served, but one whose adapters or pages do not fit yet does not block those behind it. Each may be
- * passed `maxSkips` times; then it is a barrier: nobody behind it is admitted until it is. What runs then finishes and
- * frees its pages, so the barrier falls. That is all the fairness there is between adapters, and it is enough: the
- * requests of a popular adapter can pass those of a rare one only so often.
+ * Adapters take turns: a request's turn is one after the last of its adapter, but not before the turn that is served now
+ * (start-time fair queueing, Goyal et al. 1996, each request counting one). So a burst of one adapter waits behind single
+ * requests of others, and among those of one adapter, or where there is only one, it is first come, first served.
+ *
+ * One whose adapters or pages do not fit yet does not block those behind it. Each may be passed `maxSkips` times; then it
+ * is a barrier: nobody behind it is admitted until it is. What runs then finishes and frees its pages, so the barrier falls.
  */
 export class WaitingLine {
   #line: Sequence[] = [];
   #maxSkips: number;
+  /** The turn that is served. */
+  #now = 0;
+  /** By flow: the turn that its next request gets at the earliest. */
+  readonly #next = new Map<string, number>();
 
   constructor(maxSkips: number) {
     this.#maxSkips = maxSkips;
@@ -33,8 +45,28 @@ export class WaitingLine {
     return this.#line.length;
   }
 
+  /** One that was preempted keeps its turn. */
   insert(sequence: Sequence): void {
-    insertByArrival(this.#line, sequence);
+    sequence.turn ??= this.#turnOf(flowOf(sequence));
+    const { turn, arrival } = sequence;
+    const after = this.#line.findLastIndex(
+      (other) => other.turn! < turn || (other.turn === turn && other.arrival! < arrival!),
+    );
+    this.#line.splice(after + 1, 0, sequence);
+  }
+
+  #turnOf(flow: string): number {
+    // Nobody waits: all flows begin anew.
+    if (this.#line.length === 0) this.#next.clear();
+    const turn = Math.max(this.#now, this.#next.get(flow) ?? 0);
+    this.#next.set(flow, turn + 1);
+    if (this.#next.size > 2 * this.#line.length + 1024) this.#forgetServed();
+    return turn;
+  }
+
+  /** A flow whose next turn is served now, or was, is as one that is not known. */
+  #forgetServed(): void {
+    for (const [flow, turn] of this.#next) if (turn <= this.#now) this.#next.delete(flow);
   }
 
   remove(sequence: Sequence): void {
@@ -49,6 +81,7 @@ export class WaitingLine {
       const sequence = this.#line[place];
       if (tryAdmit(sequence)) {
         this.#line.splice(place, 1);
+        this.#now = Math.max(this.#now, sequence.turn!);
         for (const other of passed) other.skips++;
         if (passed.some((other) => other.skips >= this.#maxSkips)) return;
       } else {

@@ -1,9 +1,10 @@
 // What Prometheus is told: latencies as they are met, and a picture of the engine whenever it asks.
 
 import { Counter, Histogram, Registry } from "prom-client";
-import type { EnginePort } from "../port.ts";
+import type { HttpEngine } from "../port.ts";
 import { counts, labelled, SECONDS } from "./instruments.ts";
 import type { Observation, Observer } from "./observer.ts";
+import { registerTiers } from "./tier_metrics.ts";
 
 export class Metrics implements Observer {
   readonly registry = new Registry();
@@ -12,7 +13,7 @@ export class Metrics implements Observer {
   readonly #queued: Histogram;
   readonly #requests: Counter;
 
-  constructor(engine: EnginePort) {
+  constructor(engine: HttpEngine) {
     const registers = [this.registry];
     const histogram = (name: string, help: string) => new Histogram({ name, help, buckets: SECONDS, registers });
     this.#firstToken = histogram("molora_time_to_first_token_seconds", "From a request's arrival to its first token");
@@ -25,6 +26,7 @@ export class Metrics implements Observer {
       registers,
     });
     registerPicture(this.registry, engine);
+    registerTiers(this.registry, () => engine.tiers());
   }
 
   get contentType(): string {
@@ -50,7 +52,7 @@ export class Metrics implements Observer {
 }
 
 /** Gauges and counters read from the engine's own counts at the moment of asking. */
-function registerPicture(registry: Registry, engine: EnginePort): void {
+function registerPicture(registry: Registry, engine: HttpEngine): void {
   const { gauge, counter } = counts(registry, () => engine.stats());
   gauge("molora_requests_running", "Requests in the batch", ({ running }) => running);
   gauge("molora_requests_waiting", "Requests in the queue", ({ waiting }) => waiting);
