@@ -2,7 +2,7 @@
 
 import type { LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
-import type { Compressed, SharedFactors } from "../../files/lora/compressed_adapter.ts";
+import type { Compressed, SharedFactors } from "../../files/lora/shared_factors.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { type Matrix, matrixOf, transpose } from "../linear/matrix.ts";
 import { assignClusters } from "./clusters.ts";

@@ -3,7 +3,7 @@
 
 import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
-import type { Compressed } from "../../files/lora/compressed_adapter.ts";
+import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { packCoreLayer } from "./pack_compressed.ts";
 

@@ -2,7 +2,7 @@
 // Headers of an adapter's run point into the run of its factors, wherever that lies; shaders/lora/core.wgsl says how.
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
-import type { Compressed, SharedFactors, SharedModule } from "../../files/lora/compressed_adapter.ts";
+import type { Compressed, SharedFactors, SharedModule } from "../../files/lora/shared_factors.ts";
 
 /** vec4s of headers: one a module and the way to the cores' headers, then one a module for the cores. */
 const HEADER_VEC4 = 2 * (LORA_MODULES.length + 1);

@@ -1,7 +1,7 @@
 // Puts adapters and routers where the residency gave them pages, and says where each sequence's entries lie.
 // A generation is reached by its key.
 
-import type { SharedFactors } from "../../files/lora/compressed_adapter.ts";
+import type { SharedFactors } from "../../files/lora/shared_factors.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { DevicePool } from "../memory/device_pool.ts";

@@ -3,7 +3,7 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
-import type { Compressed } from "./compressed_adapter.ts";
+import type { Compressed } from "./shared_factors.ts";
 import type { VocabularyChange } from "./vocabulary.ts";
 
 /**

@@ -3,7 +3,7 @@
 import { MoloraError } from "../../proto/errors.ts";
 import type { ByteSource, SourceFolder } from "../source.ts";
 import type { TensorSource } from "../weights/tensor.ts";
-import type { AdapterClaims } from "./fit.ts";
+import type { AdapterClaims } from "./claims.ts";
 
 export interface AdapterFiles {
   claims: AdapterClaims;

@@ -11,7 +11,8 @@ import { readFloats } from "../weights/floats.ts";
 import { readSafetensors } from "../weights/safetensors/safetensors.ts";
 import type { TensorSource } from "../weights/tensor.ts";
 import { openFile } from "./adapter_files.ts";
-import { CompressedAdapter, type SharedFactors, type SharedModule } from "./compressed_adapter.ts";
+import { CompressedAdapter } from "./compressed_adapter.ts";
+import type { SharedFactors, SharedModule } from "./shared_factors.ts";
 
 export const COMPRESSED_FORMAT = "molora-compressed/1";
 export const COMPRESSED_JSON = "compressed.json";

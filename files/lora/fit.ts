@@ -4,32 +4,12 @@
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
+import type { AdapterClaims } from "./claims.ts";
 import { type FactorName, kohyaName, parseFactorName } from "./factor_names.ts";
-import { type Extras, type Factors, missingFactors, onlyBias, type StatedChange, wrongShapes } from "./forms.ts";
+import { type Factors, missingFactors, onlyBias, type StatedChange, wrongShapes } from "./forms.ts";
 import { unwrap } from "./prefixes.ts";
 import { refuseTensor } from "./refusals.ts";
 import { type ModulePlace, modulePlaces, placeShape } from "./targets.ts";
-import type { TableName } from "./vocabulary.ts";
-
-/** What an adapter's configuration says of its tensors. */
-export interface AdapterClaims {
-  /** The base it was made for, for messages. */
-  baseModel: string | undefined;
-  /** Whether the module of a path is extended. Absent: the modules that have tensors are, whole. */
-  isTargeted?: (path: string) => boolean;
-  /** Rank, and the scale where the file has no alpha of the module's own. `found`: A's shape says the rank. */
-  rankAndScale(path: string, found: number): { rank: number; scale: number };
-  /** Factors lie as A [in, rank], B [rank, out]: always, never, or where their shapes say so. */
-  transposed: "always" | "never" | "where shapes say so";
-  /** What a LoRA has beside its pair: all of its modules, or none. Absent: those that have tensors. */
-  extras?: Extras;
-  /** See Adapter.invocation. */
-  invocation?: readonly number[] | undefined;
-  /** Tables that were trained whole. */
-  saved?: ReadonlySet<TableName>;
-  /** Ids of the rows of a table that were trained. */
-  tokenRows?: ReadonlyMap<TableName, readonly number[]>;
-}
 
 /** What an adapter states of one module: whole, and of the right shapes. `scale` counts where no alpha is among the factors. */
 export interface PlacedChange extends ModulePlace, StatedChange {

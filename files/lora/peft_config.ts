@@ -3,11 +3,11 @@
 import { MoloraError } from "../../proto/errors.ts";
 import { FAMILIES } from "../families/registry.ts";
 import type { Fields } from "../fields.ts";
+import type { TableName } from "./claims.ts";
 import type { Extras } from "./forms.ts";
 import { Pattern } from "./pattern.ts";
 import { refuse } from "./refusals.ts";
 import { type ModuleSelection, type Targets, valueFor } from "./targets.ts";
-import type { TableName } from "./vocabulary.ts";
 
 /** A LoRA as PEFT describes it. Patterns are in the order of the file; the first that fits counts. */
 export interface PeftConfig {

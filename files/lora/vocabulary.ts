@@ -4,7 +4,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { readFloats } from "../weights/floats.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
-import type { AdapterClaims } from "./fit.ts";
+import type { AdapterClaims, TableName } from "./claims.ts";
 import { unwrap } from "./prefixes.ts";
 import { refuse } from "./refusals.ts";
 
@@ -21,8 +21,6 @@ export interface VocabularyChange {
   embedding?: TableChange;
   head?: TableChange;
 }
-
-export type TableName = "embed_tokens" | "lm_head";
 
 type Part = "table" | "a" | "b" | "rows";
 

@@ -3,7 +3,7 @@
 import { packCoreLayer, packSharedLayer, relocated } from "../../../engine/adapters/pack_compressed.ts";
 import { allocateFrom, type Device } from "../../../engine/device/device.ts";
 import { LORA_MODULES } from "../../../files/families/modules.ts";
-import type { Compressed, SharedModule } from "../../../files/lora/compressed_adapter.ts";
+import type { Compressed, SharedModule } from "../../../files/lora/shared_factors.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { core } from "../../../shaders/lora/core.ts";
 import { ENTRY, NO_EXPERT } from "../../../shaders/step.ts";

@@ -6,9 +6,9 @@ import { readFloats } from "../floats.ts";
 import { encodeFloat16 } from "../stored/float16.ts";
 import type { StoredType } from "../stored/formats.ts";
 import type { StoredTensor } from "../tensor.ts";
+import type { Companions } from "./companions.ts";
 import { PackedMatrix, type WriteRows } from "./packed_matrix.ts";
 import type { Quantization } from "./quantization.ts";
-import type { Companions } from "./unpack.ts";
 
 /** What the file says of a matrix beside its codes, as JSON. */
 interface State {

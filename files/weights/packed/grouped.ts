@@ -5,10 +5,10 @@
 import { MoloraError } from "../../../proto/errors.ts";
 import { readFloats } from "../floats.ts";
 import type { RawTensor, StoredTensor } from "../tensor.ts";
+import type { Companions } from "./companions.ts";
 import { blocksOf, type GroupedRow } from "./grouped_blocks.ts";
 import { PackedMatrix, type WriteRows } from "./packed_matrix.ts";
 import type { Quantization } from "./quantization.ts";
-import type { Companions } from "./unpack.ts";
 
 /** Where output 8i + c of AWQ lies in a word: its nibble. */
 const AWQ_NIBBLES = [0, 4, 1, 5, 2, 6, 3, 7] as const;

@@ -3,15 +3,9 @@
 import { MoloraError } from "../../../proto/errors.ts";
 import type { RawTensor, StoredTensor, TensorSource } from "../tensor.ts";
 import { bitsandbytesMatrix } from "./bitsandbytes.ts";
+import type { Companions } from "./companions.ts";
 import { groupedMatrix } from "./grouped.ts";
 import type { Quantization } from "./quantization.ts";
-
-/** What lies in a file beside the codes of a matrix: tensors and raw ones by what follows the matrix's name. */
-export interface Companions {
-  stored(suffix: string): StoredTensor;
-  raw(suffix: string, dtype: string): RawTensor;
-  has(suffix: string): boolean;
-}
 
 /** What the codes of a matrix are called, and what makes it out of them and their companions. */
 interface Method {
