@@ -1,36 +1,15 @@
 // Activated LoRA against PEFT: alone, stacked, in a batch with others; its prompt up to the invocation is the base's.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { cp, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { raises } from "../raises.ts";
 import { onEachHost } from "./each_device.ts";
-import { FAMILY_MODELS } from "./families.ts";
-import { checkGreedy, checkLogprobs, collect, type Fixture, openEngine } from "./parity.ts";
+import { collect } from "./parity.ts";
+import { checkActivated, FIXTURE, FOLDER, MODEL, open } from "./parity_activated.ts";
 
-const FOLDER = "test/fixtures/activated";
-const FIXTURE: Fixture = JSON.parse(readFileSync(`${FOLDER}/expected.json`, "utf8"));
-const MODEL = `${FAMILY_MODELS}/${FIXTURE.model}`;
-const open = (device: object) =>
-  openEngine(
-    FIXTURE,
-    { adapters: `${FOLDER}/adapters` },
-    { model: MODEL, dtype: "f32", contextLength: 256, ...device },
-  );
-
-onEachHost("an activated LoRA, alone and stacked, equals PEFT wherever its invocation stands", async (device) => {
-  const engine = await open(device);
-  try {
-    const worst = await checkLogprobs(engine, FIXTURE, FIXTURE.uses, 5e-3);
-    const compared = await checkGreedy(engine, FIXTURE, FIXTURE.uses);
-    console.log(`largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
-    assert.ok(compared > 100);
-  } finally {
-    await engine.close();
-  }
-});
+checkActivated(["cpu"]);
 
 onEachHost(
   "what stands before the invocation is shared with the base, what follows is not",
