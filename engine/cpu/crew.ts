@@ -60,7 +60,11 @@ export class ThreadCrew implements Crew {
     // A pending wait alone does not keep the process alive.
     this.#started[0].ref();
     try {
-      await Promise.race([Atomics.waitAsync(control, CONTROL.done, done).value, this.#lost]);
+      // Asked again after each wake-up: a thread that was held up between counting the list before this one and telling of it wakes
+      // whoever waits now.
+      while (Atomics.load(control, CONTROL.done) === done) {
+        await Promise.race([Atomics.waitAsync(control, CONTROL.done, done).value, this.#lost]);
+      }
     } finally {
       this.#started[0].unref();
     }
