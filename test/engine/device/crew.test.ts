@@ -7,7 +7,7 @@ import { ThreadCrew } from "../../../engine/cpu/crew.ts";
 import type { ThreadSetup } from "../../../engine/cpu/worker.ts";
 
 test("a thread that tells late of the list before does not end the next one", async () => {
-  const memory = { buffer: new SharedArrayBuffer(CONTROL_BYTES) };
+  const memory = { buffer: new SharedArrayBuffer(CONTROL_BYTES), grow: () => 0 };
   const control = new Int32Array(memory.buffer);
   const thread = { ref() {}, unref() {}, terminate() {} };
   const crew = new ThreadCrew(memory, [{ bodies: ["none"] } as unknown as ThreadSetup], () => thread);
