@@ -2,6 +2,8 @@
 
 import type { Diagnosis } from "./diagnose.ts";
 
+// The bounds below are not calibrated on measured merges yet; the last sentence of every advice says so.
+
 /** A set whose singular-task interference ÷ Σσ stays below it can be added up. */
 const ADDS_UP = 0.25;
 /** Above it, merges that elect or orthogonalise lose much of some adapter as well. */
@@ -57,6 +59,7 @@ export function adviceOn({ adapters, pairs, set, without }: Diagnosis): Advice {
       ...(relief
         ? [`Without ${name(lightest)} the interference falls to ${without[lightest].interference.toFixed(2)}.`]
         : []),
+      "The bounds of this advice are not calibrated on measured merges yet: measure before you decide.",
     ],
   };
 }
