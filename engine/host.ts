@@ -1,6 +1,7 @@
 // What the engine is given from above: devices and files. Node and browsers each provide them.
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
+import type { AbortLike } from "../proto/api.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
 import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
@@ -24,7 +25,7 @@ export interface NameSources {
    *
    * @throws MoloraError `download_failed` where a source cannot be asked, `not_permitted` for an address nobody allowed
    */
-  find(name: string, signal?: AbortSignal): Promise<FoundFolder | undefined>;
+  find(name: string, signal?: AbortLike): Promise<FoundFolder | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
   nameOf(text: string): string;
 }

@@ -3,7 +3,7 @@
 
 import type { MergeReport } from "../composition/merge/merge.ts";
 import type { MergeMethod, MergeTuning } from "../composition/merge/options.ts";
-import type { AdapterReport } from "../proto/api.ts";
+import type { AbortLike, AdapterReport } from "../proto/api.ts";
 
 /** Which loaded adapters become one, and how. */
 export interface MergeRequest extends MergeTuning {
@@ -14,7 +14,7 @@ export interface MergeRequest extends MergeTuning {
   /** Called as matrices are done. */
   onProgress?: (done: number, total: number) => void;
   /** Aborting it leaves everything as it was. */
-  signal?: AbortSignal;
+  signal?: AbortLike;
 }
 
 export interface MergedReport {

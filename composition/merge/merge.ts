@@ -3,6 +3,7 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import { type LoraModuleName, moduleShape } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
+import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
@@ -67,7 +68,7 @@ export async function mergeAdapters(
   adapters: readonly Adapter[],
   config: ModelConfig,
   options: MergeOptions,
-  { onPlace, signal }: { onPlace?: (done: number, total: number) => void; signal?: AbortSignal } = {},
+  { onPlace, signal }: { onPlace?: (done: number, total: number) => void; signal?: AbortLike } = {},
 ): Promise<MergedAdapter> {
   const plan = planMerge(adapters, config, options);
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
@@ -228,7 +229,7 @@ function rankWarnings(modules: readonly LoraModule[]): string[] {
 }
 
 /** Lets timers, requests and signals through. */
-async function breath(signal: AbortSignal | undefined): Promise<void> {
+async function breath(signal: AbortLike | undefined): Promise<void> {
   await new Promise<void>((resolve) => setTimeout(resolve, 0));
   if (signal?.aborted) throw new MoloraError("cancelled", "the merge was interrupted");
 }

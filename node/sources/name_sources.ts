@@ -6,6 +6,7 @@ import { stat } from "node:fs/promises";
 import type { FoundFolder, NameSources } from "../../engine/host.ts";
 import { checkName } from "../../files/lora/names.ts";
 import type { SourceFolder } from "../../files/source.ts";
+import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { DirectoryFolder, openPath } from "../files.ts";
 import type { DiskCache } from "./disk_cache.ts";
@@ -75,7 +76,7 @@ export class Sources implements NameSources {
    * @throws MoloraError `download_failed` where a source cannot be asked, for a later one might hold something else of that name;
    * `not_permitted` for an address that nobody allowed
    */
-  async find(name: string, signal?: AbortSignal): Promise<FoundFolder | undefined> {
+  async find(name: string, signal?: AbortLike): Promise<FoundFolder | undefined> {
     const known = this.#absent.get(name);
     if (known !== undefined && performance.now() < known.until) {
       if (known.error !== undefined) throw known.error;
@@ -94,7 +95,7 @@ export class Sources implements NameSources {
   }
 
   /** A folder at an address that lies in a source or is allowed, such as a mixture's expert. @throws MoloraError `not_permitted`, `file_not_found` */
-  async open(address: string, signal?: AbortSignal): Promise<SourceFolder> {
+  async open(address: string, signal?: AbortLike): Promise<SourceFolder> {
     const { trusted = [] } = this.#options;
     const roots = [...this.#sources.map(locatorText).filter(isRemote), ...this.#allowed, ...trusted];
     if (!roots.some((root) => liesBelow(root, address))) throw notAllowed(address);
@@ -103,7 +104,7 @@ export class Sources implements NameSources {
     throw new MoloraError("file_not_found", `there is nothing at ${address}`, { remedy: "Check the address." });
   }
 
-  async #search(name: string, signal?: AbortSignal): Promise<FoundFolder | undefined> {
+  async #search(name: string, signal?: AbortLike): Promise<FoundFolder | undefined> {
     checkName("an adapter or a mixture", name, "bad_request");
     if (name === "." || name === "..") return undefined;
     for (const source of this.#sources) {
@@ -113,12 +114,12 @@ export class Sources implements NameSources {
     return undefined;
   }
 
-  async #named(address: string, signal?: AbortSignal): Promise<FoundFolder | undefined> {
+  async #named(address: string, signal?: AbortLike): Promise<FoundFolder | undefined> {
     if (!this.#allowed.some((prefix) => liesBelow(prefix, address))) throw notAllowed(address);
     return this.#look(readLocator(address), "", signal);
   }
 
-  async #look(source: Locator, name: string, signal?: AbortSignal): Promise<FoundFolder | undefined> {
+  async #look(source: Locator, name: string, signal?: AbortLike): Promise<FoundFolder | undefined> {
     const place = name === "" ? source : childOf(source, name);
     const folder = await this.#open(place, signal);
     const kind = folder && kindOf(await folder.list());
@@ -127,7 +128,7 @@ export class Sources implements NameSources {
     return { kind, path: locatorText(place), folder, open };
   }
 
-  async #open(place: Locator, signal?: AbortSignal): Promise<SourceFolder | undefined> {
+  async #open(place: Locator, signal?: AbortLike): Promise<SourceFolder | undefined> {
     if (place.scheme === "folder") {
       const found = await stat(place.path).catch(() => undefined);
       return found?.isDirectory() ? new DirectoryFolder(place.path) : undefined;
@@ -139,7 +140,7 @@ export class Sources implements NameSources {
       cache,
       maxFileBytes: this.#reader.policy.maxFileBytes,
       ...(told === undefined ? {} : { told }),
-      ...(signal === undefined ? {} : { signal }),
+      ...(signal === undefined ? {} : { signal: signal as AbortSignal }), // every one is one
     });
   }
 
