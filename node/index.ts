@@ -6,7 +6,8 @@ import type { EngineOptions } from "../engine/engine_options.ts";
 import type { FetchProgress } from "./download.ts";
 import { nodeHost } from "./host.ts";
 import { isPreset, openPreset } from "./presets.ts";
-import { openSources, type SourceSettings } from "./sources/open_sources.ts";
+import { openSources } from "./sources/open_sources.ts";
+import type { SourceSettings } from "./sources/settings.ts";
 
 export type { EngineApi, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
@@ -18,7 +19,7 @@ export type { LoraModuleName } from "../files/families/modules.ts";
 export type * from "../proto/api.ts";
 export { ERROR_CODES, type ErrorCode, type ErrorInfo, MoloraError } from "../proto/errors.ts";
 export type { FetchProgress } from "./download.ts";
-export type { SourceSettings } from "./sources/open_sources.ts";
+export type { SourceSettings } from "./sources/settings.ts";
 
 /** What to load, and how much of the device to take for it. */
 export interface LoadOptions extends Omit<EngineOptions, "model">, SourceSettings {
