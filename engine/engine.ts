@@ -1,9 +1,7 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
-import type { Adapter } from "../files/lora/adapter.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
-import { openModelFiles } from "../files/model_files/model_files.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
   AdapterReport,
@@ -18,59 +16,20 @@ import type {
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { MIXTURE_FILE } from "../router/format.ts";
-import { Catalogue } from "./adapters/catalogue.ts";
-import { Demand } from "./adapters/demand.ts";
-import { Library } from "./adapters/library.ts";
-import { Bank } from "./adapters/placement.ts";
-import { Registry } from "./adapters/registry.ts";
-import { settleAdapter } from "./adapters/settle.ts";
-import { Shelf } from "./adapters/shelf.ts";
 import { nameReports, tierReport } from "./adapters/tiers.ts";
-import { Vocabularies } from "./adapters/vocabularies.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
-import type { Device } from "./device/device.ts";
+import { assemble, type EngineParts } from "./assemble.ts";
 import type { Host } from "./host.ts";
 import { PAGE_TOKENS } from "./memory/device_pool.ts";
-import type { PagePool } from "./memory/page_pool.ts";
-import type { Residency } from "./memory/residency.ts";
-import { Usage } from "./memory/usage.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
-import { buildBase } from "./model/base.ts";
-import { activationForm, Forward } from "./model/forward.ts";
 import { usualKinds } from "./model/step_kind.ts";
-import { type EngineOptions, settleSizes } from "./options.ts";
-import { type AdmissionParts, admit, endIds, neverBegan } from "./requests/admission.ts";
+import type { EngineOptions } from "./options.ts";
+import { admit, endIds, neverBegan } from "./requests/admission.ts";
 import { grammarSource } from "./requests/constraints.ts";
-import { Counters } from "./requests/counters.ts";
-import { Loop } from "./requests/loop.ts";
-import { Prompts } from "./requests/prompt.ts";
-import { RoutingShares } from "./requests/shares.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import type { Constraint } from "./sampling/constraint.ts";
-import { Grammars } from "./sampling/grammar.ts";
-import { Scheduler } from "./scheduler/scheduler.ts";
-import { InFlight } from "./step/in_flight.ts";
-import { Runner } from "./step/runner.ts";
-import { checkFits } from "./text/fits_model.ts";
-import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
-
-interface EngineParts {
-  admission: AdmissionParts;
-  prompts: Prompts;
-  library: Library;
-  catalogue: Catalogue;
-  shelf: Shelf;
-  demand: Demand;
-  loop: Loop;
-  counters: Counters;
-  pages: PagePool;
-  residency: Residency;
-  shares: RoutingShares;
-  grammars: Grammars;
-  device: Device;
-  forward: Forward;
-  samplingDefaults: GenerationDefaults;
-}
+import { engineStats } from "./stats.ts";
+import type { Tokenizer } from "./text/tokenizer.ts";
 
 /** How often a request may find that what it waited for gave way before it could use it. */
 const MOST_TRIES = 100;
@@ -307,36 +266,7 @@ export class Engine implements EngineApi {
   }
 
   stats(): EngineStats {
-    const { admission, counters, pages, residency, shares } = this.#parts;
-    const { scheduler, registry } = admission;
-    const resident = new Set(residency.residents().map(({ key }) => key));
-    const loaded = registry.list();
-    return {
-      model: this.model,
-      running: scheduler.running,
-      waiting: scheduler.waiting,
-      steps: counters.steps,
-      promptTokens: counters.promptTokens,
-      generatedTokens: counters.generatedTokens,
-      preemptions: scheduler.preemptions,
-      pagesTotal: pages.capacity,
-      pagesFree: pages.free,
-      pagesCached: pages.kept,
-      pagesIdle: residency.idlePages,
-      evictions: scheduler.evictions,
-      adapters: loaded.flatMap(({ generation, running }) => {
-        if (generation.kind !== "adapter") return [];
-        const { name, hash, key } = generation;
-        return [{ name, hash, resident: resident.has(key), running, tokens: shares.adapterTokens(name) }];
-      }),
-      mixtures: loaded.flatMap(({ generation }) => {
-        if (generation.kind !== "mixture") return [];
-        const experts = generation.mixture.experts.map(({ name }) => name);
-        return [
-          { name: generation.name, hash: generation.hash, experts, ...shares.of(generation.key, experts.length) },
-        ];
-      }),
-    };
+    return engineStats(this.#parts, this.model);
   }
 
   /** Ends every request with `engine_closed` and frees the device. */
@@ -346,57 +276,4 @@ export class Engine implements EngineApi {
     grammars.close();
     await device.close();
   }
-}
-
-async function assemble(host: Host, device: Device, options: EngineOptions): Promise<EngineParts> {
-  const files = await openModelFiles(await host.open(options.model));
-  const { config } = files;
-  const tokenizer = loadTokenizer(files.tokenizerFiles);
-  checkFits(tokenizer, config.vocabSize);
-  const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
-  const { capacity, contextLength } = sizes;
-  const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
-  const model = await buildBase(
-    device,
-    files,
-    sizes,
-    { dtype: options.dtype ?? "auto", ...progress },
-    new Usage(options.eviction),
-  );
-  const { views, inputs, pages, residency } = model;
-
-  const bank = new Bank(model.pool, residency);
-  const catalogue = new Catalogue();
-  const usage = new Usage(options.eviction);
-  const scheduler = new Scheduler(schedulerOptions, pages, residency);
-  const forward = new Forward(device, views, activationForm(device, config, options.activations));
-  const dtype = options.dtype ?? "auto";
-  const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
-  const registry: Registry = new Registry(
-    ({ key }) => {
-      bank.remove(key);
-      vocabularies.remove(key);
-    },
-    () => shelf.released(),
-  );
-  const shelf = new Shelf({ registry, catalogue, usage, budget: options.hostCacheBytes });
-  const inFlight = new InFlight(schedulerOptions.runAhead);
-  const runner = new Runner(device, { views, inputs, forward, bank, vocabularies });
-
-  const shares = new RoutingShares();
-  const counters = new Counters();
-  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
-  const base = { kind: "base", name: options.model, hash: files.hash } as const;
-  const { entries } = capacity;
-  const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
-  const parts = { host, config, capacity, registry, bank, settle, vocabularies, catalogue, shelf };
-  const library = new Library(parts);
-  const maxWaiting = schedulerOptions.maxQueue;
-  const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
-  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
-  const prompts = new Prompts(admission);
-  const names = { library, catalogue, shelf, demand };
-  const running = { loop, counters, pages, residency, shares, device, forward };
-  return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

@@ -1,0 +1,104 @@
+// The parts of an engine and how they fit: the base on its device, adapters by name, and the loop that steps.
+
+import type { Adapter } from "../files/lora/adapter.ts";
+import type { GenerationDefaults } from "../files/model_files/generation.ts";
+import { openModelFiles } from "../files/model_files/model_files.ts";
+import { Catalogue } from "./adapters/catalogue.ts";
+import { Demand } from "./adapters/demand.ts";
+import { Library } from "./adapters/library.ts";
+import { Bank } from "./adapters/placement.ts";
+import { Registry } from "./adapters/registry.ts";
+import { settleAdapter } from "./adapters/settle.ts";
+import { Shelf } from "./adapters/shelf.ts";
+import { Vocabularies } from "./adapters/vocabularies.ts";
+import type { Device } from "./device/device.ts";
+import type { Host } from "./host.ts";
+import type { PagePool } from "./memory/page_pool.ts";
+import type { Residency } from "./memory/residency.ts";
+import { Usage } from "./memory/usage.ts";
+import { buildBase } from "./model/base.ts";
+import { activationForm, Forward } from "./model/forward.ts";
+import { type EngineOptions, settleSizes } from "./options.ts";
+import type { AdmissionParts } from "./requests/admission.ts";
+import { Counters } from "./requests/counters.ts";
+import { Loop } from "./requests/loop.ts";
+import { Prompts } from "./requests/prompt.ts";
+import { RoutingShares } from "./requests/shares.ts";
+import { Grammars } from "./sampling/grammar.ts";
+import { Scheduler } from "./scheduler/scheduler.ts";
+import { InFlight } from "./step/in_flight.ts";
+import { Runner } from "./step/runner.ts";
+import { checkFits } from "./text/fits_model.ts";
+import { loadTokenizer } from "./text/tokenizer.ts";
+
+export interface EngineParts {
+  admission: AdmissionParts;
+  prompts: Prompts;
+  library: Library;
+  catalogue: Catalogue;
+  shelf: Shelf;
+  demand: Demand;
+  loop: Loop;
+  counters: Counters;
+  pages: PagePool;
+  residency: Residency;
+  shares: RoutingShares;
+  grammars: Grammars;
+  device: Device;
+  forward: Forward;
+  samplingDefaults: GenerationDefaults;
+}
+
+/** Opens the files of a base and puts everything that serves it together. */
+export async function assemble(host: Host, device: Device, options: EngineOptions): Promise<EngineParts> {
+  const files = await openModelFiles(await host.open(options.model));
+  const { config } = files;
+  const tokenizer = loadTokenizer(files.tokenizerFiles);
+  checkFits(tokenizer, config.vocabSize);
+  const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
+  const { capacity, contextLength } = sizes;
+  const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
+  const model = await buildBase(
+    device,
+    files,
+    sizes,
+    { dtype: options.dtype ?? "auto", ...progress },
+    new Usage(options.eviction),
+  );
+  const { views, inputs, pages, residency } = model;
+
+  const bank = new Bank(model.pool, residency);
+  const catalogue = new Catalogue();
+  const usage = new Usage(options.eviction);
+  const scheduler = new Scheduler(schedulerOptions, pages, residency);
+  const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const dtype = options.dtype ?? "auto";
+  const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
+  const registry: Registry = new Registry(
+    ({ key }) => {
+      bank.remove(key);
+      vocabularies.remove(key);
+    },
+    () => shelf.released(),
+  );
+  const shelf = new Shelf({ registry, catalogue, usage, budget: options.hostCacheBytes });
+  const inFlight = new InFlight(schedulerOptions.runAhead);
+  const runner = new Runner(device, { views, inputs, forward, bank, vocabularies });
+
+  const shares = new RoutingShares();
+  const counters = new Counters();
+  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
+  const base = { kind: "base", name: options.model, hash: files.hash } as const;
+  const { entries } = capacity;
+  const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
+  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const parts = { host, config, capacity, registry, bank, settle, vocabularies, catalogue, shelf };
+  const library = new Library(parts);
+  const maxWaiting = schedulerOptions.maxQueue;
+  const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
+  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
+  const prompts = new Prompts(admission);
+  const names = { library, catalogue, shelf, demand };
+  const running = { loop, counters, pages, residency, shares, device, forward };
+  return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
+}
