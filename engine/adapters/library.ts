@@ -13,15 +13,15 @@ import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../pro
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { readMixture } from "../../router/format.ts";
-import type { Mixture, MixtureExpert } from "../../router/mixture.ts";
+import type { MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
+import { checkFits, checkMixture, checkRank } from "./limits.ts";
 import { mergeable } from "./mergeable.ts";
 import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
-import { gateWidth, routedEntries } from "./pack_router.ts";
 import type { Bank } from "./placement.ts";
 import { adapterKey, type ExpertAdapter, type LoadedGeneration, type Registry } from "./registry.ts";
 import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
@@ -180,7 +180,7 @@ export class Library {
   ): Promise<MixtureReport> {
     const { config, registry, bank, catalogue, shelf } = this.#parts;
     const mixture = await readMixture(name, folder, config);
-    this.#checkMixture(mixture);
+    checkMixture(mixture, this.#parts.capacity);
     const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
     const prototypes = await sliced(prototypesOf(mixture, adapters));
@@ -285,33 +285,8 @@ export class Library {
   async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
     const { config, capacity } = this.#parts;
     const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
-    const rank = Math.max(...adapter.report.ranks);
-    if (rank > capacity.rank4 * 4) {
-      throw new MoloraError(
-        "adapter_unsupported",
-        `adapter "${name}" has rank ${rank}; this engine takes ${capacity.rank4 * 4}`,
-        {
-          remedy: `Start the engine with maxRank ${rank}.`,
-        },
-      );
-    }
+    checkRank(adapter, capacity);
     return sliced(packAdapter(adapter));
-  }
-
-  #checkMixture(mixture: Mixture): void {
-    const { capacity } = this.#parts;
-    const facts: [what: string, value: number, most: number][] = [
-      ["experts", mixture.experts.length, capacity.experts],
-      ["experts a token (top_k)", routedEntries(mixture.router), capacity.entries],
-      ["values in its gate's hidden layer", gateWidth(mixture), capacity.gateWidth],
-    ];
-    for (const [what, value, most] of facts) {
-      if (value <= most) continue;
-      throw new MoloraError(
-        "mixture_invalid",
-        `mixture "${mixture.name}" has ${value} ${what}; this engine takes ${most}`,
-      );
-    }
   }
 
   /** Its tables are on the device before any request can name it. */
@@ -356,19 +331,9 @@ export class Library {
     catalogue.checkKind(name, kind);
   }
 
-  /** Refuses what could never be resident. One adapter of several experts takes its pages once. */
   #checkFits(generation: LoadedGeneration): void {
     const { bank, capacity } = this.#parts;
-    const sizes = new Map(bank.needs(generation).map((need) => [need.key, need.pages]));
-    const needed = [...sizes.values()].reduce((sum, size) => sum + size, 0);
-    if (needed < capacity.pages) return;
-    throw new MoloraError(
-      "out_of_pages",
-      `${generation.kind} "${generation.name}" takes ${needed} of ${capacity.pages} pages`,
-      {
-        remedy: "Start the engine with more poolBytes.",
-      },
-    );
+    checkFits(generation, bank.needs(generation), capacity);
   }
 
   async #folder(path: string): Promise<SourceFolder> {
