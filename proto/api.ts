@@ -1,7 +1,9 @@
-// The shapes an application meets: requests, the events that they stream, and reports of what is loaded.
+// The shapes an application meets: requests, and the events that they stream; reports of what is loaded stand in reports.ts.
 // The wire protocol carries exactly these shapes.
 
 import type { ErrorCode } from "./errors.ts";
+
+export type * from "./reports.ts";
 
 /** One turn of a conversation, as chat templates take it. */
 export interface ChatMessage {
@@ -271,98 +273,6 @@ export interface GenerateOptions {
   signal?: AbortLike;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
-}
-
-/** An adapter that is loaded, and which modules of the base it extends. */
-export interface AdapterReport {
-  name: string;
-  hash: string;
-  /** Module paths ("layers.3.q_proj") that received a delta. */
-  matched: string[];
-  /** Tensors of the file that no module took (always empty on success). */
-  unmatched: string[];
-  /** Distinct ranks, ascending. */
-  ranks: number[];
-  /** Distinct effective scales (alpha / r, or alpha / sqrt r), ascending. */
-  scales: number[];
-  /** Bytes it takes on the device. */
-  bytes: number;
-}
-
-/** A mixture that is loaded. */
-export interface MixtureReport {
-  name: string;
-  hash: string;
-  /** Type of its router: "mlp", "arrow", "keys", "uniform" or "vocabulary". */
-  router: string;
-  /** Names, in the order of the router's outputs. */
-  experts: string[];
-  /** Bytes its router takes on the device; its experts' adapters are counted apart. */
-  bytes: number;
-}
-
-/** How a router spread its choices in one layer. */
-export interface LayerShare {
-  /** Of the layer's choices, by expert; sums to 1, or to 0 where there were none. */
-  share: number[];
-  /** In nats: 0 where one expert took all, ln(experts) where all took the same. */
-  entropy: number;
-}
-
-/** Where a generation lies, the fastest place first: in device pages, in host memory, or where it was read from. */
-export type Tier = "device" | "host" | "source";
-
-/** What a name stands for, and where that lies. */
-export interface NameReport {
-  kind: "adapter" | "mixture";
-  name: string;
-  /** SHA-256 over its files: the generation. */
-  hash: string;
-  tier: Tier;
-  /** Bytes in the fastest tier below which it lies: of host memory; of a mixture its router's, without its adapters'. */
-  bytes: number;
-  /** Requests that hold it. */
-  users: number;
-  /** Stays in host memory. */
-  pinned: boolean;
-}
-
-/** What of adapters lies where, and how often something had to move. */
-export interface TierReport {
-  device: { names: number; evictions: number };
-  /** `budget`: bytes; absent: there is none. */
-  host: { names: number; bytes: number; budget?: number; evictions: number };
-  /** Requests that wait for a load, loads so far, those that failed, and the seconds they took. */
-  loads: { waiting: number; begun: number; failed: number; seconds: number };
-}
-
-/** A point-in-time picture of the engine. */
-export interface EngineStats {
-  model: string;
-  /** Requests that have a place in the batch. */
-  running: number;
-  /** Requests in line. */
-  waiting: number;
-  /** Steps run since the engine was loaded; tokens below likewise. */
-  steps: number;
-  promptTokens: number;
-  generatedTokens: number;
-  /** How often a running request was put back in line because pages ran out. */
-  preemptions: number;
-  /** Pages of the pool that KV and adapters share. */
-  pagesTotal: number;
-  /** Pages that nobody holds, those that keep a prefix among them. */
-  pagesFree: number;
-  /** Of the free pages, those that keep the KV of earlier requests for requests that begin alike. */
-  pagesCached?: number;
-  /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
-  pagesIdle?: number;
-  /** Generations that lost their pages to others. */
-  evictions: number;
-  /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */
-  adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];
-  /** `share`: of (token, layer) choices, by expert; `layers`: the same within each layer, and its entropy in nats. */
-  mixtures: { name: string; hash: string; experts: string[]; share: number[]; layers: LayerShare[] }[];
 }
 
 /** An error as the wire and `--json` carry it. */
