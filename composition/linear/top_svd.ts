@@ -22,14 +22,15 @@ const SMALL = 96;
 /** Columns of a block beyond the wanted rank: values that lie close together are found together. */
 const SPARE = 8;
 /**
- * The search ends where what the wanted triples hold (Σ s²) grows by less than this share. Values with a gap behind them
- * are far more exact by then; without one any choice among them holds as much.
+ * The search ends where what the wanted triples hold (Σ s²) would grow by less than this share with another block, going by
+ * how its growth has shrunk. Values with a gap behind them are far more exact by then; without one any choice among them
+ * holds as much.
  */
-const SETTLED = 1e-5;
+const SETTLED = 1e-8;
 /** A shorter side of no more blocks is decomposed by its Gram matrix. */
 const FEW_BLOCKS = 8;
-/** Blocks before the first look at what is held; between looks the basis grows by half. */
-const FIRST_LOOK = 3;
+/** Blocks before the first look at what is held. */
+const FIRST_LOOK = 2;
 
 /**
  * The `rank` largest triples of X; fewer where X has fewer rows or columns. Zero entries cost nothing, so that a pruned
@@ -50,7 +51,7 @@ export function topSvd(x: Matrix, rank: number): Svd {
   const lefts: Matrix[] = [];
   const projections: Matrix[] = [];
   let held = 0;
-  let look = FIRST_LOOK;
+  let growth = Number.NaN;
   for (let size = 0; ; ) {
     right = orthonormal(right, rights);
     rights.push(right);
@@ -61,11 +62,15 @@ export function topSvd(x: Matrix, rank: number): Svd {
     const seen = multiplyTransposed(x, left);
     projections.push(transpose(seen));
     const whole = size === most;
-    if (whole || projections.length === look) {
-      look = Math.ceil(look * 1.5);
+    if (whole || projections.length >= FIRST_LOOK) {
       const found = triplesOf(joinRows(projections), rank);
       const now = found.s.reduce((sum, s) => sum + s * s, 0);
-      if (whole || now - held <= SETTLED * now) return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
+      const shrinks = Math.min(1, (now - held) / growth);
+      growth = now - held;
+      // Of the first two looks nothing is known of how growth shrinks.
+      if (whole || growth * shrinks <= SETTLED * now) {
+        return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
+      }
       held = now;
     }
     right = firstColumns(seen, Math.min(width, most - size));
