@@ -106,37 +106,52 @@ class RowSum {
 }
 
 /**
- * X·Yᵀ, [x.rows, y.rows]: every row of X with every row of Y, four of them at a time, for one sum alone waits for itself.
+ * X·Yᵀ, [x.rows, y.rows]: two rows of X with four rows of Y at a time, so that a value read is used more than once and no
+ * sum waits for itself. Each sum is in the order of the columns.
  *
  * @throws RangeError where the shapes do not fit
  */
 export function rowProducts(x: Matrix, y: Matrix): Matrix {
   if (x.cols !== y.cols) throw new RangeError(`[${x.rows}, ${x.cols}] times [${y.rows}, ${y.cols}] transposed`);
   const out = zeros(x.rows, y.rows);
-  const width = x.cols;
-  const [a, b] = [x.data, y.data];
+  const evenRows = x.rows - (x.rows % 2);
+  const fours = y.rows - (y.rows % 4);
+  for (let i = 0; i < evenRows; i += 2) for (let j = 0; j < fours; j += 4) tile(x, y, i, j, out);
   for (let i = 0; i < x.rows; i++) {
-    const at = i * width;
-    let j = 0;
-    for (; j + 4 <= y.rows; j += 4) {
-      const [b0, b1, b2, b3] = [j * width, (j + 1) * width, (j + 2) * width, (j + 3) * width];
-      let [s0, s1, s2, s3] = [0, 0, 0, 0];
-      for (let c = 0; c < width; c++) {
-        const value = a[at + c];
-        s0 += value * b[b0 + c];
-        s1 += value * b[b1 + c];
-        s2 += value * b[b2 + c];
-        s3 += value * b[b3 + c];
-      }
-      out.data.set([s0, s1, s2, s3], i * y.rows + j);
-    }
-    for (; j < y.rows; j++) {
-      let sum = 0;
-      for (let c = 0; c < width; c++) sum += a[at + c] * b[j * width + c];
-      out.data[i * y.rows + j] = sum;
-    }
+    for (let j = i < evenRows ? fours : 0; j < y.rows; j++) out.data[i * y.rows + j] = dotAt(x, i, y, j);
   }
   return out;
+}
+
+function tile({ cols, data: a }: Matrix, { rows, data: b }: Matrix, i: number, j: number, { data: out }: Matrix): void {
+  const [a0, a1] = [i * cols, (i + 1) * cols];
+  const [b0, b1, b2, b3] = [j * cols, (j + 1) * cols, (j + 2) * cols, (j + 3) * cols];
+  let [s00, s01, s02, s03] = [0, 0, 0, 0];
+  let [s10, s11, s12, s13] = [0, 0, 0, 0];
+  for (let c = 0; c < cols; c++) {
+    const upper = a[a0 + c];
+    const lower = a[a1 + c];
+    const v0 = b[b0 + c];
+    const v1 = b[b1 + c];
+    const v2 = b[b2 + c];
+    const v3 = b[b3 + c];
+    s00 += upper * v0;
+    s01 += upper * v1;
+    s02 += upper * v2;
+    s03 += upper * v3;
+    s10 += lower * v0;
+    s11 += lower * v1;
+    s12 += lower * v2;
+    s13 += lower * v3;
+  }
+  out.set([s00, s01, s02, s03], i * rows + j);
+  out.set([s10, s11, s12, s13], (i + 1) * rows + j);
+}
+
+function dotAt({ cols, data: a }: Matrix, i: number, { data: b }: Matrix, j: number): number {
+  let sum = 0;
+  for (let c = 0; c < cols; c++) sum += a[i * cols + c] * b[j * cols + c];
+  return sum;
 }
 
 /** Column j times factors[j]. */

@@ -47,6 +47,7 @@ export function topSvd(x: Matrix, rank: number): Svd {
   const random = new Random(x.rows, x.cols, 0x5bd);
   const start = Float64Array.from({ length: x.cols * width }, () => 2 * random.next() - 1);
   let right: Matrix = { rows: x.cols, cols: width, data: start };
+  const products = productsOf(x);
   const rights: Matrix[] = [];
   const lefts: Matrix[] = [];
   const projections: Matrix[] = [];
@@ -55,12 +56,12 @@ export function topSvd(x: Matrix, rank: number): Svd {
   for (let size = 0; ; ) {
     right = orthonormal(right, rights);
     rights.push(right);
-    const left = orthonormal(multiply(x, right), lefts);
+    const left = orthonormal(products.right(right), lefts);
     lefts.push(left);
     size += left.cols;
     // Xᵀ·U is both the next right block and, transposed, what X looks like from U.
-    const seen = multiplyTransposed(x, left);
-    projections.push(transpose(seen));
+    const seen = products.left(left);
+    projections.push(seen);
     const whole = size === most;
     if (whole || projections.length >= FIRST_LOOK) {
       const found = triplesOf(joinRows(projections), rank);
@@ -73,8 +74,22 @@ export function topSvd(x: Matrix, rank: number): Svd {
       }
       held = now;
     }
-    right = firstColumns(seen, Math.min(width, most - size));
+    right = transpose(firstRows(seen, Math.min(width, most - size)));
   }
+}
+
+/** Of more zeros than this, skipping them is faster than computing in tiles. */
+const SPARSE = 0.5;
+
+/** X·V, and Uᵀ·X. */
+function productsOf(x: Matrix): { right: (v: Matrix) => Matrix; left: (u: Matrix) => Matrix } {
+  let zero = 0;
+  for (const value of x.data) if (value === 0) zero++;
+  if (zero > SPARSE * x.data.length) {
+    return { right: (v) => multiply(x, v), left: (u) => transpose(multiplyTransposed(x, u)) };
+  }
+  const turned = transpose(x);
+  return { right: (v) => rowProducts(x, transpose(v)), left: (u) => rowProducts(transpose(u), turned) };
 }
 
 /** All values are found, for less than a basis of that size would cost. */
