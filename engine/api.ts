@@ -82,7 +82,10 @@ export interface EngineApi {
   merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /**
+   * Loads a mixture folder, or a recipe (recipe.json, or the folder it lies in), and their adapters where they are not loaded yet.
+   * Requests ask for either as `mixture`.
+   */
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];

@@ -21,6 +21,8 @@ export interface EngineOptions extends DeviceOptions {
   adapters?: Record<string, string>;
   /** Mixture folders by name. Their experts' adapters are loaded along. */
   mixtures?: Record<string, string>;
+  /** Recipes by name: recipe.json files, or their folders. Requests ask for them as mixtures. */
+  recipes?: Record<string, string>;
   /** What dense weights are held in on the device. Default `auto`: as stored, bf16 as f16. */
   dtype?: WeightDtype;
   /**

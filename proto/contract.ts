@@ -9,6 +9,7 @@ import type {
   Generation,
   LayerShare,
   MixtureReport,
+  RecipePartReport,
   ResponseFormat,
   Timings,
   TokenBias,
@@ -168,16 +169,39 @@ const adapterReport = object<AdapterReport>("AdapterReport", {
   scales: need(6, list(double())),
   bytes: need(7, uint53()),
 });
+const recipePartReport = object<RecipePartReport>("RecipePartReport", {
+  name: need(1, string()),
+  kind: need(2, oneOf("merged", "stacked", "routed")),
+  hash: need(3, string()),
+  weight: may(4, double()),
+  method: may(5, string()),
+  adapters: may(
+    6,
+    list(
+      object<NonNullable<RecipePartReport["adapters"]>[number]>("MergedAdapter", {
+        name: need(1, string()),
+        hash: need(2, string()),
+        weight: need(3, double()),
+      }),
+    ),
+  ),
+});
 const mixtureReport = object<MixtureReport>("MixtureReport", {
   name: need(1, string()),
   hash: need(2, string()),
   router: need(3, string()),
   experts: need(4, list(string())),
   bytes: need(5, uint53()),
+  parts: may(6, list(recipePartReport)),
 });
 const layerShare = object<LayerShare>("LayerShare", {
   share: need(1, list(double())),
   entropy: need(2, double()),
+});
+const recipePartStats = object<NonNullable<EngineStats["mixtures"][number]["parts"]>[number]>("RecipePartStats", {
+  name: need(1, string()),
+  hash: need(2, string()),
+  tokens: need(3, uint53()),
 });
 const engineStats = object<EngineStats>("EngineStats", {
   model: need(1, string()),
@@ -210,6 +234,7 @@ const engineStats = object<EngineStats>("EngineStats", {
         experts: need(3, list(string())),
         share: need(4, list(double())),
         layers: need(5, list(layerShare)),
+        parts: may(6, list(recipePartStats)),
       }),
     ),
   ),

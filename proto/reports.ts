@@ -16,16 +16,32 @@ export interface AdapterReport {
   bytes: number;
 }
 
-/** A mixture that is loaded. */
+/** A part of a recipe as it is served. */
+export interface RecipePartReport {
+  name: string;
+  /** Adapters made into one, an adapter for every token, or a mixture. */
+  kind: "merged" | "stacked" | "routed";
+  /** The generation: of what was merged, that of the result. */
+  hash: string;
+  /** What its delta is multiplied by; absent where a router gives the gates. */
+  weight?: number;
+  /** How it was merged, and of what. */
+  method?: string;
+  adapters?: { name: string; hash: string; weight: number }[];
+}
+
+/** A mixture that is loaded, or a recipe, which is asked for in the same way. */
 export interface MixtureReport {
   name: string;
   hash: string;
-  /** Type of its router: "mlp", "arrow", "keys", "uniform" or "vocabulary". */
+  /** Type of its router: "mlp", "arrow", "keys", "uniform" or "vocabulary"; "none" for a recipe without a mixture. */
   router: string;
   /** Names, in the order of the router's outputs. */
   experts: string[];
   /** Bytes its router takes on the device; its experts' adapters are counted apart. */
   bytes: number;
+  /** Of a recipe, in its order. */
+  parts?: RecipePartReport[];
 }
 
 /** How a router spread its choices in one layer. */
@@ -88,6 +104,16 @@ export interface EngineStats {
   evictions: number;
   /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */
   adapters: { name: string; hash: string; resident: boolean; running: number; tokens: number }[];
-  /** `share`: of (token, layer) choices, by expert; `layers`: the same within each layer, and its entropy in nats. */
-  mixtures: { name: string; hash: string; experts: string[]; share: number[]; layers: LayerShare[] }[];
+  /**
+   * `share`: of (token, layer) choices, by expert; `layers`: the same within each layer, and its entropy in nats. `parts`: of a
+   * recipe, with their generations, and tokens generated with what is merged or stacked.
+   */
+  mixtures: {
+    name: string;
+    hash: string;
+    experts: string[];
+    share: number[];
+    layers: LayerShare[];
+    parts?: { name: string; hash: string; tokens: number }[];
+  }[];
 }
