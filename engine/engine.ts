@@ -6,6 +6,7 @@ import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -266,6 +267,10 @@ export class Engine implements EngineApi {
 
   listMixtures(): MixtureReport[] {
     return this.#parts.library.mixtures();
+  }
+
+  onAlert(listener: (alert: AgreementAlert) => void): () => void {
+    return this.#parts.watch.onAlert(listener);
   }
 
   stats(): EngineStats {

@@ -6,7 +6,7 @@ import type { EngineParts } from "./assemble.ts";
 
 /** What the engine counts and holds at this moment. */
 export function engineStats(
-  { admission, counters, pages, residency, shares }: EngineParts,
+  { admission, counters, pages, residency, shares, watch }: EngineParts,
   model: string,
 ): EngineStats {
   const { scheduler, registry } = admission;
@@ -25,6 +25,8 @@ export function engineStats(
     pagesCached: pages.kept,
     pagesIdle: residency.idlePages,
     evictions: scheduler.evictions,
+    agreement: watch.reports(),
+    alerts: [...watch.alerts],
     adapters: loaded.flatMap(({ generation, running }) => {
       if (generation.kind !== "adapter") return [];
       const { name, hash, key } = generation;

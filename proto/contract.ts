@@ -3,6 +3,8 @@
 
 import type {
   AdapterReport,
+  AgreementAlert,
+  AgreementReport,
   ChatMessage,
   EngineStats,
   GenerateRequest,
@@ -203,6 +205,31 @@ const recipePartStats = object<NonNullable<EngineStats["mixtures"][number]["part
   hash: need(2, string()),
   tokens: need(3, uint53()),
 });
+const agreementReport = object<AgreementReport>("AgreementReport", {
+  kind: need(1, oneOf("stack", "mixture")),
+  name: need(2, string()),
+  adapters: need(3, list(string())),
+  agreement: need(4, double()),
+  layers: need(5, list(double())),
+  tokens: need(6, uint53()),
+});
+const agreementAlert = object<AgreementAlert>("AgreementAlert", {
+  time: need(1, uint53()),
+  kind: need(2, oneOf("stack", "mixture")),
+  name: need(3, string()),
+  adapters: need(4, list(string())),
+  before: need(5, double()),
+  now: need(6, double()),
+  layer: need(
+    7,
+    object<AgreementAlert["layer"]>("AlertLayer", {
+      index: need(1, uint32()),
+      before: need(2, double()),
+      now: need(3, double()),
+    }),
+  ),
+  generations: need(8, list(generation)),
+});
 const engineStats = object<EngineStats>("EngineStats", {
   model: need(1, string()),
   running: need(2, uint32()),
@@ -241,6 +268,8 @@ const engineStats = object<EngineStats>("EngineStats", {
   evictions: need(12, uint53()),
   pagesCached: may(13, uint53()),
   pagesIdle: may(14, uint53()),
+  agreement: may(15, list(agreementReport)),
+  alerts: may(16, list(agreementAlert)),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -304,6 +333,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         promptLogprobs: may(9, list(tokenLogprob)),
         toolCalls: may(10, list(toolCall)),
         limitedBy: may(11, oneOf("context", "memory")),
+        agreement: may(12, list(double())),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),

@@ -129,6 +129,11 @@ export class Registry {
     return [...this.#uses.values()].map(({ generation }) => generation);
   }
 
+  /** What is held under a key. */
+  generation(key: string): LoadedGeneration | undefined {
+    return this.#uses.get(key)?.generation;
+  }
+
   /** Names, mixtures and requests that hold it. */
   holds({ key }: LoadedGeneration): number {
     return this.#uses.get(key)?.holds ?? 0;
