@@ -5,6 +5,7 @@ import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -82,7 +83,10 @@ export interface EngineApi {
   merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /**
+   * Loads a mixture folder, or a recipe (recipe.json, or the folder it lies in), and their adapters where they are not loaded yet.
+   * Requests ask for either as `mixture`.
+   */
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
@@ -107,6 +111,15 @@ export interface EngineApi {
   /** What lies in which tier. */
   tiers(): TierReport;
   stats(): EngineStats;
+  /**
+   * Tells of every drop of the agreement between adapters that act at once (`agreementDrop`). Returns what takes the listener away.
+   *
+   * @example
+   * ```ts
+   * engine.onAlert(({ name, before, now }) => console.warn(`${name}: ${before.toFixed(2)} → ${now.toFixed(2)}`));
+   * ```
+   */
+  onAlert(listener: (alert: AgreementAlert) => void): () => void;
   /** Ends every request with `engine_closed` and frees the device. */
   close(): Promise<void>;
 }

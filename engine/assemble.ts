@@ -20,6 +20,8 @@ import { buildBase } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import type { AdmissionParts } from "./requests/admission.ts";
+import { agreementSettings } from "./requests/agreement_group.ts";
+import { AgreementWatch } from "./requests/agreement_watch.ts";
 import { Counters } from "./requests/counters.ts";
 import { Loop } from "./requests/loop.ts";
 import { Prompts } from "./requests/prompt.ts";
@@ -43,6 +45,7 @@ export interface EngineParts {
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
+  watch: AgreementWatch;
   grammars: Grammars;
   device: Device;
   forward: Forward;
@@ -78,6 +81,7 @@ export async function assemble(host: Host, device: Device, options: EngineOption
     ({ key }) => {
       bank.remove(key);
       vocabularies.remove(key);
+      watch.forget(key);
     },
     () => shelf.released(),
   );
@@ -87,7 +91,14 @@ export async function assemble(host: Host, device: Device, options: EngineOption
 
   const shares = new RoutingShares();
   const counters = new Counters();
-  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
+  const { agreementDrop: drop, agreementWindow: window } = options;
+  const settings = agreementSettings({
+    ...(drop === undefined ? {} : { drop }),
+    ...(window === undefined ? {} : { window }),
+  });
+  const watch = new AgreementWatch(config.numLayers, registry, settings);
+  const observers = [counters, shares, ...(settings.drop > 0 ? [watch] : [])];
+  const loop = new Loop({ scheduler, runner, inFlight, observers });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
@@ -99,6 +110,6 @@ export async function assemble(host: Host, device: Device, options: EngineOption
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
   const prompts = new Prompts(admission);
   const names = { library, catalogue, shelf, demand };
-  const running = { loop, counters, pages, residency, shares, device, forward };
+  const running = { loop, counters, pages, residency, shares, watch, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

@@ -1,10 +1,12 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -48,7 +50,9 @@ export class Engine implements EngineApi {
     try {
       const engine = new Engine(await assemble(host, device, options));
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
-      for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
+      for (const [name, path] of Object.entries({ ...options.mixtures, ...options.recipes })) {
+        await engine.loadMixture(name, path);
+      }
       await engine.#prepare(options);
       return engine;
     } catch (error) {
@@ -227,7 +231,7 @@ export class Engine implements EngineApi {
   ): Promise<AdapterReport | MixtureReport> {
     const folder = new MemoryFolder(name, files);
     const { library } = this.#parts;
-    return files.has(MIXTURE_FILE)
+    return files.has(MIXTURE_FILE) || files.has(RECIPE_FILE)
       ? library.loadMixture(name, folder, options)
       : library.loadAdapter(name, folder, options);
   }
@@ -252,7 +256,7 @@ export class Engine implements EngineApi {
     return this.#parts.library.adapters();
   }
 
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /** Loads a mixture folder or a recipe, and their adapters where they are not loaded yet. */
   loadMixture(name: string, path: string, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     return this.#parts.library.loadMixture(name, path, options);
   }
@@ -263,6 +267,10 @@ export class Engine implements EngineApi {
 
   listMixtures(): MixtureReport[] {
     return this.#parts.library.mixtures();
+  }
+
+  onAlert(listener: (alert: AgreementAlert) => void): () => void {
+    return this.#parts.watch.onAlert(listener);
   }
 
   stats(): EngineStats {

@@ -245,6 +245,11 @@ export interface DoneEvent {
   toolCalls?: ToolCall[];
   /** One per prompt token but the first, when `promptLogprobs` was asked for. */
   promptLogprobs?: TokenLogprob[];
+  /**
+   * When `trace` was asked for and several adapters acted at once: by layer, the share of parameters on which they agree in sign,
+   * weighted by their gates, as a mean over its tokens; 1 where no two acted. Absent where it was not worked out yet.
+   */
+  agreement?: number[];
 }
 
 /** What a generation streams: tokens, then one `done`. */

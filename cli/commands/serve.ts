@@ -32,12 +32,14 @@ With --json, {"url", "port"} is printed once the port is open.
     const { access, tls, log, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
     const { maxSockets, warning } = fitSockets(await mostOpenFiles(), flags.maxSockets, DEFAULT_LIMITS.maxSockets);
     if (warning !== undefined) output.note(`warning: ${warning}`);
-    const { maxSequences, maxQueue, noPrefixCache, host, port, maxBodyBytes } = flags;
+    const { maxSequences, maxQueue, noPrefixCache, host, port, maxBodyBytes, agreementDrop, agreementWindow } = flags;
     const engine = await loadEngine(flags, output, {
       ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
       maxSequences,
       maxQueue,
       prefixCache: !noPrefixCache,
+      agreementDrop,
+      agreementWindow,
     });
     try {
       const server = await serve(engine, {

@@ -42,6 +42,13 @@ export const SERVE_FLAGS = {
   ),
   stallSeconds: seconds("A reader that takes nothing for so long is cut off", 0.001, DEFAULT_LIMITS.stallMs / 1000),
   closeSeconds: seconds("A closing socket has so long to take what is left", 0.001, DEFAULT_LIMITS.closeMs / 1000),
+  agreementDrop: number(
+    "X",
+    "Alert when adapters that act at once agree in sign on so much less of their parameters behind a new generation; 0: no watch",
+    { min: 0, max: 1 },
+    0.05,
+  ),
+  agreementWindow: integer("N", "Tokens on either side of such a change that are compared", { min: 1 }, 256),
   drainSeconds: seconds("On SIGTERM, SIGHUP and Ctrl-C, running requests have so long to end", 0, 5),
   exitOnFailure: toggle("End with an error when the engine fails (the default)"),
   noExitOnFailure: toggle("Stay when the engine fails: /health says 503, and somebody else restarts this"),

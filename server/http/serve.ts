@@ -87,6 +87,7 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
     onRefused: (error, request) => journal.refused(error, { id: requestId(request.headers), path: "/v1/stream" }),
   });
   options.keys?.follow(reloaded("keys"));
+  const unheard = engine.onAlert?.((alert) => journal.alert(alert));
   journal.state("serving", { url: server.url, version: VERSION, keys: options.keys?.size });
   server.http.headersTimeout = HEADERS_MS;
   server.http.requestTimeout = REQUEST_MS;
@@ -104,6 +105,7 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
     async close({ drainMs = 0 } = {}) {
       journal.state("closing", { running: gate.running, drainMs });
       options.keys?.close();
+      unheard?.();
       await gate.drain(drainMs);
       await gate.cut(resolveLimits(options.limits).closeMs);
       await server.close();

@@ -1,12 +1,16 @@
 // The engine as the holder of a key may see it: what its scopes name, as often as its limits allow.
 
-import type { GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
+import type { AgreementReport, GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
 import { type HttpEngine, withMethods } from "../port.ts";
 import type { Key } from "./keyring.ts";
 
 export function scopedEngine(engine: HttpEngine, key: Key): HttpEngine {
   const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`adapter:${name}`));
   const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`mixture:${name}`));
+  const watched = <T extends Pick<AgreementReport, "kind" | "name" | "adapters">>(all: T[]) =>
+    all.filter(({ kind, name, adapters: stack }) =>
+      kind === "mixture" ? key.has(`mixture:${name}`) : stack.every((adapter) => key.has(`adapter:${adapter}`)),
+    );
   return withMethods(engine, {
     generate: (request, options) => metered(engine, key, request, options),
     async promptIds(request) {
@@ -23,7 +27,13 @@ export function scopedEngine(engine: HttpEngine, key: Key): HttpEngine {
     listMixtures: () => mixtures(engine.listMixtures()),
     stats() {
       const stats = engine.stats();
-      return { ...stats, adapters: adapters(stats.adapters), mixtures: mixtures(stats.mixtures) };
+      return {
+        ...stats,
+        adapters: adapters(stats.adapters),
+        mixtures: mixtures(stats.mixtures),
+        ...(stats.agreement === undefined ? {} : { agreement: watched(stats.agreement) }),
+        ...(stats.alerts === undefined ? {} : { alerts: watched(stats.alerts) }),
+      };
     },
   });
 }
