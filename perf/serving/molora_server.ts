@@ -41,9 +41,12 @@ export async function startServer(flags: readonly string[], env: Record<string, 
 
 async function addressOf(child: ChildProcess): Promise<string> {
   for await (const line of createInterface({ input: child.stdout! })) {
-    if (line.startsWith("{")) return JSON.parse(line).url;
+    if (!line.startsWith("{")) continue;
+    const { url } = JSON.parse(line);
+    if (url === undefined) throw new Error(`molora serve: ${line}`);
+    return url;
   }
-  throw new Error(`molora serve ended with ${child.exitCode}`);
+  throw new Error("molora serve ended before it served");
 }
 
 export function parseMetrics(text: string): Map<string, number> {
