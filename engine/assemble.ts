@@ -103,8 +103,8 @@ export async function assemble(host: Host, device: Device, options: EngineOption
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
   const settle = (adapter: Adapter) => settleAdapter(model, adapter);
-  const parts = { host, config, capacity, registry, bank, settle, vocabularies, catalogue, shelf };
-  const library = new Library(parts);
+  const kept = { registry, bank, vocabularies, catalogue, shelf };
+  const library = new Library({ host, config, capacity, dtype: sizes.adapterDtype, settle, ...kept });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });

@@ -21,6 +21,7 @@ export function* prototypesOf(mixture: Mixture, adapters: readonly ExpertAdapter
   return prototypes;
 }
 
-function layerOf({ compressed, runs }: PackedAdapter, layer: number) {
-  return compressed === undefined ? unpackAdapterLayer(runs[layer]!) : expandedLayer(compressed, layer);
+function layerOf(adapter: PackedAdapter, layer: number) {
+  const { compressed } = adapter;
+  return compressed === undefined ? unpackAdapterLayer(adapter, layer) : expandedLayer(compressed, layer);
 }

@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { KvDtype } from "../../shaders/layer/rope_kv.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
@@ -31,11 +32,11 @@ export interface Base {
 export async function buildBase(
   device: Device,
   { config, tensors }: ModelFiles,
-  sizes: { capacity: Capacity; contextLength: number; kvDtype?: KvDtype },
+  sizes: { capacity: Capacity; contextLength: number; kvDtype?: KvDtype; adapterDtype?: AdapterDtype },
   upload: UploadOptions,
   usage?: Usage,
 ): Promise<Base> {
-  const { capacity, contextLength, kvDtype = "f32" } = sizes;
+  const { capacity, contextLength, kvDtype = "f32", adapterDtype = "f32" } = sizes;
   const weights = await uploadWeights(device, config, tensors, upload);
   const pool = new DevicePool(device, config, capacity.pages, kvDtype);
   const pages = new PagePool(capacity.pages);
@@ -44,6 +45,7 @@ export async function buildBase(
     config,
     capacity,
     kvDtype,
+    adapterDtype,
     weights,
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,
