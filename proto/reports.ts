@@ -1,6 +1,12 @@
 // What an engine reports: the adapters and mixtures it has, where they lie, and what it has done so far.
 
-import type { Generation } from "./api.ts";
+/** The content of a base, adapter or mixture that a request was pinned to, by its hash. */
+export interface Generation {
+  kind: "base" | "adapter" | "mixture";
+  name: string;
+  /** SHA-256 over its files, in hex. */
+  hash: string;
+}
 
 /** An adapter that is loaded, and which modules of the base it extends. */
 export interface AdapterReport {
