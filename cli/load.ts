@@ -22,6 +22,11 @@ export const LOAD_FLAGS = {
     "auto",
   ),
   kvDtype: choice(["f32", "f16"], "What keys and values are held in; f16: half the memory, rounded", "f32"),
+  adapterDtype: choice(
+    ["f32", "f16", "q8_0"],
+    "What A and B of adapters are held in; the narrower, the more fit",
+    "f32",
+  ),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
   poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
@@ -43,6 +48,7 @@ export async function loadEngine(
     recipes: byName(flags.recipe),
     dtype: flags.dtype,
     kvDtype: flags.kvDtype,
+    adapterDtype: flags.adapterDtype,
     ...deviceOptions(flags),
     ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,

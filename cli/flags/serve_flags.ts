@@ -29,8 +29,7 @@ export const SERVE_FLAGS = {
   adapterRoot: text("DIR", "The folder that clients may load adapters from"),
   mixtureRoot: text("DIR", "The folder that clients may load mixtures from"),
   allowOrigin: list("URL", "A web page's origin that may connect, beside pages of this server's own address"),
-  maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
-  maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  profile: list("NAME", "Serve this profile of the --config file (default: all of them, where it has some)"),
   maxSockets: integer("N", "Most sockets that are open, plain HTTP and WebSocket alike (default: 1024)", { min: 1 }),
   maxRequests: integer("N", "Most open requests of one WebSocket", { min: 1 }, DEFAULT_LIMITS.maxRequests),
   maxBodyBytes: integer("N", "Longest body of an HTTP request", { min: 1024, max: 2 ** 30 }, 8 * MEGABYTE),
@@ -42,6 +41,17 @@ export const SERVE_FLAGS = {
   ),
   stallSeconds: seconds("A reader that takes nothing for so long is cut off", 0.001, DEFAULT_LIMITS.stallMs / 1000),
   closeSeconds: seconds("A closing socket has so long to take what is left", 0.001, DEFAULT_LIMITS.closeMs / 1000),
+  drainSeconds: seconds("On SIGTERM, SIGHUP and Ctrl-C, running requests have so long to end", 0, 5),
+  exitOnFailure: toggle("End with an error when the engine fails (the default)"),
+  noExitOnFailure: toggle("Stay when the engine fails: /health says 503, and somebody else restarts this"),
+  strict: toggle("Refuse request fields that would be ignored; else the header x-molora-ignored lists them"),
+};
+
+/** Of an engine that is served, beside what it loads. */
+export const ENGINE_FLAGS = {
+  maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
+  maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
   agreementDrop: number(
     "X",
     "Alert when adapters that act at once agree in sign on so much less of their parameters behind a new generation; 0: no watch",
@@ -49,11 +59,6 @@ export const SERVE_FLAGS = {
     0.05,
   ),
   agreementWindow: integer("N", "Tokens on either side of such a change that are compared", { min: 1 }, 256),
-  drainSeconds: seconds("On SIGTERM, SIGHUP and Ctrl-C, running requests have so long to end", 0, 5),
-  exitOnFailure: toggle("End with an error when the engine fails (the default)"),
-  noExitOnFailure: toggle("Stay when the engine fails: /health says 503, and somebody else restarts this"),
-  strict: toggle("Refuse request fields that would be ignored; else the header x-molora-ignored lists them"),
-  noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
 };
 
 const LOCAL = ["127.0.0.1", "localhost", "::1"];

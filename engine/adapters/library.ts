@@ -10,6 +10,7 @@ import { sliced } from "../../files/slices.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Capacity } from "../model/capacity.ts";
@@ -27,6 +28,8 @@ export interface LibraryParts {
   host: Host;
   config: ModelConfig;
   capacity: Capacity;
+  /** What adapters are held in, in host memory and on the device. */
+  dtype: AdapterDtype;
   registry: Registry;
   bank: Bank;
   /** Works out what of an adapter depends on the base's weights (settle.ts). */
@@ -265,7 +268,7 @@ export class Library {
     const { config, capacity } = this.#parts;
     const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
     checkRank(adapter, capacity);
-    return sliced(packAdapter(adapter));
+    return sliced(packAdapter(adapter, this.#parts.dtype));
   }
 
   /** Its tables are on the device before any request can name it. */

@@ -14,7 +14,8 @@ import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
  *
  * @throws MoloraError `bad_arguments` where such a method meets an adapter of several scales
  */
-export function mergeable({ runs, rank4: _, ...rest }: PackedAdapter, method: MergeMethod): Adapter {
+export function mergeable(packed: PackedAdapter, method: MergeMethod): Adapter {
+  const { runs, dtype: _d, columns: _c, rank4: _r, ...rest } = packed;
   const { name, report } = rest;
   const [scale] = report.scales;
   if (report.scales.length !== 1 && isFactorwise(method)) {
@@ -22,9 +23,9 @@ export function mergeable({ runs, rank4: _, ...rest }: PackedAdapter, method: Me
       remedy: "Merge its folder with molora merge, or take cat, svd or one of the *_svd methods.",
     });
   }
-  const layers = runs.map((run) =>
+  const layers = runs.map((_, layer) =>
     Object.fromEntries(
-      Object.entries(unpackAdapterLayer(run)).map(([module, lora]) => [
+      Object.entries(unpackAdapterLayer(packed, layer)).map(([module, lora]) => [
         module,
         isFactorwise(method) && scale !== 0 ? { ...lora, scale, b: lora.b.map((value) => value / scale) } : lora,
       ]),

@@ -4,10 +4,12 @@
 import type { SharedFactors } from "../../files/lora/shared_factors.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
 import type { FixedEntry, RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
+import type { Run } from "./factors/format.ts";
 import { packedRunBytes } from "./pack_adapter.ts";
 import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
@@ -18,6 +20,7 @@ interface LoadedFactors {
   kind: "factors";
   key: string;
   factors: SharedFactors;
+  dtype: AdapterDtype;
 }
 
 /** A recipe has nothing of its own to place. */
@@ -90,7 +93,7 @@ export class Bank {
       const own = { key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) };
       const shared = factorsOf(generation);
       if (shared === undefined) return [own];
-      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors)) }];
+      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors, shared.dtype)) }];
     }
     const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
@@ -218,13 +221,8 @@ function finish(writing: Writing): void {
 }
 
 /** `own`: where it lies; `addresses`: of what it points to. */
-function runOf(
-  generation: Placeable,
-  layer: number,
-  own: number,
-  addresses: readonly number[],
-): Float32Array<ArrayBuffer> {
-  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!);
+function runOf(generation: Placeable, layer: number, own: number, addresses: readonly number[]): Run {
+  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!, generation.dtype);
   if (generation.kind === "adapter") {
     const run = generation.adapter.runs[layer]!;
     return factorsOf(generation) === undefined ? run : relocated(run, addresses[0]! - own);
@@ -237,8 +235,9 @@ function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
 }
 
 function factorsOf(generation: Placeable): LoadedFactors | undefined {
-  const factors = generation.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
-  return factors && { kind: "factors", key: `factors/${factors.hash}`, factors };
+  if (generation.kind !== "adapter" || generation.adapter.compressed === undefined) return undefined;
+  const { compressed, dtype } = generation.adapter;
+  return { kind: "factors", key: `factors/${compressed.shared.hash}`, factors: compressed.shared, dtype };
 }
 
 /** Keys of the runs whose addresses its own holds. */

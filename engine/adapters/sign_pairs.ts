@@ -2,9 +2,8 @@
 
 import { type PairSigns, pairSigns } from "../../composition/agreement/agreement.ts";
 import { type SignSketch, signSketch } from "../../composition/agreement/sketch.ts";
-import { expandedLayer } from "../../files/lora/compressed_adapter.ts";
 import { sliced } from "../../files/slices.ts";
-import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
+import { layerFactors, type PackedAdapter } from "./pack_adapter.ts";
 
 /** Pairs that are remembered: two megabytes or so. */
 const MOST_PAIRS = 4096;
@@ -52,12 +51,8 @@ export class SignPairs {
     if (known !== undefined) return known;
     const adapter = this.#adapterOf(key);
     if (adapter === undefined) return undefined;
-    const sketch = sliced(signSketch(adapter.runs.length, (layer) => layerOf(adapter, layer)));
+    const sketch = sliced(signSketch(adapter.runs.length, (layer) => layerFactors(adapter, layer)));
     this.#sketches.set(key, sketch);
     return sketch;
   }
-}
-
-function layerOf({ compressed, runs }: PackedAdapter, layer: number) {
-  return compressed === undefined ? unpackAdapterLayer(runs[layer]!) : expandedLayer(compressed, layer);
 }

@@ -21,7 +21,7 @@ function mixtureOf(name: string, experts: string[], sha256?: string): Mixture {
 
 function packedOf(name: string, version = 1): PackedAdapter {
   const { layers: _, ...rest } = adapterOf(name, [], version);
-  return { ...rest, runs: [], rank4: 0 };
+  return { ...rest, runs: [], dtype: "f32", columns: {}, rank4: 0 };
 }
 
 function recording(): { registry: Registry; released: string[] } {
