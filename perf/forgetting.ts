@@ -1,8 +1,8 @@
 // What a sequence of four tasks leaves of the earlier ones: the loss on every domain after each task, for plain sequential training of one
 // LoRA, --after with two strengths, keyed experts (an adapter and a key a task) and routing (an adapter a task, a trained router).
-// Usage: node dist/perf/forgetting.js DATA OUT [minutes: 8] [steps: 36]
+// Usage: node dist/perf/forgetting.js DATA OUT [minutes: 8] [steps: 30]
 // DATA has a folder for each domain with train.jsonl.gz and valid.jsonl.gz. What lies in OUT already is not trained again: where the
-// minutes are over, the same command goes on.
+// minutes are over, it reports what is there, and the same command goes on.
 
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
@@ -28,7 +28,7 @@ const LENGTH = 96;
 /** Rows of each domain that are trained on, and that the loss is measured on. */
 const [TRAINED, MEASURED] = [600, 24];
 
-const [data, out, minutes = "8", steps = "36"] = process.argv.slice(2);
+const [data, out, minutes = "8", steps = "30"] = process.argv.slice(2);
 if (out === undefined) throw new Error("usage: node dist/perf/forgetting.js DATA OUT [minutes] [steps]");
 const ends = performance.now() + 60_000 * Number(minutes);
 
@@ -65,15 +65,21 @@ function train(name: string, task: string, more: readonly string[]): void {
 function molora(name: string, args: readonly string[]): void {
   const done = ["training.json", "mixture.json"].some((file) => existsSync(join(at(name), file)));
   if (done) return;
-  if (performance.now() > ends) {
-    console.error("the minutes are over: the same command goes on from here");
-    process.exit(3);
-  }
+  if (performance.now() > ends || isMissing(args)) return;
   const begun = performance.now();
   execFileSync(process.execPath, ["bin/molora.mjs", ...args, "--out", at(name)], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);
+}
+
+/** Whether a command goes on from a folder that the minutes did not suffice for. */
+function isMissing(args: readonly string[]): boolean {
+  return args.some((arg) => arg.includes(`${out}/`) && !existsSync(arg.slice(arg.indexOf("=") + 1)));
+}
+
+function isThere(name: string): boolean {
+  return existsSync(at(name));
 }
 
 async function cutRows(domain: string): Promise<void> {
@@ -105,13 +111,16 @@ async function report(): Promise<void> {
   const adapters: Adapter[] = [];
   const load = async (name: string, as: string) =>
     adapters.push({ ...(await loadAdapterFolder(host, as, at(name), files.config)), name: as });
-  for (const task of TASKS) await load(`own-${task}`, task);
+  for (const task of TASKS) if (isThere(`own-${task}`)) await load(`own-${task}`, task);
   for (const kind of ["sequential", ...KEEPS.map((keep) => `keep${keep}`)]) {
-    for (const task of TASKS.slice(1)) await load(`${kind}-${task}`, `${kind}-${task}`);
+    for (const task of TASKS.slice(1)) {
+      if (isThere(`${kind}-${task}`)) await load(`${kind}-${task}`, `${kind}-${task}`);
+    }
   }
   const mixtures: Mixture[] = [];
   for (const kind of ["keyed", "routed"]) {
     for (let n = 1; n <= TASKS.length; n++) {
+      if (!isThere(`${kind}-${n}`)) continue;
       mixtures.push((await loadMixtureFolder(host, `${kind}-${n}`, at(`${kind}-${n}`), files.config)).mixture);
     }
   }
@@ -137,18 +146,21 @@ async function report(): Promise<void> {
     }
     return losses;
   };
-  const alone = (name: string): RoutePlan => {
-    const { key } = model.adapters.find((adapter) => adapter.name === name)!;
-    return { kind: "fixed", entries: [{ key, weight: 1 }] };
+  const alone = (name: string): RoutePlan | undefined => {
+    const found = model.adapters.find((adapter) => adapter.name === name);
+    return found && { kind: "fixed", entries: [{ key: found.key, weight: 1 }] };
   };
-  const routed = (name: string): RoutePlan => ({
-    kind: "router",
-    key: model.mixtures.find((mixture) => mixture.name === name)!.key,
-  });
+  const routed = (name: string): RoutePlan | undefined => {
+    const found = model.mixtures.find((mixture) => mixture.name === name);
+    return found && { kind: "router", key: found.key };
+  };
   const sequence = (kind: string) => (n: number) => alone(n === 1 ? TASKS[0] : `${kind}-${TASKS[n - 1]}`);
-  const kinds: [title: string, plan: (n: number) => RoutePlan][] = [
+  const kinds: [title: string, plan: (n: number) => RoutePlan | undefined][] = [
     ["sequential", sequence("sequential")],
-    ...KEEPS.map((keep): [string, (n: number) => RoutePlan] => [`--after, --keep ${keep}`, sequence(`keep${keep}`)]),
+    ...KEEPS.map((keep): [string, (n: number) => RoutePlan | undefined] => [
+      `--after, --keep ${keep}`,
+      sequence(`keep${keep}`),
+    ]),
     ["keyed experts", (n) => routed(`keyed-${n}`)],
     ["routed", (n) => routed(`routed-${n}`)],
   ];
@@ -159,7 +171,9 @@ async function report(): Promise<void> {
     // The loss on each task when it was learned: what comes on top of it later was forgotten.
     const learned: number[] = [];
     for (let n = 1; n <= TASKS.length; n++) {
-      const losses = await lossesOf(planOf(n));
+      const plan = planOf(n);
+      if (plan === undefined) break;
+      const losses = await lossesOf(plan);
       learned.push(losses[n - 1]);
       const lost = learned.slice(0, -1).map((loss, i) => losses[i] - loss);
       row(title, TASKS[n - 1], losses, lost);
