@@ -2,8 +2,13 @@
 // beside the steps, and the longest it holds up the event loop.
 // Usage: node dist/perf/agreement.js [model: nano|smollm2|PATH] [tokens: 64]
 
+import { signSketch } from "../composition/agreement/sketch.ts";
 import { AgreementWatch } from "../engine/requests/agreement_watch.ts";
+import { loadAdapter } from "../files/lora/load.ts";
+import { openModelFiles } from "../files/model_files/model_files.ts";
+import { openPath } from "../node/files.ts";
 import { Engine } from "../node/index.ts";
+import { isPreset, openPreset } from "../node/presets.ts";
 import type { Routing } from "../proto/api.ts";
 
 const [model = "nano", tokensText = "64"] = process.argv.slice(2);
@@ -23,6 +28,7 @@ AgreementWatch.prototype.tokenSampled = function (...given) {
   spent += performance.now() - begun;
 };
 
+await timeSketches();
 const engine = await Engine.load({ model });
 try {
   for (const [title, routing] of Object.entries(routings)) {
@@ -69,6 +75,26 @@ async function run(routing: Routing, requests: number): Promise<{ wall: number; 
   const begun = performance.now();
   await Promise.all(Array.from({ length: requests }, () => drain(engine, routing)));
   return { wall: performance.now() - begun, watch: spent };
+}
+
+/** What each adapter's signs take, once in its life, and the longest that it holds up the event loop for. */
+async function timeSketches(): Promise<void> {
+  if (!isPreset(model)) return;
+  const preset = await openPreset(model);
+  const { config } = await openModelFiles(await openPath(preset.model));
+  for (const [name, path] of Object.entries(preset.adapters)) {
+    const { layers } = await loadAdapter(name, await openPath(path), config);
+    let [all, longest] = [0, 0];
+    const work = signSketch(layers.length, (layer) => layers[layer]);
+    for (let done = false; !done; ) {
+      const begun = performance.now();
+      done = work.next().done === true;
+      const took = performance.now() - begun;
+      all += took;
+      longest = Math.max(longest, took);
+    }
+    console.log(`${name}: signs in ${all.toFixed(0)} ms, the longest piece ${longest.toFixed(1)} ms`);
+  }
 }
 
 async function drain(one: Engine, routing: Routing): Promise<void> {
