@@ -106,6 +106,8 @@ export class PagePool {
 
   /** The highest page that is neither taken nor kept. */
   #highestUnused(): number | undefined {
+    // As it is most of the time: all that is free is kept.
+    if (this.#free === this.#kept.size) return undefined;
     while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
     for (let page = this.#top; page > 0; page--) {
       if (this.#taken[page] === 0 && !this.#kept.has(page)) return page;
