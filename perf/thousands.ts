@@ -1,6 +1,6 @@
 // Thousands of adapters on one server, over real WebSockets: S-LoRA's load (perf/serving/workload.ts) on seeded adapters of
 // mixed ranks. Prints Markdown; with --out, also JSON and plots. Usage: node dist/perf/thousands.js [--only same,capacity,
-// arrivals,crowd] [--count N] [--model nano|smollm2] [--requests N] [--seconds N] [--rounds N] [--pool-mib N] [--out DIR]
+// arrivals,crowd] [--count N] [--model nano|smollm2] [--requests N] [--seconds N] [--rounds N] [--pool-mib N] [--rate N] [--out DIR]
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -26,6 +26,7 @@ const { values } = parseArgs({
     seconds: { type: "string", default: "30" },
     rounds: { type: "string", default: "5" },
     "pool-mib": { type: "string", default: "96" },
+    rate: { type: "string" },
     out: { type: "string" },
   },
 });
@@ -48,6 +49,7 @@ const bench: Bench = {
   poolBytes: Number(values["pool-mib"]) * 2 ** 20,
   requests: Number(values.requests),
   seconds: Number(values.seconds),
+  ...(values.rate === undefined ? {} : { rate: Number(values.rate) }),
   prompt: [8, 64],
   output: [8, 32],
   note,
