@@ -30,7 +30,6 @@ const { values } = parseArgs({
     out: { type: "string" },
   },
 });
-const only = values.only.split(",");
 const isSmall = values.model === "nano";
 const model = isSmall ? "models/nano" : await fetchSmolLM2();
 const { config } = await openModelFiles(await openPath(model));
@@ -55,15 +54,23 @@ const bench: Bench = {
   note,
 };
 const result: Thousands = { model: values.model, registered: count };
-if (only.includes("same")) result.same = await sameSet(bench, Number(values.rounds));
-if (only.includes("capacity")) result.capacity = await beyondCapacity(bench);
-if (only.includes("arrivals")) result.arrivals = await arrivals(bench);
-if (only.includes("crowd")) result.crowd = await crowd(bench, isSmall ? "models/nano/mixtures/default" : undefined);
-
+const experiments = {
+  same: async () => ({ same: await sameSet(bench, Number(values.rounds)) }),
+  capacity: async () => ({ capacity: await beyondCapacity(bench) }),
+  arrivals: async () => ({ arrivals: await arrivals(bench) }),
+  crowd: async () => ({ crowd: await crowd(bench, isSmall ? "models/nano/mixtures/default" : undefined) }),
+};
+for (const [name, run] of Object.entries(experiments)) {
+  if (!values.only.split(",").includes(name)) continue;
+  Object.assign(result, await run());
+  if (values.out !== undefined) write(values.out);
+}
 console.log(markdown(result));
-if (values.out !== undefined) {
-  mkdirSync(values.out, { recursive: true });
-  writeFileSync(join(values.out, "thousands.json"), JSON.stringify(result));
-  writeFileSync(join(values.out, "thousands.md"), markdown(result));
-  for (const [name, svg] of plots(result)) writeFileSync(join(values.out, name), svg);
+
+/** After each experiment: who ends this early has those before. */
+function write(folder: string): void {
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "thousands.json"), JSON.stringify(result));
+  writeFileSync(join(folder, "thousands.md"), markdown(result));
+  for (const [name, svg] of plots(result)) writeFileSync(join(folder, name), svg);
 }
