@@ -151,7 +151,6 @@ function activated(): { folder: string; shared: number[] } {
 const own = activated();
 const ways: [name: string, score: () => Promise<Scored> | Scored][] = [
   ["molora, all at once", () => together(directory, [])],
-  ["molora, adapters as q8_0", () => together(directory, ["--adapter-dtype", "q8_0"])],
   ["molora, activated adapters", () => together(own.folder, [], own.shared)],
   ["one engine an adapter", oneEngineEach],
   ...(values.llama === undefined
