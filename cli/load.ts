@@ -6,7 +6,7 @@ import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { FlagValues } from "./flags/arguments.ts";
 import { checkNames, DEVICE_FLAGS, deviceOptions, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
-import { choice, integer, type NamedPath } from "./flags/flags.ts";
+import { choice, integer, type NamedPath, namedPaths } from "./flags/flags.ts";
 import { FetchBar } from "./terminal/fetch_bar.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
@@ -14,6 +14,7 @@ import { formatBytes, Progress } from "./terminal/progress.ts";
 /** The flags that say what to load and how much of the device to take for it. */
 export const LOAD_FLAGS = {
   ...MODEL_FLAGS,
+  recipe: namedPaths("name=FILE", "Load a recipe (recipe.json: adapters merged, stacked and routed) under a name"),
   ...DEVICE_FLAGS,
   activations: choice(
     ["auto", "f32", "q8"],
@@ -38,12 +39,13 @@ export async function loadEngine(
   output: Output,
   more: Omit<LoadOptions, keyof typeof LOAD_FLAGS> = {},
 ): Promise<Engine> {
-  checkNames(flags.adapter, flags.mixture);
+  checkNames(flags.adapter, flags.mixture, flags.recipe);
   const model = flags.model ?? "nano";
   const options: LoadOptions = {
     model,
     adapters: byName(flags.adapter),
     mixtures: byName(flags.mixture),
+    recipes: byName(flags.recipe),
     dtype: flags.dtype,
     kvDtype: flags.kvDtype,
     adapterDtype: flags.adapterDtype,

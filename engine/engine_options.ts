@@ -21,6 +21,8 @@ export interface EngineOptions extends DeviceOptions {
   adapters?: Record<string, string>;
   /** Mixture folders by name. Their experts' adapters are loaded along. */
   mixtures?: Record<string, string>;
+  /** Recipes by name: recipe.json files, or their folders. Requests ask for them as mixtures. */
+  recipes?: Record<string, string>;
   /** What dense weights are held in on the device. Default `auto`: as stored, bf16 as f16. */
   dtype?: WeightDtype;
   /**
@@ -59,6 +61,13 @@ export interface EngineOptions extends DeviceOptions {
   maxQueue?: number;
   /** Highest rank an adapter can have. Default 64. */
   maxRank?: number;
+  /**
+   * How far the share of parameters on which the adapters of a stack, mixture or recipe agree in sign may fall behind a new
+   * generation of one of them, before an alert is raised. Default .05; 0: nothing is watched.
+   */
+  agreementDrop?: number;
+  /** Tokens on either side of such a change that are compared. Default 256. */
+  agreementWindow?: number;
   /** Called while weights are read: bytes done and in all. */
   onProgress?: (done: number, total: number) => void;
   /** Called while programs are compiled for a GPU: programs done and in all. */

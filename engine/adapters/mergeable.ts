@@ -1,7 +1,11 @@
-// A loaded adapter as merging takes it: factors and scales out of the runs that the pool takes.
+// A loaded adapter as merging takes it, factors and scales out of the runs that the pool takes; and what merging made as the
+// folder that is loaded.
 
 import { isFactorwise, type MergeMethod } from "../../composition/merge/options.ts";
+import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
+import { writePeftAdapter } from "../../files/lora/peft_write.ts";
+import { MemoryFolder } from "../../files/source.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
 
@@ -28,4 +32,14 @@ export function mergeable(packed: PackedAdapter, method: MergeMethod): Adapter {
     ),
   );
   return { ...rest, layers };
+}
+
+/** The PEFT folder of a merge, in memory: its hash is that of such a folder's files. */
+export function mergedFolder(name: string, layers: Adapter["layers"], config: ModelConfig): MemoryFolder {
+  const files = writePeftAdapter({ layers }, config);
+  const bytes = new Map([
+    ["adapter_config.json", new TextEncoder().encode(files.config)],
+    ["adapter_model.safetensors", files.safetensors],
+  ]);
+  return new MemoryFolder(name, bytes);
 }

@@ -3,6 +3,7 @@
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
+import { expandedLayer } from "../../files/lora/compressed_adapter.ts";
 import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
@@ -127,6 +128,12 @@ export function packAdapterLayer(layer: Layer, dtype: AdapterDtype = "f32"): Run
     at = end + changedVec4s(module);
   }
   return run;
+}
+
+/** The modules of an adapter's layer, B with its scale in it; a compressed one is multiplied out. */
+export function layerFactors(adapter: PackedAdapter, index: number): Layer {
+  const { compressed } = adapter;
+  return compressed === undefined ? unpackAdapterLayer(adapter, index) : expandedLayer(compressed, index);
 }
 
 /** The modules of an adapter's layer, with B as it is packed: the scale is in it already. */

@@ -23,32 +23,29 @@ export interface CompletionOptions {
   limits: ServerLimits;
 }
 
-export function completionRoutes(
-  app: Router,
-  { tokenizer }: HttpEngine,
-  base: string,
-  options: CompletionOptions,
-): void {
+export function completionRoutes(app: Router, options: CompletionOptions): void {
   app.post("/v1/chat/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const chat = readChat(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
-      chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
-      whole: (finished) => chatCompletion(tokenizer, head, finished),
+    return answer(engine, reply, { ...chat, ...options }, [chat.request], {
+      chunks: new ChatChunks(engine.tokenizer, head, chat.includeUsage),
+      whole: (finished) => chatCompletion(engine.tokenizer, head, finished),
     });
   });
 
   app.post("/v1/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const completion = readCompletion(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };
-    return answer(request.engine, reply, delivery, completion.requests, {
-      chunks: new TextChunks(tokenizer, head, completion),
-      whole: (finished) => textCompletion(tokenizer, head, completion, finished),
+    return answer(engine, reply, delivery, completion.requests, {
+      chunks: new TextChunks(engine.tokenizer, head, completion),
+      whole: (finished) => textCompletion(engine.tokenizer, head, completion, finished),
     });
   });
 }

@@ -77,10 +77,10 @@ export interface ServedModel {
   thinks: boolean;
 }
 
-export async function servedModel(request: HttpRequest, base: string): Promise<ServedModel> {
+export async function servedModel(request: HttpRequest): Promise<ServedModel> {
   const { engine } = request;
   return {
-    resolve: await findResolver(request, base),
+    resolve: await findResolver(request),
     defaults: engine.samplingDefaults ?? {},
     thinks: thinks(engine.tokenizer.chatTemplate),
   };

@@ -9,34 +9,27 @@ import type { HttpEngine } from "../port.ts";
 import { readMessages, readTool, readTurns } from "./chat_request.ts";
 import { resolveModel } from "./models.ts";
 import { checkRequest } from "./request_fields.ts";
-import type { Router } from "./router.ts";
+import type { HttpRequest, Router } from "./router.ts";
 import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
 
 const SHARED = ["model", "add_special_tokens", "return_token_strs"];
 const PROMPT = [...SHARED, "prompt"];
 const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_message", "tools"];
 
-export function tokenizeRoutes(
-  app: Router,
-  { tokenizer, contextLength }: HttpEngine,
-  base: string,
-  strict?: boolean,
-): void {
+export function tokenizeRoutes(app: Router, strict?: boolean): void {
   app.post("/tokenize", async (request, reply) => {
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, body.has("messages") ? CHAT : PROMPT);
-    checkModel(body, request.engine, base);
-    const tokens = await (body.has("messages")
-      ? chatTokens(body, request.engine, unknown)
-      : textTokens(body, request.engine));
+    const { engine } = checkModel(body, request);
+    const tokens = await (body.has("messages") ? chatTokens(body, engine, unknown) : textTokens(body, engine));
     tellIgnored(reply, unknown);
     const named = body.has("return_token_strs") && body.boolean("return_token_strs");
     return {
       count: tokens.length,
-      max_model_len: contextLength,
+      max_model_len: engine.contextLength,
       tokens,
-      token_strs: named ? tokens.map((id) => tokenizer.tokenText(id)) : null,
+      token_strs: named ? tokens.map((id) => engine.tokenizer.tokenText(id)) : null,
     };
   });
 
@@ -44,7 +37,7 @@ export function tokenizeRoutes(
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, ["model", "tokens"]);
-    checkModel(body, request.engine, base);
+    const { tokenizer } = checkModel(body, request).engine;
     const isId = (id: unknown): id is number =>
       Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokenizer.vocabSize;
     const tokens = body.array("tokens");
@@ -54,9 +47,10 @@ export function tokenizeRoutes(
   });
 }
 
-/** Optional, but not wrong. */
-function checkModel(body: Fields, engine: HttpEngine, base: string): void {
+/** Its name is optional, but not wrong. */
+function checkModel(body: Fields, { engine, base }: HttpRequest): { engine: HttpEngine } {
   if (body.has("model")) resolveModel(engine, base, body.string("model"));
+  return { engine };
 }
 
 function textTokens(body: Fields, { tokenizer, contextLength }: HttpEngine): Promise<readonly number[]> {
