@@ -1,6 +1,6 @@
 // Thousands of adapters on one server, over real WebSockets: S-LoRA's load (perf/serving/workload.ts) on seeded adapters of
 // mixed ranks. Prints Markdown; with --out, also JSON and plots. Usage: node dist/perf/thousands.js [--only same,capacity,
-// arrivals,crowd] [--count N] [--model nano|smollm2] [--requests N] [--seconds N] [--rounds N] [--pool-mib N] [--rate N] [--out DIR]
+// arrivals,tiers,crowd] [--count N] [--model nano|smollm2] [--requests N] [--seconds N] [--rounds N] [--pool-mib N] [--rate N] [--out DIR]
 
 import { mkdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,10 +16,11 @@ import { beyondCapacity } from "./serving/beyond_capacity.ts";
 import { crowd } from "./serving/crowd.ts";
 import { markdown, plots, type Thousands } from "./serving/report.ts";
 import { sameSet } from "./serving/same_set.ts";
+import { tiers } from "./serving/tiers.ts";
 
 const { values } = parseArgs({
   options: {
-    only: { type: "string", default: "same,capacity,arrivals,crowd" },
+    only: { type: "string", default: "same,capacity,arrivals,tiers,crowd" },
     count: { type: "string", default: "2000" },
     model: { type: "string", default: "nano" },
     requests: { type: "string", default: "400" },
@@ -58,6 +59,7 @@ const experiments = {
   same: async () => ({ same: await sameSet(bench, Number(values.rounds)) }),
   capacity: async () => ({ capacity: await beyondCapacity(bench) }),
   arrivals: async () => ({ arrivals: await arrivals(bench) }),
+  tiers: async () => ({ tiers: await tiers(bench) }),
   crowd: async () => ({ crowd: await crowd(bench, isSmall ? "models/nano/mixtures/default" : undefined) }),
 };
 for (const [name, run] of Object.entries(experiments)) {
