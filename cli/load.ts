@@ -23,7 +23,7 @@ export const LOAD_FLAGS = {
   ),
   kvDtype: choice(["f32", "f16"], "What keys and values are held in; f16: half the memory, rounded", "f32"),
   adapterDtype: choice(
-    ["f32", "f16", "q8_0"],
+    ["f32", "f16", "q8_0", "q4_0"],
     "What A and B of adapters are held in; the narrower, the more fit",
     "f32",
   ),

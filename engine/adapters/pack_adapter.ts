@@ -50,7 +50,7 @@ function columnsOf(layers: readonly Layer[]): Columns {
 }
 
 /** @throws MoloraError `adapter_unsupported` for a value that would become infinite */
-function checkHalves(name: string, layer: Layer): void {
+function checkHalves(name: string, layer: Record<string, Pick<LoraModule, "a" | "b" | "scale">>): void {
   for (const [module, { a, b, scale }] of Object.entries(layer)) {
     const most = Math.max(largest(a), Math.abs(scale) * largest(b));
     if (most < BEYOND_HALVES) continue;
@@ -69,6 +69,10 @@ function largest(values: Float32Array): number {
 
 /** Cores alone: the factors are packed when they are written, once for all adapters that share them. */
 function packCompressed({ name, hash, report }: Adapter, compressed: Compressed, dtype: AdapterDtype): PackedAdapter {
+  for (const layer of dtype === "f16" ? compressed.shared.layers : []) {
+    const factors = Object.entries(layer).map(([module, { v, u }]) => [module, { a: v, b: u, scale: 1 }] as const);
+    checkHalves(name, Object.fromEntries(factors));
+  }
   const runs = compressed.cores.map((_, layer) => packCoreLayer(compressed, layer, dtype));
   return {
     name,

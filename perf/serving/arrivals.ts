@@ -14,11 +14,14 @@ export interface ArrivalsResult {
     })[];
 }
 
-const LOADS: { name: string; alpha: number; cv: number; share: number }[] = [
-  { name: "uniform", alpha: 0, cv: 1, share: 0.6 },
-  { name: "power law", alpha: 1, cv: 1, share: 0.6 },
-  { name: "power law, bursty (cv 4)", alpha: 1, cv: 4, share: 0.6 },
-  { name: "power law, overloaded", alpha: 1, cv: 1, share: 1.2 },
+/** Of the most that the server answers. */
+const USUAL = 0.6;
+/** `times`: the usual rate. */
+const LOADS: { name: string; alpha: number; cv: number; times: number }[] = [
+  { name: "uniform", alpha: 0, cv: 1, times: 1 },
+  { name: "power law", alpha: 1, cv: 1, times: 1 },
+  { name: "power law, bursty (cv 4)", alpha: 1, cv: 4, times: 1 },
+  { name: "power law, twice as many", alpha: 1, cv: 1, times: 2 },
 ];
 
 /** Each load on a server of its own, which has read no adapter yet. `hostBytes`: what of them it may keep in memory. */
@@ -26,8 +29,9 @@ export async function arrivals(bench: Bench): Promise<ArrivalsResult> {
   const flags = ["--pool-bytes", String(bench.poolBytes)];
   const result: ArrivalsResult = { most: await mostOf(bench, flags), loads: [] };
   bench.note(`at most ${result.most.toFixed(1)} requests/s`);
-  for (const { name, alpha, cv, share } of LOADS) {
-    const workload = workloadOf(bench, { adapters: bench.count, alpha, cv, rate: share * result.most, seed: 41 });
+  const usual = bench.rate ?? USUAL * result.most;
+  for (const { name, alpha, cv, times } of LOADS) {
+    const workload = workloadOf(bench, { adapters: bench.count, alpha, cv, rate: times * usual, seed: 41 });
     const server = await serverFor(bench, flags);
     try {
       const { played, counted } = await measured(server, (player) => player.open(arrivalsOf(workload)));

@@ -19,6 +19,8 @@ export interface Bench {
   requests: number;
   /** Seconds of a measurement in which requests come by themselves. */
   seconds: number;
+  /** Requests a second that come by themselves. Default: a part of what the server answers when it always has some waiting. */
+  rate?: number;
   /** Tokens of prompts and answers. */
   prompt: readonly [number, number];
   output: readonly [number, number];

@@ -16,6 +16,9 @@ export interface Served {
   stop(): Promise<void>;
 }
 
+// Who is told to end takes the servers along.
+for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, () => process.exit(1));
+
 /** Starts it with these flags on a free port; resolves once it answers. */
 export async function startServer(flags: readonly string[], env: Record<string, string> = {}): Promise<Served> {
   const args = ["bin/molora.mjs", "serve", "--port", "0", "--json", ...flags];
@@ -24,6 +27,9 @@ export async function startServer(flags: readonly string[], env: Record<string, 
     env: { ...process.env, ...env },
   });
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()));
+  const kill = () => child.kill();
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
   const url = await addressOf(child);
   const baseUrl = url.replace(/^ws/, "http").replace(/\/v1\/stream$/, "");
   return {

@@ -8,6 +8,7 @@ import type { Figures } from "./figures.ts";
 import { SLO_SECONDS } from "./figures.ts";
 import { distribution, lineChart } from "./plot.ts";
 import type { SameSet } from "./same_set.ts";
+import type { Tiers } from "./tiers.ts";
 
 export interface Thousands {
   model: string;
@@ -15,14 +16,16 @@ export interface Thousands {
   same?: SameSet;
   capacity?: BeyondCapacity;
   arrivals?: ArrivalsResult;
+  tiers?: Tiers;
   crowd?: Crowd;
 }
 
-export function markdown({ model, registered, same, capacity, arrivals, crowd }: Thousands): string {
+export function markdown({ model, registered, same, capacity, arrivals, tiers, crowd }: Thousands): string {
   const parts = [`## ${registered} adapters on ${model}`];
   if (same !== undefined) parts.push(sameText(same));
   if (capacity !== undefined) parts.push(capacityText(capacity));
   if (arrivals !== undefined) parts.push(arrivalsText(arrivals));
+  if (tiers !== undefined) parts.push(tiersText(tiers));
   if (crowd !== undefined) parts.push(crowdText(crowd));
   return `${parts.join("\n\n")}\n`;
 }
@@ -143,6 +146,15 @@ function arrivalsText({ most, loads }: ArrivalsResult): string {
     `first token in ${SLO_SECONDS} s`,
   ];
   return `Requests by themselves, over all adapters (the server answers ${fixed(most, 1)} a second at most):\n\n${table(head, rows)}`;
+}
+
+function tiersText({ requests, ...tiers }: Tiers): string {
+  const names = { device: "on the device", host: "in host memory", source: "in its folder", again: "the same again" };
+  const rows = Object.entries(names).map(([tier, name]) => {
+    const { p50, p90, max } = tiers[tier as keyof typeof tiers];
+    return [name, fixed(p50, 1), fixed(p90, 1), fixed(max, 1)];
+  });
+  return `First tokens of single requests, by where the adapter lies (${requests} each), ms:\n\n${table(["", "p50", "p90", "longest"], rows)}`;
 }
 
 function crowdText({ flood, single, worstAdapterMs, mixture }: Crowd): string {

@@ -48,7 +48,10 @@ export async function sameSet(bench: Bench, rounds: number): Promise<SameSet> {
       }
       if (round < 0) continue;
       result.ratios.push(result.many[round].tokensPerSecond / result.few[round].tokensPerSecond);
-      bench.note(`same set, round ${round + 1}: ${result.ratios[round].toFixed(3)}`);
+      const processor = result.few[round].processorMs / result.many[round].processorMs;
+      bench.note(
+        `same set, round ${round + 1}: ${result.ratios[round].toFixed(3)}, by processor time ${processor.toFixed(3)}`,
+      );
     }
     const processor = result.ratios.map((_, i) => result.few[i].processorMs / result.many[i].processorMs);
     return { ...result, ratio: median(result.ratios), processorRatio: median(processor) };

@@ -24,7 +24,8 @@ fn factor_b(rows: u32, r: u32, rank4: u32) -> mat4x4f {
   let block = rows + r / 8u * 9u;
   let bits = adapter_bits(block + 1u + r % 8u);
   let scale = adapter(block);
-  return mat4x4f(scale.x * factor_quants(bits.x), scale.y * factor_quants(bits.y), scale.z * factor_quants(bits.z), scale.w * factor_quants(bits.w));
+  return mat4x4f(scale.x * factor_quants(bits.x), scale.y * factor_quants(bits.y),
+    scale.z * factor_quants(bits.z), scale.w * factor_quants(bits.w));
 }
 
 fn factor_quants(word: u32) -> vec4f {

@@ -1,6 +1,6 @@
-// Adapters in half precision and in int8 on the GPU.
+// Adapters in half precision, in int8 and in 4 bits on the GPU.
 
-import { lossStaysNear, NARROW } from "./adapter_dtype.ts";
+import { COMPRESSED, lossStaysNear, NARROW } from "./adapter_dtype.ts";
 import { compressedBesidePlain } from "./compressed_case.ts";
 import { onEachHost } from "./each_device.ts";
 
@@ -10,7 +10,9 @@ for (const dtype of NARROW) {
     (device) => lossStaysNear(dtype, device),
     ["gpu"],
   );
-  const tolerance = dtype === "f16" ? 1e-2 : 0.2;
+}
+
+for (const [dtype, tolerance] of COMPRESSED) {
   onEachHost(
     `${dtype}: compressed adapters beside plain ones`,
     (device) => compressedBesidePlain(device, dtype, tolerance),

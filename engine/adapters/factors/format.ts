@@ -1,4 +1,4 @@
-// How the factors of a module lie in an adapter's run: a file here a dtype, each the twin of one in WGSL (shaders/lora/factors_f16.wgsl and its like).
+// How the factors of a module lie in an adapter's run: a file here a dtype, each the twin of a text of shaders/lora/, "factors" and the dtype.
 // Places are counted in vec4s (16 bytes), columns in fours.
 
 /** An adapter's run of one layer: its words, floats or not. */

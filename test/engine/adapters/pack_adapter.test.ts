@@ -93,20 +93,21 @@ for (const dtype of ADAPTER_DTYPES) {
         [a, lora.a],
         [b, dtype === "f32" ? own.b.map((x) => own.scale * x) : lora.b],
       ]) {
-        checkClose(found, expected, dtype === "q8_0" ? 1e-6 : 0);
+        checkClose(found, expected, dtype === "q8_0" || dtype === "q4_0" ? 1e-6 : 0);
       }
     }
     assert.deepEqual(unpackAdapterLayer(packed, 1), {});
   });
 }
 
-test("narrower factors take fewer bytes: of rank 16 on 256 columns half, and less than a third", () => {
+test("narrower factors take fewer bytes: of rank 16 on 256 columns half, less than a third, and a sixth", () => {
   const wide = { rank: 16, scale: 1, a: values(16 * 256, 1), b: values(256 * 16, 2) };
   const bytes = (dtype: AdapterDtype) => packAdapterLayer({ q_proj: wide }, dtype).byteLength - 8 * 16;
   assert.equal(bytes("f32"), 4 * 2 * 16 * 256);
   assert.equal(bytes("f16"), 2 * 2 * 16 * 256);
   // A: 16 rows of 256 bytes and 8 scales. B: 256 rows of 16 bytes and a scale.
   assert.equal(bytes("q8_0"), 16 * (256 + 32) + 256 * (16 + 4));
+  assert.equal(bytes("q4_0"), 16 * (128 + 32) + 256 * (8 + 4));
 });
 
 test("a value beyond half precision is refused where factors are halves, and nowhere else", () => {
@@ -117,5 +118,5 @@ test("a value beyond half precision is refused where factors are halves, and now
     code: "adapter_unsupported",
     message: /"huge" has .* q_proj/,
   });
-  for (const dtype of ["f32", "q8_0"] as const) atOnce(packAdapter(adapter, dtype));
+  for (const dtype of ["f32", "q8_0", "q4_0"] as const) atOnce(packAdapter(adapter, dtype));
 });

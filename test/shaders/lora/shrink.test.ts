@@ -66,6 +66,7 @@ const CASES: Case[] = [
   { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "f16" },
   { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "q8_0" },
   { group: "gateUp", rows: [60, 60], cols: 96, type: "q4_1", dtype: "q8_0" },
+  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "q4_0" },
 ];
 
 for (const c of CASES) {
