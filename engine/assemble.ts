@@ -28,6 +28,7 @@ import { Grammars } from "./sampling/grammar.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { InFlight } from "./step/in_flight.ts";
 import { Runner } from "./step/runner.ts";
+import { checkTemplates } from "./text/chat_template.ts";
 import { checkFits } from "./text/fits_model.ts";
 import { loadTokenizer } from "./text/tokenizer.ts";
 
@@ -54,6 +55,7 @@ export async function assemble(host: Host, device: Device, options: EngineOption
   const files = await openModelFiles(await host.open(options.model));
   const { config } = files;
   const tokenizer = loadTokenizer(files.tokenizerFiles);
+  checkTemplates(tokenizer);
   checkFits(tokenizer, config.vocabSize);
   const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
   const { capacity, contextLength } = sizes;
@@ -97,7 +99,8 @@ export async function assemble(host: Host, device: Device, options: EngineOption
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
-  const prompts = new Prompts(admission);
+  const { chatTemplateKwargs } = options;
+  const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
   const names = { library, catalogue, shelf, demand };
   const running = { loop, counters, pages, residency, shares, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };

@@ -6,7 +6,7 @@ import { playground } from "../../server/playground/static.ts";
 import { defineCommand } from "../command.ts";
 import { readServeFlags, SERVE_FLAGS } from "../flags/serve_flags.ts";
 import { SOURCE_FLAGS, sourceOptions } from "../flags/source_flags.ts";
-import { LOAD_FLAGS, loadEngine } from "../load.ts";
+import { LOAD_FLAGS, loadEngine, TEMPLATE_FLAGS, templateOptions } from "../load.ts";
 import { fitSockets, mostOpenFiles } from "../open_files.ts";
 import { serveUntilEnd } from "../serving.ts";
 
@@ -26,7 +26,7 @@ to end, and what is left ends with engine_closed. When the engine itself fails, 
 Every flag can stand in a file: --config FILE.toml; --print-config writes one. Keys with scopes and limits: molora keys.
 With --json, {"url", "port"} is printed once the port is open.
 `,
-  flags: { ...LOAD_FLAGS, ...SOURCE_FLAGS, ...SERVE_FLAGS },
+  flags: { ...LOAD_FLAGS, ...TEMPLATE_FLAGS, ...SOURCE_FLAGS, ...SERVE_FLAGS },
   configurable: true,
   async run({ flags, output, signal }) {
     const { access, tls, log, roots, limits, drainMs, exitOnFailure } = await readServeFlags(flags);
@@ -34,6 +34,7 @@ With --json, {"url", "port"} is printed once the port is open.
     if (warning !== undefined) output.note(`warning: ${warning}`);
     const { maxSequences, maxQueue, noPrefixCache, host, port, maxBodyBytes } = flags;
     const engine = await loadEngine(flags, output, {
+      ...templateOptions(flags),
       ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
       maxSequences,
       maxQueue,
