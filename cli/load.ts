@@ -6,7 +6,7 @@ import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { FlagValues } from "./flags/arguments.ts";
 import { checkNames, DEVICE_FLAGS, deviceOptions, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
-import { choice, integer, type NamedPath, namedPaths } from "./flags/flags.ts";
+import { choice, integer, jsonObject, type NamedPath, namedPaths } from "./flags/flags.ts";
 import { FetchBar } from "./terminal/fetch_bar.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
@@ -33,11 +33,21 @@ export const LOAD_FLAGS = {
   }),
 };
 
+/** For every command that has a conversation rendered. */
+export const TEMPLATE_FLAGS = {
+  chatTemplateKwargs: jsonObject("JSON", `Variables of the chat template: '{"enable_thinking": false}'`),
+};
+
+/** The same, as an engine takes them. */
+export function templateOptions({ chatTemplateKwargs }: FlagValues<typeof TEMPLATE_FLAGS>): Partial<LoadOptions> {
+  return chatTemplateKwargs === undefined ? {} : { chatTemplateKwargs };
+}
+
 /** Loads what the flags say; progress on stderr. */
 export async function loadEngine(
   flags: FlagValues<typeof LOAD_FLAGS>,
   output: Output,
-  more: Omit<LoadOptions, keyof typeof LOAD_FLAGS> = {},
+  more: Omit<Partial<LoadOptions>, keyof typeof LOAD_FLAGS> = {},
 ): Promise<Engine> {
   checkNames(flags.adapter, flags.mixture, flags.recipe);
   const model = flags.model ?? "nano";

@@ -100,7 +100,8 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
-  const prompts = new Prompts(admission);
+  const { chatTemplateKwargs } = options;
+  const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
   const names = { library, catalogue, shelf, demand };
   const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };

@@ -42,6 +42,8 @@ export interface EngineOptions extends DeviceOptions {
   adapterDtype?: "f32" | "f16" | "q8_0" | "q4_0";
   /** Longest sequence, in tokens. Default: the model's own, at most 8192. */
   contextLength?: number;
+  /** Variables of the chat template (`{ enable_thinking: false }`) for every request, under those that it gives itself. */
+  chatTemplateKwargs?: Record<string, unknown>;
   /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
   poolBytes?: number;
   /**

@@ -122,6 +122,7 @@ const request = {
   logitBias: may(31, list(tokenBias, 1024)),
   addGenerationPrompt: may(32, boolean()),
   continueFinalMessage: may(33, boolean()),
+  chatTemplateKwargs: may(34, json()),
   allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];

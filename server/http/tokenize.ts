@@ -6,7 +6,7 @@ import { Fields } from "../../files/fields.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HttpEngine } from "../port.ts";
-import { readMessages, readTool, readTurns } from "./chat_request.ts";
+import { readMessages, readTemplateKwargs, readTool, readTurns } from "./chat_request.ts";
 import { resolveModel } from "./models.ts";
 import { checkRequest } from "./request_fields.ts";
 import type { HttpRequest, Router } from "./router.ts";
@@ -14,7 +14,14 @@ import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
 
 const SHARED = ["model", "add_special_tokens", "return_token_strs"];
 const PROMPT = [...SHARED, "prompt"];
-const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_message", "tools"];
+const CHAT = [
+  ...SHARED,
+  "messages",
+  "add_generation_prompt",
+  "continue_final_message",
+  "tools",
+  "chat_template_kwargs",
+];
 
 export function tokenizeRoutes(app: Router, strict?: boolean): void {
   app.post("/tokenize", async (request, reply) => {
@@ -63,7 +70,7 @@ function textTokens(body: Fields, { tokenizer, contextLength }: HttpEngine): Pro
 async function chatTokens(body: Fields, engine: HttpEngine, unknown: UnknownFields): Promise<readonly number[]> {
   const tools = body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined;
   const messages = readMessages(body, unknown, thinks(engine.tokenizer.chatTemplate));
-  return engine.promptIds(checkRequest({ messages, ...readTurns(body), tools }));
+  return engine.promptIds(checkRequest({ messages, ...readTurns(body), ...readTemplateKwargs(body), tools }));
 }
 
 function checkLength(characters: number, most: number): void {
