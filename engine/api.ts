@@ -26,6 +26,8 @@ export interface LoopCounters {
   /** Of the last step: launches encoded, milliseconds the host spent encoding. */
   launches: number;
   encodeMs: number;
+  /** Devices that took the place of a lost one. */
+  revivals: number;
 }
 
 /** A base that is loaded without an engine. */

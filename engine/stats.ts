@@ -23,6 +23,7 @@ export function engineStats(
     pagesFree: pages.free,
     pagesCached: pages.kept,
     pagesIdle: residency.idlePages,
+    revivals: counters.revivals,
     evictions: scheduler.evictions,
     adapters: loaded.flatMap(({ generation, running }) => {
       if (generation.kind !== "adapter") return [];

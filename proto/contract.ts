@@ -216,6 +216,7 @@ const engineStats = object<EngineStats>("EngineStats", {
   evictions: need(12, uint53()),
   pagesCached: may(13, uint53()),
   pagesIdle: may(14, uint53()),
+  revivals: may(15, uint53()),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;

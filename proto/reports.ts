@@ -84,6 +84,8 @@ export interface EngineStats {
   pagesCached?: number;
   /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
   pagesIdle?: number;
+  /** Devices that took the place of a lost one. */
+  revivals?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   /** `resident`: has pages now; `running`: requests that hold it; `tokens`: generated with it, by share of layers. */
