@@ -54,11 +54,27 @@ export interface NameReport {
   pinned: boolean;
 }
 
+/** What was fetched and is kept on the disk of the engine's machine. */
+export interface DiskReport {
+  bytes: number;
+  budget: number;
+  files: number;
+  /** Files that were asked for and found, and that were not. */
+  hits: number;
+  misses: number;
+  /** Of those, the ones that were there and not whole. */
+  damaged: number;
+  /** Files that gave way to others. */
+  evictions: number;
+}
+
 /** What of adapters lies where, and how often something had to move. */
 export interface TierReport {
   device: { names: number; evictions: number };
   /** `budget`: bytes; absent: there is none. */
   host: { names: number; bytes: number; budget?: number; evictions: number };
+  /** Absent: nothing is fetched. */
+  disk?: DiskReport;
   /** Requests that wait for a load, loads so far, those that failed, and the seconds they took. */
   loads: { waiting: number; begun: number; failed: number; seconds: number };
 }

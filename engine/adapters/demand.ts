@@ -1,7 +1,7 @@
 // Adapters and mixtures on first use: whoever asks for a name that is not in memory waits for it alone, and all who ask for it
 // wait for one load. What is running does not wait.
 
-import type { AbortLike, GenerateRequest } from "../../proto/api.ts";
+import type { AbortLike, DiskReport, GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { NameSources } from "../host.ts";
 import type { Usage } from "../memory/usage.ts";
@@ -42,6 +42,11 @@ export class Demand {
 
   constructor(parts: DemandParts) {
     this.#parts = parts;
+  }
+
+  /** What of the sources is kept on a disk. */
+  get disk(): DiskReport | undefined {
+    return this.#parts.sources?.disk;
   }
 
   get stats(): Readonly<DemandStats> {
