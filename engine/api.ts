@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
+  AbortLike,
   AdapterReport,
   EngineStats,
   GenerateOptions,
@@ -106,7 +107,7 @@ export interface EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   /**
