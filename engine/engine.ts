@@ -5,6 +5,7 @@ import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -226,8 +227,8 @@ export class Engine implements EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  async findName(text: string): Promise<NameReport | undefined> {
-    await this.#parts.demand.ready({ adapter: text });
+  async findName(text: string, signal?: AbortLike): Promise<NameReport | undefined> {
+    await this.#parts.demand.ready({ adapter: text }, signal);
     const name = this.nameOf(text);
     return this.listNames().find((report) => report.name === name);
   }

@@ -74,4 +74,9 @@ export interface EngineOptions extends DeviceOptions {
   onProgress?: (done: number, total: number) => void;
   /** Called while programs are compiled for a GPU: programs done and in all. */
   onCompile?: (done: number, total: number) => void;
+  /**
+   * Called when the device was lost. The base is then read onto another one and what ran is computed again there; where that cannot
+   * be, `ended` resolves.
+   */
+  onDeviceLost?: (error: { code: string; message: string }) => void;
 }

@@ -271,6 +271,7 @@ const engineStats = object<EngineStats>("EngineStats", {
   pagesIdle: may(14, uint53()),
   agreement: may(15, list(agreementReport)),
   alerts: may(16, list(agreementAlert)),
+  revivals: may(17, uint53()),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;

@@ -3,6 +3,7 @@
 
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -53,7 +54,7 @@ export interface HttpEngine extends EnginePort {
   readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   listNames(): NameReport[];
@@ -86,7 +87,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     listMixtures: () => engine.listMixtures(),
     loadMixture: (name, path, options) => engine.loadMixture(name, path, options),
     unloadMixture: (name) => engine.unloadMixture(name),
-    findName: (text) => engine.findName(text),
+    findName: (text, signal) => engine.findName(text, signal),
     nameOf: (text) => engine.nameOf(text),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),

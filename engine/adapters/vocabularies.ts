@@ -11,17 +11,18 @@ import { chooseRows } from "../../shaders/sampling/choose_rows.ts";
 import { TOKEN } from "../../shaders/step.ts";
 import type { Device, Program } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
+import { DevicePart, unmoved } from "../device/part.ts";
 import { changedTable } from "../model/changed_table.ts";
 import type { Forward } from "../model/forward.ts";
 import type { InputLayout } from "../model/inputs.ts";
-import { freeLinear, type LinearWeights, uploadLinear } from "../model/linear_weights.ts";
+import { type LinearWeights, uploadLinear } from "../model/linear_weights.ts";
 import type { ForwardViews, Stage } from "../model/stage.ts";
 import type { StepKind } from "../model/step_kind.ts";
 import type { StepPlan } from "../scheduler/step.ts";
 import type { Batch } from "../step/batch.ts";
 
 export interface VocabularyParts {
-  device: Device;
+  device: DevicePart;
   /** The base's own. */
   tensors: TensorSource;
   dtype: WeightDtype;
@@ -37,6 +38,9 @@ export interface VocabularyPrograms {
 }
 
 interface Tables {
+  /** What they take of the device. */
+  part: DevicePart;
+  change: VocabularyChange;
   embedding?: LinearWeights;
   head?: LinearWeights;
   /** The step's tokens, of which others than this vocabulary's have an id that no table holds. */
@@ -69,35 +73,49 @@ export class Vocabularies {
   }
 
   /** Brings an adapter's tables onto the device, under the adapter's key. */
-  async add(key: string, { embedding, head }: VocabularyChange): Promise<void> {
-    const { device, tensors, dtype, views } = this.#parts;
-    const { config, capacity } = views;
-    const family = familyOf(config).tensors;
-    const base = (name: string) => {
-      const found = tensors.tensors.get(name);
-      if (found === undefined) throw new MoloraError("tensor_missing", `${tensors.name} has no tensor ${name}`);
-      return found;
-    };
-    const tables: Tables = {
-      tokens: device.allocate("tokens of a vocabulary", capacity.tokens * TOKEN.bytes),
-      ids: device.allocate("ids of a vocabulary", capacity.tokens * 4),
-      taken: device.allocate("rows of a vocabulary", capacity.logitRows * 4),
-      programs: new Map(),
-    };
+  async add(key: string, change: VocabularyChange): Promise<void> {
+    const { device, views } = this.#parts;
+    const { capacity } = views;
+    const part = new DevicePart(device);
     try {
-      const upload = (name: string, change: NonNullable<VocabularyChange["head"]>) =>
-        uploadLinear(device, [changedTable(base(name), change)], dtype);
-      if (embedding !== undefined) tables.embedding = await upload(family.embedding.hf, embedding);
-      const headName = config.tieEmbeddings ? family.embedding.hf : family.head.hf;
-      if (head !== undefined) {
-        tables.head = await upload(headName, head);
-        this.#others ??= device.allocate("logits of a vocabulary", capacity.logitRows * config.vocabSize * 4);
+      const tables: Tables = {
+        part,
+        change,
+        tokens: part.allocate("tokens of a vocabulary", capacity.tokens * TOKEN.bytes),
+        ids: part.allocate("ids of a vocabulary", capacity.tokens * 4),
+        taken: part.allocate("rows of a vocabulary", capacity.logitRows * 4),
+        programs: new Map(),
+        ...(await unmoved(device, () => this.#upload(part, change))),
+      };
+      if (tables.head !== undefined) {
+        this.#others ??= device.allocate("logits of a vocabulary", capacity.logitRows * views.config.vocabSize * 4);
       }
+      this.#tables.set(key, tables);
     } catch (error) {
-      this.#free(tables);
+      part.freeAll();
       throw error;
     }
-    this.#tables.set(key, tables);
+  }
+
+  async #upload(device: Device, { embedding, head }: VocabularyChange): Promise<Pick<Tables, "embedding" | "head">> {
+    const { tensors, dtype, views } = this.#parts;
+    const { config } = views;
+    const family = familyOf(config).tensors;
+    const upload = (name: string, change: NonNullable<VocabularyChange["head"]>) => {
+      const base = tensors.tensors.get(name);
+      if (base === undefined) throw new MoloraError("tensor_missing", `${tensors.name} has no tensor ${name}`);
+      return uploadLinear(device, [changedTable(base, change)], dtype);
+    };
+    const headName = config.tieEmbeddings ? family.embedding.hf : family.head.hf;
+    return {
+      ...(embedding && { embedding: await upload(family.embedding.hf, embedding) }),
+      ...(head && { head: await upload(headName, head) }),
+    };
+  }
+
+  /** Writes all tables anew, after the device's buffers became zeros. */
+  async rewrite(): Promise<void> {
+    for (const { part, change } of this.#tables.values()) await part.refill(() => this.#upload(part, change));
   }
 
   /** Frees an adapter's tables, where it has some. */
@@ -173,9 +191,14 @@ export class Vocabularies {
     return program;
   }
 
-  #free({ embedding, head, tokens, ids, taken }: Tables): void {
-    const { device } = this.#parts;
-    for (const table of [embedding, head]) if (table !== undefined) freeLinear(device, table);
-    for (const view of [tokens, ids, taken]) device.free(view);
+  /** Nothing that runs reads them any more. */
+  #free({ part, programs }: Tables): void {
+    for (const program of programs.values()) {
+      program.then(
+        (prepared) => this.#parts.device.discard(prepared),
+        () => {},
+      );
+    }
+    part.freeAll();
   }
 }

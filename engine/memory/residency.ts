@@ -149,6 +149,14 @@ export class Residency {
     }
   }
 
+  /** What all of them held is gone; nobody uses one. */
+  clear(): void {
+    for (const resident of this.#residents.values()) {
+      if (resident.pins > 0) throw new MoloraError("internal", `${resident.key} is in use`);
+      this.#remove(resident);
+    }
+  }
+
   /** Evicts idle generations until `pages` pages, anywhere, are free. Evicts none and says false if that cannot be. */
   evictFor(pages: number): boolean {
     if (this.#pool.free >= pages) return true;

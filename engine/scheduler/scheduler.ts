@@ -160,6 +160,24 @@ export class Scheduler {
     return alive;
   }
 
+  /**
+   * What the device held is gone, steps under way among it: all that runs waits again, in its turn, to be computed from the
+   * tokens that the host knows. Nothing that was planned is to be advanced or delivered any more.
+   */
+  evacuate(): void {
+    for (const sequence of [...this.#running]) {
+      this.#stop(sequence, true);
+      sequence.state = "waiting";
+      sequence.computed = 0;
+      sequence.pendingTokens = 0;
+      if (sequence.tokens.length === sequence.promptLength) sequence.scored = 0;
+      this.#waiting.insert(sequence);
+    }
+    this.#holdings.clear();
+    this.#planned = undefined;
+    this.#owed = [];
+  }
+
   /** Plans as much of a running sequence as budget and pages allow. */
   #continue(sequence: Sequence, step: StepBuilder): void {
     if (sequence.state !== "running") return; // preempted for an older one a moment ago
