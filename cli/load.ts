@@ -22,6 +22,9 @@ export const LOAD_FLAGS = {
   ),
   kvDtype: choice(["f32", "f16"], "What keys and values are held in; f16: half the memory, rounded", "f32"),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
+  extraVocabulary: integer("N", "Most tokens that an adapter may add to the base's vocabulary (default: 256)", {
+    min: 0,
+  }),
   poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
   }),
@@ -45,6 +48,7 @@ export async function loadEngine(
     ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,
     ...(flags.context === undefined ? {} : { contextLength: flags.context }),
+    ...(flags.extraVocabulary === undefined ? {} : { extraVocabulary: flags.extraVocabulary }),
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };
   const { stderr } = output.streams;

@@ -38,7 +38,8 @@ export interface EngineOptions extends DeviceOptions {
   /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
   poolBytes?: number;
   /**
-   * Bytes of host memory for adapters and mixtures, packed as the device reads them. Beyond it those that nobody uses give way,
+   * Bytes of host memory for adapters and mixtures, packed as the device reads them; an embedding and a head of an adapter's
+   * own, which lie on the device as long as it lies here, count too. Beyond it those that nobody uses give way,
    * and are read again when somebody asks for them. Default: no limit.
    */
   hostCacheBytes?: number;
@@ -54,6 +55,8 @@ export interface EngineOptions extends DeviceOptions {
   maxQueue?: number;
   /** Highest rank an adapter can have. Default 64. */
   maxRank?: number;
+  /** Most tokens that an adapter may add to the base's vocabulary. Default 256. */
+  extraVocabulary?: number;
   /** Called while weights are read: bytes done and in all. */
   onProgress?: (done: number, total: number) => void;
   /** Called while programs are compiled for a GPU: programs done and in all. */

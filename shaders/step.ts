@@ -101,6 +101,8 @@ export const LOGIT_ROW = struct("LogitRow", {
   counted: "u32",
   /** Row of counts that holds its biases, or NO_BIAS. */
   bias: "u32",
+  /** Ids that it has logits of, from 0 up: an adapter's vocabulary may be another than the base's. 0: the whole row. */
+  ids: "u32",
 });
 
 /** WGSL of all of them, ahead of every kernel. */

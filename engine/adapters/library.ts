@@ -1,10 +1,7 @@
-// Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
-// What a loaded generation needs on the device, the bank knows.
+// Loads adapters and mixtures by path, on a running engine, and unloads them: which file a name means, and whose turn it is.
+// read_adapter.ts reads them, keeper.ts finds room for them.
 
 import { mergeAdapters } from "../../composition/merge/merge.ts";
-import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadAdapter } from "../../files/lora/load.ts";
 import { checkName } from "../../files/lora/names.ts";
 import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { sliced } from "../../files/slices.ts";
@@ -16,35 +13,25 @@ import { readMixture } from "../../router/format.ts";
 import type { MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
-import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { checkFits, checkMixture, checkRank } from "./limits.ts";
+import type { Keeper, Origin } from "./keeper.ts";
+import { checkMixture } from "./limits.ts";
 import { mergeable } from "./mergeable.ts";
-import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
-import type { Bank } from "./placement.ts";
-import { adapterKey, type ExpertAdapter, type LoadedGeneration, type Registry } from "./registry.ts";
-import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
-import type { Vocabularies } from "./vocabularies.ts";
+import { type ReadingParts, readAdapter } from "./read_adapter.ts";
+import type { ExpertAdapter, Registry } from "./registry.ts";
+import type { Shelf } from "./shelf.ts";
 
-export interface LibraryParts {
+export interface LibraryParts extends ReadingParts {
   host: Host;
-  config: ModelConfig;
-  capacity: Capacity;
   registry: Registry;
-  bank: Bank;
-  /** Works out what of an adapter depends on the base's weights (settle.ts). */
-  settle: (adapter: Adapter) => Promise<Adapter>;
-  vocabularies: Vocabularies;
   catalogue: Catalogue;
   shelf: Shelf;
+  keeper: Keeper;
 }
 
-/** What is known of a load beside the name: where it came from, and what it is to be. */
-interface Origin {
-  path: string | undefined;
-  found: boolean;
-  pinned: boolean;
+interface MixtureOrigin extends Origin {
   /** Opens what a mixture's experts name, where a source says what it may be. */
   open?: FoundFolder["open"];
 }
@@ -78,7 +65,7 @@ export class Library {
       const folder = typeof from === "string" ? await this.#parts.host.open(from) : from;
       const adapter = await this.#readAdapter(name, folder);
       const path = typeof from === "string" ? from : undefined;
-      await this.#keepAdapter(adapter, { path, found: false, pinned });
+      await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned });
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -108,7 +95,7 @@ export class Library {
         ["adapter_model.safetensors", files.safetensors],
       ]);
       const adapter = await this.#readAdapter(name, new MemoryFolder(name, bytes));
-      await this.#keepAdapter(adapter, { path: undefined, found: false, pinned: false });
+      await this.#parts.keeper.keepAdapter(adapter, { path: undefined, found: false, pinned: false });
       this.#unloaded.delete(name);
       return { adapter: adapter.report, merge: report };
     });
@@ -149,7 +136,8 @@ export class Library {
       const adapter = await this.#readAdapter(name, await host.open(path));
       checkUnchanged(name, report.hash, adapter.hash);
       // Whoever loaded or unloaded the name meanwhile has the last word.
-      if (catalogue.get(name) === entry && !registry.has(name)) await this.#keepAdapter(adapter, { ...entry, path });
+      if (catalogue.get(name) === entry && !registry.has(name))
+        await this.#parts.keeper.keepAdapter(adapter, { ...entry, path });
     }
     return true;
   }
@@ -169,40 +157,24 @@ export class Library {
       return;
     }
     const adapter = await this.#readAdapter(name, folder);
-    if (catalogue.get(name) === before && !registry.has(name)) await this.#keepAdapter(adapter, origin);
+    if (catalogue.get(name) === before && !registry.has(name)) await this.#parts.keeper.keepAdapter(adapter, origin);
   }
 
   async #loadMixture(
     name: string,
     folder: SourceFolder,
-    origin: Origin,
+    origin: MixtureOrigin,
     isWanted: () => boolean = () => true,
   ): Promise<MixtureReport> {
-    const { config, registry, bank, catalogue, shelf } = this.#parts;
+    const { config, capacity } = this.#parts;
     const mixture = await readMixture(name, folder, config);
-    checkMixture(mixture, this.#parts.capacity);
+    checkMixture(mixture, capacity);
     const adapters: ExpertAdapter[] = [];
     for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
     const prototypes = await sliced(prototypesOf(mixture, adapters));
     const report = reportMixture(mixture);
     if (!isWanted()) return report;
-    const held = new Set(registry.generations().map(({ hash }) => hash));
-    const fresh = new Map(
-      adapters.flatMap((adapter) => (adapter && !held.has(adapter.hash) ? [[adapter.hash, adapter]] : [])),
-    );
-    const bytes = [...fresh.values()].reduce(
-      (sum, adapter) => sum + adapterHostBytes(adapter),
-      routerHostBytes(mixture, prototypes),
-    );
-    await shelf.withRoom(name, bytes, () => {
-      this.#checkKind(name, "mixture", origin);
-      const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
-      const { path, found, pinned } = origin;
-      catalogue.set({ kind: "mixture", report, path, found, pinned });
-      bank.add(loaded);
-      // Begun in the same turn: a moment later others may have taken its place.
-      return bank.placeAhead(loaded);
-    });
+    await this.#parts.keeper.keepMixture({ mixture, adapters, prototypes, report }, origin);
     return report;
   }
 
@@ -239,7 +211,7 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, origin: Origin): Promise<ExpertAdapter> {
+  async #expertAdapter(expert: MixtureExpert, origin: MixtureOrigin): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
@@ -258,7 +230,7 @@ export class Library {
       throw error;
     }
     const isFree = taken === undefined && catalogue.get(expert.name) === undefined && !this.#unloaded.has(expert.name);
-    if (!origin.found && isFree) await this.#keepAdapter(adapter, { path, found: false, pinned: false });
+    if (!origin.found && isFree) await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned: false });
     return adapter;
   }
 
@@ -282,58 +254,8 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
-    const { config, capacity } = this.#parts;
-    const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
-    checkRank(adapter, capacity);
-    return sliced(packAdapter(adapter));
-  }
-
-  /** Its tables are on the device before any request can name it. */
-  async #keepAdapter({ vocabulary, ...adapter }: PackedAdapter, origin: Origin): Promise<void> {
-    const { vocabularies } = this.#parts;
-    const key = adapterKey(adapter);
-    const kept = vocabulary === undefined ? adapter : { ...adapter, vocabulary: {} };
-    const isReady = () => vocabulary === undefined || vocabularies.has(key);
-    let done = false;
-    // Making room for it may have taken another name's adapter of the same content, and the tables with it.
-    while (!done) {
-      const fresh = !isReady();
-      if (fresh && vocabulary !== undefined) await vocabularies.add(key, vocabulary);
-      try {
-        done = await this.#register(kept, origin, isReady);
-      } catch (error) {
-        if (fresh) vocabularies.remove(key);
-        throw error;
-      }
-    }
-  }
-
-  /** False, and nothing done, where it is not ready once there is room. */
-  async #register(adapter: PackedAdapter, origin: Origin, isReady: () => boolean): Promise<boolean> {
-    const { bank, registry, catalogue, shelf } = this.#parts;
-    const { name, report } = adapter;
-    return shelf.withRoom(name, adapterHostBytes(adapter), async () => {
-      if (!isReady()) return false;
-      this.#checkKind(name, "adapter", origin);
-      const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
-      catalogue.set({ kind: "adapter", report, ...origin });
-      bank.add(loaded);
-      await bank.placeAhead(loaded);
-      return true;
-    });
-  }
-
-  /** A source may give a name another meaning than it had; whoever loads something explicitly may not. */
-  #checkKind(name: string, kind: "adapter" | "mixture", { found }: Origin): void {
-    const { catalogue } = this.#parts;
-    if (found && catalogue.get(name)?.found) catalogue.delete(name);
-    catalogue.checkKind(name, kind);
-  }
-
-  #checkFits(generation: LoadedGeneration): void {
-    const { bank, capacity } = this.#parts;
-    checkFits(generation, bank.needs(generation), capacity);
+  #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
+    return readAdapter(this.#parts, name, from);
   }
 
   async #folder(path: string): Promise<SourceFolder> {

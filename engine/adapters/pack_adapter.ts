@@ -5,6 +5,7 @@ import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
 import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import { packCoreLayer } from "./pack_compressed.ts";
 
 type Layer = Adapter["layers"][number];
@@ -15,6 +16,10 @@ export interface PackedAdapter extends Omit<Adapter, "layers"> {
   runs: readonly Float32Array<ArrayBuffer>[];
   /** Largest rank, in whole vec4s. */
   rank4: number;
+  /** Bytes of its own embedding and head on the device, once they are there. */
+  tableBytes?: number;
+  /** What spells its ids where it has a vocabulary, and a tokenizer, of its own. */
+  tokenizer?: Tokenizer;
 }
 
 /** Packs layer by layer, so that whoever drives it can do other things between two layers. */

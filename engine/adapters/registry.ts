@@ -136,6 +136,11 @@ export class Registry {
     return this.#uses.get(key)?.holds ?? 0;
   }
 
+  /** What the name stands for now; undefined: nothing. */
+  find(name: string): LoadedGeneration | undefined {
+    return this.#names.get(name);
+  }
+
   /** What the name stands for now. @throws MoloraError `unknown_adapter`. */
   adapter(name: string): LoadedAdapter {
     const found = this.#names.get(name);

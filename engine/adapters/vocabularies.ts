@@ -68,8 +68,15 @@ export class Vocabularies {
     return this.#tables.has(key);
   }
 
+  /** Bytes of an adapter's tables on the device. */
+  bytes(key: string): number {
+    const { embedding, head } = this.#tables.get(key) ?? {};
+    const shards = [embedding, head].flatMap((table) => table?.shards ?? []);
+    return shards.reduce((sum, { quants, scales }) => sum + quants.size + scales.size, 0);
+  }
+
   /** Brings an adapter's tables onto the device, under the adapter's key. */
-  async add(key: string, { embedding, head }: VocabularyChange): Promise<void> {
+  async add(key: string, { size, embedding, head }: VocabularyChange): Promise<void> {
     const { device, tensors, dtype, views } = this.#parts;
     const { config, capacity } = views;
     const family = familyOf(config).tensors;
@@ -85,13 +92,14 @@ export class Vocabularies {
       programs: new Map(),
     };
     try {
+      checkRoom(size, config.vocabSize, capacity.vocabulary);
       const upload = (name: string, change: NonNullable<VocabularyChange["head"]>) =>
-        uploadLinear(device, [changedTable(base(name), change)], dtype);
+        uploadLinear(device, [changedTable(base(name), change, size)], dtype);
       if (embedding !== undefined) tables.embedding = await upload(family.embedding.hf, embedding);
       const headName = config.tieEmbeddings ? family.embedding.hf : family.head.hf;
       if (head !== undefined) {
         tables.head = await upload(headName, head);
-        this.#others ??= device.allocate("logits of a vocabulary", capacity.logitRows * config.vocabSize * 4);
+        this.#others ??= device.allocate("logits of a vocabulary", capacity.logitRows * capacity.vocabulary * 4);
       }
     } catch (error) {
       this.#free(tables);
@@ -150,11 +158,11 @@ export class Vocabularies {
   }
 
   #head(tables: Tables, table: LinearWeights, kind: StepKind): Promise<Program> {
-    const { config, workspace } = this.#parts.views;
+    const { capacity, workspace } = this.#parts.views;
     const others = this.#others!;
     return this.#program(tables, `head ${kind.rows}`, kind, (stage) => [
       ...stage.logits(table, others),
-      launch(chooseRows, { vocab: config.vocabSize }, { taken: tables.taken, others, logits: workspace.logits }),
+      launch(chooseRows, { vocab: capacity.vocabulary }, { taken: tables.taken, others, logits: workspace.logits }),
     ]);
   }
 
@@ -178,4 +186,13 @@ export class Vocabularies {
     for (const table of [embedding, head]) if (table !== undefined) freeLinear(device, table);
     for (const view of [tokens, ids, taken]) device.free(view);
   }
+}
+
+/** `room`: ids that a row of logits has room for, `own`: the base's. */
+function checkRoom(size: number, own: number, room: number): void {
+  if (size <= room) return;
+  throw new MoloraError("adapter_unsupported", `the adapter adds ${size - own} tokens to the vocabulary`, {
+    remedy: `Start the engine with extraVocabulary ${size - own} (--extra-vocabulary); it has room for ${room - own}.`,
+    details: { tokens: size, room },
+  });
 }

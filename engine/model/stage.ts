@@ -220,16 +220,16 @@ export class Stage {
     return launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed);
   }
 
-  /** Logits of every wanted row by an output head, into `y`. */
+  /** Logits of every wanted row by an output head, into `y`, whose rows may have room for more ids. */
   logits(matrix: LinearWeights = this.views.weights.head, y: View = this.views.workspace.logits): Launch[] {
-    const { config, inputs, workspace } = this.views;
+    const { config, capacity, inputs, workspace } = this.views;
     const { logitScale, logitSoftcap } = config;
     const scaled = logitScale !== undefined || logitSoftcap !== undefined;
     const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
     return matrix.shards.map((shard) =>
       launch(
         linear,
-        { ...this.#facts(matrix, shard, this.kind.rows), per: "rows", ...ending },
+        { ...this.#facts(matrix, shard, this.kind.rows), rows: capacity.vocabulary, per: "rows", ...ending },
         {
           step: inputs.step,
           quants: shard.quants,
@@ -249,7 +249,7 @@ export class Stage {
     const traced = { layers: config.numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(sample, { vocab: config.vocabSize }, picked),
+      launch(sample, { vocab: capacity.vocabulary }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
     ];
   }

@@ -58,11 +58,11 @@ export interface Workspace {
   experts?: ExpertSpace;
   /** [R, hidden] */
   head: Activations;
-  /** [R, vocab] */
+  /** [R, vocabulary] */
   logits: View;
-  /** [sequences, vocab] */
+  /** [sequences, vocabulary] */
   counts: View;
-  /** [masks, ceil(vocab / 32)] */
+  /** [masks, ceil(vocabulary / 32)] */
   masks: View;
   /** [sequences] last id of each. */
   sampled: View;
@@ -95,8 +95,8 @@ export interface ExpertSpace {
 }
 
 export function allocateWorkspace(device: Device, config: ModelConfig, capacity: Capacity): Workspace {
-  const { tokens, sequences, pages, logitRows, entries, experts, gateWidth, rank4, masks } = capacity;
-  const { hiddenSize, intermediateSize, vocabSize, numLayers, headDim } = config;
+  const { tokens, sequences, pages, logitRows, vocabulary, entries, experts, gateWidth, rank4, masks } = capacity;
+  const { hiddenSize, intermediateSize, numLayers, headDim } = config;
   const qRows = config.numHeads * headDim;
   const qkvRows = qRows + 2 * config.numKvHeads * headDim;
   const floats = (label: string, count: number) => device.allocate(label, count * 4);
@@ -141,9 +141,9 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     tileCount: floats("tile count", 1),
     ...(config.experts && { experts: expertSpace(config.experts) }),
     head: activations("head input", logitRows * hiddenSize),
-    logits: floats("logits", logitRows * vocabSize),
-    counts: floats("counts", 2 * sequences * vocabSize),
-    masks: floats("masks", masks * Math.ceil(vocabSize / 32)),
+    logits: floats("logits", logitRows * vocabulary),
+    counts: floats("counts", 2 * sequences * vocabulary),
+    masks: floats("masks", masks * Math.ceil(vocabulary / 32)),
     sampled: floats("sampled", sequences),
     results: floats("results", logitRows * RESULT_WORDS),
     trace: device.allocate("trace", logitRows * numLayers * entries * 8),

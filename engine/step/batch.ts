@@ -150,6 +150,7 @@ function writeRow(
     mask: allowed === undefined ? NO_MASK : masks.push(allowed) - 1,
     counted: countsTokens(sampling) ? 1 : 0,
     bias: job.biases === undefined ? NO_BIAS : biasRow(slot, capacity.sequences),
+    ids: job.vocabulary ?? 0,
   });
 }
 
@@ -158,16 +159,16 @@ export function biasRow(slot: number, sequences: number): number {
   return sequences + slot;
 }
 
-/** A sequence's row of biases before its first step. */
-export function tokenBiases(biases: readonly TokenBias[], vocabSize: number): Float32Array<ArrayBuffer> {
-  const row = new Float32Array(vocabSize);
+/** A sequence's row of biases before its first step; `room`: ids that it has room for. */
+export function tokenBiases(biases: readonly TokenBias[], room: number): Float32Array<ArrayBuffer> {
+  const row = new Float32Array(room);
   for (const { id, bias } of biases) row[id]! += bias;
   return row;
 }
 
-/** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */
-export function countTokens({ tokens, promptLength }: Sequence, vocabSize: number): Uint32Array<ArrayBuffer> {
-  const counts = new Uint32Array(vocabSize);
+/** A sequence's row of `counts`, with room for as many ids, before its first step: occurrences in the output so far, and which ids the prompt has. */
+export function countTokens({ tokens, promptLength }: Sequence, room: number): Uint32Array<ArrayBuffer> {
+  const counts = new Uint32Array(room);
   for (let i = promptLength; i < tokens.length; i++) counts[tokens[i]!]!++;
   for (let i = 0; i < promptLength; i++) counts[tokens[i]!]! |= IN_PROMPT;
   return counts;

@@ -1,5 +1,6 @@
 // An adapter from any of the files it may come in, as an Adapter that fits a given base, or an error.
 
+import type { AdapterReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
@@ -12,9 +13,10 @@ import { COMPRESSED_JSON, readCompressed } from "./compressed.ts";
 import { checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
+import { readOwnTokenizer } from "./own_tokenizer.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
 import { readChange } from "./read_change.ts";
-import { takeVocabulary } from "./vocabulary.ts";
+import { takeVocabulary, type VocabularyChange } from "./vocabulary.ts";
 
 /**
  * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, a
@@ -31,7 +33,9 @@ export async function loadAdapter(
 ): Promise<Adapter> {
   if ("list" in from && (await from.list()).includes(COMPRESSED_JSON)) return readCompressed(name, from, config);
   const { claims, weights, bytes } = await readFiles(from, config);
-  const { rest, vocabulary } = await takeVocabulary(claims, weights, config);
+  const { rest, vocabulary: tables } = await takeVocabulary(claims, weights, config);
+  const tokenizer = tables && "list" in from ? await readOwnTokenizer(from) : undefined;
+  const vocabulary = tables && { ...tables, ...(tokenizer && { tokenizer }) };
   const changes = checkFit(claims, rest, config);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
@@ -41,13 +45,13 @@ export async function loadAdapter(
   }
   if (vocabulary === undefined) refuseNoEffect(name, layers);
 
-  const hash = await sha256(...bytes);
+  const hash = await sha256(...bytes, ...(tokenizer?.bytes ?? []));
   const modules = layers.flatMap((layer) => Object.values(layer));
   return {
     name,
     hash,
     layers,
-    ...invocationOf(name, claims, config),
+    ...invocationOf(name, claims, vocabulary?.size ?? config.vocabSize),
     ...(vocabulary && { vocabulary }),
     report: {
       name,
@@ -57,6 +61,7 @@ export async function loadAdapter(
       ranks: distinct(modules.map(({ rank }) => rank)),
       scales: distinct(modules.map(({ scale }) => scale)),
       bytes: modules.reduce((sum, module) => sum + bytesOf(module), 0),
+      ...(vocabulary && { vocabulary: reportOf(vocabulary) }),
     },
   };
 }
@@ -73,11 +78,7 @@ async function readFiles(from: ByteSource | SourceFolder, config: ModelConfig): 
   return alone ? readGgufAdapter(alone, config) : readPeftFolder(from);
 }
 
-function invocationOf(
-  name: string,
-  { invocation }: AdapterClaims,
-  { vocabSize }: ModelConfig,
-): Pick<Adapter, "invocation"> {
+function invocationOf(name: string, { invocation }: AdapterClaims, vocabSize: number): Pick<Adapter, "invocation"> {
   if (invocation === undefined) return {};
   const stranger = invocation.find((id) => id >= vocabSize);
   if (stranger === undefined) return { invocation };
@@ -85,9 +86,14 @@ function invocationOf(
     "adapter_mismatch",
     `adapter "${name}" is invoked by token ${stranger}, which this base lacks`,
     {
-      remedy: `Use the base it was trained on; this one has ${vocabSize} tokens.`,
+      remedy: `Use the base it was trained on; with this one it has ${vocabSize} tokens.`,
     },
   );
+}
+
+function reportOf({ size, tokenizer }: VocabularyChange): NonNullable<AdapterReport["vocabulary"]> {
+  const spelt = tokenizer?.tokenizer ? "own" : tokenizer ? "extended" : "base";
+  return { tokens: size, tokenizer: spelt };
 }
 
 function refuseNoEffect(name: string, layers: Adapter["layers"]): void {

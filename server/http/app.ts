@@ -87,9 +87,9 @@ export async function httpApp(behind: Behind, options: HttpOptions): Promise<Htt
   });
   await options.routes?.(app);
   statusRoutes(app, behind);
-  completionRoutes(app, engine, base, { ...options, limits });
-  responseRoutes(app, engine, base, { ...options, limits });
-  tokenizeRoutes(app, engine, base, options.strict);
+  completionRoutes(app, base, { ...options, limits });
+  responseRoutes(app, base, { ...options, limits });
+  tokenizeRoutes(app, engine.contextLength, base, options.strict);
   adapterRoutes(app, options.adapterRoot);
   nameRoutes(app, options);
   const turnstile = new Turnstile();
