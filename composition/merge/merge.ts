@@ -156,16 +156,19 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
 }
 
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
-function refuseOtherChanges({ name, layers, invocation }: Adapter): void {
+function refuseOtherChanges({ name, layers, invocation, vocabulary }: Adapter): void {
   const modules = layers.flatMap((layer) => Object.values(layer));
   const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
-  if (other === undefined && invocation === undefined && modules.every(({ rank }) => rank > 0)) return;
+  const isPair = other === undefined && modules.every(({ rank }) => rank > 0);
+  if (isPair && invocation === undefined && vocabulary === undefined) return;
   const what =
-    invocation !== undefined
-      ? "acts from a token of the prompt on (activated LoRA)"
-      : other?.unsettled?.magnitude !== undefined
-        ? "is a DoRA, which scales whole rows of the base"
-        : "changes rows or biases of the base";
+    vocabulary !== undefined
+      ? "has an embedding or an output head of its own"
+      : invocation !== undefined
+        ? "acts from a token of the prompt on (activated LoRA)"
+        : other?.unsettled?.magnitude !== undefined
+          ? "is a DoRA, which scales whole rows of the base"
+          : "changes rows or biases of the base";
   throw new MoloraError(
     "adapter_unsupported",
     `"${name}" ${what}: that is no product of two factors, and is not merged`,

@@ -55,7 +55,7 @@ export function adapterRunBytes(adapter: Adapter): number {
 
 /** Largest rank of the adapter, in whole vec4s. */
 export function adapterRank4(adapter: Adapter): number {
-  return Math.max(...adapter.report.ranks.map((rank) => Math.ceil(rank / 4)));
+  return Math.max(0, ...adapter.report.ranks.map((rank) => Math.ceil(rank / 4)));
 }
 
 /**

@@ -36,7 +36,7 @@ export async function loadAdapter(
   const { rest, vocabulary: tables } = await takeVocabulary(claims, weights, config);
   const tokenizer = tables && "list" in from ? await readOwnTokenizer(from) : undefined;
   const vocabulary = tables && { ...tables, ...(tokenizer && { tokenizer }) };
-  const changes = checkFit(claims, rest, config);
+  const changes = checkFit(claims, rest, config, vocabulary !== undefined);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   for (const change of changes) {

@@ -29,6 +29,13 @@ function load(tensors: WrittenTensor[], fields: Record<string, unknown> = {}, ba
   return loadAdapter("a", new MemoryFolder(files), base);
 }
 
+function loadAlone(tensors: WrittenTensor[], targets: string[]) {
+  const config = { peft_type: "LORA", r: 2, lora_alpha: 4, target_modules: targets };
+  const weights = writeSafetensors(tensors);
+  const files = { "adapter_config.json": JSON.stringify(config), "adapter_model.safetensors": weights };
+  return loadAdapter("a", new MemoryFolder(files), SMALL);
+}
+
 const both = { target_modules: ["0.self_attn.q_proj", "embed_tokens", "lm_head"] };
 const pairs = [
   tensor(`${EMBEDDING}.lora_embedding_A`, 2, 50),
@@ -92,6 +99,14 @@ test("a vocabulary of another size: both tables in the file, whichever way PEFT 
     trainable_token_indices: [7, 50, 51],
   });
   assert.equal(trained.vocabulary?.size, 52);
+});
+
+test("an adapter of a table alone extends no module, and need not", async () => {
+  const { vocabulary, layers, report } = await loadAlone(pairs.slice(2), ["lm_head"]);
+  assert.ok(layers.every((layer) => Object.keys(layer).length === 0));
+  assert.equal(vocabulary?.head?.pair?.rank, 2);
+  assert.deepEqual(report.ranks, []);
+  await raises("adapter_mismatch", /target_modules name no module/, () => loadAlone([], ["c_attn"]));
 });
 
 test("where the base ties its tables, one that was resized is both", async () => {
