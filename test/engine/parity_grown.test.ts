@@ -165,3 +165,36 @@ onEachHost(
   },
   ["cpu"],
 );
+
+onEachHost(
+  "tables count in the host cache's budget: adapters give way with them, and come back",
+  async (device) => {
+    const hostCacheBytes = 250_000;
+    const { engine, fixture } = await open("llama-biases", { ...device, hostCacheBytes });
+    try {
+      const { ids } = fixture.prompts[0];
+      const names = ["chat", "saved", "tables", "rows", "fewer", "r2"];
+      const held = engine.deviceBytes;
+      for (const adapter of [...names, ...names]) {
+        const { tokens } = await collect(engine, { ids, adapter, maxTokens: 8, ignoreEos: true });
+        const use = fixture.uses.find(({ name }) => name === adapter);
+        if (use?.greedy)
+          assert.deepEqual(
+            tokens.map(({ id }) => id),
+            use.greedy[0].ids.slice(0, 8),
+            adapter,
+          );
+      }
+      const { host } = engine.tiers();
+      assert.ok(host.bytes <= hostCacheBytes && host.bytes > 2 * 320 * 32 * 4, `${host.bytes} bytes`);
+      assert.ok(host.evictions >= 8, `${host.evictions} evictions`);
+      assert.ok(engine.deviceBytes < held + 2 * hostCacheBytes);
+    } finally {
+      await engine.close();
+    }
+    await raises("out_of_pages", /bytes of host memory/, () =>
+      open("llama-biases", { ...device, hostCacheBytes: 80_000 }),
+    );
+  },
+  ["cpu"],
+);
