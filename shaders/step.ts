@@ -18,6 +18,8 @@ export interface StepShape {
   maxRank4: number;
   /** Some of its adapters have cores between A and B; default: none. */
   cores?: boolean;
+  /** Some of its adapters add to the matrices of the model's own experts, or to their router; default: none. */
+  experts?: boolean;
   /** Adapters that tokens of this step can meet. */
   adapters: number;
   /** A router chooses for some token. */

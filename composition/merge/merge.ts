@@ -155,8 +155,21 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
   return { places, merge, rankOf, told: tuning, warnings };
 }
 
+/** @throws MoloraError `adapter_unsupported` */
+export function refuseExperts(name: string): never {
+  throw new MoloraError(
+    "adapter_unsupported",
+    `"${name}" extends the base's own experts, which no merged LoRA does here`,
+    {
+      remedy: "Stack or route it beside the others, or merge LoRAs of other modules.",
+      details: { adapter: name },
+    },
+  );
+}
+
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
-function refuseOtherChanges({ name, layers, invocation, vocabulary }: Adapter): void {
+function refuseOtherChanges({ name, layers, invocation, vocabulary, experts }: Adapter): void {
+  if (experts !== undefined) refuseExperts(name);
   const modules = layers.flatMap((layer) => Object.values(layer));
   const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
   const isPair = other === undefined && modules.every(({ rank }) => rank > 0);

@@ -1,5 +1,6 @@
 // A loaded adapter as merging takes it: factors and scales out of the runs that the pool takes.
 
+import { refuseExperts } from "../../composition/merge/merge.ts";
 import { isFactorwise, type MergeMethod } from "../../composition/merge/options.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -10,8 +11,9 @@ import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
  *
  * @throws MoloraError `bad_arguments` where such a method meets an adapter of several scales
  */
-export function mergeable({ runs, rank4: _, ...rest }: PackedAdapter, method: MergeMethod): Adapter {
+export function mergeable({ runs, rank4: _, experts, ...rest }: PackedAdapter, method: MergeMethod): Adapter {
   const { name, report } = rest;
+  if (experts) refuseExperts(name);
   const [scale] = report.scales;
   if (report.scales.length !== 1 && isFactorwise(method)) {
     throw new MoloraError("bad_arguments", `"${name}" has several scales, and ${method} merges A and B apart`, {

@@ -3,19 +3,24 @@
 
 import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
+import type { ExpertLayer } from "../../files/lora/expert_layer.ts";
 import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { packCoreLayer } from "./pack_compressed.ts";
+import { expertVec4s, packExperts } from "./pack_experts.ts";
+import { packB } from "./pack_factor.ts";
 
 type Layer = Adapter["layers"][number];
 
 /** An adapter as the pool takes it, and all that the engine keeps of it in host memory: its factors are in the runs. */
-export interface PackedAdapter extends Omit<Adapter, "layers"> {
+export interface PackedAdapter extends Omit<Adapter, "layers" | "experts"> {
   /** One a layer. */
   runs: readonly Float32Array<ArrayBuffer>[];
   /** Largest rank, in whole vec4s. */
   rank4: number;
+  /** Whether its runs have parts of the base's own experts. */
+  experts: boolean;
   /** Bytes of its own embedding and head on the device, once they are there. */
   tableBytes?: number;
   /** What spells its ids where it has a vocabulary, and a tokenizer, of its own. */
@@ -25,19 +30,27 @@ export interface PackedAdapter extends Omit<Adapter, "layers"> {
 /** Packs layer by layer, so that whoever drives it can do other things between two layers. */
 export function* packAdapter(adapter: Adapter): Generator<void, PackedAdapter> {
   if (adapter.compressed !== undefined) return packCompressed(adapter, adapter.compressed);
-  const { layers, ...rest } = adapter;
+  const { layers, experts, ...rest } = adapter;
   const runs: Float32Array<ArrayBuffer>[] = [];
-  for (const layer of layers) {
-    runs.push(packAdapterLayer(layer));
+  for (const [i, layer] of layers.entries()) {
+    runs.push(packAdapterLayer(layer, experts?.[i]));
     yield;
   }
-  return { ...rest, runs, rank4: adapterRank4(adapter) };
+  return { ...rest, runs, rank4: adapterRank4(adapter), experts: experts !== undefined };
 }
 
 /** Cores alone: the factors are packed when they are written, once for all adapters that share them. */
 function packCompressed({ name, hash, report }: Adapter, compressed: Compressed): PackedAdapter {
   const runs = compressed.cores.map((_, layer) => packCoreLayer(compressed, layer));
-  return { name, hash, report, compressed, runs, rank4: Math.max(...report.ranks.map((rank) => Math.ceil(rank / 4))) };
+  return {
+    name,
+    hash,
+    report,
+    compressed,
+    runs,
+    experts: false,
+    rank4: Math.max(...report.ranks.map((rank) => Math.ceil(rank / 4))),
+  };
 }
 
 /** Bytes of the longest run. */
@@ -45,12 +58,12 @@ export function packedRunBytes({ runs }: PackedAdapter): number {
   return Math.max(...runs.map((run) => run.byteLength));
 }
 
-/** vec4s of the headers: one a module, and one spare that keeps the matrices at an even offset. */
+/** vec4s of the headers: one a module, and one that says where others are. */
 const HEADER_VEC4 = LORA_MODULES.length + 1;
 
 /** Bytes of the longest run among the adapter's layers. */
 export function adapterRunBytes(adapter: Adapter): number {
-  return Math.max(...adapter.layers.map((layer) => 16 * runVec4s(Object.values(layer))));
+  return Math.max(...adapter.layers.map((layer, i) => 16 * runVec4s(Object.values(layer), adapter.experts?.[i])));
 }
 
 /** Largest rank of the adapter, in whole vec4s. */
@@ -59,12 +72,14 @@ export function adapterRank4(adapter: Adapter): number {
 }
 
 /**
- * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); A [rank, in], B [out,
- * whole vec4s] times the scale; where rows are changed, gain and shift of four rows each, by turns.
+ * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); what it adds to the base's
+ * experts (pack_experts.ts); A [rank, in], B [out, whole vec4s] times the scale; where rows are changed, gain and shift of
+ * four rows each, by turns.
  */
-export function packAdapterLayer(layer: Layer): Float32Array<ArrayBuffer> {
-  const run = new Float32Array(4 * runVec4s(Object.values(layer)));
+export function packAdapterLayer(layer: Layer, experts?: ExpertLayer): Float32Array<ArrayBuffer> {
+  const run = new Float32Array(4 * runVec4s(Object.values(layer), experts));
   let at = HEADER_VEC4;
+  if (experts !== undefined) at = packExperts(run, at, experts);
   for (const [index, name] of LORA_MODULES.entries()) {
     const module = layer[name];
     if (module === undefined) continue;
@@ -116,14 +131,6 @@ function unpackRows(packed: Float32Array): RowChange {
   return { gain, shift };
 }
 
-function packB(run: Float32Array, offset: number, { b, rank, scale }: LoraModule): void {
-  const stride = 4 * Math.ceil(rank / 4);
-  const rows = rank === 0 ? 0 : b.length / rank;
-  for (let row = 0; row < rows; row++) {
-    for (let r = 0; r < rank; r++) run[offset + row * stride + r] = scale * b[row * rank + r]!;
-  }
-}
-
 function packRows(run: Float32Array, offset: number, { gain, shift }: RowChange): void {
   for (let row = 0; row < gain.length; row += 4) {
     run.set(gain.subarray(row, row + 4), offset + 2 * row);
@@ -131,8 +138,9 @@ function packRows(run: Float32Array, offset: number, { gain, shift }: RowChange)
   }
 }
 
-function runVec4s(modules: readonly LoraModule[]): number {
-  return modules.reduce((sum, module) => sum + moduleVec4s(module), HEADER_VEC4);
+function runVec4s(modules: readonly LoraModule[], experts: ExpertLayer | undefined): number {
+  const first = HEADER_VEC4 + (experts === undefined ? 0 : expertVec4s(experts));
+  return modules.reduce((sum, module) => sum + moduleVec4s(module), first);
 }
 
 function moduleVec4s(module: LoraModule): number {

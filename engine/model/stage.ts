@@ -128,7 +128,7 @@ export class Stage {
     const shape = this.#shape(group);
     const y = this.#output(group);
     const { input, shrunk, planes } = workspace;
-    const table = this.#table(i);
+    const table = this.table(i);
     const lora = { table, adapters: pool[i], shrunk, xf: input.x };
     const along = this.kind.lora === "gather" ? { shrink: shape } : {};
     const launches = matrix.shards.map((shard, n) =>
@@ -326,7 +326,7 @@ export class Stage {
   }
 
   /** The table layer i reads: its own where something is routed, else the one of all layers. */
-  #table(i: number): View {
+  table(i: number): View {
     return this.views.workspace.tables.layers[this.kind.routed ? i : 0];
   }
 
@@ -334,7 +334,7 @@ export class Stage {
   #deltas(i: number): Views<View> {
     if (this.kind.lora === "none") return {};
     const { shrunk, planes } = this.views.workspace;
-    return { table: this.#table(i), shrunk, planes, adapters: this.views.pool[i] };
+    return { table: this.table(i), shrunk, planes, adapters: this.views.pool[i] };
   }
 
   #shape(group: LoraGroup): LoraShape {

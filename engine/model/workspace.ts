@@ -90,6 +90,8 @@ export interface ExpertSpace {
   activated: View;
   /** [T, K, hidden] */
   parts: View;
+  /** [T, K, entries, 2 parts, 4 · rank4] */
+  shrunk: View;
   /** [R, layers, K] of 8 bytes. */
   trace: View;
 }
@@ -119,6 +121,7 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     gateUp: floats("experts' gate and up", tokens * used * 2 * ffn),
     activated: floats("experts' input", tokens * used * ffn),
     parts: floats("experts' output", tokens * used * hiddenSize),
+    shrunk: floats("experts' shrunk", tokens * used * entries * 2 * 4 * rank4),
     trace: device.allocate("trace of experts", logitRows * numLayers * used * 8),
   });
   const widest = Math.max(qkvRows, 2 * intermediateSize);

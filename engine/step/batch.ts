@@ -23,6 +23,8 @@ export interface PlacedRoute {
   maxRank4: number;
   /** Some of them have cores between A and B; default: none. */
   cores?: boolean;
+  /** Some of them add to the model's own experts; default: none. */
+  experts?: boolean;
   gateWidth: number;
 }
 
@@ -61,6 +63,7 @@ export function buildBatch(
     adapters: 0,
     maxRank4: 0,
     cores: false,
+    experts: false,
     routed: false,
     gateWidth: 0,
   };
@@ -100,6 +103,7 @@ export function buildBatch(
     shape.adapters += placed.adapters;
     shape.maxRank4 = Math.max(shape.maxRank4, placed.maxRank4);
     shape.cores ||= placed.cores ?? false;
+    shape.experts ||= placed.experts ?? false;
     shape.routed ||= placed.router !== 0;
     shape.gateWidth = Math.max(shape.gateWidth, placed.gateWidth);
   }

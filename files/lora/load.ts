@@ -10,12 +10,14 @@ import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
 import type { AdapterClaims } from "./claims.ts";
 import { COMPRESSED_JSON, readCompressed } from "./compressed.ts";
+import type { ExpertLayer } from "./expert_layer.ts";
 import { checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
 import { readOwnTokenizer } from "./own_tokenizer.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
 import { readChange } from "./read_change.ts";
+import { takeExperts } from "./take_experts.ts";
 import { takeVocabulary, type VocabularyChange } from "./vocabulary.ts";
 
 /**
@@ -33,30 +35,35 @@ export async function loadAdapter(
 ): Promise<Adapter> {
   if ("list" in from && (await from.list()).includes(COMPRESSED_JSON)) return readCompressed(name, from, config);
   const { claims, weights, bytes } = await readFiles(from, config);
-  const { rest, vocabulary: tables } = await takeVocabulary(claims, weights, config);
+  const { rest: ofLayers, vocabulary: tables } = await takeVocabulary(claims, weights, config);
+  const { rest, experts } = await takeExperts(claims, ofLayers, config);
   const tokenizer = tables && "list" in from ? await readOwnTokenizer(from) : undefined;
   const vocabulary = tables && { ...tables, ...(tokenizer && { tokenizer }) };
-  const changes = checkFit(claims, rest, config, vocabulary !== undefined);
+  const changes = checkFit(claims, rest, config, vocabulary !== undefined || experts !== undefined);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   for (const change of changes) {
     Object.assign(layers[change.layer], await readChange(change, config));
     await turn();
   }
-  if (vocabulary === undefined) refuseNoEffect(name, layers);
+  if (vocabulary === undefined) refuseNoEffect(name, [...layers, ...(experts ?? [])]);
 
   const hash = await sha256(...bytes, ...(tokenizer?.bytes ?? []));
-  const modules = layers.flatMap((layer) => Object.values(layer));
+  const modules = [...layers, ...(experts ?? [])].flatMap((layer) => Object.values(layer));
   return {
     name,
     hash,
     layers,
+    ...(experts && { experts }),
     ...invocationOf(name, claims, vocabulary?.size ?? config.vocabSize),
     ...(vocabulary && { vocabulary }),
     report: {
       name,
       hash,
-      matched: changes.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
+      matched: [
+        ...changes.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
+        ...(experts ?? []).flatMap((parts, i) => Object.keys(parts).map((part) => `layers.${i}.experts.${part}`)),
+      ],
       unmatched: [],
       ranks: distinct(modules.map(({ rank }) => rank)),
       scales: distinct(modules.map(({ scale }) => scale)),
@@ -96,7 +103,7 @@ function reportOf({ size, tokenizer }: VocabularyChange): NonNullable<AdapterRep
   return { tokens: size, tokenizer: spelt };
 }
 
-function refuseNoEffect(name: string, layers: Adapter["layers"]): void {
+function refuseNoEffect(name: string, layers: readonly (Adapter["layers"][number] | ExpertLayer)[]): void {
   const modules = layers.flatMap((layer) => Object.values(layer));
   const isZero = (factor: Float32Array) => factor.every((x) => x === 0);
   const isPlain = ({ unsettled }: LoraModule) => unsettled === undefined;

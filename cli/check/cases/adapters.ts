@@ -83,7 +83,7 @@ export interface PlacedAdapters {
 
 /** Runs one after another behind gaps of NaNs, which nothing may read, then free pages. */
 export function placeAdapters(adapters: readonly Modules[], pageFloats: number, freePages: number): PlacedAdapters {
-  const runs = adapters.map(packAdapterLayer);
+  const runs = adapters.map((adapter) => packAdapterLayer(adapter));
   const firstPage = Math.ceil(runs.reduce((sum, run) => sum + run.length + GAP, GAP) / pageFloats);
   const pool = new Float32Array((firstPage + freePages) * pageFloats).fill(Number.NaN);
   const addresses: number[] = [];
