@@ -6,6 +6,7 @@ import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { refuseExperts } from "../experts.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
@@ -153,18 +154,6 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
       ? [`${method} merges A and B apart: products between adapters come into the result. cat and svd are exact.`]
       : [];
   return { places, merge, rankOf, told: tuning, warnings };
-}
-
-/** @throws MoloraError `adapter_unsupported` */
-export function refuseExperts(name: string): never {
-  throw new MoloraError(
-    "adapter_unsupported",
-    `"${name}" extends the base's own experts, which no merged LoRA does here`,
-    {
-      remedy: "Stack or route it beside the others, or merge LoRAs of other modules.",
-      details: { adapter: name },
-    },
-  );
 }
 
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */

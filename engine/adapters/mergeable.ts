@@ -1,6 +1,6 @@
 // A loaded adapter as merging takes it: factors and scales out of the runs that the pool takes.
 
-import { refuseExperts } from "../../composition/merge/merge.ts";
+import { refuseExperts } from "../../composition/experts.ts";
 import { isFactorwise, type MergeMethod } from "../../composition/merge/options.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";

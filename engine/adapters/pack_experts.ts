@@ -1,4 +1,4 @@
-// Packs what an adapter adds to a layer's own experts into its run of that layer; the layout is shrink_experts.wgsl's.
+// Packs what an adapter adds to a layer's own experts into its run of that layer; the layout is shaders/experts/shrink_experts.wgsl's.
 
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import type { ExpertLayer } from "../../files/lora/expert_layer.ts";

@@ -1,4 +1,4 @@
-// Where an adapter's run has what it adds to experts' matrices: what shrink_experts.cpu.ts and expand_experts.cpu.ts share.
+// Where an adapter's run has what it adds to experts' matrices: what shrinking and expanding share (shaders/experts/shrink_experts.cpu.ts).
 import { entryAt, NO_EXPERT } from "../step.cpu";
 
 /** The header of a part for entry j of a token whose entries begin at `first`; 0 where there is none, or its rank is 0. */
