@@ -1,13 +1,21 @@
 // Gives what was read its name: room in host memory, its tables on the device, its place in registry and catalogue.
 
 import type { MixtureReport } from "../../proto/api.ts";
+import { checkTables } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { checkFits } from "./limits.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import type { Bank } from "./placement.ts";
-import { adapterKey, type ExpertAdapter, type LoadedGeneration, type Prototypes, type Registry } from "./registry.ts";
+import {
+  adapterKey,
+  type ExpertAdapter,
+  type LoadedGeneration,
+  mixtureKey,
+  type Prototypes,
+  type Registry,
+} from "./registry.ts";
 import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
 import type { Vocabularies } from "./vocabularies.ts";
 
@@ -52,14 +60,14 @@ export class Keeper {
     }
     const { vocabularies } = this.#parts;
     const key = adapterKey(adapter);
-    const { size } = vocabulary;
+    const { size, hash } = vocabulary;
     let done = false;
     // Making room for it may have taken another name's adapter of the same content, and the tables with it.
     while (!done) {
       const fresh = !vocabularies.has(key);
       if (fresh) await vocabularies.add(key, vocabulary);
       try {
-        const kept = { ...adapter, vocabulary: { size }, tableBytes: vocabularies.bytes(key) };
+        const kept = { ...adapter, vocabulary: { size, hash }, tableBytes: vocabularies.bytes(key) };
         done = await this.#register(kept, origin, () => vocabularies.has(key));
       } catch (error) {
         if (fresh) vocabularies.remove(key);
@@ -68,8 +76,31 @@ export class Keeper {
     }
   }
 
-  /** Keeps a mixture, and its experts as long. */
-  async keepMixture({ mixture, adapters, prototypes, report }: ReadMixture, origin: Origin): Promise<void> {
+  /** Keeps a mixture, and its experts as long; the tables that they share are its own too. */
+  async keepMixture(read: ReadMixture, origin: Origin): Promise<void> {
+    const { vocabularies } = this.#parts;
+    checkTables(read.mixture, read.adapters);
+    const change = read.adapters.map((adapter) => adapter?.vocabulary).find((one) => one !== undefined);
+    if (change === undefined) return this.#registerMixture(read, origin);
+    const key = mixtureKey(read.mixture, read.adapters);
+    const fresh = !vocabularies.has(key);
+    const full = read.adapters.find((adapter) => adapter?.vocabulary?.embedding ?? adapter?.vocabulary?.head);
+    if (fresh) await vocabularies.add(key, full?.vocabulary ?? change);
+    const tableBytes = vocabularies.bytes(key);
+    const { size, hash } = change;
+    const adapters = read.adapters.map(
+      (adapter): ExpertAdapter =>
+        adapter && (adapter.vocabulary ? { ...adapter, vocabulary: { size, hash }, tableBytes } : adapter),
+    );
+    try {
+      await this.#registerMixture({ ...read, adapters }, origin);
+    } catch (error) {
+      if (fresh) vocabularies.remove(key);
+      throw error;
+    }
+  }
+
+  async #registerMixture({ mixture, adapters, prototypes, report }: ReadMixture, origin: Origin): Promise<void> {
     const { registry, bank, catalogue, shelf } = this.#parts;
     const held = new Set(registry.generations().map(({ hash }) => hash));
     const fresh = new Map(

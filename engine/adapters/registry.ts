@@ -3,7 +3,7 @@
 
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
-import { checkExpert } from "../../router/experts.ts";
+import { checkExpert, checkTables } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 
@@ -106,8 +106,9 @@ export class Registry {
       throw new MoloraError("mixture_invalid", message);
     }
     for (const [i, expert] of mixture.experts.entries()) checkExpert(expert, adapters[i]);
+    checkTables(mixture, adapters);
     const experts = adapters.map((adapter) => adapter && toLoaded(adapter));
-    const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
+    const key = mixtureKey(mixture, adapters);
     const loaded: LoadedMixture = {
       kind: "mixture",
       name: mixture.name,
@@ -252,6 +253,11 @@ function withArticle(kind: LoadedGeneration["kind"]): string {
 /** See Loaded.key. */
 export function adapterKey({ hash }: Pick<PackedAdapter, "hash">): string {
   return `adapter/${hash}`;
+}
+
+/** See Loaded.key. `adapters`: of its experts, undefined where one adds nothing. */
+export function mixtureKey({ hash }: Pick<Mixture, "hash">, adapters: readonly ExpertAdapter[]): string {
+  return ["mixture", hash, ...adapters.map((adapter) => adapter?.hash ?? BASE_NAME)].join("/");
 }
 
 function toLoaded(adapter: PackedAdapter): LoadedAdapter {

@@ -3,7 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Routing } from "../../proto/api.ts";
-import type { LoadedAdapter, Registry } from "../adapters/registry.ts";
+import type { LoadedAdapter, LoadedGeneration, Registry } from "../adapters/registry.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 export interface LexiconParts {
@@ -24,9 +24,14 @@ export interface Lexicon {
 }
 
 /** Of what the names stand for now; those that stand for nothing are for others to refuse. */
-export function lexiconOf({ config, tokenizer, registry }: LexiconParts, { adapter, adapters = [] }: Routing): Lexicon {
-  const names = [adapter, ...adapters.map(({ id }) => id)].filter((name) => name !== undefined);
-  const own = names.map((name) => registry.find(name)).find((found) => hasVocabulary(found));
+export function lexiconOf(
+  { config, tokenizer, registry }: LexiconParts,
+  { adapter, adapters = [], mixture }: Routing,
+): Lexicon {
+  const names = [adapter, ...adapters.map(({ id }) => id), mixture].filter((name) => name !== undefined);
+  const found = names.flatMap((name) => registry.find(name) ?? []);
+  const bringing = found.flatMap(membersOf).filter(({ adapter: member }) => member.vocabulary !== undefined);
+  const own = bringing.find(({ adapter: member }) => member.tokenizer !== undefined) ?? bringing[0];
   if (own === undefined) return { key: undefined, tokenizer, size: config.vocabSize, endIds: config.eosIds };
   const { vocabulary, tokenizer: spelling } = own.adapter;
   // Fine-tuned for conversations, it ends its turns with a token that the base's configuration knows nothing of.
@@ -34,6 +39,6 @@ export function lexiconOf({ config, tokenizer, registry }: LexiconParts, { adapt
   return { key: own.key, tokenizer: spelling ?? tokenizer, size: vocabulary!.size, endIds: ends };
 }
 
-function hasVocabulary(found: ReturnType<Registry["find"]>): found is LoadedAdapter {
-  return found?.kind === "adapter" && found.adapter.vocabulary !== undefined;
+function membersOf(generation: LoadedGeneration): LoadedAdapter[] {
+  return generation.kind === "adapter" ? [generation] : generation.experts.filter((expert) => expert !== undefined);
 }

@@ -2,6 +2,7 @@
 // have another size than the base's.
 
 import { MoloraError } from "../../proto/errors.ts";
+import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { readFloats } from "../weights/floats.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
@@ -22,6 +23,8 @@ export interface TableChange {
 export interface VocabularyChange {
   /** Ids of the adapter: rows of both tables once they are changed. May be more or fewer than the base's. */
   size: number;
+  /** SHA-256 over all that changes: adapters of one resized base have it in common. */
+  hash: string;
   embedding?: TableChange;
   head?: TableChange;
   /** How it spells its ids, where its folder says so. */
@@ -72,7 +75,9 @@ export async function takeVocabulary(
   const itsHead = head && shared?.rows && !head.rows ? { ...head, rows: shared.rows } : (head ?? shared);
   const changed = embedding !== undefined || itsHead !== undefined;
   const size = commonSize(sizeOf(embedding, config), sizeOf(itsHead, config), config);
-  const vocabulary = changed ? { size, ...(embedding && { embedding }), ...(itsHead && { head: itsHead }) } : undefined;
+  if (!changed) return { rest: { ...weights, tensors: rest }, vocabulary: undefined };
+  const hash = await hashOf(size, [embedding, itsHead]);
+  const vocabulary = { size, hash, ...(embedding && { embedding }), ...(itsHead && { head: itsHead }) };
   return { rest: { ...weights, tensors: rest }, vocabulary };
 }
 
@@ -105,6 +110,21 @@ function tiedHead({ table, rows }: TableChange, { saved }: AdapterClaims): Table
 function sizeOf(change: TableChange | undefined, { vocabSize }: ModelConfig): number {
   const rows = change?.table?.shape[0] ?? vocabSize;
   return Math.max(rows, ...[...(change?.rows?.keys() ?? [])].map((id) => id + 1));
+}
+
+async function hashOf(size: number, changes: readonly (TableChange | undefined)[]): Promise<string> {
+  const parts: Uint8Array[] = [];
+  const bytesOf = ({ buffer, byteOffset, byteLength }: Float32Array) => new Uint8Array(buffer, byteOffset, byteLength);
+  for (const change of changes) {
+    const { table, pair, rows } = change ?? {};
+    const ids = [...(rows?.keys() ?? [])];
+    const said = { size, type: table?.type, shape: table?.shape, rank: pair?.rank, scale: pair?.scale, ids };
+    parts.push(new TextEncoder().encode(JSON.stringify(said)));
+    if (table !== undefined) parts.push(await table.readRows(0, table.shape[0]));
+    if (pair !== undefined) parts.push(bytesOf(pair.a), bytesOf(pair.b));
+    for (const row of rows?.values() ?? []) parts.push(bytesOf(row));
+  }
+  return sha256(...parts);
 }
 
 function commonSize(embedding: number, head: number, { vocabSize }: ModelConfig): number {

@@ -3,6 +3,10 @@
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import type { Engine } from "../../engine/engine.ts";
+import { MemorySource } from "../../files/source.ts";
+import { readFloats } from "../../files/weights/floats.ts";
+import { readSafetensors } from "../../files/weights/safetensors/safetensors.ts";
+import { writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
 import { raises } from "../raises.ts";
 import { onEachHost } from "./each_device.ts";
@@ -195,6 +199,71 @@ onEachHost(
     await raises("out_of_pages", /bytes of host memory/, () =>
       open("llama-biases", { ...device, hostCacheBytes: 80_000 }),
     );
+  },
+  ["cpu"],
+);
+
+/** The adapter `chat` with its LoRA multiplied: the same tables, other layers. */
+async function scaledChat(factor: number): Promise<Map<string, Uint8Array>> {
+  const folder = `${MODELS}/llama-biases/adapters/chat`;
+  const bytes = new Uint8Array(readFileSync(`${folder}/adapter_model.safetensors`));
+  const { tensors } = await readSafetensors(new MemorySource("chat", bytes));
+  const written = await Promise.all(
+    [...tensors.values()].map(async (tensor) => {
+      const data = await readFloats(tensor);
+      return {
+        name: tensor.name,
+        shape: tensor.shape,
+        data: /lora_B/.test(tensor.name) ? data.map((b) => factor * b) : data,
+      };
+    }),
+  );
+  const config = new Uint8Array(readFileSync(`${folder}/adapter_config.json`));
+  return new Map([
+    ["adapter_config.json", config],
+    ["adapter_model.safetensors", writeSafetensors(written)],
+  ]);
+}
+
+onEachHost(
+  "adapters of one resized base share its tables: on the device, in stacks of any weights, in mixtures",
+  async (device) => {
+    const { engine, fixture } = await open("llama-biases", device);
+    try {
+      const before = engine.deviceBytes;
+      for (const [name, factor] of [
+        ["twice", 2],
+        ["much", 1.75],
+      ] as const)
+        await engine.loadFiles(name, await scaledChat(factor));
+      assert.equal(engine.deviceBytes, before);
+      const ids = fixture.prompts.find(({ name }) => name === "of chat")!.ids;
+      const scored = async (routing: object) =>
+        (await collect(engine, { ids, maxTokens: 1, promptLogprobs: 0, ...routing })).done.promptLogprobs!;
+      const adapters = [
+        { id: "twice", weight: 0.5 },
+        { id: "chat", weight: 0.75 },
+      ];
+      const [stacked, much] = [await scored({ adapters }), await scored({ adapter: "much" })];
+      for (const [t, { logprob }] of stacked.entries()) assert.ok(Math.abs(logprob - much[t].logprob) < 1e-3);
+      // The one that has a tokenizer spells for all.
+      const [{ text, ids: spelt }] = fixture.spellings;
+      assert.deepEqual(await engine.promptIds({ prompt: text, raw: true, adapters }), spelt);
+      const numbers = { hidden_size: 32, num_hidden_layers: engine.config.numLayers };
+      const mixture = {
+        format: "molora-mixture/1",
+        base_model: { architecture: "LlamaForCausalLM", ...numbers },
+        experts: ["chat", "much"].map((name) => ({ name, adapter: name })),
+        router: { type: "vocabulary", ranges: [], default: 1 },
+      };
+      const json = new TextEncoder().encode(JSON.stringify(mixture));
+      await engine.loadFiles("both", new Map([["mixture.json", json]]));
+      const routed = await scored({ mixture: "both" });
+      for (const [t, { logprob }] of routed.entries()) assert.ok(Math.abs(logprob - much[t].logprob) < 1e-4);
+      assert.deepEqual(await engine.promptIds({ prompt: text, raw: true, mixture: "both" }), spelt);
+    } finally {
+      await engine.close();
+    }
   },
   ["cpu"],
 );
