@@ -5,6 +5,7 @@ import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -29,6 +30,16 @@ export interface LoopCounters {
   encodeMs: number;
 }
 
+/** A base that is loaded without an engine. */
+export interface KeptBase {
+  /** Of the device. */
+  readonly bytes: number;
+  /** False once it was given up, by `release` or because another base needed the memory while no engine used this one. */
+  readonly kept: boolean;
+  /** Engines that use it go on. */
+  release(): Promise<void>;
+}
+
 export interface EngineApi {
   /** What computes, in words. */
   readonly device: { kind: "gpu" | "cpu"; description: string };
@@ -43,8 +54,12 @@ export interface EngineApi {
   readonly contextLength: number;
   /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
   readonly capacity: { sequences: number; blocks: number; blockTokens: number };
-  /** Bytes of device memory held. */
+  /** Bytes of device memory held: the base's, which engines of the same base share, and this engine's own. */
   readonly deviceBytes: number;
+  /** Bytes of device memory that the base's weights take, once for all engines that share it. */
+  readonly baseBytes: number;
+  /** Engines that share the base, this one among them. */
+  readonly sharedBy: number;
   readonly counters: Readonly<LoopCounters>;
   /** Why no more requests are taken, if so: it was closed, or it failed (the device was lost). It never comes back. */
   readonly closed: MoloraError | undefined;
@@ -89,7 +104,10 @@ export interface EngineApi {
   merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /**
+   * Loads a mixture folder, or a recipe (recipe.json, or the folder it lies in), and their adapters where they are not loaded yet.
+   * Requests ask for either as `mixture`.
+   */
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
@@ -114,6 +132,15 @@ export interface EngineApi {
   /** What lies in which tier. */
   tiers(): TierReport;
   stats(): EngineStats;
-  /** Ends every request with `engine_closed` and frees the device. */
+  /**
+   * Tells of every drop of the agreement between adapters that act at once (`agreementDrop`). Returns what takes the listener away.
+   *
+   * @example
+   * ```ts
+   * engine.onAlert(({ name, before, now }) => console.warn(`${name}: ${before.toFixed(2)} → ${now.toFixed(2)}`));
+   * ```
+   */
+  onAlert(listener: (alert: AgreementAlert) => void): () => void;
+  /** Ends every request with `engine_closed` and frees what it has of the device; the last engine of a base frees the base. */
   close(): Promise<void>;
 }

@@ -1,10 +1,12 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -20,6 +22,7 @@ import { MIXTURE_FILE } from "../router/format.ts";
 import { nameReports, tierReport } from "./adapters/tiers.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import { assemble, type EngineParts } from "./assemble.ts";
+import { checkSizes, useBackbone } from "./backbones.ts";
 import type { Host } from "./host.ts";
 import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
@@ -40,17 +43,25 @@ export class Engine implements EngineApi {
     this.#parts = parts;
   }
 
-  /** Opens the device, reads the base model, then adapters and mixtures. Frees everything when any of it fails. */
+  /**
+   * Opens the device and reads the base model, where no engine of the same host has both, then adapters and mixtures. Frees
+   * all that is its own when any of it fails.
+   */
   static async load(host: Host, options: EngineOptions): Promise<Engine> {
-    const device = await host.openDevice(options);
+    const use = await useBackbone(host, options, checkSizes(options));
     try {
-      const engine = new Engine(await assemble(host, device, options));
+      const engine = new Engine(assemble(host, use, options));
+      void engine.ended.then(({ code }) => {
+        if (code === "gpu_lost") use.spoil();
+      });
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
-      for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
+      for (const [name, path] of Object.entries({ ...options.mixtures, ...options.recipes })) {
+        await engine.loadMixture(name, path);
+      }
       await engine.#prepare(options);
       return engine;
     } catch (error) {
-      await device.close();
+      await use.release();
       throw error;
     }
   }
@@ -99,9 +110,19 @@ export class Engine implements EngineApi {
     return { sequences: admission.scheduler.maxSequences, blocks, blockTokens: PAGE_TOKENS };
   }
 
-  /** Bytes of device memory held. */
+  /** Bytes of device memory held: the base's, which engines of the same base share, and this engine's own. */
   get deviceBytes(): number {
-    return this.#parts.device.bytes;
+    return this.baseBytes + this.#parts.device.bytes;
+  }
+
+  /** Bytes of device memory that the base's weights take, once for all engines that share it. */
+  get baseBytes(): number {
+    return this.#parts.use.backbone.bytes;
+  }
+
+  /** Engines that share the base, this one among them. */
+  get sharedBy(): number {
+    return this.#parts.use.users;
   }
 
   get counters(): Readonly<LoopCounters> {
@@ -229,7 +250,7 @@ export class Engine implements EngineApi {
   ): Promise<AdapterReport | MixtureReport> {
     const folder = new MemoryFolder(name, files);
     const { library } = this.#parts;
-    return files.has(MIXTURE_FILE)
+    return files.has(MIXTURE_FILE) || files.has(RECIPE_FILE)
       ? library.loadMixture(name, folder, options)
       : library.loadAdapter(name, folder, options);
   }
@@ -254,7 +275,7 @@ export class Engine implements EngineApi {
     return this.#parts.library.adapters();
   }
 
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /** Loads a mixture folder or a recipe, and their adapters where they are not loaded yet. */
   loadMixture(name: string, path: string, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     return this.#parts.library.loadMixture(name, path, options);
   }
@@ -267,15 +288,19 @@ export class Engine implements EngineApi {
     return this.#parts.library.mixtures();
   }
 
+  onAlert(listener: (alert: AgreementAlert) => void): () => void {
+    return this.#parts.watch.onAlert(listener);
+  }
+
   stats(): EngineStats {
     return engineStats(this.#parts, this.model);
   }
 
-  /** Ends every request with `engine_closed` and frees the device. */
+  /** Ends every request with `engine_closed` and frees what it has of the device; the last engine of a base frees the base. */
   async close(): Promise<void> {
-    const { loop, grammars, device } = this.#parts;
+    const { loop, grammars, use } = this.#parts;
     await loop.close(new MoloraError("engine_closed", "the engine was closed"));
     grammars.close();
-    await device.close();
+    await use.release();
   }
 }

@@ -33,6 +33,15 @@ export interface NameSources {
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
   openDevice(options: DeviceOptions): Promise<Device>;
+  /**
+   * What tells a base on a device from every other: engines for which it is equal share one. It changes when the files do.
+   * Absent or undefined: the engine has its base for itself.
+   *
+   * @throws MoloraError as `open` for the base
+   */
+  identify?(model: string, options: DeviceOptions): Promise<string | undefined>;
+  /** Memory that can still be had, in bytes; absent: nobody knows. */
+  freeBytes?(): number;
   /** A thread that serves grammars, for constrained decoding; absent where there are none. */
   openGrammarThread?: OpenGrammarThread;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */

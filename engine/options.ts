@@ -3,6 +3,7 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { KvDtype } from "../shaders/layer/rope_kv.ts";
+import { ADAPTER_DTYPES, type AdapterDtype } from "../shaders/lora/adapter_dtype.ts";
 import { MAX_SORT } from "../shaders/lora/segments.ts";
 import type { Device } from "./device/device.ts";
 import type { EngineOptions } from "./engine_options.ts";
@@ -17,6 +18,7 @@ export interface Sizes {
   contextLength: number;
   pages: number;
   kvDtype: KvDtype;
+  adapterDtype: AdapterDtype;
   scheduler: SchedulerOptions & { runAhead: number };
 }
 
@@ -77,6 +79,7 @@ export function settleSizes(
     contextLength,
     pages,
     kvDtype,
+    adapterDtype: adapterDtypeOf(options),
     capacity: {
       tokens,
       sequences: maxSequences,
@@ -112,6 +115,13 @@ function roomForIds(own: number, extra: number): number {
     });
   }
   return 4 * Math.ceil((own + extra) / 4);
+}
+
+function adapterDtypeOf({ adapterDtype = "f32" }: EngineOptions): AdapterDtype {
+  if (ADAPTER_DTYPES.includes(adapterDtype)) return adapterDtype;
+  throw new MoloraError("bad_arguments", `adapterDtype is ${JSON.stringify(adapterDtype)}`, {
+    remedy: `Give one of ${ADAPTER_DTYPES.join(", ")}.`,
+  });
 }
 
 function beyond(name: string, value: number, most: number, what: string): MoloraError {

@@ -4,6 +4,7 @@
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -61,6 +62,8 @@ export interface HttpEngine extends EnginePort {
   nameOf(text: string): string;
   listNames(): NameReport[];
   tiers(): TierReport;
+  /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
+  onAlert?(listener: (alert: AgreementAlert) => void): () => void;
   /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
   loadFiles(
     name: string,
@@ -94,6 +97,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => engine.loadFiles(name, files, options),
     stats: () => engine.stats(),
+    onAlert: (listener) => engine.onAlert?.(listener) ?? (() => {}),
     ...own,
   };
 }

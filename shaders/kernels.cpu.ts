@@ -25,6 +25,7 @@ export { shrink } from "./lora/shrink.cpu";
 export { trace } from "./routing/trace.cpu";
 export { adamw } from "./training/adamw.cpu";
 export { add } from "./training/add.cpu";
+export { anchor } from "./training/anchor.cpu";
 export { backward_attention_key_value } from "./training/backward_attention_key_value.cpu";
 export { backward_attention_query } from "./training/backward_attention_query.cpu";
 export { backward_belief } from "./training/backward_belief.cpu";

@@ -161,13 +161,13 @@ function refuseOtherChanges({ name, layers, invocation, vocabulary, experts }: A
   if (experts !== undefined) refuseExperts(name);
   const modules = layers.flatMap((layer) => Object.values(layer));
   const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
-  const isPair = other === undefined && modules.every(({ rank }) => rank > 0);
-  if (isPair && invocation === undefined && vocabulary === undefined) return;
+  const isPlain = other === undefined && invocation === undefined && vocabulary === undefined;
+  if (isPlain && modules.every(({ rank }) => rank > 0)) return;
   const what =
-    vocabulary !== undefined
-      ? "has an embedding or an output head of its own"
-      : invocation !== undefined
-        ? "acts from a token of the prompt on (activated LoRA)"
+    invocation !== undefined
+      ? "acts from a token of the prompt on (activated LoRA)"
+      : vocabulary !== undefined
+        ? "has an embedding or an output head of its own"
         : other?.unsettled?.magnitude !== undefined
           ? "is a DoRA, which scales whole rows of the base"
           : "changes rows or biases of the base";

@@ -1,31 +1,24 @@
 // Gives what was read its name: room in host memory, its tables on the device, its place in registry and catalogue.
 
+import type { VocabularyChange } from "../../files/lora/vocabulary.ts";
 import type { MixtureReport } from "../../proto/api.ts";
-import { checkTables } from "../../router/experts.ts";
-import type { Mixture } from "../../router/mixture.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
 import { checkFits } from "./limits.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import type { Bank } from "./placement.ts";
+import type { Origin } from "./read_routing.ts";
 import {
   adapterKey,
-  type ExpertAdapter,
+  allHeldBy,
+  heldBy,
   type LoadedGeneration,
-  mixtureKey,
-  type Prototypes,
+  type LoadedMixture,
+  type LoadedRecipe,
   type Registry,
 } from "./registry.ts";
-import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
+import { adapterHostBytes, hostBytes, type Shelf } from "./shelf.ts";
 import type { Vocabularies } from "./vocabularies.ts";
-
-/** What is known of a load beside the name: where it came from, and what it is to be. */
-export interface Origin {
-  path: string | undefined;
-  /** A source said what the name stands for. */
-  found: boolean;
-  pinned: boolean;
-}
 
 export interface KeeperParts {
   capacity: Capacity;
@@ -34,14 +27,6 @@ export interface KeeperParts {
   vocabularies: Vocabularies;
   catalogue: Catalogue;
   shelf: Shelf;
-}
-
-/** A mixture with all that its experts are. */
-export interface ReadMixture {
-  mixture: Mixture;
-  adapters: readonly ExpertAdapter[];
-  prototypes: Prototypes;
-  report: MixtureReport;
 }
 
 /** Its methods throw MoloraError `out_of_pages` where there is no room, `bad_request` where the name is of another kind. */
@@ -53,22 +38,21 @@ export class Keeper {
   }
 
   /** Its tables are on the device before any request can name it. */
-  async keepAdapter({ vocabulary, ...adapter }: PackedAdapter, origin: Origin): Promise<void> {
+  async keepAdapter(adapter: PackedAdapter, origin: Origin): Promise<void> {
+    const { vocabulary } = adapter;
     if (vocabulary === undefined) {
       await this.#register(adapter, origin, () => true);
       return;
     }
     const { vocabularies } = this.#parts;
     const key = adapterKey(adapter);
-    const { size, hash } = vocabulary;
     let done = false;
     // Making room for it may have taken another name's adapter of the same content, and the tables with it.
     while (!done) {
       const fresh = !vocabularies.has(key);
       if (fresh) await vocabularies.add(key, vocabulary);
       try {
-        const kept = { ...adapter, vocabulary: { size, hash }, tableBytes: vocabularies.bytes(key) };
-        done = await this.#register(kept, origin, () => vocabularies.has(key));
+        done = await this.#register(this.#withoutTables(adapter, key), origin, () => vocabularies.has(key));
       } catch (error) {
         if (fresh) vocabularies.remove(key);
         throw error;
@@ -76,44 +60,48 @@ export class Keeper {
     }
   }
 
-  /** Keeps a mixture, and its experts as long; the tables that they share are its own too. */
-  async keepMixture(read: ReadMixture, origin: Origin): Promise<void> {
-    const { vocabularies } = this.#parts;
-    checkTables(read.mixture, read.adapters);
-    const change = read.adapters.map((adapter) => adapter?.vocabulary).find((one) => one !== undefined);
-    if (change === undefined) return this.#registerMixture(read, origin);
-    const key = mixtureKey(read.mixture, read.adapters);
-    const fresh = !vocabularies.has(key);
-    const full = read.adapters.find((adapter) => adapter?.vocabulary?.embedding ?? adapter?.vocabulary?.head);
-    if (fresh) await vocabularies.add(key, full?.vocabulary ?? change);
-    const tableBytes = vocabularies.bytes(key);
-    const { size, hash } = change;
-    const adapters = read.adapters.map(
-      (adapter): ExpertAdapter =>
-        adapter && (adapter.vocabulary ? { ...adapter, vocabulary: { size, hash }, tableBytes } : adapter),
-    );
+  /** Keeps a mixture or a recipe, and what it holds as long; the tables that its adapters share are its own too. */
+  async keepRouting(loaded: LoadedMixture | LoadedRecipe, report: MixtureReport, origin: Origin): Promise<void> {
+    const fresh = await this.#holdTables(loaded);
     try {
-      await this.#registerMixture({ ...read, adapters }, origin);
+      await this.#registerRouting(loaded, report, origin);
     } catch (error) {
-      if (fresh) vocabularies.remove(key);
+      for (const key of fresh) this.#parts.vocabularies.remove(key);
       throw error;
     }
   }
 
-  async #registerMixture({ mixture, adapters, prototypes, report }: ReadMixture, origin: Origin): Promise<void> {
+  /** Gives tables to a generation and to what it holds, where they have some. Keys that had none before. */
+  async #holdTables(generation: LoadedGeneration): Promise<string[]> {
+    const { vocabularies } = this.#parts;
+    const { key } = generation;
+    const fresh: string[] = [];
+    for (const part of heldBy(generation)) fresh.push(...(await this.#holdTables(part)));
+    const change = vocabularyOf(generation);
+    if (change !== undefined && !vocabularies.has(key)) {
+      await vocabularies.add(key, change);
+      fresh.push(key);
+    }
+    if (generation.kind === "adapter") generation.adapter = this.#withoutTables(generation.adapter, key);
+    return fresh;
+  }
+
+  /** What is kept of an adapter whose tables are on the device under a key. */
+  #withoutTables(adapter: PackedAdapter, key: string): PackedAdapter {
+    if (adapter.vocabulary === undefined) return adapter;
+    const { size, hash } = adapter.vocabulary;
+    return { ...adapter, vocabulary: { size, hash }, tableBytes: this.#parts.vocabularies.bytes(key) };
+  }
+
+  async #registerRouting(loaded: LoadedMixture | LoadedRecipe, report: MixtureReport, origin: Origin): Promise<void> {
     const { registry, bank, catalogue, shelf } = this.#parts;
-    const held = new Set(registry.generations().map(({ hash }) => hash));
-    const fresh = new Map(
-      adapters.flatMap((adapter) => (adapter && !held.has(adapter.hash) ? [[adapter.hash, adapter]] : [])),
-    );
-    const bytes = [...fresh.values()].reduce(
-      (sum, adapter) => sum + adapterHostBytes(adapter),
-      routerHostBytes(mixture, prototypes),
-    );
-    const { name } = mixture;
+    const { name } = loaded;
+    const held = new Set(registry.generations().map(({ key }) => key));
+    const fresh = [loaded, ...allHeldBy(loaded)].filter(({ key }) => !held.has(key));
+    const bytes = fresh.reduce((sum, generation) => sum + hostBytes(generation), 0);
     await shelf.withRoom(name, bytes, () => {
       this.#checkKind(name, "mixture", origin);
-      const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
+      registry.add(loaded, (generation) => this.#checkFits(generation));
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "mixture", report, path, found, pinned });
       bank.add(loaded);
@@ -149,4 +137,11 @@ export class Keeper {
     const { bank, capacity } = this.#parts;
     checkFits(generation, bank.needs(generation), capacity);
   }
+}
+
+/** A recipe has none: what it stacks has no tables, and what it routes has its own. */
+function vocabularyOf(generation: LoadedGeneration): VocabularyChange | undefined {
+  if (generation.kind === "adapter") return generation.adapter.vocabulary;
+  if (generation.kind === "recipe") return undefined;
+  return generation.experts.map((expert) => expert?.adapter.vocabulary).find((change) => change !== undefined);
 }

@@ -1,25 +1,19 @@
-// Loads adapters and mixtures by path, on a running engine, and unloads them: which file a name means, and whose turn it is.
-// read_adapter.ts reads them, keeper.ts finds room for them.
+// Loads adapters, mixtures and recipes by path, on a running engine, and unloads them: which file a name means, and whose turn it
+// is. read_adapter.ts and read_routing.ts read them, keeper.ts finds room for them.
 
 import { mergeAdapters } from "../../composition/merge/merge.ts";
 import { checkName } from "../../files/lora/names.ts";
-import { writePeftAdapter } from "../../files/lora/peft_write.ts";
-import { sliced } from "../../files/slices.ts";
-import { type ByteSource, MemoryFolder, type SourceFolder } from "../../files/source.ts";
+import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { reportMixture } from "../../router/experts.ts";
-import { readMixture } from "../../router/format.ts";
-import type { MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { Keeper, Origin } from "./keeper.ts";
-import { checkMixture } from "./limits.ts";
-import { mergeable } from "./mergeable.ts";
+import type { Keeper } from "./keeper.ts";
+import { mergeable, mergedFolder } from "./mergeable.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-import { prototypesOf } from "./pack_prototypes.ts";
 import { type ReadingParts, readAdapter } from "./read_adapter.ts";
+import { type NamedExpert, type Origin, type RoutingSources, readRouting } from "./read_routing.ts";
 import type { ExpertAdapter, Registry } from "./registry.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -31,23 +25,27 @@ export interface LibraryParts extends ReadingParts {
   keeper: Keeper;
 }
 
-interface MixtureOrigin extends Origin {
-  /** Opens what a mixture's experts name, where a source says what it may be. */
-  open?: FoundFolder["open"];
-}
-
 /**
  * Loads and unloads happen one after another, in the order they were asked for: who unloads a name that is still being
  * loaded unloads it, and of two loads of a name the later stays.
  */
 export class Library {
   readonly #parts: LibraryParts;
+  readonly #routingSources: RoutingSources;
   #last: Promise<unknown> = Promise.resolve();
   /** Adapters' names that were taken away: a mixture that is loaded does not bring them back. */
   readonly #unloaded = new Set<string>();
 
   constructor(parts: LibraryParts) {
     this.#parts = parts;
+    this.#routingSources = {
+      ...parts,
+      packed: (name, from) => this.#readAdapter(name, from),
+      expert: (expert, origin) => this.#expertAdapter(expert, origin),
+      recalled: async (name) => {
+        if (!parts.registry.has(name)) await this.recall(name);
+      },
+    };
   }
 
   /**
@@ -89,12 +87,7 @@ export class Library {
         { ...options, weights: parts.map(({ weight }) => weight ?? 1) },
         { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
       );
-      const files = writePeftAdapter({ layers }, config);
-      const bytes = new Map([
-        ["adapter_config.json", new TextEncoder().encode(files.config)],
-        ["adapter_model.safetensors", files.safetensors],
-      ]);
-      const adapter = await this.#readAdapter(name, new MemoryFolder(name, bytes));
+      const adapter = await this.#readAdapter(name, mergedFolder(name, layers, config));
       await this.#parts.keeper.keepAdapter(adapter, { path: undefined, found: false, pinned: false });
       this.#unloaded.delete(name);
       return { adapter: adapter.report, merge: report };
@@ -102,16 +95,18 @@ export class Library {
   }
 
   /**
-   * Loads a mixture. Its experts' adapters are loaded under their names too, except where a name is taken, or was taken
-   * away by `unloadAdapter`: then the mixture alone holds its adapter.
+   * Loads a mixture's folder, or a recipe: its file, or the folder it lies in. Adapters of experts and of stacked parts are loaded
+   * under their names too, except where a name is taken, or was taken away by `unloadAdapter`: then the mixture alone holds its
+   * adapter.
    */
   loadMixture(name: string, from: string | SourceFolder, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     const { replace = true, expectedGeneration, pinned = false } = options;
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
       this.#parts.catalogue.checkGeneration(name, expectedGeneration);
-      if (typeof from !== "string") return this.#loadMixture(name, from, { path: undefined, found: false, pinned });
-      return this.#loadMixture(name, await this.#folder(from), { path: from, found: false, pinned });
+      const path = typeof from === "string" ? from : undefined;
+      const opened = typeof from === "string" ? await this.#parts.host.open(from) : from;
+      return this.#loadRouting(name, opened, { path, found: false, pinned });
     });
   }
 
@@ -127,11 +122,8 @@ export class Library {
     if (entry === undefined || entry.found || entry.path === undefined) return false;
     const { path, report } = entry;
     if (entry.kind === "mixture") {
-      const folder = await this.#folder(path);
-      const mixture = await readMixture(name, folder, this.#parts.config);
-      checkUnchanged(name, report.hash, mixture.hash);
-      if (catalogue.get(name) === entry && !registry.has(name))
-        await this.#loadMixture(name, folder, { ...entry, path });
+      const isWanted = () => catalogue.get(name) === entry && !registry.has(name);
+      await this.#loadRouting(name, await host.open(path), { ...entry, path }, isWanted, report.hash);
     } else {
       const adapter = await this.#readAdapter(name, await host.open(path));
       checkUnchanged(name, report.hash, adapter.hash);
@@ -148,33 +140,25 @@ export class Library {
     const origin = { path, found: true, pinned: false };
     const before = catalogue.get(name);
     if (kind === "mixture") {
-      await this.#loadMixture(
-        name,
-        folder,
-        { ...origin, open },
-        () => catalogue.get(name) === before && !registry.has(name),
-      );
+      const isWanted = () => catalogue.get(name) === before && !registry.has(name);
+      await this.#loadRouting(name, folder, { ...origin, open }, isWanted);
       return;
     }
     const adapter = await this.#readAdapter(name, folder);
     if (catalogue.get(name) === before && !registry.has(name)) await this.#parts.keeper.keepAdapter(adapter, origin);
   }
 
-  async #loadMixture(
+  /** A mixture or a recipe. `expected`: the generation that its name stood for. */
+  async #loadRouting(
     name: string,
-    folder: SourceFolder,
-    origin: MixtureOrigin,
+    opened: ByteSource | SourceFolder,
+    origin: Origin,
     isWanted: () => boolean = () => true,
+    expected?: string,
   ): Promise<MixtureReport> {
-    const { config, capacity } = this.#parts;
-    const mixture = await readMixture(name, folder, config);
-    checkMixture(mixture, capacity);
-    const adapters: ExpertAdapter[] = [];
-    for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
-    const prototypes = await sliced(prototypesOf(mixture, adapters));
-    const report = reportMixture(mixture);
-    if (!isWanted()) return report;
-    await this.#parts.keeper.keepMixture({ mixture, adapters, prototypes, report }, origin);
+    const { loaded, report } = await readRouting(name, opened, origin, this.#routingSources);
+    if (expected !== undefined) checkUnchanged(name, expected, loaded.hash);
+    if (isWanted()) await this.#parts.keeper.keepRouting(loaded, report, origin);
     return report;
   }
 
@@ -211,7 +195,7 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, origin: MixtureOrigin): Promise<ExpertAdapter> {
+  async #expertAdapter(expert: NamedExpert, origin: Origin): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
@@ -234,7 +218,7 @@ export class Library {
     return adapter;
   }
 
-  async #loadedExpert({ name }: MixtureExpert): Promise<PackedAdapter> {
+  async #loadedExpert({ name }: Pick<NamedExpert, "name">): Promise<PackedAdapter> {
     const { registry } = this.#parts;
     if (!registry.has(name)) await this.recall(name);
     return registry.adapter(name).adapter;
@@ -256,12 +240,6 @@ export class Library {
 
   #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
     return readAdapter(this.#parts, name, from);
-  }
-
-  async #folder(path: string): Promise<SourceFolder> {
-    const opened = await this.#parts.host.open(path);
-    if ("list" in opened) return opened;
-    throw new MoloraError("file_not_found", `${path} is a file`, { remedy: "Name the folder it lies in." });
   }
 }
 

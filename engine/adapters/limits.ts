@@ -39,7 +39,11 @@ export function checkMixture(mixture: Mixture, capacity: Capacity): void {
  *
  * @throws MoloraError `out_of_pages`
  */
-export function checkFits({ kind, name }: LoadedGeneration, needs: readonly ResidentNeed[], { pages }: Capacity): void {
+export function checkFits(
+  { kind, name }: Pick<LoadedGeneration, "kind" | "name">,
+  needs: readonly ResidentNeed[],
+  { pages }: Capacity,
+): void {
   const sizes = new Map(needs.map((need) => [need.key, need.pages]));
   const needed = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   if (needed < pages) return;

@@ -1,10 +1,10 @@
-// Packs what an adapter adds to a layer's own experts into its run of that layer; the layout is shaders/experts/shrink_experts.wgsl's.
+// Packs what an adapter adds to a layer's own experts into its run of that layer, as f32 whatever its other factors are held in;
+// the layout is shaders/experts/shrink_experts.wgsl's.
 
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import type { ExpertLayer } from "../../files/lora/expert_layer.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { EXPERT_HEADERS, EXPERT_PARTS } from "../../shaders/experts/expert_lora.ts";
-import { packB } from "./pack_factor.ts";
 
 /** Above it, floats no longer hold every offset. */
 const MOST_VEC4S = 2 ** 24;
@@ -47,4 +47,13 @@ function partsOf(layer: ExpertLayer): { index: number; module: LoraModule }[] {
 
 function bVec4s({ b, rank }: LoraModule): number {
   return (b.length / rank) * Math.ceil(rank / 4);
+}
+
+/** Rows of whole vec4s, with the scale in them. `offset`: floats. */
+function packB(run: Float32Array, offset: number, { b, rank, scale }: LoraModule): void {
+  const stride = 4 * Math.ceil(rank / 4);
+  const rows = rank === 0 ? 0 : b.length / rank;
+  for (let row = 0; row < rows; row++) {
+    for (let r = 0; r < rank; r++) run[offset + row * stride + r] = scale * b[row * rank + r]!;
+  }
 }

@@ -122,8 +122,9 @@ export class Shelf {
   }
 }
 
-/** Bytes of what a generation keeps as long as it is in host memory, without a mixture's adapters. */
+/** Bytes of what a generation keeps as long as it is in host memory, without what it holds. */
 export function hostBytes(generation: LoadedGeneration): number {
+  if (generation.kind === "recipe") return 0; // what it holds is counted by itself
   if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
   return routerHostBytes(generation.mixture, generation.prototypes);
 }

@@ -16,11 +16,11 @@ export type ArgumentTable = Readonly<Record<string, readonly (readonly [name: st
 
 interface WebAssemblyApi {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SharedMemory;
-  Module: new (bytes: Uint8Array) => KernelModule;
   Instance: new (
     module: KernelModule,
     imports: { env: { memory: SharedMemory } },
   ) => { exports: Readonly<Record<string, Body>> };
+  compile(bytes: Uint8Array): Promise<KernelModule>;
   validate(bytes: Uint8Array): boolean;
 }
 
@@ -37,9 +37,9 @@ export function canCompile(bytes: Uint8Array): boolean {
   return api().validate(bytes);
 }
 
-export function compileModule(bytes: Uint8Array): KernelModule {
-  const { Module } = api();
-  return new Module(bytes);
+/** In other threads: the caller's event loop turns meanwhile. */
+export function compileModule(bytes: Uint8Array): Promise<KernelModule> {
+  return api().compile(bytes);
 }
 
 export function createMemory(pages: number): SharedMemory {

@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { KvDtype } from "../../shaders/layer/rope_kv.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { allocateFrom, type Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
@@ -14,7 +15,7 @@ import type { Capacity } from "./capacity.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
 import { rotationKinds, rotationTable } from "./rotations.ts";
 import type { ForwardViews } from "./stage.ts";
-import { type UploadOptions, uploadWeights } from "./weights.ts";
+import { type ModelWeights, type UploadOptions, uploadWeights } from "./weights.ts";
 import { allocateWorkspace } from "./workspace.ts";
 
 export interface Base {
@@ -27,16 +28,31 @@ export interface Base {
   residency: Residency;
 }
 
-/** `contextLength`: longest sequence, in tokens; `usage`: which adapters give way on the device. @throws what reading the weights or allocating throws */
+export interface BaseSizes {
+  capacity: Capacity;
+  /** Longest sequence, in tokens. */
+  contextLength: number;
+  kvDtype?: KvDtype;
+  adapterDtype?: AdapterDtype;
+}
+
+/** Reads the weights and adds all else. @throws what reading the weights or allocating throws */
 export async function buildBase(
   device: Device,
   { config, tensors }: ModelFiles,
-  sizes: { capacity: Capacity; contextLength: number; kvDtype?: KvDtype },
+  sizes: BaseSizes,
   upload: UploadOptions,
-  usage?: Usage,
 ): Promise<Base> {
-  const { capacity, contextLength, kvDtype = "f32" } = sizes;
-  const weights = await uploadWeights(device, config, tensors, upload);
+  return baseOver(device, { config, weights: await uploadWeights(device, config, tensors, upload) }, sizes);
+}
+
+/** What computes over weights that lie on the device. `usage`: which adapters give way there. @throws what allocating throws */
+export function baseOver(
+  device: Device,
+  { config, weights }: { config: ModelConfig; weights: ModelWeights },
+  { capacity, contextLength, kvDtype = "f32", adapterDtype = "f32" }: BaseSizes,
+  usage?: Usage,
+): Base {
   const pool = new DevicePool(device, config, capacity.pages, kvDtype);
   const pages = new PagePool(capacity.pages);
   const inputs = layOutInputs(device, capacity);
@@ -44,6 +60,7 @@ export async function buildBase(
     config,
     capacity,
     kvDtype,
+    adapterDtype,
     weights,
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,

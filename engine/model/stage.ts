@@ -12,6 +12,7 @@ import { finalNorm } from "../../shaders/layer/final_norm.ts";
 import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
 import { norm } from "../../shaders/layer/norm.ts";
 import { type KvDtype, ropeKv } from "../../shaders/layer/rope_kv.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { core } from "../../shaders/lora/core.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
@@ -35,6 +36,7 @@ export interface ForwardViews {
   config: ModelConfig;
   capacity: Capacity;
   kvDtype: KvDtype;
+  adapterDtype: AdapterDtype;
   weights: ModelWeights;
   workspace: Workspace;
   inputs: InputViews;
@@ -338,9 +340,9 @@ export class Stage {
   }
 
   #shape(group: LoraGroup): LoraShape {
-    const { config, capacity } = this.views;
+    const { config, capacity, adapterDtype: dtype } = this.views;
     const { entries, rank4, tokens } = capacity;
     const rows = groupRows(config, group);
-    return { firstModule: firstModule(group), rows, entries, rank4, maxTokens: tokens };
+    return { firstModule: firstModule(group), rows, entries, rank4, maxTokens: tokens, dtype };
   }
 }

@@ -4,7 +4,7 @@ import type { Accepted, DoneEvent, GenerateRequest, Generation, TokenTrace } fro
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { Bank } from "../adapters/placement.ts";
-import type { Pin } from "../adapters/registry.ts";
+import { type LoadedGeneration, namedKind, type Pin } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import { resolveSampling } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";
@@ -119,7 +119,7 @@ function enqueue(
       allowed: constraint && (() => constraint.allowed),
     },
   });
-  const generations = [base, ...chosen.generations.map(({ kind, name, hash }) => ({ kind, name, hash }))];
+  const generations = [base, ...chosen.generations.map(toldGeneration)];
   const accepted: Accepted = {
     promptTokens: prompt.length,
     generations,
@@ -140,6 +140,10 @@ function enqueue(
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
+}
+
+function toldGeneration(generation: LoadedGeneration): Generation {
+  return { kind: namedKind(generation), name: generation.name, hash: generation.hash };
 }
 
 function biasesOf({ logitBias = [] }: GenerateRequest, vocabSize: number): Pick<Job, "biases"> {

@@ -3,7 +3,7 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Routing } from "../../proto/api.ts";
-import type { LoadedAdapter, LoadedGeneration, Registry } from "../adapters/registry.ts";
+import { allHeldBy, type LoadedAdapter, type LoadedGeneration, type Registry } from "../adapters/registry.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 export interface LexiconParts {
@@ -40,5 +40,5 @@ export function lexiconOf(
 }
 
 function membersOf(generation: LoadedGeneration): LoadedAdapter[] {
-  return generation.kind === "adapter" ? [generation] : generation.experts.filter((expert) => expert !== undefined);
+  return [generation, ...allHeldBy(generation)].filter((one) => one.kind === "adapter");
 }

@@ -15,6 +15,8 @@ export interface PromptParts {
   /** Longest sequence, in tokens. */
   contextLength: number;
   scheduler: { checkRoom(more: number): void };
+  /** Variables of the chat template for every request, under its own. */
+  chatTemplateKwargs?: Readonly<Record<string, unknown>>;
 }
 
 /** A prompt this many times the context is not encoded to its end only to say by how much it is too long. */
@@ -35,6 +37,12 @@ export class Prompts {
    */
   async read(request: GenerateRequest, lexicon: Lexicon, signal?: AbortLike): Promise<readonly number[]> {
     const given = [request.prompt, request.messages, request.ids].filter((field) => field !== undefined);
+    if (request.chatTemplateKwargs !== undefined && (request.raw || request.ids !== undefined)) {
+      throw new MoloraError("bad_request", "chatTemplateKwargs are given, and no chat template is used", {
+        remedy: "Leave them out, or send messages, or a prompt without raw.",
+        details: { field: "chatTemplateKwargs" },
+      });
+    }
     if (given.length !== 1) {
       throw new MoloraError("bad_request", `${given.length} of prompt, messages and ids are given`, {
         remedy: "Give exactly one of them.",
@@ -77,6 +85,7 @@ export class Prompts {
         addGenerationPrompt,
         continueFinalMessage,
         ...tools,
+        kwargs: { ...this.#parts.chatTemplateKwargs, ...request.chatTemplateKwargs },
       });
       this.#checkLength([text], tokenizer);
       yield;

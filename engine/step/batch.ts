@@ -13,9 +13,12 @@ import type { StepPlan } from "../scheduler/step.ts";
 
 /** What a sequence's route comes to on the device. */
 export interface PlacedRoute {
-  /** Address of its router, 0: `entries` hold for every token. */
+  /** Address of its router, 0: `entries` are all that a token has. */
   router: number;
+  /** What every token takes, behind what a router chose. */
   entries: readonly { address: number; weight: number }[];
+  /** Index of the first of `entries` in the trace: how many experts the router has. Default: 0. */
+  firstExpert?: number;
   /** Most entries a token of it can have. */
   mostEntries: number;
   /** Adapters its tokens can meet. */
@@ -77,7 +80,7 @@ export function buildBatch(
     const fixed = shape.sequences * capacity.entries;
     const described = { first, count, start, blocks, slot: sequence.slot, router: placed.router, fixed };
     SEQUENCE.write(target, wordOf("sequences") + shape.sequences * SEQUENCE.words, described);
-    writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed.entries, capacity.entries);
+    writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed, capacity.entries);
     for (let i = 0; i < count; i++) {
       const position = start + i;
       const id = sequence.tokens[position] ?? ON_DEVICE;
@@ -116,11 +119,11 @@ export function buildBatch(
 export function writeEntries(
   target: WordBuffer,
   at: number,
-  entries: readonly { address: number; weight: number }[],
+  { entries, firstExpert = 0 }: Pick<PlacedRoute, "entries" | "firstExpert">,
   most: number,
 ): void {
   for (const [j, { address, weight }] of entries.entries()) {
-    ENTRY.write(target, at + j * ENTRY.words, { address, gate: weight, expert: j });
+    ENTRY.write(target, at + j * ENTRY.words, { address, gate: weight, expert: firstExpert + j });
   }
   if (entries.length < most) ENTRY.write(target, at + entries.length * ENTRY.words, { expert: NO_EXPERT });
 }

@@ -47,7 +47,7 @@ export function neededFiles(reference: HubReference, files: readonly HubFile[]):
   const pick = (names: readonly string[]) => names.flatMap((name) => find(name) ?? []);
   const index = find(SAFETENSORS) === undefined ? find(INDEX) : undefined;
   const dense = index ?? find(SAFETENSORS);
-  const mixture = find("mixture.json") === undefined ? [] : pick(MIXTURE);
+  const mixture = pick(find("mixture.json") === undefined ? ["recipe.json"] : MIXTURE);
   const adapter = pick(ADAPTER);
   const weights = [...mixture, ...adapter, ...(dense ? [dense] : [])];
   if (weights.length === 0) {

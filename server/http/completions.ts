@@ -24,13 +24,14 @@ export interface CompletionOptions {
   limits: ServerLimits;
 }
 
-export function completionRoutes(app: Router, base: string, options: CompletionOptions): void {
+export function completionRoutes(app: Router, options: CompletionOptions): void {
   app.post("/v1/chat/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const chat = readChat(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(request.engine, reply, { ...chat, ...options }, [chat.request], (tokenizer) => ({
+    return answer(engine, reply, { ...chat, ...options }, [chat.request], (tokenizer) => ({
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
     }));
@@ -38,11 +39,12 @@ export function completionRoutes(app: Router, base: string, options: CompletionO
 
   app.post("/v1/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const completion = readCompletion(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };
-    return answer(request.engine, reply, delivery, completion.requests, (tokenizer) => ({
+    return answer(engine, reply, delivery, completion.requests, (tokenizer) => ({
       chunks: new TextChunks(tokenizer, head, completion),
       whole: (finished) => textCompletion(tokenizer, head, completion, finished),
     }));

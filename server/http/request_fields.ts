@@ -77,9 +77,9 @@ export interface ServedModel {
   thinks(model: string): boolean;
 }
 
-export async function servedModel(request: HttpRequest, base: string): Promise<ServedModel> {
+export async function servedModel(request: HttpRequest): Promise<ServedModel> {
   const { engine } = request;
-  const resolve = await findResolver(request, base);
+  const resolve = await findResolver(request);
   return {
     resolve,
     defaults: engine.samplingDefaults ?? {},

@@ -8,7 +8,7 @@ import { sliced } from "../../files/slices.ts";
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HttpEngine } from "../port.ts";
-import { readMessages, readTool, readTurns } from "./chat_request.ts";
+import { readMessages, readTemplateKwargs, readTool, readTurns } from "./chat_request.ts";
 import { findResolver } from "./models.ts";
 import { checkRequest } from "./request_fields.ts";
 import type { HttpRequest, Router } from "./router.ts";
@@ -16,23 +16,31 @@ import { tellIgnored, UnknownFields } from "./unknown_fields.ts";
 
 const SHARED = ["model", "add_special_tokens", "return_token_strs"];
 const PROMPT = [...SHARED, "prompt"];
-const CHAT = [...SHARED, "messages", "add_generation_prompt", "continue_final_message", "tools"];
+const CHAT = [
+  ...SHARED,
+  "messages",
+  "add_generation_prompt",
+  "continue_final_message",
+  "tools",
+  "chat_template_kwargs",
+];
 
-export function tokenizeRoutes(app: Router, contextLength: number, base: string, strict?: boolean): void {
+export function tokenizeRoutes(app: Router, strict?: boolean): void {
   app.post("/tokenize", async (request, reply) => {
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, body.has("messages") ? CHAT : PROMPT);
-    const routing = await readModel(request, body, base);
-    const tokenizer = request.engine.tokenizerOf(routing);
+    const { engine } = request;
+    const routing = await readModel(request, body);
+    const tokenizer = engine.tokenizerOf(routing);
     const tokens = await (body.has("messages")
-      ? chatTokens(body, request.engine, routing, unknown)
-      : textTokens(body, tokenizer, contextLength));
+      ? chatTokens(body, engine, routing, unknown)
+      : textTokens(body, tokenizer, engine.contextLength));
     tellIgnored(reply, unknown);
     const named = body.has("return_token_strs") && body.boolean("return_token_strs");
     return {
       count: tokens.length,
-      max_model_len: contextLength,
+      max_model_len: engine.contextLength,
       tokens,
       token_strs: named ? tokens.map((id) => tokenizer.tokenText(id)) : null,
     };
@@ -42,7 +50,7 @@ export function tokenizeRoutes(app: Router, contextLength: number, base: string,
     const body = new Fields(request.body, "request", "bad_request");
     const unknown = new UnknownFields(strict);
     unknown.check(body, ["model", "tokens"]);
-    const tokenizer = request.engine.tokenizerOf(await readModel(request, body, base));
+    const tokenizer = request.engine.tokenizerOf(await readModel(request, body));
     const isId = (id: unknown): id is number =>
       Number.isInteger(id) && (id as number) >= 0 && (id as number) < tokenizer.vocabSize;
     const tokens = body.array("tokens");
@@ -53,9 +61,9 @@ export function tokenizeRoutes(app: Router, contextLength: number, base: string,
 }
 
 /** Optional, but not wrong: an adapter may have a tokenizer of its own. */
-async function readModel(request: HttpRequest, body: Fields, base: string): Promise<Routing> {
+async function readModel(request: HttpRequest, body: Fields): Promise<Routing> {
   if (!body.has("model")) return {};
-  const resolve = await findResolver(request, base);
+  const resolve = await findResolver(request);
   return resolve(body.string("model"));
 }
 
@@ -74,7 +82,8 @@ async function chatTokens(
 ): Promise<readonly number[]> {
   const tools = body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined;
   const messages = readMessages(body, unknown, thinks(engine.tokenizerOf(routing).chatTemplate));
-  return engine.promptIds(checkRequest({ ...routing, messages, ...readTurns(body), tools }));
+  const turns = { ...readTurns(body), ...readTemplateKwargs(body), tools };
+  return engine.promptIds(checkRequest({ ...routing, messages, ...turns }));
 }
 
 function checkLength(characters: number, most: number): void {

@@ -1,7 +1,7 @@
 // WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
 // What messages mean is session.ts's, how much may wait outbox.ts's.
 
-import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { MoloraError } from "../../proto/errors.ts";
@@ -44,7 +44,7 @@ const MOST_BACKLOG = 16;
 
 /**
  * Serves the stream on `server`, beside whatever else it does. The engines stay the caller's to close. `refusal`: why a
- * socket is one too many, if it is.
+ * socket is one too many, or asks for what is not here, if so.
  */
 export function attachStream(
   server: Server,
@@ -75,7 +75,7 @@ export function attachStream(
       const handshake = shakeHands(request, options);
       handshakes.set(request, handshake);
       listener.handleUpgrade(request, stream, head, (socket) => {
-        connections.add(connect(socket as StreamSocket, handshake, request.headers));
+        connections.add(connect(socket as StreamSocket, handshake, request));
       });
     } catch (thrown) {
       const error = MoloraError.from(thrown);
@@ -84,10 +84,11 @@ export function attachStream(
     }
   };
 
-  const connect = (socket: StreamSocket, { codec, identity }: Handshake, headers: IncomingHttpHeaders): Connection => {
+  const connect = (socket: StreamSocket, { codec, identity }: Handshake, request: IncomingMessage): Connection => {
+    const { headers, url = "/" } = request;
     const connectionId = requestId(headers);
     const engineOf = (id: string) =>
-      engineFor({ id: `${connectionId}/${id}`, identity, transport: "websocket", headers });
+      engineFor({ id: `${connectionId}/${id}`, identity, transport: "websocket", headers, url });
     const receipts = new Receipts(socket, limits.hardBufferBytes / 4);
     const outbox = new Outbox(
       (frame, sent) => receipts.send(frame, sent),

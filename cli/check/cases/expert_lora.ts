@@ -138,7 +138,7 @@ class Case {
     const floats: number[] = new Array(16).fill(Number.NaN);
     const addresses = this.#layers.map((layer) => {
       const at = floats.length / 4;
-      floats.push(...packAdapterLayer({}, layer), ...new Array<number>(4).fill(Number.NaN));
+      floats.push(...packAdapterLayer({}, "f32", layer), ...new Array<number>(4).fill(Number.NaN));
       return at;
     });
     const chosen = this.#group === "router" ? {} : { chosen: this.#chosen };

@@ -15,7 +15,7 @@ import { begunResponse, type ResponseObject } from "./reply.ts";
 import { readResponses } from "./request.ts";
 import { ResponseStore } from "./store.ts";
 
-export function responseRoutes(app: Router, base: string, { strict, heartbeatMs, limits }: CompletionOptions): void {
+export function responseRoutes(app: Router, { strict, heartbeatMs, limits }: CompletionOptions): void {
   const stores = new Map<string, ResponseStore>();
   /** Each key has its own: nobody reads what another was answered. */
   const storeOf = ({ caller }: HttpRequest): ResponseStore => {
@@ -28,14 +28,15 @@ export function responseRoutes(app: Router, base: string, { strict, heartbeatMs,
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
     const store = storeOf(request);
-    const served = await servedModel(request, base);
+    const { engine } = request;
+    const served = await servedModel(request);
     const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
-    const [run] = await startRuns(request.engine, [asked.request], abort);
-    const tokenizer = request.engine.tokenizerOf(asked.request);
+    const [run] = await startRuns(engine, [asked.request], abort);
+    const tokenizer = engine.tokenizerOf(asked.request);
     const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), thinks(tokenizer.chatTemplate));
     const keep = (response: ResponseObject) => {
       if (asked.echoed.store && !abort.signal.aborted)
