@@ -28,6 +28,9 @@ export const LOAD_FLAGS = {
     "f32",
   ),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
+  extraVocabulary: integer("N", "Most tokens that an adapter may add to the base's vocabulary (default: 256)", {
+    min: 0,
+  }),
   poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
   }),
@@ -63,6 +66,7 @@ export async function loadEngine(
     ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,
     ...(flags.context === undefined ? {} : { contextLength: flags.context }),
+    ...(flags.extraVocabulary === undefined ? {} : { extraVocabulary: flags.extraVocabulary }),
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };
   const { stderr } = output.streams;

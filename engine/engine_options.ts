@@ -47,8 +47,9 @@ export interface EngineOptions extends DeviceOptions {
   /** Device bytes for KV and adapters together. Default: 2 GiB on a GPU, 512 MiB on the CPU. */
   poolBytes?: number;
   /**
-   * Bytes of host memory for adapters and mixtures, packed as the device reads them. Beyond it those that nobody uses give way,
-   * and are read again when somebody asks for them. Default: no limit.
+   * Bytes of host memory for adapters and mixtures, packed as the device reads them; an embedding and a head of an adapter's
+   * own, which lie on the device as long as it lies here, count too. Beyond it those that nobody uses give way, and are read
+   * again when somebody asks for them. Default: no limit.
    */
   hostCacheBytes?: number;
   /** Which adapters give way, on the device and in host memory: those used longest ago (`lru`, the default), or the least popular of late. */
@@ -63,6 +64,8 @@ export interface EngineOptions extends DeviceOptions {
   maxQueue?: number;
   /** Highest rank an adapter can have. Default 64. */
   maxRank?: number;
+  /** Most tokens that an adapter may add to the base's vocabulary. Default 256. */
+  extraVocabulary?: number;
   /**
    * How far the share of parameters on which the adapters of a stack, mixture or recipe agree in sign may fall behind a new
    * generation of one of them, before an alert is raised. Default .05; 0: nothing is watched.

@@ -20,6 +20,7 @@ import type {
   ToolCall,
   ToolChoice,
   Usage,
+  VocabularyReport,
   WeightedAdapter,
 } from "./api.ts";
 import type { ClientMessage, PackedTrace, ServerMessage } from "./messages.ts";
@@ -163,6 +164,10 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
+const vocabularyReport = object<VocabularyReport>("VocabularyReport", {
+  tokens: need(1, uint32()),
+  tokenizer: need(2, oneOf("own", "extended", "base")),
+});
 const adapterReport = object<AdapterReport>("AdapterReport", {
   name: need(1, string()),
   hash: need(2, string()),
@@ -171,6 +176,7 @@ const adapterReport = object<AdapterReport>("AdapterReport", {
   ranks: need(5, list(uint32())),
   scales: need(6, list(double())),
   bytes: need(7, uint53()),
+  vocabulary: may(8, vocabularyReport),
 });
 const recipePartReport = object<RecipePartReport>("RecipePartReport", {
   name: need(1, string()),

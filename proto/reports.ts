@@ -8,6 +8,17 @@ export interface Generation {
   hash: string;
 }
 
+/** The ids of an adapter that changes the base's embedding or output head. */
+export interface VocabularyReport {
+  /** How many; the base may have more or fewer. */
+  tokens: number;
+  /**
+   * What spells them: a tokenizer of its own folder, the base's with tokens that its folder adds, or the base's, which knows
+   * nothing of ids behind its own: those are reached as ids alone.
+   */
+  tokenizer: "own" | "extended" | "base";
+}
+
 /** An adapter that is loaded, and which modules of the base it extends. */
 export interface AdapterReport {
   name: string;
@@ -20,8 +31,10 @@ export interface AdapterReport {
   ranks: number[];
   /** Distinct effective scales (alpha / r, or alpha / sqrt r), ascending. */
   scales: number[];
-  /** Bytes it takes on the device. */
+  /** Bytes it takes on the device, without an embedding and a head of its own. */
   bytes: number;
+  /** Where it has an embedding or an output head of its own. */
+  vocabulary?: VocabularyReport;
 }
 
 /** A part of a recipe as it is served. */

@@ -13,6 +13,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   SamplingOptions,
   TierReport,
 } from "../proto/api.ts";
@@ -45,9 +46,12 @@ export interface Capacity {
   blockTokens: number;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
+/** What plain HTTP needs beyond that: tokenizers, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
+  /** The base's. */
   readonly tokenizer: Tokenizer;
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer;
   readonly contextLength: number;
   /** What holds where a request does not say otherwise. */
   readonly samplingDefaults?: SamplingOptions;
@@ -74,6 +78,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
   return {
     generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,

@@ -26,6 +26,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
       return publicEvents(engine.generate(request, told));
     },
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,

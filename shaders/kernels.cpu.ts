@@ -6,6 +6,8 @@ export { embed } from "./layer/embed.cpu";
 export { core } from "./lora/core.cpu";
 export { final_norm } from "./layer/final_norm.cpu";
 export { choose_experts } from "./experts/choose_experts.cpu";
+export { expand_experts } from "./experts/expand_experts.cpu";
+export { shrink_experts } from "./experts/shrink_experts.cpu";
 export { linear_experts } from "./experts/linear_experts.cpu";
 export { sort_experts } from "./experts/sort_experts.cpu";
 export { sum_experts } from "./experts/sum_experts.cpu";

@@ -6,6 +6,7 @@ import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { refuseExperts } from "../experts.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
@@ -156,7 +157,8 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
 }
 
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
-function refuseOtherChanges({ name, layers, invocation, vocabulary }: Adapter): void {
+function refuseOtherChanges({ name, layers, invocation, vocabulary, experts }: Adapter): void {
+  if (experts !== undefined) refuseExperts(name);
   const modules = layers.flatMap((layer) => Object.values(layer));
   const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
   const isPlain = other === undefined && invocation === undefined && vocabulary === undefined;
