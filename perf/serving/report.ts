@@ -196,7 +196,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 function fixed(value: number, digits = 0): string {
-  return value.toFixed(digits);
+  return Number.isNaN(value) ? "–" : value.toFixed(digits);
 }
 
 function middle(values: readonly number[]): number {
