@@ -63,7 +63,7 @@ export function plots({ capacity, arrivals }: Thousands): Map<string, string> {
     );
     files.set(
       "inter_token.svg",
-      chart("Time between tokens", "ms", ({ gaps }) => gaps),
+      chart("Time between tokens", "ms (less than 1: 1)", ({ gaps }) => gaps.map((gap) => Math.max(gap, 1))),
     );
   }
   return files;
