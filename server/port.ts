@@ -30,6 +30,12 @@ export interface EnginePort {
   listMixtures(): MixtureReport[];
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
+  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
   stats(): EngineStats;
   /** Why no more requests are taken, if so: it was closed, or it failed. */
   readonly closed?: MoloraError | undefined;
@@ -58,12 +64,6 @@ export interface HttpEngine extends EnginePort {
   nameOf(text: string): string;
   listNames(): NameReport[];
   tiers(): TierReport;
-  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
-  loadFiles(
-    name: string,
-    files: ReadonlyMap<string, Uint8Array>,
-    options?: LoadAdapterOptions,
-  ): Promise<AdapterReport | MixtureReport>;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
