@@ -41,11 +41,12 @@ export async function openEngines(
 }
 
 export function openEngine(flags: ProfileFlags, output: Output): Promise<Engine> {
-  const { maxSequences, maxQueue, noPrefixCache } = flags;
+  const { maxSequences, maxQueue, drainThreshold, noPrefixCache } = flags;
   return loadEngine(flags, output, {
     ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
     maxSequences,
     maxQueue,
+    ...(drainThreshold === undefined ? {} : { drainAfterMs: 1000 * drainThreshold }),
     prefixCache: !noPrefixCache,
   });
 }

@@ -177,7 +177,7 @@ export class Engine implements EngineApi {
         await demand.ready(request, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, prompt, constraint });
+      ticket = admit(admission, named, { id, prompt, constraint, tenant: options.tenant });
     } catch (error) {
       constraint?.dispose();
       throw error;

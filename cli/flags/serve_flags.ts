@@ -52,6 +52,14 @@ export const SERVE_FLAGS = {
 export const ENGINE_FLAGS = {
   maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
   maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  drainThreshold: number(
+    "SECONDS",
+    "A request whose adapters do not fit is passed for so long; then what runs drains for it",
+    {
+      min: 0,
+      max: LONGEST,
+    },
+  ),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
 };
 

@@ -200,6 +200,7 @@ export class Library {
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "mixture", report, path, found, pinned });
       bank.add(loaded);
+      bank.pin(loaded, pinned);
       // Begun in the same turn: a moment later others may have taken its place.
       return bank.placeAhead(loaded);
     });
@@ -319,6 +320,7 @@ export class Library {
       const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
       catalogue.set({ kind: "adapter", report, ...origin });
       bank.add(loaded);
+      bank.pin(loaded, origin.pinned);
       await bank.placeAhead(loaded);
       return true;
     });

@@ -41,6 +41,8 @@ export interface Prepared {
   prompt: readonly number[];
   /** What its text is held to, if anything; the ticket disposes of it. */
   constraint: Constraint | undefined;
+  /** Who asks. */
+  tenant: string | undefined;
 }
 
 /** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
@@ -80,7 +82,7 @@ interface Draft extends Prepared {
 function enqueue(
   parts: AdmissionParts,
   request: GenerateRequest,
-  { id, prompt, sampling, chosen, pins, constraint }: Draft,
+  { id, prompt, sampling, chosen, pins, constraint, tenant }: Draft,
 ): Ticket {
   const { config, scheduler, bank, base, tokenizer } = parts;
   const residencyKeys = chosen.generations.flatMap((generation) => bank.needs(generation));
@@ -100,6 +102,7 @@ function enqueue(
     residencyKeys,
     promptLogprobs: request.promptLogprobs !== undefined,
     lockstep: constraint !== undefined,
+    ...(tenant === undefined ? {} : { tenant }),
     job: {
       sampling,
       ...biasesOf(request, config.vocabSize),

@@ -13,7 +13,7 @@ export interface PushLimits {
 }
 
 export class Push {
-  /** When the last bytes are there; rejects when it is given up. */
+  /** Settles when the last bytes are there, or it is given up. @throws MoloraError why it was */
   readonly whole: Promise<void>;
   readonly #message: PushMessage;
   readonly #limits: PushLimits;
