@@ -175,7 +175,7 @@ export class Engine implements EngineApi {
         read = await readAgain(this.#parts, request, read, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, ...read });
+      ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
       read.constraint?.dispose();
       throw error;

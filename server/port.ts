@@ -32,6 +32,12 @@ export interface EnginePort {
   listMixtures(): MixtureReport[];
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
+  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
   stats(): EngineStats;
   /** Why no more requests are taken, if so: it was closed, or it failed. */
   readonly closed?: MoloraError | undefined;
@@ -65,12 +71,6 @@ export interface HttpEngine extends EnginePort {
   tiers(): TierReport;
   /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
   onAlert?(listener: (alert: AgreementAlert) => void): () => void;
-  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
-  loadFiles(
-    name: string,
-    files: ReadonlyMap<string, Uint8Array>,
-    options?: LoadAdapterOptions,
-  ): Promise<AdapterReport | MixtureReport>;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */

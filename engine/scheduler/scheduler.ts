@@ -43,7 +43,7 @@ export class Scheduler {
     this.#options = checkOptions(options);
     this.#residency = residency;
     this.#holdings = new Holdings(pool, residency, this.#options);
-    this.#waiting = new WaitingLine(this.#options.maxSkips);
+    this.#waiting = new WaitingLine(this.#options);
   }
 
   get running(): number {

@@ -77,7 +77,7 @@ async function* metered(
     options.onAccepted?.(accepted);
   };
   try {
-    for await (const event of engine.generate(request, { ...options, onAccepted })) {
+    for await (const event of engine.generate(request, { ...options, tenant: key.id, onAccepted })) {
       if (event.type === "token") tokens++;
       yield event;
     }
