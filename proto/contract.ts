@@ -3,12 +3,15 @@
 
 import type {
   AdapterReport,
+  AgreementAlert,
+  AgreementReport,
   ChatMessage,
   EngineStats,
   GenerateRequest,
   Generation,
   LayerShare,
   MixtureReport,
+  RecipePartReport,
   ResponseFormat,
   Timings,
   TokenBias,
@@ -17,11 +20,13 @@ import type {
   ToolCall,
   ToolChoice,
   Usage,
+  VocabularyReport,
   WeightedAdapter,
 } from "./api.ts";
-import type { ClientMessage, PackedTrace, ServerMessage } from "./messages.ts";
+import type { ClientMessage, PackedTrace, PushedFile, ServerMessage } from "./messages.ts";
 import {
   boolean,
+  bytes,
   double,
   doubleAbove,
   float,
@@ -46,6 +51,10 @@ export const MAX_IDS = 2 ** 20;
 
 /** Most turns of a conversation: what a chat template renders without holding up everyone else. */
 export const MAX_MESSAGES = 4096;
+
+/** Most files of a folder that is pushed, and most bytes of one `push_data`. */
+export const MAX_PUSHED_FILES = 64;
+export const MAX_PUSH_DATA = 2 ** 20;
 
 const id = string(1, 128);
 const name = string(1, 256);
@@ -119,6 +128,7 @@ const request = {
   logitBias: may(31, list(tokenBias, 1024)),
   addGenerationPrompt: may(32, boolean()),
   continueFinalMessage: may(33, boolean()),
+  chatTemplateKwargs: may(34, json()),
   allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
@@ -159,6 +169,10 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
+const vocabularyReport = object<VocabularyReport>("VocabularyReport", {
+  tokens: need(1, uint32()),
+  tokenizer: need(2, oneOf("own", "extended", "base")),
+});
 const adapterReport = object<AdapterReport>("AdapterReport", {
   name: need(1, string()),
   hash: need(2, string()),
@@ -167,6 +181,24 @@ const adapterReport = object<AdapterReport>("AdapterReport", {
   ranks: need(5, list(uint32())),
   scales: need(6, list(double())),
   bytes: need(7, uint53()),
+  vocabulary: may(8, vocabularyReport),
+});
+const recipePartReport = object<RecipePartReport>("RecipePartReport", {
+  name: need(1, string()),
+  kind: need(2, oneOf("merged", "stacked", "routed")),
+  hash: need(3, string()),
+  weight: may(4, double()),
+  method: may(5, string()),
+  adapters: may(
+    6,
+    list(
+      object<NonNullable<RecipePartReport["adapters"]>[number]>("MergedAdapter", {
+        name: need(1, string()),
+        hash: need(2, string()),
+        weight: need(3, double()),
+      }),
+    ),
+  ),
 });
 const mixtureReport = object<MixtureReport>("MixtureReport", {
   name: need(1, string()),
@@ -174,10 +206,41 @@ const mixtureReport = object<MixtureReport>("MixtureReport", {
   router: need(3, string()),
   experts: need(4, list(string())),
   bytes: need(5, uint53()),
+  parts: may(6, list(recipePartReport)),
 });
 const layerShare = object<LayerShare>("LayerShare", {
   share: need(1, list(double())),
   entropy: need(2, double()),
+});
+const recipePartStats = object<NonNullable<EngineStats["mixtures"][number]["parts"]>[number]>("RecipePartStats", {
+  name: need(1, string()),
+  hash: need(2, string()),
+  tokens: need(3, uint53()),
+});
+const agreementReport = object<AgreementReport>("AgreementReport", {
+  kind: need(1, oneOf("stack", "mixture")),
+  name: need(2, string()),
+  adapters: need(3, list(string())),
+  agreement: need(4, double()),
+  layers: need(5, list(double())),
+  tokens: need(6, uint53()),
+});
+const agreementAlert = object<AgreementAlert>("AgreementAlert", {
+  time: need(1, uint53()),
+  kind: need(2, oneOf("stack", "mixture")),
+  name: need(3, string()),
+  adapters: need(4, list(string())),
+  before: need(5, double()),
+  now: need(6, double()),
+  layer: need(
+    7,
+    object<AgreementAlert["layer"]>("AlertLayer", {
+      index: need(1, uint32()),
+      before: need(2, double()),
+      now: need(3, double()),
+    }),
+  ),
+  generations: need(8, list(generation)),
 });
 const engineStats = object<EngineStats>("EngineStats", {
   model: need(1, string()),
@@ -210,12 +273,22 @@ const engineStats = object<EngineStats>("EngineStats", {
         experts: need(3, list(string())),
         share: need(4, list(double())),
         layers: need(5, list(layerShare)),
+        parts: may(6, list(recipePartStats)),
       }),
     ),
   ),
   evictions: need(12, uint53()),
   pagesCached: may(13, uint53()),
   pagesIdle: may(14, uint53()),
+  agreement: may(15, list(agreementReport)),
+  alerts: may(16, list(agreementAlert)),
+  revivals: may(17, uint53()),
+});
+
+const pushedFile = object<PushedFile>("PushedFile", {
+  name: need(1, string(1, 255)),
+  bytes: need(2, uint53()),
+  sha256: need(3, string(1, 128)),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -238,6 +311,20 @@ export const CLIENT_MESSAGES: Contract<ClientMessage> = {
   mixture_load: { tag: 7, spec: object("MixtureLoad", { id: need(1, id), name: need(2, name), path: may(3, path) }) },
   mixture_unload: { tag: 8, spec: object("MixtureUnload", { id: need(1, id), name: need(2, name) }) },
   stats: { tag: 9, spec: object("Stats", { id: need(1, id) }) },
+  push: {
+    tag: 10,
+    spec: object("Push", {
+      id: need(1, id),
+      name: need(2, name),
+      files: need(3, list(pushedFile, MAX_PUSHED_FILES)),
+      expectedGeneration: may(4, string(0, 128)),
+      pinned: may(5, boolean()),
+    }),
+  },
+  push_data: {
+    tag: 11,
+    spec: object("PushData", { id: need(1, id), offset: need(2, uint53()), data: need(3, bytes(MAX_PUSH_DATA)) }),
+  },
 };
 
 export const SERVER_MESSAGES: Contract<ServerMessage> = {
@@ -279,6 +366,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         promptLogprobs: may(9, list(tokenLogprob)),
         toolCalls: may(10, list(toolCall)),
         limitedBy: may(11, oneOf("context", "memory")),
+        agreement: may(12, list(double())),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),
@@ -305,4 +393,5 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
     ),
   },
   unloaded: { tag: 9, spec: object("Unloaded", { id: need(1, id), name: need(2, name) }) },
+  received: { tag: 10, spec: object("Received", { id: need(1, id), bytes: need(2, uint53()) }) },
 };
