@@ -85,6 +85,7 @@ export async function loadEngine(
       onFetch: fetching.update,
       onProgress: (done, total) => loading.update(done, total),
       onCompile: (done, total) => compiling.update(done, total),
+      onDeviceLost: ({ message }) => output.note(`warning: ${message}; what ran is computed again on another device`),
     });
   } finally {
     fetching.finish();

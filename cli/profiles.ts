@@ -41,12 +41,13 @@ export async function openEngines(
 }
 
 export function openEngine(flags: ProfileFlags, output: Output): Promise<Engine> {
-  const { maxSequences, maxQueue, noPrefixCache, agreementDrop, agreementWindow } = flags;
+  const { maxSequences, maxQueue, drainThreshold, noPrefixCache, agreementDrop, agreementWindow } = flags;
   return loadEngine(flags, output, {
     ...templateOptions(flags),
     ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
     maxSequences,
     maxQueue,
+    ...(drainThreshold === undefined ? {} : { drainAfterMs: 1000 * drainThreshold }),
     prefixCache: !noPrefixCache,
     agreementDrop,
     agreementWindow,

@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -28,6 +29,8 @@ export interface LoopCounters {
   /** Of the last step: launches encoded, milliseconds the host spent encoding. */
   launches: number;
   encodeMs: number;
+  /** Devices that took the place of a lost one. */
+  revivals: number;
 }
 
 /** A base that is loaded without an engine. */
@@ -115,7 +118,7 @@ export interface EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   /**

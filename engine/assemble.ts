@@ -2,6 +2,7 @@
 
 import type { Adapter } from "../files/lora/adapter.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
+import type { MoloraError } from "../proto/errors.ts";
 import { Catalogue } from "./adapters/catalogue.ts";
 import { Demand } from "./adapters/demand.ts";
 import { Keeper } from "./adapters/keeper.ts";
@@ -13,6 +14,7 @@ import { Shelf } from "./adapters/shelf.ts";
 import { Vocabularies } from "./adapters/vocabularies.ts";
 import type { BackboneUse } from "./backbones.ts";
 import type { Device } from "./device/device.ts";
+import { unmoved } from "./device/part.ts";
 import type { Host } from "./host.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
@@ -91,11 +93,18 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   });
   const watch = new AgreementWatch(config.numLayers, registry, settings);
   const observers = [counters, shares, ...(settings.drop > 0 ? [watch] : [])];
-  const loop = new Loop({ scheduler, runner, inFlight, observers });
+  const revive = async (error: MoloraError) => {
+    options.onDeviceLost?.(error);
+    await use.revive();
+    model.rewrite();
+    await vocabularies.rewrite();
+    counters.revivals++;
+  };
+  const loop = new Loop({ scheduler, runner, inFlight, observers, revive });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
+  const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
   const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
   const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
   const library = new Library({ host, ...reading, registry, catalogue, shelf, keeper });

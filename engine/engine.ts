@@ -5,6 +5,7 @@ import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -174,7 +175,7 @@ export class Engine implements EngineApi {
         read = await readAgain(this.#parts, request, read, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, ...read });
+      ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
       read.constraint?.dispose();
       throw error;
@@ -228,8 +229,8 @@ export class Engine implements EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  async findName(text: string): Promise<NameReport | undefined> {
-    await this.#parts.demand.ready({ adapter: text });
+  async findName(text: string, signal?: AbortLike): Promise<NameReport | undefined> {
+    await this.#parts.demand.ready({ adapter: text }, signal);
     const name = this.nameOf(text);
     return this.listNames().find((report) => report.name === name);
   }

@@ -56,6 +56,11 @@ export interface EngineOptions extends DeviceOptions {
   eviction?: "lru" | "popular";
   /** Most requests that run at once. Default 32. */
   maxSequences?: number;
+  /**
+   * Milliseconds that a waiting request whose adapters or pages do not fit may be passed by later ones that do. Then those that run
+   * drain until it fits. Default: no limit in time; it is passed 32 times at most.
+   */
+  drainAfterMs?: number;
   /** Keep KV of earlier requests for those that begin alike, while nothing else needs its memory. Default true. */
   prefixCache?: boolean;
   /** Most tokens in a step. Default 240. */
@@ -77,4 +82,9 @@ export interface EngineOptions extends DeviceOptions {
   onProgress?: (done: number, total: number) => void;
   /** Called while programs are compiled for a GPU: programs done and in all. */
   onCompile?: (done: number, total: number) => void;
+  /**
+   * Called when the device was lost. The base is then read onto another one and what ran is computed again there; where that cannot
+   * be, `ended` resolves.
+   */
+  onDeviceLost?: (error: { code: string; message: string }) => void;
 }

@@ -101,6 +101,7 @@ export function settleSizes(
       maxLogitRows: logitRows,
       pageTokens: PAGE_TOKENS,
       maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
+      ...(options.drainAfterMs === undefined ? {} : { drainAfterMs: options.drainAfterMs }),
       prefixCache: options.prefixCache ?? true,
       runAhead: device.wishes.stepsAhead,
     },

@@ -38,13 +38,15 @@ try {
     const during = await run(routing, 8);
     const longest = stalls();
     await new Promise((resolve) => setTimeout(resolve, 500));
+    const quiet = watchLoop();
     const after = await run(routing, 8);
+    const usual = quiet();
     const share = (100 * after.watch) / after.wall;
     console.log(
       `${title}: ${(after.wall / tokens).toFixed(2)} ms a step of 8 requests, the watch ${share.toFixed(3)} % of it`,
     );
     console.log(
-      `  while pairs are worked out ${(during.wall / tokens).toFixed(2)} ms a step, longest turn of the event loop ${longest.toFixed(0)} ms; the first request ${first.wall.toFixed(0)} ms`,
+      `  while pairs are worked out ${(during.wall / tokens).toFixed(2)} ms a step, longest turn of the event loop ${longest.toFixed(0)} ms, later ${usual.toFixed(0)} ms; the first request ${first.wall.toFixed(0)} ms`,
     );
   }
   const unwatched = await Engine.load({ model, agreementDrop: 0 });
@@ -77,7 +79,10 @@ async function run(routing: Routing, requests: number): Promise<{ wall: number; 
   return { wall: performance.now() - begun, watch: spent };
 }
 
-/** What each adapter's signs take, once in its life, and the longest that it holds up the event loop for. */
+/**
+ * What each adapter's signs take, once in its life, and the longest piece, for which it holds up the event loop: processor time, so
+ * that what else the machine does is not in it.
+ */
 async function timeSketches(): Promise<void> {
   if (!isPreset(model)) return;
   const preset = await openPreset(model);
@@ -87,9 +92,10 @@ async function timeSketches(): Promise<void> {
     let [all, longest] = [0, 0];
     const work = signSketch(layers.length, (layer) => layers[layer]);
     for (let done = false; !done; ) {
-      const begun = performance.now();
+      const begun = process.cpuUsage();
       done = work.next().done === true;
-      const took = performance.now() - begun;
+      const { user, system } = process.cpuUsage(begun);
+      const took = (user + system) / 1000;
       all += took;
       longest = Math.max(longest, took);
     }

@@ -67,7 +67,8 @@ function molora(name: string, args: readonly string[]): void {
   if (done) return;
   if (performance.now() > ends || isMissing(args)) return;
   const begun = performance.now();
-  execFileSync(process.execPath, ["bin/molora.mjs", ...args, "--out", at(name)], {
+  const again = existsSync(join(at(name), "checkpoint.safetensors")) ? ["--resume"] : [];
+  execFileSync(process.execPath, ["bin/molora.mjs", ...args, ...again, "--out", at(name)], {
     stdio: ["ignore", "ignore", "pipe"],
   });
   console.error(`${name}: ${((performance.now() - begun) / 1000).toFixed(0)} s`);

@@ -1,7 +1,8 @@
 // One call's transcript scored by many adapters of one base, as a contact centre does it: in molora all at once; by one engine
 // an adapter; in llama.cpp one adapter after another. Usage: node dist/perf/scenario.js [--count N] [--answer N] [--rounds N]
-// [--alone N] [--llama FOLDER --python PATH --after N] [--out DIR]: a folder with node-llama-cpp, and a Python with gguf,
+// [--alone N] [--threads N] [--llama FOLDER --python PATH --after N] [--out DIR]: a folder with node-llama-cpp, and a Python with gguf,
 // safetensors and numpy. Of what goes one by one N are measured (3 engines, 6 adapters in llama.cpp) and taken for all.
+// On a busy machine take one thread: threads that wait for each other use processors too.
 
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -29,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "2" },
     alone: { type: "string", default: "3" },
     after: { type: "string", default: "6" },
+    threads: { type: "string", default: String(availableParallelism()) },
     llama: { type: "string" },
     python: { type: "string", default: "python3" },
     out: { type: "string" },
@@ -41,11 +43,12 @@ const tokenizer = loadTokenizer(tokenizerFiles);
 const root = join(tmpdir(), "molora-scenario");
 const directory = join(root, "adapters");
 makeFolders({ directory, count, modules: ["q_proj", "k_proj", "v_proj", "o_proj"], config });
+const serving = ["--model", model, "--device", "cpu", "--threads", values.threads];
 const prompts = Array.from({ length: count }, (_, i) => tokenizer.encode(questionOf(i)));
 
 /** The call's adapters in molora, all asked at once of one server. */
 async function together(folder: string, flags: readonly string[], readFirst?: readonly number[]): Promise<Scored> {
-  const all = ["--model", model, "--adapters", folder, "--max-sequences", "64", ...flags];
+  const all = [...serving, "--adapters", folder, "--max-sequences", "64", ...flags];
   const server = await startServer(all);
   const client = await MoloraClient.connect(server.url);
   try {
@@ -77,7 +80,7 @@ async function oneEngineEach(): Promise<Scored> {
   const each: Scored[] = [];
   for (let i = 0; i < Number(values.alone); i++) {
     const adapter = `${folderName(i)}=${join(directory, folderName(i))}`;
-    const server = await startServer(["--model", model, "--adapter", adapter]);
+    const server = await startServer([...serving, "--adapter", adapter]);
     const client = await MoloraClient.connect(server.url);
     for await (const _ of client.generate({ ids: [20, 21, 22], maxTokens: 2, adapter: folderName(i) }));
     const worked = server.processorSeconds();
@@ -116,7 +119,7 @@ function llamaOneAfterAnother(folder: string): Scored {
     execFileSync(values.python, ["perf/scenario/gguf_adapters.py", directory, ...heads, converted]);
   }
   const script = fileURLToPath(new URL("./scenario/llama.js", import.meta.url));
-  const args = [script, model, String(availableParallelism()), folder, converted, String(measured), String(answer)];
+  const args = [script, model, values.threads, folder, converted, String(measured), String(answer)];
   const printed = execFileSync(process.execPath, args, { input: JSON.stringify(prompts), encoding: "utf8" });
   const scored: Scored = JSON.parse(printed.slice(printed.lastIndexOf('{"seconds"')));
   const { seconds, processorSeconds, residentMiB, firstTokenMs } = scored;

@@ -271,6 +271,8 @@ export interface AbortLike {
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
   signal?: AbortLike;
+  /** Whose request it is: where requests wait, those of different tenants take turns. Not sent over the wire: a server knows its callers. */
+  tenant?: string;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
 }

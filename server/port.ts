@@ -3,6 +3,7 @@
 
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -31,6 +32,12 @@ export interface EnginePort {
   listMixtures(): MixtureReport[];
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
+  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
   stats(): EngineStats;
   /** Why no more requests are taken, if so: it was closed, or it failed. */
   readonly closed?: MoloraError | undefined;
@@ -57,19 +64,13 @@ export interface HttpEngine extends EnginePort {
   readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   listNames(): NameReport[];
   tiers(): TierReport;
   /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
   onAlert?(listener: (alert: AgreementAlert) => void): () => void;
-  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
-  loadFiles(
-    name: string,
-    files: ReadonlyMap<string, Uint8Array>,
-    options?: LoadAdapterOptions,
-  ): Promise<AdapterReport | MixtureReport>;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
@@ -91,7 +92,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     listMixtures: () => engine.listMixtures(),
     loadMixture: (name, path, options) => engine.loadMixture(name, path, options),
     unloadMixture: (name) => engine.unloadMixture(name),
-    findName: (text) => engine.findName(text),
+    findName: (text, signal) => engine.findName(text, signal),
     nameOf: (text) => engine.nameOf(text),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),

@@ -105,6 +105,7 @@ export class Keeper {
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "mixture", report, path, found, pinned });
       bank.add(loaded);
+      bank.pin(loaded, pinned);
       // Begun in the same turn: a moment later others may have taken its place.
       return bank.placeAhead(loaded);
     });
@@ -121,6 +122,7 @@ export class Keeper {
       const { path, found, pinned } = origin;
       catalogue.set({ kind: "adapter", report, path, found, pinned });
       bank.add(loaded);
+      bank.pin(loaded, pinned);
       await bank.placeAhead(loaded);
       return true;
     });

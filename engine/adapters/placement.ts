@@ -62,7 +62,16 @@ export class Bank {
     if (![...this.#generations.values()].some((other) => factorsOf(other)?.key === factors)) this.#forget(factors);
   }
 
+  /** Whether a generation stays on the device as long as others can give way, with what it needs there. */
+  pin(generation: LoadedGeneration, pinned: boolean): void {
+    for (const { key } of this.needs(generation)) {
+      if (pinned) this.#residency.pin(key);
+      else this.#residency.unpin(key);
+    }
+  }
+
   #forget(key: string): void {
+    this.#residency.unpin(key);
     this.#generations.delete(key);
     this.#written.delete(key);
     this.#ahead.delete(key);

@@ -11,10 +11,11 @@ import { chooseRows } from "../../shaders/sampling/choose_rows.ts";
 import { TOKEN } from "../../shaders/step.ts";
 import type { Device, Program } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
+import { DevicePart, unmoved } from "../device/part.ts";
 import { changedTable } from "../model/changed_table.ts";
 import type { Forward } from "../model/forward.ts";
 import type { InputLayout } from "../model/inputs.ts";
-import { freeLinear, type LinearWeights, uploadLinear } from "../model/linear_weights.ts";
+import { type LinearWeights, uploadLinear } from "../model/linear_weights.ts";
 import type { ForwardViews, Stage } from "../model/stage.ts";
 import type { StepKind } from "../model/step_kind.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
@@ -22,7 +23,7 @@ import type { StepPlan } from "../scheduler/step.ts";
 import type { Batch } from "../step/batch.ts";
 
 export interface VocabularyParts {
-  device: Device;
+  device: DevicePart;
   /** The base's own. */
   tensors: TensorSource;
   dtype: WeightDtype;
@@ -40,6 +41,9 @@ export interface VocabularyPrograms {
 interface Tables {
   /** Keys of the adapters and mixtures that have them: adapters of one resized base have the same. */
   owners: Set<string>;
+  /** What they take of the device. */
+  part: DevicePart;
+  change: VocabularyChange;
   embedding?: LinearWeights;
   head?: LinearWeights;
   /** The step's tokens, of which others than this vocabulary's have an id that no table holds. */
@@ -84,7 +88,7 @@ export class Vocabularies {
   /** Gives a key tables, and brings them onto the device where they are not there yet. */
   async add(key: string, change: VocabularyChange): Promise<void> {
     const { hash } = change;
-    const tables = this.#tables.get(hash) ?? (await this.#upload(change));
+    const tables = this.#tables.get(hash) ?? (await this.#make(change));
     // Others may have brought the same meanwhile.
     const kept = this.#tables.get(hash) ?? tables;
     if (kept !== tables) this.#free(tables);
@@ -93,42 +97,59 @@ export class Vocabularies {
     this.#held.set(key, hash);
   }
 
-  async #upload({ size, embedding, head }: VocabularyChange): Promise<Tables> {
-    if (embedding === undefined && head === undefined) {
+  async #make(change: VocabularyChange): Promise<Tables> {
+    if (change.embedding === undefined && change.head === undefined) {
       throw new MoloraError("out_of_pages", "tables gave way while what shares them was loaded", {
         remedy: "Load it again, or give the engine more hostCacheBytes.",
       });
     }
-    const { device, tensors, dtype, views } = this.#parts;
+    const { device, views } = this.#parts;
     const { config, capacity } = views;
-    const family = familyOf(config).tensors;
-    const base = (name: string) => {
-      const found = tensors.tensors.get(name);
-      if (found === undefined) throw new MoloraError("tensor_missing", `${tensors.name} has no tensor ${name}`);
-      return found;
-    };
-    const tables: Tables = {
-      owners: new Set(),
-      tokens: device.allocate("tokens of a vocabulary", capacity.tokens * TOKEN.bytes),
-      ids: device.allocate("ids of a vocabulary", capacity.tokens * 4),
-      taken: device.allocate("rows of a vocabulary", capacity.logitRows * 4),
-      programs: new Map(),
-    };
+    checkRoom(change.size, config.vocabSize, capacity.vocabulary);
+    const part = new DevicePart(device);
     try {
-      checkRoom(size, config.vocabSize, capacity.vocabulary);
-      const upload = (name: string, change: NonNullable<VocabularyChange["head"]>) =>
-        uploadLinear(device, [changedTable(base(name), change, size)], dtype);
-      if (embedding !== undefined) tables.embedding = await upload(family.embedding.hf, embedding);
-      const headName = config.tieEmbeddings ? family.embedding.hf : family.head.hf;
-      if (head !== undefined) {
-        tables.head = await upload(headName, head);
+      const tables: Tables = {
+        owners: new Set(),
+        part,
+        change,
+        tokens: part.allocate("tokens of a vocabulary", capacity.tokens * TOKEN.bytes),
+        ids: part.allocate("ids of a vocabulary", capacity.tokens * 4),
+        taken: part.allocate("rows of a vocabulary", capacity.logitRows * 4),
+        programs: new Map(),
+        ...(await unmoved(device, () => this.#upload(part, change))),
+      };
+      if (tables.head !== undefined) {
         this.#others ??= device.allocate("logits of a vocabulary", capacity.logitRows * capacity.vocabulary * 4);
       }
+      return tables;
     } catch (error) {
-      this.#free(tables);
+      part.freeAll();
       throw error;
     }
-    return tables;
+  }
+
+  async #upload(
+    device: Device,
+    { size, embedding, head }: VocabularyChange,
+  ): Promise<Pick<Tables, "embedding" | "head">> {
+    const { tensors, dtype, views } = this.#parts;
+    const { config } = views;
+    const family = familyOf(config).tensors;
+    const upload = (name: string, change: NonNullable<VocabularyChange["head"]>) => {
+      const base = tensors.tensors.get(name);
+      if (base === undefined) throw new MoloraError("tensor_missing", `${tensors.name} has no tensor ${name}`);
+      return uploadLinear(device, [changedTable(base, change, size)], dtype);
+    };
+    const headName = config.tieEmbeddings ? family.embedding.hf : family.head.hf;
+    return {
+      ...(embedding && { embedding: await upload(family.embedding.hf, embedding) }),
+      ...(head && { head: await upload(headName, head) }),
+    };
+  }
+
+  /** Writes all tables anew, after the device's buffers became zeros. */
+  async rewrite(): Promise<void> {
+    for (const { part, change } of this.#tables.values()) await part.refill(() => this.#upload(part, change));
   }
 
   /** Takes a key's tables from it, and frees them where nobody else has them. */
@@ -212,10 +233,15 @@ export class Vocabularies {
     return program;
   }
 
-  #free({ embedding, head, tokens, ids, taken }: Tables): void {
-    const { device } = this.#parts;
-    for (const table of [embedding, head]) if (table !== undefined) freeLinear(device, table);
-    for (const view of [tokens, ids, taken]) device.free(view);
+  /** Nothing that runs reads them any more. */
+  #free({ part, programs }: Tables): void {
+    for (const program of programs.values()) {
+      program.then(
+        (prepared) => this.#parts.device.discard(prepared),
+        () => {},
+      );
+    }
+    part.freeAll();
   }
 }
 

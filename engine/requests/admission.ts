@@ -40,6 +40,8 @@ export interface Prepared {
   prompt: readonly number[];
   /** What its text is held to, if anything; the ticket disposes of it. */
   constraint: Constraint | undefined;
+  /** Who asks. */
+  tenant: string | undefined;
 }
 
 /** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
@@ -88,7 +90,7 @@ interface Draft extends Prepared {
 function enqueue(
   parts: AdmissionParts,
   request: GenerateRequest,
-  { id, lexicon, prompt, sampling, chosen, pins, constraint }: Draft,
+  { id, lexicon, prompt, sampling, chosen, pins, constraint, tenant }: Draft,
 ): Ticket {
   const { config, scheduler, bank, base } = parts;
   const { tokenizer } = lexicon;
@@ -109,6 +111,7 @@ function enqueue(
     residencyKeys,
     promptLogprobs: request.promptLogprobs !== undefined,
     lockstep: constraint !== undefined,
+    ...(tenant === undefined ? {} : { tenant }),
     job: {
       sampling,
       vocabulary: lexicon.size,

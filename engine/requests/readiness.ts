@@ -16,7 +16,7 @@ export interface ReadinessParts {
 }
 
 /** A request that can be admitted. */
-export type Read = Omit<Prepared, "id">;
+export type Read = Omit<Prepared, "id" | "tenant">;
 
 /** How often a request may find that what it waited for gave way before it could use it. */
 export const MOST_TRIES = 100;

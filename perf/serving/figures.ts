@@ -50,12 +50,13 @@ export function firstTokenMs({ asked, tokens }: Played): number {
   return tokens[0] - asked;
 }
 
+/** NaNs of nothing. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = [...values].sort((a, b) => a - b);
-  return { p50: at(sorted, 0.5), p90: at(sorted, 0.9), p99: at(sorted, 0.99), max: sorted[sorted.length - 1] };
+  return { p50: at(sorted, 0.5), p90: at(sorted, 0.9), p99: at(sorted, 0.99), max: at(sorted, 1) };
 }
 
 /** The smallest of sorted values that so large a share does not exceed. */
 function at(sorted: readonly number[], share: number): number {
-  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }

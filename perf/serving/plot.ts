@@ -17,8 +17,8 @@ export interface Chart {
   marks?: boolean;
 }
 
-const [WIDTH, HEIGHT] = [720, 400];
-const [LEFT, RIGHT, TOP, BOTTOM] = [70, 170, 44, 52];
+const [WIDTH, HEIGHT] = [760, 400];
+const [LEFT, RIGHT, TOP, BOTTOM] = [70, 200, 44, 52];
 /** Colours that those who see fewer of them can tell apart (Okabe and Ito 2008). */
 const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"];
 

@@ -63,7 +63,7 @@ export function plots({ capacity, arrivals }: Thousands): Map<string, string> {
     );
     files.set(
       "inter_token.svg",
-      chart("Time between tokens", "ms", ({ gaps }) => gaps),
+      chart("Time between tokens", "ms (less than 1: 1)", ({ gaps }) => gaps.map((gap) => Math.max(gap, 1))),
     );
   }
   return files;
@@ -196,7 +196,7 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 }
 
 function fixed(value: number, digits = 0): string {
-  return value.toFixed(digits);
+  return Number.isNaN(value) ? "–" : value.toFixed(digits);
 }
 
 function middle(values: readonly number[]): number {

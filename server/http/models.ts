@@ -71,10 +71,10 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
  *
  * @throws MoloraError what a source throws
  */
-export async function findResolver({ engine, base, body }: HttpRequest): Promise<(model: string) => Routing> {
+export async function findResolver({ engine, base, body, signal }: HttpRequest): Promise<(model: string) => Routing> {
   const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
   const text = typeof model === "string" ? nameIn(base, model) : undefined;
-  if (text !== undefined) await engine.findName(text);
+  if (text !== undefined) await engine.findName(text, signal);
   return (name) => resolveModel(engine, base, name);
 }
 

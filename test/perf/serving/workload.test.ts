@@ -72,4 +72,5 @@ test("a spread names the value that a share does not exceed", () => {
   const values = Array.from({ length: 100 }, (_, i) => 100 - i);
   assert.deepEqual(spreadOf(values), { p50: 50, p90: 90, p99: 99, max: 100 });
   assert.deepEqual(spreadOf([7]), { p50: 7, p90: 7, p99: 7, max: 7 });
+  assert.ok(Object.values(spreadOf([])).every(Number.isNaN));
 });
