@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -13,6 +14,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
@@ -27,6 +29,8 @@ export interface LoopCounters {
   /** Of the last step: launches encoded, milliseconds the host spent encoding. */
   launches: number;
   encodeMs: number;
+  /** Devices that took the place of a lost one. */
+  revivals: number;
 }
 
 /** A base that is loaded without an engine. */
@@ -44,6 +48,7 @@ export interface EngineApi {
   readonly device: { kind: "gpu" | "cpu"; description: string };
   /** Name of the base, for messages and reports. */
   readonly model: string;
+  /** The base's. */
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   /** What the model's makers sample with, which HTTP and the command line start from. `generate` is greedy by itself. */
@@ -81,6 +86,11 @@ export interface EngineApi {
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
   /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
+  /**
+   * What spells the ids of a request's adapters, as far as they are in memory: the base's tokenizer, or that of one with a
+   * vocabulary of its own.
+   */
+  tokenizerOf(routing: Routing): Tokenizer;
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   /**
@@ -108,7 +118,7 @@ export interface EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   /**

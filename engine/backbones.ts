@@ -2,12 +2,14 @@
 // tokenizer (ServerlessLoRA's backbone sharing). All that an engine adds is a part of the device of its own.
 
 import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
+import { MoloraError } from "../proto/errors.ts";
 import type { KeptBase } from "./api.ts";
 import type { Device } from "./device/device.ts";
 import { DevicePart } from "./device/part.ts";
 import type { Host } from "./host.ts";
 import { type ModelWeights, uploadWeights } from "./model/weights.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
+import { checkTemplates } from "./text/chat_template.ts";
 import { checkFits } from "./text/fits_model.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
@@ -24,9 +26,14 @@ export interface Backbone {
 export interface BackboneUse {
   backbone: Backbone;
   /** What the user of it has of the device. */
-  part: Device;
+  part: DevicePart;
   /** Uses of the same base, this one among them. */
   readonly users: number;
+  /**
+   * The device was lost: the base is read again onto another one, once for all who use it, and the part moves there. Buffers
+   * of the part are zero then. @throws MoloraError `gpu_lost` where none can be had
+   */
+  revive(): Promise<void>;
   /** The device was lost: whoever loads this base from now on gets another. */
   spoil(): void;
   /** Frees the part, and with the last use all of it. */
@@ -39,12 +46,21 @@ export type BackboneOptions = Pick<EngineOptions, "model" | "device" | "threads"
 interface Opened {
   files: ModelFiles;
   tokenizer: Tokenizer;
+  /** Whichever it is now. */
   device: Device;
+  /** Of it, what the weights take. */
+  part: DevicePart;
 }
 
 interface Entry {
   opened: Promise<Opened>;
   loaded?: Promise<Backbone>;
+  /** Another device is being brought to where the lost one was. */
+  reviving: Promise<void> | undefined;
+  /** When that happened, by performance.now(). */
+  revivals: number[];
+  /** Of those who use it. */
+  parts: Set<DevicePart>;
   users: number;
   /** Takes it out of the bases that others can find. */
   forget(): void;
@@ -68,15 +84,18 @@ export async function useBackbone(
     const opened = await orForget(entry, entry.opened);
     check(opened);
     entry.loaded ??= load(host, opened, options);
-    return use(entry, await orForget(entry, entry.loaded), opened.device);
+    const backbone = await orForget(entry, entry.loaded);
+    await entry.reviving;
+    return use(entry, backbone, opened, { host, options });
   } catch (error) {
     await leave(entry);
     throw error;
   }
 }
 
-function use(entry: Entry, backbone: Backbone, device: Device): BackboneUse {
-  const part = new DevicePart(device);
+function use(entry: Entry, backbone: Backbone, opened: Opened, from: RevivedFrom): BackboneUse {
+  const part = new DevicePart(opened.device);
+  entry.parts.add(part);
   let released: Promise<void> | undefined;
   return {
     backbone,
@@ -85,7 +104,17 @@ function use(entry: Entry, backbone: Backbone, device: Device): BackboneUse {
       return entry.users;
     },
     spoil: entry.forget,
+    async revive() {
+      if (opened.device === part.whole) {
+        entry.reviving ??= revive(entry, opened, from).finally(() => {
+          entry.reviving = undefined;
+        });
+      }
+      await entry.reviving;
+      await part.moveTo(opened.device);
+    },
     release() {
+      entry.parts.delete(part);
       released ??= part.close().finally(() => leave(entry));
       return released;
     },
@@ -95,7 +124,8 @@ function use(entry: Entry, backbone: Backbone, device: Device): BackboneUse {
 /** With one more user. */
 async function enter(host: Host, options: BackboneOptions): Promise<Entry> {
   const identity = await host.identify?.(options.model, options);
-  if (identity === undefined) return { opened: open(host, options), users: 1, forget() {} };
+  if (identity === undefined)
+    return { opened: open(host, options), reviving: undefined, revivals: [], parts: new Set(), users: 1, forget() {} };
   const entries = shared.get(host.openDevice) ?? new Map<string, Entry>();
   shared.set(host.openDevice, entries);
   const key = JSON.stringify([identity, options.dtype ?? "auto"]);
@@ -106,6 +136,9 @@ async function enter(host: Host, options: BackboneOptions): Promise<Entry> {
   }
   const entry: Entry = {
     opened: open(host, options),
+    reviving: undefined,
+    revivals: [],
+    parts: new Set(),
     users: 1,
     forget() {
       if (entries.get(key) === entry) entries.delete(key);
@@ -130,8 +163,9 @@ async function open(host: Host, options: BackboneOptions): Promise<Opened> {
   try {
     const files = await openModelFiles(await host.open(options.model));
     const tokenizer = loadTokenizer(files.tokenizerFiles);
+    checkTemplates(tokenizer);
     checkFits(tokenizer, files.config.vocabSize);
-    return { files, tokenizer, device };
+    return { files, tokenizer, device, part: new DevicePart(device) };
   } catch (error) {
     await device.close();
     throw error;
@@ -140,17 +174,61 @@ async function open(host: Host, options: BackboneOptions): Promise<Opened> {
 
 async function load(
   host: Host,
-  { files, tokenizer, device }: Opened,
+  { files, tokenizer, part }: Opened,
   { dtype = "auto", onProgress }: BackboneOptions,
 ): Promise<Backbone> {
   await makeRoom(
     host,
     [...files.tensors.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0),
   );
-  const before = device.bytes;
   const progress = onProgress === undefined ? {} : { onProgress };
-  const weights = await uploadWeights(device, files.config, files.tensors, { dtype, ...progress });
-  return { files, tokenizer, weights, bytes: device.bytes - before };
+  const weights = await uploadWeights(part, files.config, files.tensors, { dtype, ...progress });
+  return { files, tokenizer, weights, bytes: part.bytes };
+}
+
+interface RevivedFrom {
+  host: Host;
+  options: BackboneOptions;
+}
+
+/** A device that is lost so often within so many milliseconds is not opened again. */
+const MOST_REVIVALS = 3;
+const REVIVAL_MS = 10 * 60_000;
+/** Waits before a device is asked for again, in milliseconds: a driver that starts anew takes some seconds. */
+const WAITS = [0, 250, 750, 2000];
+
+async function revive(entry: Entry, opened: Opened, { host, options }: RevivedFrom): Promise<void> {
+  const now = performance.now();
+  entry.revivals = [...entry.revivals.filter((at) => now - at < REVIVAL_MS), now];
+  if (entry.revivals.length > MOST_REVIVALS) {
+    throw new MoloraError("gpu_lost", `the device was lost ${entry.revivals.length} times within ten minutes`, {
+      remedy: "Run `molora doctor --check`; a driver, or the memory of the machine, fails.",
+    });
+  }
+  const { part, files, device: lost } = opened;
+  for (const each of entry.parts) each.lose();
+  await lost.close().catch(() => {});
+  const device = await reopened(host, options);
+  const dtype = options.dtype ?? "auto";
+  await part.moveTo(device);
+  await part.refill(() => uploadWeights(part, files.config, files.tensors, { dtype }));
+  opened.device = device;
+}
+
+async function reopened(host: Host, options: BackboneOptions): Promise<Device> {
+  let last: unknown;
+  for (const wait of WAITS) {
+    await new Promise((resolve) => setTimeout(resolve, wait));
+    try {
+      return await host.openDevice(options);
+    } catch (error) {
+      last = error;
+    }
+  }
+  throw new MoloraError("gpu_lost", `the device was lost, and none can be opened: ${MoloraError.from(last).message}`, {
+    remedy: "Start the engine again; run `molora doctor` if it happens again.",
+    cause: last,
+  });
 }
 
 /** One use less; the last one closes the device. */

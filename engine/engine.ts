@@ -5,6 +5,7 @@ import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
+  AbortLike,
   AdapterReport,
   AgreementAlert,
   EngineStats,
@@ -14,6 +15,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -27,15 +29,12 @@ import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
-import { admit, endIds, neverBegan } from "./requests/admission.ts";
-import { grammarSource } from "./requests/constraints.ts";
+import { admit, neverBegan } from "./requests/admission.ts";
+import { lexiconOf } from "./requests/lexicon.ts";
+import { isReady, MOST_TRIES, type Read, readAgain, readRequest } from "./requests/readiness.ts";
 import type { Ticket } from "./requests/ticket.ts";
-import type { Constraint } from "./sampling/constraint.ts";
 import { engineStats } from "./stats.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
-
-/** How often a request may find that what it waited for gave way before it could use it. */
-const MOST_TRIES = 100;
 
 export class Engine implements EngineApi {
   readonly #parts: EngineParts;
@@ -157,14 +156,11 @@ export class Engine implements EngineApi {
    * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, prompts, loop, grammars, demand } = this.#parts;
+    const { admission, loop, demand } = this.#parts;
     const named = demand.named(request);
-    const source = grammarSource(request, admission.tokenizer.toolTemplate);
-    let prompt: readonly number[];
-    let constraint: Constraint | undefined;
+    let read: Read;
     try {
-      [prompt] = await Promise.all([prompts.read(request, options.signal), demand.ready(request, options.signal)]);
-      constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
+      read = await readRequest(this.#parts, request, options.signal);
     } catch (error) {
       if (MoloraError.from(error).code !== "cancelled") throw error;
       const { accepted, done } = neverBegan(admission);
@@ -175,14 +171,13 @@ export class Engine implements EngineApi {
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
-      // What became ready may have given way since, if others needed the room.
-      for (let tries = 0; !demand.isReady(request) && tries < MOST_TRIES; tries++) {
-        await demand.ready(request, options.signal);
+      for (let tries = 0; tries < MOST_TRIES && !isReady(this.#parts, request, read); tries++) {
+        read = await readAgain(this.#parts, request, read, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, prompt, constraint });
+      ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
-      constraint?.dispose();
+      read.constraint?.dispose();
       throw error;
     }
     const cancel = () => loop.cancel(ticket);
@@ -198,8 +193,16 @@ export class Engine implements EngineApi {
     }
   }
 
-  promptIds(request: GenerateRequest): Promise<readonly number[]> {
-    return this.#parts.prompts.read(request);
+  async promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    const { admission, prompts, demand } = this.#parts;
+    await demand.ready(request);
+    return prompts.read(request, lexiconOf(admission, demand.named(request)));
+  }
+
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer {
+    const { admission, demand } = this.#parts;
+    return lexiconOf(admission, demand.named(routing)).tokenizer;
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
@@ -226,8 +229,8 @@ export class Engine implements EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  async findName(text: string): Promise<NameReport | undefined> {
-    await this.#parts.demand.ready({ adapter: text });
+  async findName(text: string, signal?: AbortLike): Promise<NameReport | undefined> {
+    await this.#parts.demand.ready({ adapter: text }, signal);
     const name = this.nameOf(text);
     return this.listNames().find((report) => report.name === name);
   }

@@ -1,7 +1,7 @@
 // What the engine is given from above: devices and files. Node and browsers each provide them.
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
-import type { AbortLike } from "../proto/api.ts";
+import type { AbortLike, DiskReport } from "../proto/api.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
 import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
@@ -28,6 +28,8 @@ export interface NameSources {
   find(name: string, signal?: AbortLike): Promise<FoundFolder | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
   nameOf(text: string): string;
+  /** What is kept of it on a disk; undefined: nothing is. */
+  readonly disk?: DiskReport | undefined;
 }
 
 export interface Host {

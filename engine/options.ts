@@ -27,6 +27,9 @@ const DEFAULT_CONTEXT = 8192;
 const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
+/** Tokens that adapters may add, as vLLM has it. */
+const EXTRA_VOCABULARY = 256;
+const MOST_IDS = 1 << 22;
 
 /**
  * @throws MoloraError `bad_arguments` for options out of range or beyond what the model and the device can have,
@@ -81,6 +84,7 @@ export function settleSizes(
       tokens,
       sequences: maxSequences,
       logitRows,
+      vocabulary: roomForIds(config.vocabSize, options.extraVocabulary ?? EXTRA_VOCABULARY),
       // Sequences that begin alike share pages, so their tables together can be longer than the pool.
       blocks: Math.max(pages, maxSequences * Math.ceil(contextLength / PAGE_TOKENS)),
       pages,
@@ -97,10 +101,21 @@ export function settleSizes(
       maxLogitRows: logitRows,
       pageTokens: PAGE_TOKENS,
       maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
+      ...(options.drainAfterMs === undefined ? {} : { drainAfterMs: options.drainAfterMs }),
       prefixCache: options.prefixCache ?? true,
       runAhead: device.wishes.stepsAhead,
     },
   };
+}
+
+/** Rows of logits whose length is a multiple of 4 are read four at a time. */
+function roomForIds(own: number, extra: number): number {
+  if (!Number.isSafeInteger(extra) || extra < 0 || own + extra > MOST_IDS) {
+    throw new MoloraError("bad_arguments", `extraVocabulary is ${extra}`, {
+      remedy: `Give an integer from 0 to ${MOST_IDS - own}.`,
+    });
+  }
+  return 4 * Math.ceil((own + extra) / 4);
 }
 
 function adapterDtypeOf({ adapterDtype = "f32" }: EngineOptions): AdapterDtype {

@@ -24,6 +24,7 @@ export function engineStats(
     pagesFree: pages.free,
     pagesCached: pages.kept,
     pagesIdle: residency.idlePages,
+    revivals: counters.revivals,
     evictions: scheduler.evictions,
     agreement: watch.reports(),
     alerts: [...watch.alerts],

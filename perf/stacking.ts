@@ -110,6 +110,14 @@ function copyOf(adapter: Adapter, seed: number): Adapter {
   return { ...adapter, name: `${adapter.name}-${seed}`, hash: `${adapter.hash} ${seed}`, layers };
 }
 
+/** Heights of labels, none nearer to another than a line of text. */
+function apart(heights: readonly number[]): number[] {
+  const order = heights.map((_, i) => i).sort((i, j) => heights[i] - heights[j]);
+  const out = [...heights];
+  for (const [n, i] of order.entries()) if (n > 0) out[i] = Math.max(out[i], out[order[n - 1]] + 14);
+  return out;
+}
+
 /** Losses against the number of adapters, cut above at 6 nats. */
 function chart(): string {
   const [width, height, left, right, top, bottom] = [720, 300, 48, 560, 16, 260];
@@ -120,14 +128,14 @@ function chart(): string {
   const y = (value: number) => bottom - ((bottom - top) * (Math.min(value, most) - least)) / (most - least);
   const marks = Array.from({ length: Math.round((most - least) * 2) + 1 }, (_, i) => least + i / 2);
   const text = { "font-size": 12, "font-family": "sans-serif", fill: "#6b7280" };
-  const ends = lines.map(({ values }) => y(values.at(-1)!.value));
+  const ends = apart(lines.map(({ values }) => y(values.at(-1)!.value)));
   return drawing(width, height, "Loss against the number of stacked adapters", [
     ...marks.flatMap((mark) => [
       element("line", { x1: left, x2: right, y1: y(mark), y2: y(mark), stroke: "#9ca3af", "stroke-opacity": 0.35 }),
       textAt(8, y(mark) + 4, mark.toFixed(1), text),
     ]),
     ...Array.from({ length: MOST + 1 }, (_, n) => textAt(x(n) - 3, bottom + 18, String(n), text)),
-    textAt(left, height - 4, "adapters stacked; 0 is the base, 1 the domain's own (nats a token)", text),
+    textAt(left, height - 4, "adapters stacked; 0 is the base, 1 the domain's own (nats a token, drawn up to 6)", text),
     ...lines.flatMap(({ rule, values }, i) => [
       element("polyline", {
         points: values.map(({ value }, n) => `${x(n).toFixed(1)},${y(value).toFixed(1)}`).join(" "),

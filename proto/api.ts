@@ -155,6 +155,8 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   addGenerationPrompt?: boolean;
   /** Go on within the last message in place of a new turn; no header is added then. Default: false. */
   continueFinalMessage?: boolean;
+  /** Further variables of the chat template (`{ enable_thinking: false }`, `documents`), over those the engine was started with. */
+  chatTemplateKwargs?: Record<string, unknown>;
 }
 
 /** Natural-log probability of a token, of the model's distribution before temperature, penalties and truncation. */
@@ -269,6 +271,8 @@ export interface AbortLike {
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
   signal?: AbortLike;
+  /** Whose request it is: where requests wait, those of different tenants take turns. Not sent over the wire: a server knows its callers. */
+  tenant?: string;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
 }

@@ -20,11 +20,13 @@ import type {
   ToolCall,
   ToolChoice,
   Usage,
+  VocabularyReport,
   WeightedAdapter,
 } from "./api.ts";
-import type { ClientMessage, PackedTrace, ServerMessage } from "./messages.ts";
+import type { ClientMessage, PackedTrace, PushedFile, ServerMessage } from "./messages.ts";
 import {
   boolean,
+  bytes,
   double,
   doubleAbove,
   float,
@@ -49,6 +51,10 @@ export const MAX_IDS = 2 ** 20;
 
 /** Most turns of a conversation: what a chat template renders without holding up everyone else. */
 export const MAX_MESSAGES = 4096;
+
+/** Most files of a folder that is pushed, and most bytes of one `push_data`. */
+export const MAX_PUSHED_FILES = 64;
+export const MAX_PUSH_DATA = 2 ** 20;
 
 const id = string(1, 128);
 const name = string(1, 256);
@@ -122,6 +128,7 @@ const request = {
   logitBias: may(31, list(tokenBias, 1024)),
   addGenerationPrompt: may(32, boolean()),
   continueFinalMessage: may(33, boolean()),
+  chatTemplateKwargs: may(34, json()),
   allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
@@ -162,6 +169,10 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
+const vocabularyReport = object<VocabularyReport>("VocabularyReport", {
+  tokens: need(1, uint32()),
+  tokenizer: need(2, oneOf("own", "extended", "base")),
+});
 const adapterReport = object<AdapterReport>("AdapterReport", {
   name: need(1, string()),
   hash: need(2, string()),
@@ -170,6 +181,7 @@ const adapterReport = object<AdapterReport>("AdapterReport", {
   ranks: need(5, list(uint32())),
   scales: need(6, list(double())),
   bytes: need(7, uint53()),
+  vocabulary: may(8, vocabularyReport),
 });
 const recipePartReport = object<RecipePartReport>("RecipePartReport", {
   name: need(1, string()),
@@ -270,6 +282,13 @@ const engineStats = object<EngineStats>("EngineStats", {
   pagesIdle: may(14, uint53()),
   agreement: may(15, list(agreementReport)),
   alerts: may(16, list(agreementAlert)),
+  revivals: may(17, uint53()),
+});
+
+const pushedFile = object<PushedFile>("PushedFile", {
+  name: need(1, string(1, 255)),
+  bytes: need(2, uint53()),
+  sha256: need(3, string(1, 128)),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -292,6 +311,20 @@ export const CLIENT_MESSAGES: Contract<ClientMessage> = {
   mixture_load: { tag: 7, spec: object("MixtureLoad", { id: need(1, id), name: need(2, name), path: may(3, path) }) },
   mixture_unload: { tag: 8, spec: object("MixtureUnload", { id: need(1, id), name: need(2, name) }) },
   stats: { tag: 9, spec: object("Stats", { id: need(1, id) }) },
+  push: {
+    tag: 10,
+    spec: object("Push", {
+      id: need(1, id),
+      name: need(2, name),
+      files: need(3, list(pushedFile, MAX_PUSHED_FILES)),
+      expectedGeneration: may(4, string(0, 128)),
+      pinned: may(5, boolean()),
+    }),
+  },
+  push_data: {
+    tag: 11,
+    spec: object("PushData", { id: need(1, id), offset: need(2, uint53()), data: need(3, bytes(MAX_PUSH_DATA)) }),
+  },
 };
 
 export const SERVER_MESSAGES: Contract<ServerMessage> = {
@@ -360,4 +393,5 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
     ),
   },
   unloaded: { tag: 9, spec: object("Unloaded", { id: need(1, id), name: need(2, name) }) },
+  received: { tag: 10, spec: object("Received", { id: need(1, id), bytes: need(2, uint53()) }) },
 };

@@ -8,6 +8,17 @@ export interface Generation {
   hash: string;
 }
 
+/** The ids of an adapter that changes the base's embedding or output head. */
+export interface VocabularyReport {
+  /** How many; the base may have more or fewer. */
+  tokens: number;
+  /**
+   * What spells them: a tokenizer of its own folder, the base's with tokens that its folder adds, or the base's, which knows
+   * nothing of ids behind its own: those are reached as ids alone.
+   */
+  tokenizer: "own" | "extended" | "base";
+}
+
 /** An adapter that is loaded, and which modules of the base it extends. */
 export interface AdapterReport {
   name: string;
@@ -20,8 +31,10 @@ export interface AdapterReport {
   ranks: number[];
   /** Distinct effective scales (alpha / r, or alpha / sqrt r), ascending. */
   scales: number[];
-  /** Bytes it takes on the device. */
+  /** Bytes it takes on the device, without an embedding and a head of its own. */
   bytes: number;
+  /** Where it has an embedding or an output head of its own. */
+  vocabulary?: VocabularyReport;
 }
 
 /** A part of a recipe as it is served. */
@@ -78,11 +91,27 @@ export interface NameReport {
   pinned: boolean;
 }
 
+/** What was fetched and is kept on the disk of the engine's machine. */
+export interface DiskReport {
+  bytes: number;
+  budget: number;
+  files: number;
+  /** Files that were asked for and found, and that were not. */
+  hits: number;
+  misses: number;
+  /** Of those, the ones that were there and not whole. */
+  damaged: number;
+  /** Files that gave way to others. */
+  evictions: number;
+}
+
 /** What of adapters lies where, and how often something had to move. */
 export interface TierReport {
   device: { names: number; evictions: number };
   /** `budget`: bytes; absent: there is none. */
   host: { names: number; bytes: number; budget?: number; evictions: number };
+  /** Absent: nothing is fetched. */
+  disk?: DiskReport;
   /** Requests that wait for a load, loads so far, those that failed, and the seconds they took. */
   loads: { waiting: number; begun: number; failed: number; seconds: number };
 }
@@ -140,6 +169,8 @@ export interface EngineStats {
   pagesCached?: number;
   /** Pages of adapters and routers that nobody uses now; given up when pages run short. Not among the free ones. */
   pagesIdle?: number;
+  /** Devices that took the place of a lost one. */
+  revivals?: number;
   /** Generations that lost their pages to others. */
   evictions: number;
   /** Of stacks, mixtures and recipes that generated: how far their adapters agree in sign. */

@@ -38,9 +38,9 @@ With --json, {"url", "port"} is printed once the port is open.
     const alone = chosen.size === 0 ? await openEngine(flags, output) : undefined;
     const engines = await openEngines(chosen, output);
     const all = alone === undefined ? [...engines.values()] : [alone];
-    const { host, port, maxBodyBytes, strict } = flags;
+    const { host, port, maxBodyBytes, maxUploadBytes, strict } = flags;
     const options = {
-      ...{ routes: playground, host, port, maxBodyBytes, strict, ...access, ...roots, log },
+      ...{ routes: playground, host, port, maxBodyBytes, maxUploadBytes, strict, ...access, ...roots, log },
       ...(tls === undefined ? {} : { tls }),
       limits: { ...limits, maxSockets },
     };

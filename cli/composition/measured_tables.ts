@@ -50,11 +50,11 @@ export function measuredSentence({ policies, sets }: Measured): string {
   const router = policies.find(({ name }) => name === "router");
   const routed = router && worst(router, domains);
   return (
-    `Measured: of all merges and stacks, "${best.title}" treats its worst domain best: of what each adapter gains alone it ` +
-    `keeps ${percent(mean(best, domains))} on average and ${percent(kept)} on ${domain}.` +
+    `Measured: of the merges and stacks, "${best.title}" spares the domain it treats worst the most: it keeps ` +
+    `${percent(mean(best, domains))} of what each adapter gains alone on average, and ${percent(kept)} on ${domain}.` +
     (routed === undefined
       ? " The right adapter for each text keeps all of it."
-      : ` Routing keeps ${percent(mean(router!, domains))} on average and ${percent(routed.kept)} on ${routed.domain}.`)
+      : ` Routing keeps ${percent(mean(router!, domains))} on average, and ${percent(routed.kept)} on ${routed.domain}.`)
   );
 }
 

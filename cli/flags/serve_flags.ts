@@ -33,6 +33,7 @@ export const SERVE_FLAGS = {
   maxSockets: integer("N", "Most sockets that are open, plain HTTP and WebSocket alike (default: 1024)", { min: 1 }),
   maxRequests: integer("N", "Most open requests of one WebSocket", { min: 1 }, DEFAULT_LIMITS.maxRequests),
   maxBodyBytes: integer("N", "Longest body of an HTTP request", { min: 1024, max: 2 ** 30 }, 8 * MEGABYTE),
+  maxUploadBytes: integer("N", "Bytes of the files of an adapter that a client sends", { min: 1 }, 256 * MEGABYTE),
   maxFrameBytes: integer(
     "N",
     "Longest WebSocket frame a client may send",
@@ -51,6 +52,14 @@ export const SERVE_FLAGS = {
 export const ENGINE_FLAGS = {
   maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
   maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  drainThreshold: number(
+    "SECONDS",
+    "A request whose adapters do not fit is passed for so long; then what runs drains for it",
+    {
+      min: 0,
+      max: LONGEST,
+    },
+  ),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
   agreementDrop: number(
     "X",

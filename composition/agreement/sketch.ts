@@ -21,7 +21,10 @@ export interface SignedModule {
 /** [layer] → the modules that the adapter extends there. */
 export type SignSketch = readonly Partial<Record<LoraModuleName, SignedModule>>[];
 
-/** `layerOf(i)`: the adapter's modules of layer i. One step is one matrix, of about a millisecond. */
+/** Entries between two yields: some tenths of a millisecond, a few before the code is compiled. */
+const PIECE = 512;
+
+/** `layerOf(i)`: the adapter's modules of layer i. Others have their turn between pieces of a matrix. */
 export function* signSketch(
   layers: number,
   layerOf: (layer: number) => Partial<Record<LoraModuleName, LoraModule>>,
@@ -30,8 +33,7 @@ export function* signSketch(
   for (let layer = 0; layer < layers; layer++) {
     const signed: Partial<Record<LoraModuleName, SignedModule>> = {};
     for (const [name, lora] of Object.entries(layerOf(layer)) as [LoraModuleName, LoraModule][]) {
-      if (lora.rank > 0) signed[name] = signsOf(lora, LORA_MODULES.indexOf(name));
-      yield;
+      if (lora.rank > 0) signed[name] = yield* signsOf(lora, LORA_MODULES.indexOf(name));
     }
     sketch.push(signed);
   }
@@ -39,7 +41,7 @@ export function* signSketch(
 }
 
 /** Signs of scale · B · A, entry by entry at O(rank) each; nothing of the matrix's size is made. */
-export function signsOf({ rank, scale, a, b }: LoraModule, seed: number): SignedModule {
+function* signsOf({ rank, scale, a, b }: LoraModule, seed: number): Generator<void, SignedModule> {
   const [rows, cols] = [b.length / rank, a.length / rank];
   const size = rows * cols;
   const samples = Math.min(size, SAMPLES);
@@ -55,6 +57,7 @@ export function signsOf({ rank, scale, a, b }: LoraModule, seed: number): Signed
     const value = sum * scale;
     if (value > 0) positive[i >>> 5] |= 1 << (i & 31);
     else if (value < 0) negative[i >>> 5] |= 1 << (i & 31);
+    if ((i + 1) % PIECE === 0) yield;
   }
   return { size, samples, positive, negative };
 }

@@ -1,7 +1,7 @@
 // The largest singular triples of a matrix that is too large to be decomposed whole.
 
 import { Random } from "../random.ts";
-import { symmetricEigen } from "./eigen.ts";
+import { symmetricEigen, symmetricEigenvalues } from "./eigen.ts";
 import {
   firstColumns,
   firstRows,
@@ -64,18 +64,25 @@ export function topSvd(x: Matrix, rank: number): Svd {
     projections.push(seen);
     const whole = size === most;
     if (whole || projections.length >= FIRST_LOOK) {
-      const found = triplesOf(joinRows(projections), rank);
-      const now = found.s.reduce((sum, s) => sum + s * s, 0);
+      const seenSoFar = joinRows(projections);
+      const now = heldBy(seenSoFar, rank);
       const shrinks = Math.min(1, (now - held) / growth);
       growth = now - held;
       // Of the first two looks nothing is known of how growth shrinks.
       if (whole || growth * shrinks <= SETTLED * now) {
+        const found = triplesOf(seenSoFar, rank);
         return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
       }
       held = now;
     }
     right = transpose(firstRows(seen, Math.min(width, most - size)));
   }
+}
+
+/** Σ s² of the largest values of a wide matrix. */
+function heldBy(p: Matrix, rank: number): number {
+  const values = symmetricEigenvalues(rowProducts(p, p));
+  return values.subarray(0, rank).reduce((sum, value) => sum + value, 0);
 }
 
 /** Of more zeros than this, skipping them is faster than computing in tiles. */

@@ -49,7 +49,7 @@ interface MethodFacts {
   /** One line, for people. */
   summary: string;
   takes: readonly (keyof MergeTuning)[];
-  /** Weights of 1 do not let it grow with the number of adapters: it averages, or shares out what they have in common. */
+  /** It divides by the number of adapters, or of those that agree: weights of 1 do not let the result grow with them. */
   averages?: true;
 }
 
@@ -84,7 +84,7 @@ export const METHODS: Readonly<Record<MergeMethod, MethodFacts>> = {
   mergekit_dare_linear: { summary: "DARE as mergekit", takes: [...PRUNE, ...MERGEKIT, "seed"] },
   mergekit_dare_ties: { summary: "DARE with TIES' signs as mergekit", takes: [...ELECT, ...MERGEKIT, "seed"] },
   darex: { summary: "DARE rescaled by what texts show (DAREx-q)", takes: [...PRUNE, "lambda", "rank", "seed"] },
-  tsv: { summary: "Task Singular Vectors: bases orthogonalised against each other", takes: ["rank"], averages: true },
+  tsv: { summary: "Task Singular Vectors: bases orthogonalised against each other", takes: ["rank"] },
   tsv_compress: { summary: "each adapter's largest singular triples, summed as they are", takes: ["rank"] },
   knots: {
     summary: "KnOTS: merged in a shared singular basis",

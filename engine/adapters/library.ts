@@ -1,42 +1,28 @@
-// Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
-// What a loaded generation needs on the device, the bank knows. A recipe is loaded as a mixture is.
+// Loads adapters, mixtures and recipes by path, on a running engine, and unloads them: which file a name means, and whose turn it
+// is. read_adapter.ts and read_routing.ts read them, keeper.ts finds room for them.
 
 import { mergeAdapters } from "../../composition/merge/merge.ts";
-import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadAdapter } from "../../files/lora/load.ts";
 import { checkName } from "../../files/lora/names.ts";
-import { sliced } from "../../files/slices.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
-import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { checkFits, checkRank } from "./limits.ts";
+import type { Keeper } from "./keeper.ts";
 import { mergeable, mergedFolder } from "./mergeable.ts";
-import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
-import type { Bank } from "./placement.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
+import { type ReadingParts, readAdapter } from "./read_adapter.ts";
 import { type NamedExpert, type Origin, type RoutingSources, readRouting } from "./read_routing.ts";
-import { adapterKey, allHeldBy, type ExpertAdapter, type LoadedGeneration, type Registry } from "./registry.ts";
-import { adapterHostBytes, hostBytes, type Shelf } from "./shelf.ts";
-import type { Vocabularies } from "./vocabularies.ts";
+import type { ExpertAdapter, Registry } from "./registry.ts";
+import type { Shelf } from "./shelf.ts";
 
-export interface LibraryParts {
+export interface LibraryParts extends ReadingParts {
   host: Host;
-  config: ModelConfig;
-  capacity: Capacity;
-  /** What adapters are held in, in host memory and on the device. */
-  dtype: AdapterDtype;
   registry: Registry;
-  bank: Bank;
-  /** Works out what of an adapter depends on the base's weights (settle.ts). */
-  settle: (adapter: Adapter) => Promise<Adapter>;
-  vocabularies: Vocabularies;
   catalogue: Catalogue;
   shelf: Shelf;
+  keeper: Keeper;
 }
 
 /**
@@ -77,7 +63,7 @@ export class Library {
       const folder = typeof from === "string" ? await this.#parts.host.open(from) : from;
       const adapter = await this.#readAdapter(name, folder);
       const path = typeof from === "string" ? from : undefined;
-      await this.#keepAdapter(adapter, { path, found: false, pinned });
+      await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned });
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -102,7 +88,7 @@ export class Library {
         { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
       );
       const adapter = await this.#readAdapter(name, mergedFolder(name, layers, config));
-      await this.#keepAdapter(adapter, { path: undefined, found: false, pinned: false });
+      await this.#parts.keeper.keepAdapter(adapter, { path: undefined, found: false, pinned: false });
       this.#unloaded.delete(name);
       return { adapter: adapter.report, merge: report };
     });
@@ -142,7 +128,8 @@ export class Library {
       const adapter = await this.#readAdapter(name, await host.open(path));
       checkUnchanged(name, report.hash, adapter.hash);
       // Whoever loaded or unloaded the name meanwhile has the last word.
-      if (catalogue.get(name) === entry && !registry.has(name)) await this.#keepAdapter(adapter, { ...entry, path });
+      if (catalogue.get(name) === entry && !registry.has(name))
+        await this.#parts.keeper.keepAdapter(adapter, { ...entry, path });
     }
     return true;
   }
@@ -158,7 +145,7 @@ export class Library {
       return;
     }
     const adapter = await this.#readAdapter(name, folder);
-    if (catalogue.get(name) === before && !registry.has(name)) await this.#keepAdapter(adapter, origin);
+    if (catalogue.get(name) === before && !registry.has(name)) await this.#parts.keeper.keepAdapter(adapter, origin);
   }
 
   /** A mixture or a recipe. `expected`: the generation that its name stood for. */
@@ -169,22 +156,9 @@ export class Library {
     isWanted: () => boolean = () => true,
     expected?: string,
   ): Promise<MixtureReport> {
-    const { registry, bank, catalogue, shelf } = this.#parts;
     const { loaded, report } = await readRouting(name, opened, origin, this.#routingSources);
     if (expected !== undefined) checkUnchanged(name, expected, loaded.hash);
-    if (!isWanted()) return report;
-    const held = new Set(registry.generations().map(({ key }) => key));
-    const fresh = [loaded, ...allHeldBy(loaded)].filter(({ key }) => !held.has(key));
-    const bytes = fresh.reduce((sum, generation) => sum + hostBytes(generation), 0);
-    await shelf.withRoom(name, bytes, () => {
-      this.#checkKind(name, "mixture", origin);
-      registry.add(loaded, (generation) => this.#checkFits(generation));
-      const { path, found, pinned } = origin;
-      catalogue.set({ kind: "mixture", report, path, found, pinned });
-      bank.add(loaded);
-      // Begun in the same turn: a moment later others may have taken its place.
-      return bank.placeAhead(loaded);
-    });
+    if (isWanted()) await this.#parts.keeper.keepRouting(loaded, report, origin);
     return report;
   }
 
@@ -240,7 +214,7 @@ export class Library {
       throw error;
     }
     const isFree = taken === undefined && catalogue.get(expert.name) === undefined && !this.#unloaded.has(expert.name);
-    if (!origin.found && isFree) await this.#keepAdapter(adapter, { path, found: false, pinned: false });
+    if (!origin.found && isFree) await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned: false });
     return adapter;
   }
 
@@ -264,58 +238,8 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
-    const { config, capacity } = this.#parts;
-    const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
-    checkRank(adapter, capacity);
-    return sliced(packAdapter(adapter, this.#parts.dtype));
-  }
-
-  /** Its tables are on the device before any request can name it. */
-  async #keepAdapter({ vocabulary, ...adapter }: PackedAdapter, origin: Origin): Promise<void> {
-    const { vocabularies } = this.#parts;
-    const key = adapterKey(adapter);
-    const kept = vocabulary === undefined ? adapter : { ...adapter, vocabulary: {} };
-    const isReady = () => vocabulary === undefined || vocabularies.has(key);
-    let done = false;
-    // Making room for it may have taken another name's adapter of the same content, and the tables with it.
-    while (!done) {
-      const fresh = !isReady();
-      if (fresh && vocabulary !== undefined) await vocabularies.add(key, vocabulary);
-      try {
-        done = await this.#register(kept, origin, isReady);
-      } catch (error) {
-        if (fresh) vocabularies.remove(key);
-        throw error;
-      }
-    }
-  }
-
-  /** False, and nothing done, where it is not ready once there is room. */
-  async #register(adapter: PackedAdapter, origin: Origin, isReady: () => boolean): Promise<boolean> {
-    const { bank, registry, catalogue, shelf } = this.#parts;
-    const { name, report } = adapter;
-    return shelf.withRoom(name, adapterHostBytes(adapter), async () => {
-      if (!isReady()) return false;
-      this.#checkKind(name, "adapter", origin);
-      const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
-      catalogue.set({ kind: "adapter", report, ...origin });
-      bank.add(loaded);
-      await bank.placeAhead(loaded);
-      return true;
-    });
-  }
-
-  /** A source may give a name another meaning than it had; whoever loads something explicitly may not. */
-  #checkKind(name: string, kind: "adapter" | "mixture", { found }: Origin): void {
-    const { catalogue } = this.#parts;
-    if (found && catalogue.get(name)?.found) catalogue.delete(name);
-    catalogue.checkKind(name, kind);
-  }
-
-  #checkFits(generation: LoadedGeneration): void {
-    const { bank, capacity } = this.#parts;
-    checkFits(generation, bank.needs(generation), capacity);
+  #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
+    return readAdapter(this.#parts, name, from);
   }
 }
 

@@ -11,7 +11,7 @@ import type { LoadedGeneration } from "./registry.ts";
 /** @throws MoloraError `adapter_unsupported` */
 export function checkRank({ name, report }: Adapter, capacity: Capacity): void {
   const most = capacity.rank4 * 4;
-  const rank = Math.max(...report.ranks);
+  const rank = Math.max(0, ...report.ranks);
   if (rank <= most) return;
   throw new MoloraError("adapter_unsupported", `adapter "${name}" has rank ${rank}; this engine takes ${most}`, {
     remedy: `Start the engine with maxRank ${rank}.`,

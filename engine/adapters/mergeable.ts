@@ -1,6 +1,7 @@
 // A loaded adapter as merging takes it, factors and scales out of the runs that the pool takes; and what merging made as the
 // folder that is loaded.
 
+import { refuseExperts } from "../../composition/experts.ts";
 import { isFactorwise, type MergeMethod } from "../../composition/merge/options.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
@@ -15,8 +16,9 @@ import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
  * @throws MoloraError `bad_arguments` where such a method meets an adapter of several scales
  */
 export function mergeable(packed: PackedAdapter, method: MergeMethod): Adapter {
-  const { runs, dtype: _d, columns: _c, rank4: _r, ...rest } = packed;
+  const { runs, dtype: _d, columns: _c, rank4: _r, experts, ...rest } = packed;
   const { name, report } = rest;
+  if (experts) refuseExperts(name);
   const [scale] = report.scales;
   if (report.scales.length !== 1 && isFactorwise(method)) {
     throw new MoloraError("bad_arguments", `"${name}" has several scales, and ${method} merges A and B apart`, {

@@ -4,20 +4,23 @@
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
 import { expandedLayer } from "../../files/lora/compressed_adapter.ts";
+import type { ExpertLayer } from "../../files/lora/expert_layer.ts";
 import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
+import type { Tokenizer } from "../text/tokenizer.ts";
 import type { FactorFormat, Run } from "./factors/format.ts";
 import { FACTORS } from "./factors/formats.ts";
 import { packA, packB, unpackA, unpackB } from "./factors/pack.ts";
 import { packCoreLayer } from "./pack_compressed.ts";
+import { expertVec4s, packExperts } from "./pack_experts.ts";
 
 type Layer = Adapter["layers"][number];
 
 type Columns = Partial<Record<LoraModuleName, number>>;
 
 /** An adapter as the pool takes it, and all that the engine keeps of it in host memory: its factors are in the runs. */
-export interface PackedAdapter extends Omit<Adapter, "layers"> {
+export interface PackedAdapter extends Omit<Adapter, "layers" | "experts"> {
   /** One a layer. */
   runs: readonly Run[];
   /** What factors are held in. */
@@ -26,6 +29,12 @@ export interface PackedAdapter extends Omit<Adapter, "layers"> {
   columns: Columns;
   /** Largest rank, in whole vec4s. */
   rank4: number;
+  /** Whether its runs have parts of the base's own experts. */
+  experts: boolean;
+  /** Bytes of its own embedding and head on the device, once they are there. */
+  tableBytes?: number;
+  /** What spells its ids where it has a vocabulary, and a tokenizer, of its own. */
+  tokenizer?: Tokenizer;
 }
 
 /** What unpacking needs. */
@@ -34,14 +43,15 @@ export type PackedFactors = Pick<PackedAdapter, "runs" | "dtype" | "columns">;
 /** Packs layer by layer, so that whoever drives it can do other things between two layers. */
 export function* packAdapter(adapter: Adapter, dtype: AdapterDtype = "f32"): Generator<void, PackedAdapter> {
   if (adapter.compressed !== undefined) return packCompressed(adapter, adapter.compressed, dtype);
-  const { layers, ...rest } = adapter;
+  const { layers, experts, ...rest } = adapter;
   const runs: Run[] = [];
-  for (const layer of layers) {
+  for (const [i, layer] of layers.entries()) {
     if (dtype === "f16") checkHalves(adapter.name, layer);
-    runs.push(packAdapterLayer(layer, dtype));
+    runs.push(packAdapterLayer(layer, dtype, experts?.[i]));
     yield;
   }
-  return { ...rest, runs, dtype, columns: columnsOf(layers), rank4: adapterRank4(adapter) };
+  const held = { runs, dtype, columns: columnsOf(layers) };
+  return { ...rest, ...held, rank4: adapterRank4(adapter), experts: experts !== undefined };
 }
 
 function columnsOf(layers: readonly Layer[]): Columns {
@@ -82,6 +92,7 @@ function packCompressed({ name, hash, report }: Adapter, compressed: Compressed,
     runs,
     dtype,
     columns: {},
+    experts: false,
     rank4: Math.max(...report.ranks.map((rank) => Math.ceil(rank / 4))),
   };
 }
@@ -91,27 +102,30 @@ export function packedRunBytes({ runs }: PackedAdapter): number {
   return Math.max(...runs.map((run) => run.byteLength));
 }
 
-/** vec4s of the headers: one a module, and one spare that keeps the matrices at an even offset. */
+/** vec4s of the headers: one a module, and one that says where others are. */
 const HEADER_VEC4 = LORA_MODULES.length + 1;
 
 /** Bytes of the longest run among the adapter's layers, with factors held as f32. */
 export function adapterRunBytes(adapter: Adapter): number {
-  return Math.max(...adapter.layers.map((layer) => 16 * runVec4s(Object.values(layer), FACTORS.f32)));
+  return Math.max(
+    ...adapter.layers.map((layer, i) => 16 * runVec4s(Object.values(layer), FACTORS.f32, adapter.experts?.[i])),
+  );
 }
 
 /** Largest rank of the adapter, in whole vec4s. */
 export function adapterRank4(adapter: Adapter): number {
-  return Math.max(...adapter.report.ranks.map((rank) => Math.ceil(rank / 4)));
+  return Math.max(0, ...adapter.report.ranks.map((rank) => Math.ceil(rank / 4)));
 }
 
 /**
- * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); A [rank, in], B [out, whole
- * vec4s] times the scale, as `dtype` holds them; where rows are changed, gain and shift of four rows each, by turns.
+ * The run of one layer: headers (offset of A, offset of B, rank, offset of changed rows or 0); what it adds to the base's
+ * experts (pack_experts.ts); A [rank, in], B [out, whole vec4s] times the scale, as `dtype` holds them; where rows are
+ * changed, gain and shift of four rows each, by turns.
  */
-export function packAdapterLayer(layer: Layer, dtype: AdapterDtype = "f32"): Run {
+export function packAdapterLayer(layer: Layer, dtype: AdapterDtype = "f32", experts?: ExpertLayer): Run {
   const format = FACTORS[dtype];
-  const run = new Float32Array(4 * runVec4s(Object.values(layer), format));
-  let at = HEADER_VEC4;
+  const run = new Float32Array(4 * runVec4s(Object.values(layer), format, experts));
+  let at = experts === undefined ? HEADER_VEC4 : packExperts(run, HEADER_VEC4, experts);
   for (const [index, name] of LORA_MODULES.entries()) {
     const module = layer[name];
     if (module === undefined) continue;
@@ -171,10 +185,11 @@ function packRows(run: Run, offset: number, { gain, shift }: RowChange): void {
   }
 }
 
-function runVec4s(modules: readonly LoraModule[], format: FactorFormat): number {
+function runVec4s(modules: readonly LoraModule[], format: FactorFormat, experts?: ExpertLayer): number {
+  const first = HEADER_VEC4 + (experts === undefined ? 0 : expertVec4s(experts));
   return modules.reduce((sum, module) => {
     return sum + vec4sOfA(module, format) + vec4sOfB(module, format) + changedVec4s(module);
-  }, HEADER_VEC4);
+  }, first);
 }
 
 function vec4sOfA({ a, rank }: LoraModule, format: FactorFormat): number {

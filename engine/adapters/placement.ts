@@ -62,7 +62,16 @@ export class Bank {
     if (![...this.#generations.values()].some((other) => factorsOf(other)?.key === factors)) this.#forget(factors);
   }
 
+  /** Whether a generation stays on the device as long as others can give way, with what it needs there. */
+  pin(generation: LoadedGeneration, pinned: boolean): void {
+    for (const { key } of this.needs(generation)) {
+      if (pinned) this.#residency.pin(key);
+      else this.#residency.unpin(key);
+    }
+  }
+
   #forget(key: string): void {
+    this.#residency.unpin(key);
     this.#generations.delete(key);
     this.#written.delete(key);
     this.#ahead.delete(key);
@@ -132,6 +141,7 @@ export class Bank {
           adapters: adaptersOf(generation).length + beside.adapters,
           maxRank4: Math.max(rank4Of(generation), beside.maxRank4),
           cores: hasCores(generation) || (beside.cores ?? false),
+          experts: hasExperts(generation) || (beside.experts ?? false),
           gateWidth: gateWidth(generation.mixture),
         };
       }
@@ -144,8 +154,9 @@ export class Bank {
     const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
     const most = entries.length;
     const cores = acting.some(({ key }) => hasCores(this.#generation(key)));
+    const experts = acting.some(({ key }) => hasExperts(this.#generation(key)));
     const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
-    return { router: 0, entries, ...sizes, cores };
+    return { router: 0, entries, ...sizes, cores, experts };
   }
 
   /** What points elsewhere is written anew wherever it, or what it points to, lies elsewhere than when it was. */
@@ -255,6 +266,12 @@ function pointsElsewhere(generation: Placeable): boolean {
 function hasCores(generation: Placeable): boolean {
   if (generation.kind === "mixture") return adaptersOf(generation).some(hasCores);
   return factorsOf(generation) !== undefined;
+}
+
+/** Whether it adds to the model's own experts. */
+function hasExperts(generation: Placeable): boolean {
+  if (generation.kind === "mixture") return adaptersOf(generation).some(hasExperts);
+  return generation.kind === "adapter" && generation.adapter.experts;
 }
 
 function rank4Of(generation: Placeable): number {

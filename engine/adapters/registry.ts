@@ -4,7 +4,7 @@
 
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
-import { checkExpert } from "../../router/experts.ts";
+import { checkExpert, checkTables } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 
@@ -122,6 +122,11 @@ export class Registry {
 
   has(name: string): boolean {
     return this.#names.has(name);
+  }
+
+  /** What the name stands for now; undefined: nothing. */
+  find(name: string): LoadedGeneration | undefined {
+    return this.#names.get(name);
   }
 
   /** All that is held, each once, whether it has a name still or not. */
@@ -274,6 +279,7 @@ export function loadedMixture(
     throw new MoloraError("mixture_invalid", message);
   }
   for (const [i, expert] of mixture.experts.entries()) checkExpert(expert, adapters[i]);
+  checkTables(mixture, adapters);
   const experts = adapters.map((adapter) => adapter && loadedAdapter(adapter));
   const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
   return { kind: "mixture", name: mixture.name, hash: mixture.hash, key, mixture, experts, prototypes };

@@ -34,7 +34,9 @@ export function tierReport(
   const onDevice = names.filter(({ tier }) => tier === "device").length;
   const inMemory = names.filter(({ tier }) => tier !== "source").length;
   const { waiting, loads, failures, seconds } = demand.stats;
+  const { disk } = demand;
   return {
+    ...(disk === undefined ? {} : { disk }),
     device: { names: onDevice, evictions: residency.evictions },
     host: {
       names: inMemory,

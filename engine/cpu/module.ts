@@ -1,5 +1,7 @@
 // The compiled kernels: WebAssembly as far as the CPU device uses it (TypeScript knows its types only beside a page's DOM).
 
+import { MoloraError } from "../../proto/errors.ts";
+
 /** A kernel: computes work items [first, end) with the arguments at address `args`. */
 export type Body = (args: number, first: number, end: number) => void;
 
@@ -42,9 +44,18 @@ export function compileModule(bytes: Uint8Array): Promise<KernelModule> {
   return api().compile(bytes);
 }
 
+/** @throws MoloraError `gpu_limit` where the process may not have so much address space */
 export function createMemory(pages: number): SharedMemory {
   const { Memory } = api();
-  return new Memory({ initial: pages, maximum: MOST_PAGES, shared: true });
+  try {
+    return new Memory({ initial: pages, maximum: MOST_PAGES, shared: true });
+  } catch (cause) {
+    throw new MoloraError("gpu_limit", `the CPU device gets no memory: ${(cause as Error).message}`, {
+      remedy:
+        "Allow the process more address space (ulimit -v unlimited): 4 GiB and what WebAssembly reserves around them.",
+      cause,
+    });
+  }
 }
 
 /** The kernels over a memory, for one thread, whose scratch memory begins at `scratch`. */

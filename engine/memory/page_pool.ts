@@ -81,6 +81,11 @@ export class PagePool {
     this.#kept.add(page);
   }
 
+  /** No free page's content is of use any more. */
+  keepNone(): void {
+    this.#kept.clear();
+  }
+
   /** Registers the callback for a kept page that is taken for new content. */
   whenLost(told: (page: number) => void): void {
     this.#lost = told;

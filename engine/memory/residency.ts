@@ -42,6 +42,8 @@ export class Residency {
   #pool: PagePool;
   #residents = new Map<string, Resident>();
   #usage: Usage;
+  /** Generations that give way only where nothing else can. */
+  readonly #pinned = new Set<string>();
   #evictions = 0;
   /** Pages of generations nobody uses: what eviction can free. */
   #idlePages = 0;
@@ -60,6 +62,15 @@ export class Residency {
   /** Pages of generations nobody uses: what eviction can free. */
   get idlePages(): number {
     return this.#idlePages;
+  }
+
+  /** Lets a generation stay, whether it has pages now or gets them later, as long as others can give way in its place. */
+  pin(key: string): void {
+    this.#pinned.add(key);
+  }
+
+  unpin(key: string): void {
+    this.#pinned.delete(key);
   }
 
   /** First page of a resident generation, or undefined. */
@@ -149,6 +160,14 @@ export class Residency {
     }
   }
 
+  /** What all of them held is gone; nobody uses one. */
+  clear(): void {
+    for (const resident of this.#residents.values()) {
+      if (resident.pins > 0) throw new MoloraError("internal", `${resident.key} is in use`);
+      this.#remove(resident);
+    }
+  }
+
   /** Evicts idle generations until `pages` pages, anywhere, are free. Evicts none and says false if that cannot be. */
   evictFor(pages: number): boolean {
     if (this.#pool.free >= pages) return true;
@@ -202,7 +221,10 @@ export class Residency {
   /** Unpinned generations, those that give way first come first. */
   #idle(): Resident[] {
     const idle = [...this.#residents.values()].filter(({ pins }) => pins === 0);
-    return this.#usage.order(idle, ({ key }) => key);
+    const inOrder = this.#usage.order(idle, ({ key }) => key);
+    if (this.#pinned.size === 0) return inOrder;
+    const pinned = inOrder.filter(({ key }) => this.#pinned.has(key));
+    return [...inOrder.filter(({ key }) => !this.#pinned.has(key)), ...pinned];
   }
 
   #remove(resident: Resident): void {

@@ -5,7 +5,7 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { KvDtype } from "../../shaders/layer/rope_kv.ts";
 import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
-import { allocateFrom, type Device } from "../device/device.ts";
+import type { Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
 import { PagePool } from "../memory/page_pool.ts";
@@ -13,7 +13,7 @@ import { Residency } from "../memory/residency.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Capacity } from "./capacity.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
-import { rotationKinds, rotationTable } from "./rotations.ts";
+import { type RotationKind, rotationKinds, rotationTable } from "./rotations.ts";
 import type { ForwardViews } from "./stage.ts";
 import { type ModelWeights, type UploadOptions, uploadWeights } from "./weights.ts";
 import { allocateWorkspace } from "./workspace.ts";
@@ -26,6 +26,8 @@ export interface Base {
   /** Who has which of the pool's pages. */
   pages: PagePool;
   residency: Residency;
+  /** Writes anew what is written once, after the device's buffers became zeros. */
+  rewrite(): void;
 }
 
 export interface BaseSizes {
@@ -56,6 +58,7 @@ export function baseOver(
   const pool = new DevicePool(device, config, capacity.pages, kvDtype);
   const pages = new PagePool(capacity.pages);
   const inputs = layOutInputs(device, capacity);
+  const rotations = new Rotations(device, config, contextLength);
   const views: ForwardViews = {
     config,
     capacity,
@@ -65,19 +68,32 @@ export function baseOver(
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,
     pool: pool.layers,
-    rotations: uploadRotations(device, config, contextLength),
+    rotations: rotations.layers,
   };
-  return { device, views, inputs, pool, pages, residency: new Residency(pages, usage) };
+  const residency = new Residency(pages, usage);
+  return { device, views, inputs, pool, pages, residency, rewrite: () => rotations.write() };
 }
 
-/** One view a layer; layers of one kind share theirs. */
-function uploadRotations(device: Device, config: ModelConfig, positions: number): View[] {
-  const kinds = rotationKinds(config);
-  const tables = new Map(
-    [...new Set(kinds)].map((kind) => [
-      kind,
-      allocateFrom(device, `rotations, ${kind}`, rotationTable(config, kind, positions)),
-    ]),
-  );
-  return kinds.map((kind) => tables.get(kind)!);
+class Rotations {
+  readonly #device: Device;
+  readonly #tables: ReadonlyMap<RotationKind, { view: View; values: Float32Array<ArrayBuffer> }>;
+  /** One view a layer; layers of one kind share theirs. */
+  readonly layers: View[];
+
+  constructor(device: Device, config: ModelConfig, positions: number) {
+    this.#device = device;
+    const kinds = rotationKinds(config);
+    this.#tables = new Map(
+      [...new Set(kinds)].map((kind) => {
+        const values = rotationTable(config, kind, positions);
+        return [kind, { view: device.allocate(`rotations, ${kind}`, values.byteLength), values }];
+      }),
+    );
+    this.layers = kinds.map((kind) => this.#tables.get(kind)!.view);
+    this.write();
+  }
+
+  write(): void {
+    for (const { view, values } of this.#tables.values()) this.#device.write(view, values);
+  }
 }

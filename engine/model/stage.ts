@@ -130,7 +130,7 @@ export class Stage {
     const shape = this.#shape(group);
     const y = this.#output(group);
     const { input, shrunk, planes } = workspace;
-    const table = this.#table(i);
+    const table = this.table(i);
     const lora = { table, adapters: pool[i], shrunk, xf: input.x };
     const along = this.kind.lora === "gather" ? { shrink: shape } : {};
     const launches = matrix.shards.map((shard, n) =>
@@ -222,16 +222,16 @@ export class Stage {
     return launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed);
   }
 
-  /** Logits of every wanted row by an output head, into `y`. */
+  /** Logits of every wanted row by an output head, into `y`, whose rows may have room for more ids. */
   logits(matrix: LinearWeights = this.views.weights.head, y: View = this.views.workspace.logits): Launch[] {
-    const { config, inputs, workspace } = this.views;
+    const { config, capacity, inputs, workspace } = this.views;
     const { logitScale, logitSoftcap } = config;
     const scaled = logitScale !== undefined || logitSoftcap !== undefined;
     const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
     return matrix.shards.map((shard) =>
       launch(
         linear,
-        { ...this.#facts(matrix, shard, this.kind.rows), per: "rows", ...ending },
+        { ...this.#facts(matrix, shard, this.kind.rows), rows: capacity.vocabulary, per: "rows", ...ending },
         {
           step: inputs.step,
           quants: shard.quants,
@@ -251,7 +251,7 @@ export class Stage {
     const traced = { layers: config.numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(sample, { vocab: config.vocabSize }, picked),
+      launch(sample, { vocab: capacity.vocabulary }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
     ];
   }
@@ -328,7 +328,7 @@ export class Stage {
   }
 
   /** The table layer i reads: its own where something is routed, else the one of all layers. */
-  #table(i: number): View {
+  table(i: number): View {
     return this.views.workspace.tables.layers[this.kind.routed ? i : 0];
   }
 
@@ -336,7 +336,7 @@ export class Stage {
   #deltas(i: number): Views<View> {
     if (this.kind.lora === "none") return {};
     const { shrunk, planes } = this.views.workspace;
-    return { table: this.#table(i), shrunk, planes, adapters: this.views.pool[i] };
+    return { table: this.table(i), shrunk, planes, adapters: this.views.pool[i] };
   }
 
   #shape(group: LoraGroup): LoraShape {

@@ -15,6 +15,9 @@ const MOST_GROUPS = 256;
 /** Alerts that are told of in the engine's stats. */
 const MOST_ALERTS = 16;
 
+/** Stands for a pair that is not worked out yet. */
+const UNKNOWN: PairSigns = { same: new Float64Array(0), opposed: new Float64Array(0) };
+
 /** What a ticket's tokens are watched by. */
 interface Watched {
   group: Group;
@@ -23,6 +26,8 @@ interface Watched {
   generations: readonly Generation[];
   /** By the index of an expert in the trace; undefined adds nothing. */
   keys: readonly (string | undefined)[];
+  /** [i · keys + j], j < i: filled as pairs are met. */
+  pairs: (PairSigns | undefined)[];
   /** By layer, the same for every token of a stack; undefined: not known yet. */
   fixed: Float64Array | undefined;
 }
@@ -107,38 +112,35 @@ export class AgreementWatch implements LoopObserver {
       this.#groups.delete(oldest);
     }
     const version = [routePlan.kind === "router" ? routePlan.key : "", ...stacked].join(" ");
-    return { group, version, generations: accepted.generations, keys, fixed: undefined };
+    return { group, version, generations: accepted.generations, keys, pairs: [], fixed: undefined };
   }
 
   #fixed(watched: Watched, { sequence: { routePlan } }: Ticket): Float64Array | undefined {
     if (watched.fixed !== undefined || routePlan.kind !== "fixed") return watched.fixed;
     const gates = routePlan.entries.map(({ weight }) => weight);
-    watched.fixed = this.#layersOf(() => ({ experts: gates.map((_, i) => i), gates }), watched.keys);
+    const all = { experts: gates.map((_, i) => i), gates };
+    watched.fixed = this.#layersOf(() => all, watched);
     return watched.fixed;
   }
 
-  #routed({ keys }: Watched, trace: RowTrace | undefined): Float64Array | undefined {
-    return trace && this.#layersOf((layer) => trace[layer], keys);
+  #routed(watched: Watched, trace: RowTrace | undefined): Float64Array | undefined {
+    return trace && this.#layersOf((layer) => trace[layer], watched);
   }
 
   /** By layer; NaN where no two act. Undefined where a pair is not worked out yet, or none acts anywhere. */
-  #layersOf(chosen: (layer: number) => RowTrace[number], keys: Watched["keys"]): Float64Array | undefined {
+  #layersOf(chosen: (layer: number) => RowTrace[number], watched: Watched): Float64Array | undefined {
+    const { keys } = watched;
     const layers = new Float64Array(this.#layers).fill(Number.NaN);
-    let any = false;
-    for (let layer = 0; layer < this.#layers; layer++) {
+    let [any, known] = [false, true];
+    for (let layer = 0; layer < this.#layers && known; layer++) {
       const { experts, gates } = chosen(layer);
       if (experts.length < 2) continue;
       const acting = experts.flatMap((expert, i) => (keys[expert] === undefined ? [] : [i]));
-      const pairs = new Map<number, PairSigns>();
-      for (const i of acting) {
-        for (const j of acting) {
-          if (j >= i) break;
-          const pair = this.#pairs.get(keys[experts[i]]!, keys[experts[j]]!);
-          if (pair === undefined) return undefined;
-          pairs.set(i * experts.length + j, pair);
-        }
-      }
-      const pairOf = (i: number, j: number) => pairs.get(acting[i] * experts.length + acting[j])!;
+      const pairOf = (i: number, j: number) => {
+        const pair = this.#pairOf(watched, experts[acting[i]], experts[acting[j]]);
+        known &&= pair !== undefined;
+        return pair ?? UNKNOWN;
+      };
       const value = agreementOf(
         acting.map((i) => gates[i]),
         pairOf,
@@ -148,6 +150,13 @@ export class AgreementWatch implements LoopObserver {
       layers[layer] = value;
       any = true;
     }
-    return any ? layers : undefined;
+    return any && known ? layers : undefined;
+  }
+
+  /** Of two experts that add something. */
+  #pairOf({ keys, pairs }: Watched, i: number, j: number): PairSigns | undefined {
+    const at = Math.max(i, j) * keys.length + Math.min(i, j);
+    pairs[at] ??= this.#pairs.get(keys[i]!, keys[j]!);
+    return pairs[at];
   }
 }

@@ -98,11 +98,17 @@ function recipeChoice(recipe: LoadedRecipe): Choice {
   };
 }
 
-/** Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. */
+/**
+ * Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. Those that several bring
+ * alike are of the resized base that they were all trained on.
+ */
 function checkVocabularies(stack: readonly { generation: LoadedAdapter; weight: number }[]): void {
   const bringing = stack.filter(({ generation }) => generation.adapter.vocabulary !== undefined);
-  const [first, second] = bringing;
-  if (first === undefined || (second === undefined && first.weight === 1)) return;
+  const [first] = bringing;
+  if (first === undefined || (bringing.length === 1 && first.weight === 1)) return;
+  const hashOf = ({ generation }: (typeof bringing)[number]) => generation.adapter.vocabulary?.hash;
+  const second = bringing.find((other) => hashOf(other) !== hashOf(first));
+  if (second === undefined && bringing.length > 1) return;
   const reason = second ? `and so does "${second.generation.name}"` : `and is weighed by ${first.weight}`;
   throw new MoloraError("bad_request", `"${first.generation.name}" has an embedding or a head of its own, ${reason}`, {
     remedy: "Give it the weight 1, and stack it with adapters that change layers only.",

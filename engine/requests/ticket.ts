@@ -68,6 +68,11 @@ export class Ticket {
     if (logprob !== undefined) this.#promptLogprobs.push(logprob);
   }
 
+  /** The prompt is scored from its beginning again. */
+  unscored(): void {
+    this.#promptLogprobs.length = 0;
+  }
+
   /** The grammar this text must follow; it must accept each token before the next is sampled. */
   get constraint(): Constraint | undefined {
     return this.#parts.constraint;

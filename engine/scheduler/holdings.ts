@@ -114,6 +114,12 @@ export class Holdings {
     sequence.slot = NO_SLOT;
   }
 
+  /** Nobody runs, and what the device held is gone. */
+  clear(): void {
+    this.#cache.clear();
+    this.#residency.clear();
+  }
+
   /** Takes the pages that hold the sequence's beginning already, but for its last token, which must be computed. */
   #adopt(sequence: Sequence): void {
     const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan)) };

@@ -49,6 +49,8 @@ export interface SequenceInit {
   promptLogprobs: boolean;
   /** Planned only once the host has seen every sampled id: what may follow depends on them. Default: false. */
   lockstep?: boolean;
+  /** Who asks: tenants take turns. Default: nobody in particular. */
+  tenant?: string;
   /** How to sample its tokens and what to report of them: for the runner, the scheduler does not look into it. */
   job: Job;
 }
@@ -66,14 +68,17 @@ export class Sequence {
   readonly promptLogprobs: boolean;
   readonly lockstep: boolean;
   readonly job: Job;
+  readonly tenant: string;
 
   /** Ids the host knows: the prompt, then what was generated. */
   readonly tokens: number[];
   state: SequenceState = "waiting";
   /** Place in the order of arrival, or undefined before it was added. A preempted sequence keeps its place. */
   arrival: number | undefined;
-  /** Its turn among the waiting, or undefined before it was added. */
+  /** Its turn among those of its tenant that wait, or undefined before it was added. */
   turn: number | undefined;
+  /** When it was added, by the clock of the line. */
+  queued: number | undefined;
   /** How often one behind it was admitted before this one. */
   skips = 0;
 
@@ -108,6 +113,7 @@ export class Sequence {
     this.promptLogprobs = init.promptLogprobs;
     this.lockstep = init.lockstep ?? false;
     this.job = init.job;
+    this.tenant = init.tenant ?? "";
   }
 
   /** Tokens in all: those the host knows and those only the device knows. */

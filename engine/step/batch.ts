@@ -26,6 +26,8 @@ export interface PlacedRoute {
   maxRank4: number;
   /** Some of them have cores between A and B; default: none. */
   cores?: boolean;
+  /** Some of them add to the model's own experts; default: none. */
+  experts?: boolean;
   gateWidth: number;
 }
 
@@ -64,6 +66,7 @@ export function buildBatch(
     adapters: 0,
     maxRank4: 0,
     cores: false,
+    experts: false,
     routed: false,
     gateWidth: 0,
   };
@@ -103,6 +106,7 @@ export function buildBatch(
     shape.adapters += placed.adapters;
     shape.maxRank4 = Math.max(shape.maxRank4, placed.maxRank4);
     shape.cores ||= placed.cores ?? false;
+    shape.experts ||= placed.experts ?? false;
     shape.routed ||= placed.router !== 0;
     shape.gateWidth = Math.max(shape.gateWidth, placed.gateWidth);
   }
@@ -153,6 +157,7 @@ function writeRow(
     mask: allowed === undefined ? NO_MASK : masks.push(allowed) - 1,
     counted: countsTokens(sampling) ? 1 : 0,
     bias: job.biases === undefined ? NO_BIAS : biasRow(slot, capacity.sequences),
+    ids: job.vocabulary ?? 0,
   });
 }
 
@@ -161,16 +166,16 @@ export function biasRow(slot: number, sequences: number): number {
   return sequences + slot;
 }
 
-/** A sequence's row of biases before its first step. */
-export function tokenBiases(biases: readonly TokenBias[], vocabSize: number): Float32Array<ArrayBuffer> {
-  const row = new Float32Array(vocabSize);
+/** A sequence's row of biases before its first step; `room`: ids that it has room for. */
+export function tokenBiases(biases: readonly TokenBias[], room: number): Float32Array<ArrayBuffer> {
+  const row = new Float32Array(room);
   for (const { id, bias } of biases) row[id]! += bias;
   return row;
 }
 
-/** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */
-export function countTokens({ tokens, promptLength }: Sequence, vocabSize: number): Uint32Array<ArrayBuffer> {
-  const counts = new Uint32Array(vocabSize);
+/** A sequence's row of `counts`, with room for as many ids, before its first step: occurrences in the output so far, and which ids the prompt has. */
+export function countTokens({ tokens, promptLength }: Sequence, room: number): Uint32Array<ArrayBuffer> {
+  const counts = new Uint32Array(room);
   for (let i = promptLength; i < tokens.length; i++) counts[tokens[i]!]!++;
   for (let i = 0; i < promptLength; i++) counts[tokens[i]!]! |= IN_PROMPT;
   return counts;

@@ -21,6 +21,7 @@ const BESIDE = [
   "generation_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
+  "added_tokens.json",
   "chat_template.jinja",
 ];
 const ADAPTER = ["adapter_model.safetensors", "adapters.safetensors"];

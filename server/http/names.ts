@@ -4,13 +4,13 @@
 import { Fields } from "../../files/fields.ts";
 import type { LoadAdapterOptions, NameReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { DEFAULT_UPLOAD } from "../pushed_files.ts";
 import { resolveLoadable } from "../stream/paths.ts";
 import { asVllmSays, readLoadOptions, requireAdmin } from "./adapters.ts";
 import type { Router } from "./router.ts";
 import { readUpload } from "./upload.ts";
 
 const NAMES = "/v1/lora_adapters";
-const DEFAULT_UPLOAD = 256 * 2 ** 20;
 
 export interface NameRouteOptions {
   mixtureRoot?: string;

@@ -24,6 +24,8 @@ export interface HttpRequest extends HttpHead {
   readonly engine: HttpEngine;
   /** The name of that engine's base as a model. */
   readonly base: string;
+  /** Aborted when the client leaves before it is answered. */
+  readonly signal: AbortSignal;
   /** `"*"`: what a route that ends in `*` leaves open, percent-decoded. */
   params: Readonly<Record<string, string>>;
   /** Parsed JSON; undefined unless the route takes a body. */
@@ -172,6 +174,8 @@ export class Router {
     const caller = this.#options.admit(head, reply);
     if (reply.sent) return;
     const { profileOf } = this.#options;
+    const left = new AbortController();
+    reply.raw.once("close", () => left.abort());
     const request: HttpRequest = {
       ...head,
       caller,
@@ -181,6 +185,7 @@ export class Router {
       get base() {
         return profileOf(this).base;
       },
+      signal: left.signal,
       params: {},
       body: undefined,
     };

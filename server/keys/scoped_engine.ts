@@ -23,10 +23,10 @@ export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): Ht
       key.checkValid();
       return engine.promptIds(request);
     },
-    async findName(text) {
+    async findName(text, signal) {
       key.checkValid();
       const name = engine.nameOf(text);
-      return ["adapter", "mixture"].some((kind) => has(`${kind}:${name}`)) ? engine.findName(text) : undefined;
+      return ["adapter", "mixture"].some((kind) => has(`${kind}:${name}`)) ? engine.findName(text, signal) : undefined;
     },
     ...loading(engine, () => key.checkProfile(profile)),
     listNames: () => engine.listNames().filter(({ kind, name }) => has(`${kind}:${name}`)),
@@ -77,7 +77,7 @@ async function* metered(
     options.onAccepted?.(accepted);
   };
   try {
-    for await (const event of engine.generate(request, { ...options, onAccepted })) {
+    for await (const event of engine.generate(request, { ...options, tenant: key.id, onAccepted })) {
       if (event.type === "token") tokens++;
       yield event;
     }

@@ -63,6 +63,7 @@ function registerPicture(registry: Registry, engine: HttpEngine): void {
   counter("molora_generated_tokens_total", "Tokens generated", ({ generatedTokens }) => generatedTokens);
   counter("molora_preemptions_total", "Requests that lost their pages to older ones", ({ preemptions }) => preemptions);
   counter("molora_evictions_total", "Adapters and routers that lost their pages", ({ evictions }) => evictions);
+  counter("molora_device_revivals_total", "Devices that took the place of a lost one", ({ revivals = 0 }) => revivals);
   gauge("molora_pages", "Pages of the device pool", ({ pagesTotal }) => pagesTotal);
   gauge(
     "molora_pages_free",

@@ -10,6 +10,7 @@ import type { Access } from "../access.ts";
 import { type EngineFor, requestId } from "../caller.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
+import { DEFAULT_UPLOAD } from "../pushed_files.ts";
 import { refuseUpgrade } from "../sockets.ts";
 import { type Handshake, shakeHands } from "./handshake.ts";
 import { Outbox } from "./outbox.ts";
@@ -20,6 +21,8 @@ export interface StreamOptions extends Access {
   /** The folders clients may load from, by paths relative to them. Without one, loading is refused. */
   adapterRoot?: string;
   mixtureRoot?: string;
+  /** Bytes of the files that a client pushes. Default 256 MiB. */
+  maxUploadBytes?: number;
   limits?: Partial<ServerLimits>;
   /** Told why a connection was not made. */
   onRefused?: (error: MoloraError, request: IncomingMessage) => void;
@@ -95,8 +98,9 @@ export function attachStream(
       limits,
       (error) => connection.cut(POLICY, error),
     );
-    const { adapterRoot, mixtureRoot } = options;
-    const session = new Session(engineOf, codec, outbox, { identity, adapterRoot, mixtureRoot }, limits);
+    const { adapterRoot, mixtureRoot, maxUploadBytes = DEFAULT_UPLOAD } = options;
+    const permissions = { identity, adapterRoot, mixtureRoot, maxUploadBytes };
+    const session = new Session(engineOf, codec, outbox, permissions, limits);
     const connection = new Connection(socket, session, outbox, limits, (error) =>
       codec.server.encode(errorReply(error)),
     );

@@ -14,6 +14,7 @@ import type { EngineOptions } from "../../engine/options.ts";
 import { openCpuDevice, startWorker } from "../../node/cpu.ts";
 import { nodeHost } from "../../node/host.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
+import { MoloraError } from "../../proto/errors.ts";
 import { raises } from "../raises.ts";
 import { idsFrom, NANO_OPTIONS, OTHER, STREAM, TOO_LARGE } from "./failure_cases.ts";
 
@@ -25,6 +26,8 @@ const OTHERS: EngineOptions = { ...NANO_OPTIONS, adapters: { sql: `${NANO}/adapt
 
 interface House {
   host: Host;
+  /** No further device can be opened meanwhile. */
+  full: boolean;
   devices: CpuDevice[];
   threads: Worker[];
   load(options: EngineOptions): Promise<Engine>;
@@ -35,6 +38,7 @@ function house(t: TestContext, more: Partial<Host> = {}): House {
   const devices: CpuDevice[] = [];
   const threads: Worker[] = [];
   const openDevice = async () => {
+    if (made.full) throw new MoloraError("no_gpu_adapter", "no device is left");
     const start: typeof startWorker = (...setup) => {
       threads.push(startWorker(...setup));
       return threads.at(-1)!;
@@ -51,7 +55,8 @@ function house(t: TestContext, more: Partial<Host> = {}): House {
     loaded.push(await Engine.load(host, options));
     return loaded.at(-1)!;
   };
-  return { host, devices, threads, load };
+  const made = { host, devices, threads, load, full: false };
+  return made;
 }
 
 /** What each request says where its engine is alone. */
@@ -135,16 +140,21 @@ test("what fails in one engine, or while it loads, is nothing to the other", asy
   assert.deepEqual(await streams, [expected, expected]);
 });
 
-test("a device that is lost ends all engines on it; the next one loaded gets another", async (t) => {
+test("a device that is lost, with none in its place, ends all engines on it; the next one loaded gets another", async (t) => {
   const expected = (await alone()).math;
-  const { load, devices, threads } = house(t);
-  const engines = [await load(MATH), await load(OTHERS)];
+  const home = house(t);
+  const engines = [await home.load(MATH), await home.load(OTHERS)];
   const running = engines.map((engine) => idsFrom(engine, { prompt: "Hello.", maxTokens: 900, ignoreEos: true }));
   const settled = Promise.allSettled(running);
-  setTimeout(() => threads[1].terminate(), 50);
+  setTimeout(() => {
+    home.full = true;
+    home.threads[1].terminate();
+  }, 50);
   for (const outcome of await settled) assert.equal(outcome.status === "rejected" && outcome.reason.code, "gpu_lost");
-  const again = await load(MATH);
-  assert.equal(devices.length, 2);
+  home.full = false;
+  const again = await home.load(MATH);
+  assert.equal(home.devices.length, 2);
+  assert.equal(again.sharedBy, 1);
   assert.deepEqual(await idsFrom(again, OTHER), expected);
 });
 

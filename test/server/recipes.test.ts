@@ -44,8 +44,17 @@ async function complete(model: string): Promise<string> {
 }
 
 test("over HTTP a recipe is a model, listed with its generation", async () => {
-  const { data } = (await (await fetch(`${server.baseUrl}/models`)).json()) as { data: { id: string }[] };
-  assert.ok(data.some(({ id }) => id === "nano:alice"));
+  const { data } = (await (await fetch(`${server.baseUrl}/models`)).json()) as {
+    data: { id: string; molora: { parts?: { name: string; hash: string }[] } }[];
+  };
+  const { molora } = data.find(({ id }) => id === "nano:alice")!;
+  assert.deepEqual(
+    molora.parts!.map(({ name, hash }) => [name, hash.length]),
+    [
+      ["domain", 64],
+      ["code", 64],
+    ],
+  );
   let byHand = "";
   const adapters = [
     { id: "math", weight: 0.5 },

@@ -108,7 +108,8 @@ export function heatMap(
   cells: readonly (readonly (number | null)[])[],
   full = 1,
 ): string {
-  const [cellWidth, cellHeight, left, top] = [68, 22, 76, 26];
+  const [cellWidth, cellHeight, top] = [68, 22, 26];
+  const left = Math.max(76, 12 + 7 * Math.max(...rowLabels.map(({ length }) => length)));
   const width = left + columnLabels.length * cellWidth + 8;
   const height = top + rowLabels.length * cellHeight + 8;
   const head = columnLabels.map((label, c) =>

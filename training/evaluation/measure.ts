@@ -71,7 +71,7 @@ function gain(
   );
 }
 
-/** One share for each text of the set, over its tokens that count. */
+/** One share for each text of the set that has tokens that count, over these. */
 function sharesOf(texts: readonly EvaluatedText[], set: string, losses: Losses, counts: Counts): Share[] {
   return texts.flatMap((text, i) => {
     if (text.set !== set) return [];
@@ -82,7 +82,7 @@ function sharesOf(texts: readonly EvaluatedText[], set: string, losses: Losses, 
       share.sum += loss;
       share.tokens++;
     }
-    return [share];
+    return share.tokens === 0 ? [] : [share];
   });
 }
 

@@ -67,7 +67,13 @@ test("a packed adapter has a run a layer and no factors beside it", () => {
   const { layers, ...adapter } = adapterOf("a", [LAYER, {}, { v_proj: loraModule("v_proj", 2, 1) }]);
   adapter.report.ranks = [2, 16];
   const packed = atOnce(packAdapter({ ...adapter, layers }));
-  assert.deepEqual(packed, { ...adapter, runs: layers.map((layer) => packAdapterLayer(layer)), ...HELD, rank4: 4 });
+  assert.deepEqual(packed, {
+    ...adapter,
+    runs: layers.map((layer) => packAdapterLayer(layer)),
+    ...HELD,
+    rank4: 4,
+    experts: false,
+  });
   assert.equal(packedRunBytes(packed), adapterRunBytes({ ...adapter, layers }));
 });
 
