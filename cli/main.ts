@@ -29,6 +29,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "train-router": () => import("./commands/train_router.ts"),
   "make-router": () => import("./commands/make_router.ts"),
   merge: () => import("./commands/merge.ts"),
+  recipe: () => import("./commands/recipe.ts"),
   compress: () => import("./commands/compress.ts"),
   eval: () => import("./commands/eval.ts"),
   diagnose: () => import("./commands/diagnose.ts"),

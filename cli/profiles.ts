@@ -6,11 +6,11 @@ import type { FlagValues } from "./flags/arguments.ts";
 import { nearest } from "./flags/nearest.ts";
 import { ENGINE_FLAGS } from "./flags/serve_flags.ts";
 import { SOURCE_FLAGS, sourceOptions } from "./flags/source_flags.ts";
-import { LOAD_FLAGS, loadEngine } from "./load.ts";
+import { LOAD_FLAGS, loadEngine, TEMPLATE_FLAGS, templateOptions } from "./load.ts";
 import type { Output } from "./terminal/output.ts";
 
 /** What a profile may say. */
-export const PROFILE_FLAGS = { ...LOAD_FLAGS, ...SOURCE_FLAGS, ...ENGINE_FLAGS };
+export const PROFILE_FLAGS = { ...LOAD_FLAGS, ...TEMPLATE_FLAGS, ...SOURCE_FLAGS, ...ENGINE_FLAGS };
 export type ProfileFlags = FlagValues<typeof PROFILE_FLAGS>;
 
 /** Those of `wanted`, in its order; all where nothing is wanted. @throws MoloraError `bad_arguments` */
@@ -41,13 +41,16 @@ export async function openEngines(
 }
 
 export function openEngine(flags: ProfileFlags, output: Output): Promise<Engine> {
-  const { maxSequences, maxQueue, drainThreshold, noPrefixCache } = flags;
+  const { maxSequences, maxQueue, drainThreshold, noPrefixCache, agreementDrop, agreementWindow } = flags;
   return loadEngine(flags, output, {
+    ...templateOptions(flags),
     ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
     maxSequences,
     maxQueue,
     ...(drainThreshold === undefined ? {} : { drainAfterMs: 1000 * drainThreshold }),
     prefixCache: !noPrefixCache,
+    agreementDrop,
+    agreementWindow,
   });
 }
 

@@ -6,6 +6,7 @@ import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
   AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -13,6 +14,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
@@ -46,6 +48,7 @@ export interface EngineApi {
   readonly device: { kind: "gpu" | "cpu"; description: string };
   /** Name of the base, for messages and reports. */
   readonly model: string;
+  /** The base's. */
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   /** What the model's makers sample with, which HTTP and the command line start from. `generate` is greedy by itself. */
@@ -83,6 +86,11 @@ export interface EngineApi {
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
   /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
+  /**
+   * What spells the ids of a request's adapters, as far as they are in memory: the base's tokenizer, or that of one with a
+   * vocabulary of its own.
+   */
+  tokenizerOf(routing: Routing): Tokenizer;
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   /**
@@ -99,7 +107,10 @@ export interface EngineApi {
   merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /**
+   * Loads a mixture folder, or a recipe (recipe.json, or the folder it lies in), and their adapters where they are not loaded yet.
+   * Requests ask for either as `mixture`.
+   */
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
@@ -124,6 +135,15 @@ export interface EngineApi {
   /** What lies in which tier. */
   tiers(): TierReport;
   stats(): EngineStats;
+  /**
+   * Tells of every drop of the agreement between adapters that act at once (`agreementDrop`). Returns what takes the listener away.
+   *
+   * @example
+   * ```ts
+   * engine.onAlert(({ name, before, now }) => console.warn(`${name}: ${before.toFixed(2)} → ${now.toFixed(2)}`));
+   * ```
+   */
+  onAlert(listener: (alert: AgreementAlert) => void): () => void;
   /** Ends every request with `engine_closed` and frees what it has of the device; the last engine of a base frees the base. */
   close(): Promise<void>;
 }

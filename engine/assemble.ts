@@ -5,6 +5,7 @@ import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type { MoloraError } from "../proto/errors.ts";
 import { Catalogue } from "./adapters/catalogue.ts";
 import { Demand } from "./adapters/demand.ts";
+import { Keeper } from "./adapters/keeper.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
@@ -22,6 +23,8 @@ import { baseOver } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import type { AdmissionParts } from "./requests/admission.ts";
+import { agreementSettings } from "./requests/agreement_group.ts";
+import { AgreementWatch } from "./requests/agreement_watch.ts";
 import { Counters } from "./requests/counters.ts";
 import { Loop } from "./requests/loop.ts";
 import { Prompts } from "./requests/prompt.ts";
@@ -43,6 +46,7 @@ export interface EngineParts {
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
+  watch: AgreementWatch;
   grammars: Grammars;
   /** The base, and this engine's part of its device. */
   use: BackboneUse;
@@ -72,6 +76,7 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
     ({ key }) => {
       bank.remove(key);
       vocabularies.remove(key);
+      watch.forget(key);
     },
     () => shelf.released(),
   );
@@ -81,6 +86,13 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
 
   const shares = new RoutingShares();
   const counters = new Counters();
+  const { agreementDrop: drop, agreementWindow: window } = options;
+  const settings = agreementSettings({
+    ...(drop === undefined ? {} : { drop }),
+    ...(window === undefined ? {} : { window }),
+  });
+  const watch = new AgreementWatch(config.numLayers, registry, settings);
+  const observers = [counters, shares, ...(settings.drop > 0 ? [watch] : [])];
   const revive = async (error: MoloraError) => {
     options.onDeviceLost?.(error);
     await use.revive();
@@ -88,18 +100,21 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
     await vocabularies.rewrite();
     counters.revivals++;
   };
-  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares], revive });
+  const loop = new Loop({ scheduler, runner, inFlight, observers, revive });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
   const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
-  const parts = { host, config, capacity, registry, bank, settle, vocabularies, catalogue, shelf };
-  const library = new Library(parts);
+  const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
+  const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
+  const library = new Library({ host, ...reading, registry, catalogue, shelf, keeper });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
-  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
-  const prompts = new Prompts(admission);
+  const spelt = { tokenizer, vocabSize: config.vocabSize, room: capacity.vocabulary };
+  const grammars = new Grammars({ open: host.openGrammarThread, ...spelt });
+  const { chatTemplateKwargs } = options;
+  const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
   const names = { library, catalogue, shelf, demand };
-  const running = { loop, counters, pages, residency, shares, use, device, forward };
+  const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

@@ -9,6 +9,7 @@ import { DevicePart } from "./device/part.ts";
 import type { Host } from "./host.ts";
 import { type ModelWeights, uploadWeights } from "./model/weights.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
+import { checkTemplates } from "./text/chat_template.ts";
 import { checkFits } from "./text/fits_model.ts";
 import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
@@ -162,6 +163,7 @@ async function open(host: Host, options: BackboneOptions): Promise<Opened> {
   try {
     const files = await openModelFiles(await host.open(options.model));
     const tokenizer = loadTokenizer(files.tokenizerFiles);
+    checkTemplates(tokenizer);
     checkFits(tokenizer, files.config.vocabSize);
     return { files, tokenizer, device, part: new DevicePart(device) };
   } catch (error) {

@@ -1,11 +1,13 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
   AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -13,6 +15,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -26,15 +29,12 @@ import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
-import { admit, endIds, neverBegan } from "./requests/admission.ts";
-import { grammarSource } from "./requests/constraints.ts";
+import { admit, neverBegan } from "./requests/admission.ts";
+import { lexiconOf } from "./requests/lexicon.ts";
+import { isReady, MOST_TRIES, type Read, readAgain, readRequest } from "./requests/readiness.ts";
 import type { Ticket } from "./requests/ticket.ts";
-import type { Constraint } from "./sampling/constraint.ts";
 import { engineStats } from "./stats.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
-
-/** How often a request may find that what it waited for gave way before it could use it. */
-const MOST_TRIES = 100;
 
 export class Engine implements EngineApi {
   readonly #parts: EngineParts;
@@ -56,7 +56,9 @@ export class Engine implements EngineApi {
         if (code === "gpu_lost") use.spoil();
       });
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
-      for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
+      for (const [name, path] of Object.entries({ ...options.mixtures, ...options.recipes })) {
+        await engine.loadMixture(name, path);
+      }
       await engine.#prepare(options);
       return engine;
     } catch (error) {
@@ -154,14 +156,11 @@ export class Engine implements EngineApi {
    * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, prompts, loop, grammars, demand } = this.#parts;
+    const { admission, loop, demand } = this.#parts;
     const named = demand.named(request);
-    const source = grammarSource(request, admission.tokenizer.toolTemplate);
-    let prompt: readonly number[];
-    let constraint: Constraint | undefined;
+    let read: Read;
     try {
-      [prompt] = await Promise.all([prompts.read(request, options.signal), demand.ready(request, options.signal)]);
-      constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
+      read = await readRequest(this.#parts, request, options.signal);
     } catch (error) {
       if (MoloraError.from(error).code !== "cancelled") throw error;
       const { accepted, done } = neverBegan(admission);
@@ -172,14 +171,13 @@ export class Engine implements EngineApi {
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
-      // What became ready may have given way since, if others needed the room.
-      for (let tries = 0; !demand.isReady(request) && tries < MOST_TRIES; tries++) {
-        await demand.ready(request, options.signal);
+      for (let tries = 0; tries < MOST_TRIES && !isReady(this.#parts, request, read); tries++) {
+        read = await readAgain(this.#parts, request, read, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, prompt, constraint, tenant: options.tenant });
+      ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
-      constraint?.dispose();
+      read.constraint?.dispose();
       throw error;
     }
     const cancel = () => loop.cancel(ticket);
@@ -195,8 +193,16 @@ export class Engine implements EngineApi {
     }
   }
 
-  promptIds(request: GenerateRequest): Promise<readonly number[]> {
-    return this.#parts.prompts.read(request);
+  async promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    const { admission, prompts, demand } = this.#parts;
+    await demand.ready(request);
+    return prompts.read(request, lexiconOf(admission, demand.named(request)));
+  }
+
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer {
+    const { admission, demand } = this.#parts;
+    return lexiconOf(admission, demand.named(routing)).tokenizer;
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
@@ -245,7 +251,7 @@ export class Engine implements EngineApi {
   ): Promise<AdapterReport | MixtureReport> {
     const folder = new MemoryFolder(name, files);
     const { library } = this.#parts;
-    return files.has(MIXTURE_FILE)
+    return files.has(MIXTURE_FILE) || files.has(RECIPE_FILE)
       ? library.loadMixture(name, folder, options)
       : library.loadAdapter(name, folder, options);
   }
@@ -270,7 +276,7 @@ export class Engine implements EngineApi {
     return this.#parts.library.adapters();
   }
 
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /** Loads a mixture folder or a recipe, and their adapters where they are not loaded yet. */
   loadMixture(name: string, path: string, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     return this.#parts.library.loadMixture(name, path, options);
   }
@@ -281,6 +287,10 @@ export class Engine implements EngineApi {
 
   listMixtures(): MixtureReport[] {
     return this.#parts.library.mixtures();
+  }
+
+  onAlert(listener: (alert: AgreementAlert) => void): () => void {
+    return this.#parts.watch.onAlert(listener);
   }
 
   stats(): EngineStats {

@@ -61,7 +61,10 @@ export const Engine = {
    */
   async load(options: LoadOptions = {}): Promise<Engine> {
     const { model = "nano", onFetch, ...rest } = options;
-    const host = nodeHost(onFetch, openSources(rest, Object.values({ ...rest.adapters, ...rest.mixtures })));
+    const host = nodeHost(
+      onFetch,
+      openSources(rest, Object.values({ ...rest.adapters, ...rest.mixtures, ...rest.recipes })),
+    );
     if (!isPreset(model)) return CoreEngine.load(host, { ...rest, model });
     const preset = await openPreset(model, onFetch);
     return CoreEngine.load(host, {

@@ -1,6 +1,6 @@
 // Minutes of random work as strangers bring it, over real HTTP and WebSocket: requests of every mode, adapters swapped under
 // them, cancels and faults. Every text is compared with what the same request gave alone. Prints what was tried and what was
-// lost, which must be nothing, how long the server's event loop was held, and how its memory went.
+// lost, which must be nothing, how long the server's event loop was held, and how its memory and handles went.
 // Usage: node dist/perf/soak.js [--minutes N] [--clients N] [--seed N] [--json]
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -174,11 +174,11 @@ async function watchHealth(until: () => boolean): Promise<void> {
 }
 
 child.send("measure");
-await told<Measured>(child, "measured");
+const first = await told<Measured>(child, "measured");
 const begun = performance.now();
 const end = begun + Number(values.minutes) * 60_000;
 const over = () => performance.now() >= end;
-const memory: Measured[] = [];
+const looks: Measured[] = [];
 const work = Array.from({ length: Number(values.clients) }, async () => {
   while (!over()) await one();
 });
@@ -187,7 +187,7 @@ const watching = watchHealth(over);
 for (let i = 1; i <= 10; i++) {
   await new Promise((resolve) => setTimeout(resolve, begun + ((end - begun) * i) / 10 - performance.now()));
   child.send("measure");
-  memory.push(await told<Measured>(child, "measured"));
+  looks.push(await told<Measured>(child, "measured"));
 }
 await Promise.all([...work, watching]);
 await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -202,11 +202,12 @@ const figures = {
   tried: tally.tried,
   wrong: tally.total("wrong"),
   lost: tally.total("lost"),
-  longest_block_ms: Math.max(...memory.map(({ longestBlockMs }) => longestBlockMs)),
-  block_p99_ms: Math.max(...memory.map(({ blockP99Ms }) => blockP99Ms)),
+  longest_block_ms: Math.max(...looks.map(({ longestBlockMs }) => longestBlockMs)),
+  block_p99_ms: Math.max(...looks.map(({ blockP99Ms }) => blockP99Ms)),
   health_longest_ms: Math.max(...healthMs),
-  rss_mib: memory.map(({ rss }) => MiB(rss)),
-  heap_mib: memory.map(({ heapUsed }) => MiB(heapUsed)),
+  rss_mib: looks.map(({ rss }) => MiB(rss)),
+  heap_mib: looks.map(({ heapUsed }) => MiB(heapUsed)),
+  handles: [first, ...looks, last].map(({ handles }) => handles),
 };
 if (values.json) console.log(JSON.stringify({ name: "soak", ...figures, kinds: tally }));
 else {

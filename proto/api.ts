@@ -2,6 +2,7 @@
 // The wire protocol carries exactly these shapes.
 
 import type { ErrorCode } from "./errors.ts";
+import type { Generation } from "./reports.ts";
 
 export type * from "./reports.ts";
 
@@ -154,6 +155,8 @@ export interface GenerateRequest extends Routing, SamplingOptions {
   addGenerationPrompt?: boolean;
   /** Go on within the last message in place of a new turn; no header is added then. Default: false. */
   continueFinalMessage?: boolean;
+  /** Further variables of the chat template (`{ enable_thinking: false }`, `documents`), over those the engine was started with. */
+  chatTemplateKwargs?: Record<string, unknown>;
 }
 
 /** Natural-log probability of a token, of the model's distribution before temperature, penalties and truncation. */
@@ -201,14 +204,6 @@ export type FinishReason = "stop" | "length" | "cancelled";
 /** What cut a text of finish reason `length` before its own maxTokens: the engine's context, or its memory for KV. */
 export type LengthLimit = "context" | "memory";
 
-/** The content of a base, adapter or mixture that a request was pinned to, by its hash. */
-export interface Generation {
-  kind: "base" | "adapter" | "mixture";
-  name: string;
-  /** SHA-256 over its files, in hex. */
-  hash: string;
-}
-
 /** How many tokens a generation read and wrote. */
 export interface Usage {
   promptTokens: number;
@@ -245,6 +240,11 @@ export interface DoneEvent {
   toolCalls?: ToolCall[];
   /** One per prompt token but the first, when `promptLogprobs` was asked for. */
   promptLogprobs?: TokenLogprob[];
+  /**
+   * When `trace` was asked for and several adapters acted at once: by layer, the share of parameters on which they agree in sign,
+   * weighted by their gates, as a mean over its tokens; 1 where no two acted. Absent where it was not worked out yet.
+   */
+  agreement?: number[];
 }
 
 /** What a generation streams: tokens, then one `done`. */

@@ -3,12 +3,15 @@
 
 import type {
   AdapterReport,
+  AgreementAlert,
+  AgreementReport,
   ChatMessage,
   EngineStats,
   GenerateRequest,
   Generation,
   LayerShare,
   MixtureReport,
+  RecipePartReport,
   ResponseFormat,
   Timings,
   TokenBias,
@@ -17,6 +20,7 @@ import type {
   ToolCall,
   ToolChoice,
   Usage,
+  VocabularyReport,
   WeightedAdapter,
 } from "./api.ts";
 import type { ClientMessage, PackedTrace, PushedFile, ServerMessage } from "./messages.ts";
@@ -124,6 +128,7 @@ const request = {
   logitBias: may(31, list(tokenBias, 1024)),
   addGenerationPrompt: may(32, boolean()),
   continueFinalMessage: may(33, boolean()),
+  chatTemplateKwargs: may(34, json()),
   allowSpecialTokens: may(40, boolean()),
 };
 const inputs: ["prompt", "messages", "ids"] = ["prompt", "messages", "ids"];
@@ -164,6 +169,10 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
+const vocabularyReport = object<VocabularyReport>("VocabularyReport", {
+  tokens: need(1, uint32()),
+  tokenizer: need(2, oneOf("own", "extended", "base")),
+});
 const adapterReport = object<AdapterReport>("AdapterReport", {
   name: need(1, string()),
   hash: need(2, string()),
@@ -172,6 +181,24 @@ const adapterReport = object<AdapterReport>("AdapterReport", {
   ranks: need(5, list(uint32())),
   scales: need(6, list(double())),
   bytes: need(7, uint53()),
+  vocabulary: may(8, vocabularyReport),
+});
+const recipePartReport = object<RecipePartReport>("RecipePartReport", {
+  name: need(1, string()),
+  kind: need(2, oneOf("merged", "stacked", "routed")),
+  hash: need(3, string()),
+  weight: may(4, double()),
+  method: may(5, string()),
+  adapters: may(
+    6,
+    list(
+      object<NonNullable<RecipePartReport["adapters"]>[number]>("MergedAdapter", {
+        name: need(1, string()),
+        hash: need(2, string()),
+        weight: need(3, double()),
+      }),
+    ),
+  ),
 });
 const mixtureReport = object<MixtureReport>("MixtureReport", {
   name: need(1, string()),
@@ -179,10 +206,41 @@ const mixtureReport = object<MixtureReport>("MixtureReport", {
   router: need(3, string()),
   experts: need(4, list(string())),
   bytes: need(5, uint53()),
+  parts: may(6, list(recipePartReport)),
 });
 const layerShare = object<LayerShare>("LayerShare", {
   share: need(1, list(double())),
   entropy: need(2, double()),
+});
+const recipePartStats = object<NonNullable<EngineStats["mixtures"][number]["parts"]>[number]>("RecipePartStats", {
+  name: need(1, string()),
+  hash: need(2, string()),
+  tokens: need(3, uint53()),
+});
+const agreementReport = object<AgreementReport>("AgreementReport", {
+  kind: need(1, oneOf("stack", "mixture")),
+  name: need(2, string()),
+  adapters: need(3, list(string())),
+  agreement: need(4, double()),
+  layers: need(5, list(double())),
+  tokens: need(6, uint53()),
+});
+const agreementAlert = object<AgreementAlert>("AgreementAlert", {
+  time: need(1, uint53()),
+  kind: need(2, oneOf("stack", "mixture")),
+  name: need(3, string()),
+  adapters: need(4, list(string())),
+  before: need(5, double()),
+  now: need(6, double()),
+  layer: need(
+    7,
+    object<AgreementAlert["layer"]>("AlertLayer", {
+      index: need(1, uint32()),
+      before: need(2, double()),
+      now: need(3, double()),
+    }),
+  ),
+  generations: need(8, list(generation)),
 });
 const engineStats = object<EngineStats>("EngineStats", {
   model: need(1, string()),
@@ -215,13 +273,16 @@ const engineStats = object<EngineStats>("EngineStats", {
         experts: need(3, list(string())),
         share: need(4, list(double())),
         layers: need(5, list(layerShare)),
+        parts: may(6, list(recipePartStats)),
       }),
     ),
   ),
   evictions: need(12, uint53()),
   pagesCached: may(13, uint53()),
   pagesIdle: may(14, uint53()),
-  revivals: may(15, uint53()),
+  agreement: may(15, list(agreementReport)),
+  alerts: may(16, list(agreementAlert)),
+  revivals: may(17, uint53()),
 });
 
 const pushedFile = object<PushedFile>("PushedFile", {
@@ -305,6 +366,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         promptLogprobs: may(9, list(tokenLogprob)),
         toolCalls: may(10, list(toolCall)),
         limitedBy: may(11, oneOf("context", "memory")),
+        agreement: may(12, list(double())),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),

@@ -146,6 +146,7 @@ export interface DoneMessage extends Correlated {
   generations: Generation[];
   promptLogprobs?: TokenLogprob[];
   toolCalls?: ToolCall[];
+  agreement?: number[];
 }
 
 /** Without `id`, the error is about the frame or the connection, not about an open request. */

@@ -5,6 +5,7 @@ import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
   AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -12,6 +13,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   SamplingOptions,
   TierReport,
 } from "../proto/api.ts";
@@ -50,9 +52,12 @@ export interface Capacity {
   blockTokens: number;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
+/** What plain HTTP needs beyond that: tokenizers, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
+  /** The base's. */
   readonly tokenizer: Tokenizer;
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer;
   readonly contextLength: number;
   /** What holds where a request does not say otherwise. */
   readonly samplingDefaults?: SamplingOptions;
@@ -64,6 +69,8 @@ export interface HttpEngine extends EnginePort {
   nameOf(text: string): string;
   listNames(): NameReport[];
   tiers(): TierReport;
+  /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
+  onAlert?(listener: (alert: AgreementAlert) => void): () => void;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
@@ -71,6 +78,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
   return {
     generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
@@ -90,6 +98,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => engine.loadFiles(name, files, options),
     stats: () => engine.stats(),
+    onAlert: (listener) => engine.onAlert?.(listener) ?? (() => {}),
     ...own,
   };
 }

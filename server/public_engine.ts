@@ -26,6 +26,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
       return publicEvents(engine.generate(request, told));
     },
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
@@ -44,6 +45,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => refusing(name, () => engine.loadFiles(name, files, options)),
+    onAlert: (listener) => engine.onAlert?.(listener) ?? (() => {}),
     stats: () => {
       const stats = engine.stats();
       return { ...stats, model: lastName(stats.model) };

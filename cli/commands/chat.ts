@@ -10,7 +10,7 @@ import type { FlagValues } from "../flags/arguments.ts";
 import { USE_FLAG } from "../flags/common_flags.ts";
 import { integer, text, toggle } from "../flags/flags.ts";
 import { readSampling, SAMPLING_FLAGS } from "../flags/sampling_flags.ts";
-import { LOAD_FLAGS, loadEngine, routingOf, singleUse } from "../load.ts";
+import { LOAD_FLAGS, loadEngine, routingOf, singleUse, TEMPLATE_FLAGS, templateOptions } from "../load.ts";
 import type { Output } from "../terminal/output.ts";
 import { Palette } from "../terminal/palette.ts";
 import { dominantExpert, RoutedText } from "../terminal/routed_text.ts";
@@ -18,6 +18,7 @@ import { sharesLine } from "../training/routing_report.ts";
 
 const FLAGS = {
   ...LOAD_FLAGS,
+  ...TEMPLATE_FLAGS,
   ...USE_FLAG,
   ...SAMPLING_FLAGS,
   system: text("TEXT", "A system message before the conversation"),
@@ -35,7 +36,7 @@ export const command = defineCommand({
   details: `Without --use it is the mixture, where one is loaded.\n\nIn the chat:\n${HELP}\n\nWith --json, one object an answer.`,
   flags: FLAGS,
   async run({ flags, output }) {
-    const engine = await loadEngine(flags, output);
+    const engine = await loadEngine(flags, output, templateOptions(flags));
     try {
       const mixtures = engine.listMixtures();
       const use = flags.use.length === 0 && mixtures.length === 1 ? mixtures[0].name : singleUse(flags.use);

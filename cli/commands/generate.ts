@@ -14,7 +14,7 @@ import type { FlagValues } from "../flags/arguments.ts";
 import { USE_FLAG } from "../flags/common_flags.ts";
 import { integer, list, text, toggle } from "../flags/flags.ts";
 import { readSampling, SAMPLING_FLAGS } from "../flags/sampling_flags.ts";
-import { LOAD_FLAGS, loadEngine, routingOf, singleUse } from "../load.ts";
+import { LOAD_FLAGS, loadEngine, routingOf, singleUse, TEMPLATE_FLAGS, templateOptions } from "../load.ts";
 import type { Output } from "../terminal/output.ts";
 import { Palette } from "../terminal/palette.ts";
 import { dominantExpert, RoutedText } from "../terminal/routed_text.ts";
@@ -45,11 +45,12 @@ interface NamedLogprob {
 
 const FLAGS = {
   ...LOAD_FLAGS,
+  ...TEMPLATE_FLAGS,
   ...USE_FLAG,
   prompt: text("TEXT", "The prompt: one user turn of the model's chat template"),
   promptFile: text("FILE", "The prompt from a file; - is standard input"),
   ids: text("1,2,3", "The prompt as token ids, taken as they are"),
-  raw: toggle("Take the prompt as it is, without the chat template"),
+  raw: toggle("Take the prompt as it is, without the chat template (so it is where the model has none)"),
   maxTokens: integer("N", "Most tokens to generate", { min: 1 }, 256),
   ...SAMPLING_FLAGS,
   stop: list("TEXT", "End before this text would appear"),
@@ -72,10 +73,11 @@ export const command = defineCommand({
   async run({ flags, output, signal }) {
     const spec = singleUse(flags.use);
     const prompt = await readPrompt(flags);
-    const engine = await loadEngine(flags, output);
+    const engine = await loadEngine(flags, output, templateOptions(flags));
     try {
       const request: GenerateRequest = {
         ...prompt,
+        ...takenAsItIs(engine, prompt, output),
         ...routingOf(engine, spec),
         ...readSampling(flags, engine),
         maxTokens: flags.maxTokens,
@@ -105,6 +107,17 @@ async function readPrompt(flags: FlagValues<typeof FLAGS>): Promise<Pick<Generat
   }
   if (ids !== undefined) return { ids: readIds(ids) };
   return { prompt: prompt ?? (await readPromptFile(promptFile!)), raw };
+}
+
+/** A base that was never taught to converse has no template: it goes on with the prompt, and the reader is told. */
+function takenAsItIs(
+  { tokenizer }: Engine,
+  { prompt, raw }: Pick<GenerateRequest, "prompt" | "raw">,
+  output: Output,
+): Pick<GenerateRequest, "raw"> {
+  if (prompt === undefined || raw || tokenizer.chatTemplate !== undefined) return {};
+  output.note("note: the model has no chat template; the prompt is taken as it is, as with --raw.");
+  return { raw: true };
 }
 
 function readIds(list: string): number[] {
@@ -151,7 +164,7 @@ async function answer(engine: Engine, request: GenerateRequest, output: Output, 
       }
       if (routed === undefined) output.write(event.text);
       else routed.push(event.text, last);
-      if (event.type === "done") finish(engine.tokenizer, events, event, output);
+      if (event.type === "done") finish(engine.tokenizerOf(request), events, event, output);
     }
   } finally {
     // The note about an interruption belongs below the text

@@ -25,6 +25,22 @@ export function text(placeholder: string, summary: string, fallback?: string): F
   return { kind: "text", summary: withDefault(summary, fallback), placeholder, read: ([given]) => given ?? fallback };
 }
 
+/** A JSON object. */
+export function jsonObject(placeholder: string, summary: string): Flag<Record<string, unknown> | undefined> {
+  const read = ([given]: string[]): Record<string, unknown> | undefined => {
+    if (given === undefined) return undefined;
+    let value: unknown;
+    try {
+      value = JSON.parse(given);
+    } catch {
+      throw new Error(`must be ${placeholder}, and this is no JSON: ${given}`);
+    }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;
+    throw new Error(`must be a JSON object, not ${given}`);
+  };
+  return { kind: "text", summary, placeholder, read };
+}
+
 /** A text that is not shown again, such as a key. */
 export function secret(placeholder: string, summary: string): Flag<string | undefined> {
   return { ...text(placeholder, summary), secret: true };

@@ -61,6 +61,13 @@ export const ENGINE_FLAGS = {
     },
   ),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
+  agreementDrop: number(
+    "X",
+    "Alert when adapters that act at once agree in sign on so much less of their parameters behind a new generation; 0: no watch",
+    { min: 0, max: 1 },
+    0.05,
+  ),
+  agreementWindow: integer("N", "Tokens on either side of such a change that are compared", { min: 1 }, 256),
 };
 
 const LOCAL = ["127.0.0.1", "localhost", "::1"];

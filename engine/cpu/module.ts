@@ -18,11 +18,11 @@ export type ArgumentTable = Readonly<Record<string, readonly (readonly [name: st
 
 interface WebAssemblyApi {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SharedMemory;
-  Module: new (bytes: Uint8Array) => KernelModule;
   Instance: new (
     module: KernelModule,
     imports: { env: { memory: SharedMemory } },
   ) => { exports: Readonly<Record<string, Body>> };
+  compile(bytes: Uint8Array): Promise<KernelModule>;
   validate(bytes: Uint8Array): boolean;
 }
 
@@ -39,9 +39,9 @@ export function canCompile(bytes: Uint8Array): boolean {
   return api().validate(bytes);
 }
 
-export function compileModule(bytes: Uint8Array): KernelModule {
-  const { Module } = api();
-  return new Module(bytes);
+/** In other threads: the caller's event loop turns meanwhile. */
+export function compileModule(bytes: Uint8Array): Promise<KernelModule> {
+  return api().compile(bytes);
 }
 
 /** @throws MoloraError `gpu_limit` where the process may not have so much address space */

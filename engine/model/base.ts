@@ -4,6 +4,7 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { KvDtype } from "../../shaders/layer/rope_kv.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import type { Device } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { DevicePool } from "../memory/device_pool.ts";
@@ -34,6 +35,7 @@ export interface BaseSizes {
   /** Longest sequence, in tokens. */
   contextLength: number;
   kvDtype?: KvDtype;
+  adapterDtype?: AdapterDtype;
 }
 
 /** Reads the weights and adds all else. @throws what reading the weights or allocating throws */
@@ -50,7 +52,7 @@ export async function buildBase(
 export function baseOver(
   device: Device,
   { config, weights }: { config: ModelConfig; weights: ModelWeights },
-  { capacity, contextLength, kvDtype = "f32" }: BaseSizes,
+  { capacity, contextLength, kvDtype = "f32", adapterDtype = "f32" }: BaseSizes,
   usage?: Usage,
 ): Base {
   const pool = new DevicePool(device, config, capacity.pages, kvDtype);
@@ -61,6 +63,7 @@ export function baseOver(
     config,
     capacity,
     kvDtype,
+    adapterDtype,
     weights,
     workspace: allocateWorkspace(device, config, capacity),
     inputs: inputs.views,

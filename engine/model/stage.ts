@@ -12,6 +12,7 @@ import { finalNorm } from "../../shaders/layer/final_norm.ts";
 import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
 import { norm } from "../../shaders/layer/norm.ts";
 import { type KvDtype, ropeKv } from "../../shaders/layer/rope_kv.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { core } from "../../shaders/lora/core.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
@@ -35,6 +36,7 @@ export interface ForwardViews {
   config: ModelConfig;
   capacity: Capacity;
   kvDtype: KvDtype;
+  adapterDtype: AdapterDtype;
   weights: ModelWeights;
   workspace: Workspace;
   inputs: InputViews;
@@ -128,7 +130,7 @@ export class Stage {
     const shape = this.#shape(group);
     const y = this.#output(group);
     const { input, shrunk, planes } = workspace;
-    const table = this.#table(i);
+    const table = this.table(i);
     const lora = { table, adapters: pool[i], shrunk, xf: input.x };
     const along = this.kind.lora === "gather" ? { shrink: shape } : {};
     const launches = matrix.shards.map((shard, n) =>
@@ -220,16 +222,16 @@ export class Stage {
     return launch(finalNorm, { ...this.#normFacts(last), lora: this.#loraOf(last) }, normed);
   }
 
-  /** Logits of every wanted row by an output head, into `y`. */
+  /** Logits of every wanted row by an output head, into `y`, whose rows may have room for more ids. */
   logits(matrix: LinearWeights = this.views.weights.head, y: View = this.views.workspace.logits): Launch[] {
-    const { config, inputs, workspace } = this.views;
+    const { config, capacity, inputs, workspace } = this.views;
     const { logitScale, logitSoftcap } = config;
     const scaled = logitScale !== undefined || logitSoftcap !== undefined;
     const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
     return matrix.shards.map((shard) =>
       launch(
         linear,
-        { ...this.#facts(matrix, shard, this.kind.rows), per: "rows", ...ending },
+        { ...this.#facts(matrix, shard, this.kind.rows), rows: capacity.vocabulary, per: "rows", ...ending },
         {
           step: inputs.step,
           quants: shard.quants,
@@ -249,7 +251,7 @@ export class Stage {
     const traced = { layers: config.numLayers, maxTokens: capacity.tokens, entries: capacity.entries };
     const shown = { rows: inputs.logitRows, table: tables.whole, trace: workspace.trace };
     return [
-      launch(sample, { vocab: config.vocabSize }, picked),
+      launch(sample, { vocab: capacity.vocabulary }, picked),
       ...(this.kind.routed ? [launch(trace, traced, shown)] : []),
     ];
   }
@@ -326,7 +328,7 @@ export class Stage {
   }
 
   /** The table layer i reads: its own where something is routed, else the one of all layers. */
-  #table(i: number): View {
+  table(i: number): View {
     return this.views.workspace.tables.layers[this.kind.routed ? i : 0];
   }
 
@@ -334,13 +336,13 @@ export class Stage {
   #deltas(i: number): Views<View> {
     if (this.kind.lora === "none") return {};
     const { shrunk, planes } = this.views.workspace;
-    return { table: this.#table(i), shrunk, planes, adapters: this.views.pool[i] };
+    return { table: this.table(i), shrunk, planes, adapters: this.views.pool[i] };
   }
 
   #shape(group: LoraGroup): LoraShape {
-    const { config, capacity } = this.views;
+    const { config, capacity, adapterDtype: dtype } = this.views;
     const { entries, rank4, tokens } = capacity;
     const rows = groupRows(config, group);
-    return { firstModule: firstModule(group), rows, entries, rank4, maxTokens: tokens };
+    return { firstModule: firstModule(group), rows, entries, rank4, maxTokens: tokens, dtype };
   }
 }

@@ -160,7 +160,7 @@ function routeName(plan: RoutePlan): string {
       return first.length === 0 ? "none" : `fixed ${entriesName(first)}`;
     }
     case "router":
-      return `router ${plan.key}`;
+      return `router ${plan.key}${plan.beside === undefined ? "" : ` beside ${entriesName(plan.beside)}`}`;
   }
 }
 

@@ -11,11 +11,14 @@ export interface FixedEntry {
   from?: number;
 }
 
-/** How a sequence's tokens get their adapters: a fixed weighted list, or a router. Resident keys, not names. */
+/**
+ * How a sequence's tokens get their adapters: a fixed weighted list, or a router's choice, which entries that every token takes
+ * may stand beside. Resident keys, not names.
+ */
 export type RoutePlan =
   | { kind: "none" }
   | { kind: "fixed"; entries: readonly FixedEntry[] }
-  | { kind: "router"; key: string };
+  | { kind: "router"; key: string; beside?: readonly FixedEntry[] };
 
 /**
  * One sequence's share of a step: positions [start, start + count), all of the same entries. The device state in its slot begins anew where its

@@ -4,8 +4,12 @@ import type { Sequence } from "./sequence.ts";
 
 /** What requests of one adapter, stack or mixture have in common; the base alone is one too. */
 function flowOf({ routePlan }: Sequence): string {
-  if (routePlan.kind === "fixed") return routePlan.entries.map(({ key }) => key).join(" ");
-  return routePlan.kind === "router" ? routePlan.key : "";
+  if (routePlan.kind === "none") return "";
+  const { entries, router } =
+    routePlan.kind === "fixed"
+      ? { entries: routePlan.entries, router: [] }
+      : { entries: routePlan.beside ?? [], router: [routePlan.key] };
+  return [...router, ...entries.map(({ key }) => key)].join(" ");
 }
 
 /**

@@ -23,10 +23,11 @@ export interface ChatText {
  */
 export function chatText(tokenizer: Tokenizer, messages: readonly TemplateMessage[], options: ChatOptions): ChatText {
   const text = renderChat(tokenizer, messages, options);
-  const said: Said = options.tools === undefined ? { messages } : { messages, tools: options.tools };
+  const { tools, kwargs } = options;
+  const said: Said = { messages, ...(tools && { tools }), ...(kwargs && { kwargs }) };
   const guard = guardAgainst(tokenizer.controlTexts);
   const mark = freeCharacter([...stringsOf(said), ...tokenizer.controlTexts, templates(tokenizer)]);
-  const render = ({ messages: turns, ...tools }: Said) => renderChat(tokenizer, turns, { ...options, ...tools });
+  const render = ({ messages: turns, ...more }: Said) => renderChat(tokenizer, turns, { ...options, ...more });
   const encoding = { addBos: false, mark };
   let marks = false;
   const guarded = mapStrings(said, (string, isRole) => {
@@ -58,6 +59,7 @@ function attempt(render: () => string): string | undefined {
 interface Said {
   messages: readonly TemplateMessage[];
   tools?: readonly Record<string, unknown>[];
+  kwargs?: Readonly<Record<string, unknown>>;
 }
 
 function stringsOf(said: Said): string[] {
@@ -69,8 +71,8 @@ function stringsOf(said: Said): string[] {
   return strings;
 }
 
-/** A copy with every string replaced: roles, contents, names, and all of calls and tools, their keys included. */
-function mapStrings({ messages, tools }: Said, map: (text: string, isRole: boolean) => string): Said {
+/** A copy with every string replaced: roles, contents, names, all of calls and tools, their keys included, and variables. */
+function mapStrings({ messages, tools, kwargs }: Said, map: (text: string, isRole: boolean) => string): Said {
   const text = (value: string) => map(value, false);
   const json = (value: unknown): unknown => {
     if (typeof value === "string") return text(value);
@@ -98,6 +100,7 @@ function mapStrings({ messages, tools }: Said, map: (text: string, isRole: boole
   return {
     messages: messages.map(message),
     ...(tools === undefined ? {} : { tools: tools.map((tool) => mapValues(tool, described)) }),
+    ...(kwargs === undefined ? {} : { kwargs: mapValues(kwargs, (value) => variable(value, map)) }),
   };
 }
 
@@ -105,6 +108,17 @@ function isPlain(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function mapValues(object: Record<string, unknown>, map: (value: unknown) => unknown): Record<string, unknown> {
+/** A variable's value. Keys are words that a template looks for, and may be printed all the same. */
+function variable(value: unknown, map: (text: string, isRole: boolean) => string): unknown {
+  if (typeof value === "string") return map(value, false);
+  if (Array.isArray(value)) return value.map((item) => variable(item, map));
+  if (!isPlain(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [map(key, true), variable(item, map)]));
+}
+
+function mapValues(
+  object: Readonly<Record<string, unknown>>,
+  map: (value: unknown) => unknown,
+): Record<string, unknown> {
   return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, map(value)]));
 }

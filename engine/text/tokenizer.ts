@@ -67,6 +67,8 @@ export interface Tokenizer {
   tokenText(id: number): string;
   /** What the token adds to a text; not always whole characters. Empty for an id without a token. */
   idBytes(id: number): Uint8Array;
+  /** A tokenizer of what `change` makes of this one's description. @throws MoloraError `tokenizer_invalid` */
+  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer;
 }
 
 /**
@@ -75,10 +77,14 @@ export interface Tokenizer {
  * @throws MoloraError `tokenizer_invalid`, naming what is missing, malformed or unsupported. Nothing else.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  return triedTokenizer(() =>
+    files.kind === "hf" ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files) : ggufSpec(files.metadata),
+  );
+}
+
+function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
   try {
-    const tokenizer = new BpeTokenizer(
-      files.kind === "hf" ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files) : ggufSpec(files.metadata),
-    );
+    const tokenizer = new BpeTokenizer(spec());
     tryOut(tokenizer);
     return tokenizer;
   } catch (cause) {
@@ -151,6 +157,10 @@ class BpeTokenizer implements Tokenizer {
     if (!addBos || ids[0] === this.bosId) return ids;
     if (this.bosId === undefined) throw tokenizerInvalid("BOS is asked for, but this tokenizer has none");
     return [this.bosId, ...ids];
+  }
+
+  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer {
+    return triedTokenizer(() => change(this.#spec));
   }
 
   mostCharacters(tokens: number): number {

@@ -21,6 +21,7 @@ const BESIDE = [
   "generation_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
+  "added_tokens.json",
   "chat_template.jinja",
 ];
 const ADAPTER = ["adapter_model.safetensors", "adapters.safetensors"];
@@ -47,7 +48,7 @@ export function neededFiles(reference: HubReference, files: readonly HubFile[]):
   const pick = (names: readonly string[]) => names.flatMap((name) => find(name) ?? []);
   const index = find(SAFETENSORS) === undefined ? find(INDEX) : undefined;
   const dense = index ?? find(SAFETENSORS);
-  const mixture = find("mixture.json") === undefined ? [] : pick(MIXTURE);
+  const mixture = pick(find("mixture.json") === undefined ? ["recipe.json"] : MIXTURE);
   const adapter = pick(ADAPTER);
   const weights = [...mixture, ...adapter, ...(dense ? [dense] : [])];
   if (weights.length === 0) {

@@ -160,7 +160,7 @@ export class Sources implements NameSources {
 
 /** What files make of a folder; undefined: neither. */
 function kindOf(files: readonly string[]): FoundFolder["kind"] | undefined {
-  if (files.includes("mixture.json")) return "mixture";
+  if (files.includes("mixture.json") || files.includes("recipe.json")) return "mixture";
   const isAdapter = files.includes("adapter_config.json") || files.some((file) => file.endsWith(".gguf"));
   return isAdapter ? "adapter" : undefined;
 }

@@ -20,6 +20,8 @@ export interface Measured {
   rss: number;
   heapUsed: number;
   external: number;
+  /** Sockets, timers, files and workers that are held open. */
+  handles: number;
   running: number;
   waiting: number;
 }
@@ -39,7 +41,18 @@ function measure(): Measured {
   delay.reset();
   const { rss, heapUsed, external } = process.memoryUsage();
   const { running, waiting } = engine.stats();
-  return { type: "measured", longestBlockMs: longest, blockP99Ms: p99, rss, heapUsed, external, running, waiting };
+  const handles = process.getActiveResourcesInfo().length;
+  return {
+    type: "measured",
+    longestBlockMs: longest,
+    blockP99Ms: p99,
+    rss,
+    heapUsed,
+    external,
+    handles,
+    running,
+    waiting,
+  };
 }
 
 process.on("message", async (asked) => {

@@ -28,6 +28,8 @@ const OWN = [
   "response_format",
   "add_generation_prompt",
   "continue_final_message",
+  "chat_template_kwargs",
+  "documents",
 ];
 /** Of a message. The last four are what OpenAI's own answers have, and come back with the history. */
 const MESSAGE = [
@@ -60,15 +62,22 @@ export function readChat(raw: unknown, served: ServedModel, unknown: UnknownFiel
       ...served.resolve(model),
       ...readSettings(body, served),
       ...readExtension(body),
-      messages: readMessages(body, unknown, served.thinks),
+      messages: readMessages(body, unknown, served.thinks(model)),
       ...readTurns(body),
+      ...readTemplateKwargs(body),
       maxTokens: body.raw(limit),
       logprobs: readLogprobs(body),
       tools: body.has("tools") ? body.objects("tools").map((tool) => readTool(tool, unknown)) : undefined,
       toolChoice,
       responseFormat: formatBeside(toolChoice, readFormat(body, unknown)),
     },
-    { maxTokens: limit, logprobs: "top_logprobs", toolChoice: "tool_choice", responseFormat: "response_format" },
+    {
+      maxTokens: limit,
+      logprobs: "top_logprobs",
+      toolChoice: "tool_choice",
+      responseFormat: "response_format",
+      chatTemplateKwargs: "chat_template_kwargs",
+    },
   );
   return { ...readDelivery(body, unknown), model, request };
 }
@@ -88,6 +97,19 @@ export function readTurns(body: Fields): Pick<GenerateRequest, "addGenerationPro
     ...(opens === undefined ? {} : { addGenerationPrompt: opens }),
     ...(continues ? { continueFinalMessage: true } : {}),
   };
+}
+
+/** vLLM's: variables of the chat template, with `documents` as a field of its own beside them. */
+export function readTemplateKwargs(body: Fields): Pick<GenerateRequest, "chatTemplateKwargs"> {
+  const given = body.has("chat_template_kwargs") ? body.object("chat_template_kwargs") : undefined;
+  const kwargs: Record<string, unknown> = Object.fromEntries(
+    given?.names().map((name) => [name, given.raw(name)]) ?? [],
+  );
+  if (body.has("documents")) {
+    body.objects("documents");
+    kwargs.documents = body.raw("documents");
+  }
+  return Object.keys(kwargs).length === 0 ? {} : { chatTemplateKwargs: kwargs };
 }
 
 /** `thinks`: thoughts that come back with the history go to the template, which knows what to keep of them. */

@@ -114,6 +114,7 @@ export async function serveProfiles(
     onRefused: (error, request) => journal.refused(error, { id: requestId(request.headers), path: "/v1/stream" }),
   });
   options.keys?.follow(reloaded("keys"));
+  const unheard = all.map((each) => each.engine.onAlert?.((alert) => each.journal.alert(alert)));
   journal.state("serving", { url: server.url, version: VERSION, keys: options.keys?.size });
   server.http.headersTimeout = HEADERS_MS;
   server.http.requestTimeout = REQUEST_MS;
@@ -131,6 +132,7 @@ export async function serveProfiles(
     async close({ drainMs = 0 } = {}) {
       journal.state("closing", { running: running(), drainMs });
       options.keys?.close();
+      for (const stop of unheard) stop?.();
       await Promise.all(all.map(({ gate }) => gate.drain(drainMs)));
       await Promise.all(all.map(({ gate }) => gate.cut(resolveLimits(options.limits).closeMs)));
       await server.close();

@@ -1,6 +1,6 @@
 // The engine as the holder of a key may see it: what its scopes name, as often as its limits allow.
 
-import type { GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
+import type { AgreementReport, GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
 import { type HttpEngine, withMethods } from "../port.ts";
 import type { Key } from "./keyring.ts";
 
@@ -9,6 +9,10 @@ export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): Ht
   const has = (what: string) => key.mayUse(profile) && key.has(what);
   const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`adapter:${name}`));
   const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`mixture:${name}`));
+  const watched = <T extends Pick<AgreementReport, "kind" | "name" | "adapters">>(all: T[]) =>
+    all.filter(({ kind, name, adapters: stack }) =>
+      kind === "mixture" ? has(`mixture:${name}`) : stack.every((adapter) => has(`adapter:${adapter}`)),
+    );
   return withMethods(engine, {
     async *generate(request, options) {
       key.checkProfile(profile);
@@ -30,7 +34,13 @@ export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): Ht
     listMixtures: () => mixtures(engine.listMixtures()),
     stats() {
       const stats = engine.stats();
-      return { ...stats, adapters: adapters(stats.adapters), mixtures: mixtures(stats.mixtures) };
+      return {
+        ...stats,
+        adapters: adapters(stats.adapters),
+        mixtures: mixtures(stats.mixtures),
+        ...(stats.agreement === undefined ? {} : { agreement: watched(stats.agreement) }),
+        ...(stats.alerts === undefined ? {} : { alerts: watched(stats.alerts) }),
+      };
     },
   });
 }

@@ -2,6 +2,7 @@
 
 import { Counter, Histogram, Registry } from "prom-client";
 import type { HttpEngine } from "../port.ts";
+import { registerAgreement } from "./agreement_metrics.ts";
 import { counts, labelled, SECONDS } from "./instruments.ts";
 import type { Observation, Observer } from "./observer.ts";
 import { registerTiers } from "./tier_metrics.ts";
@@ -27,6 +28,7 @@ export class Metrics implements Observer {
     });
     registerPicture(this.registry, engine);
     registerTiers(this.registry, () => engine.tiers());
+    registerAgreement(this.registry, engine);
   }
 
   get contentType(): string {

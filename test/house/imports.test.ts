@@ -38,7 +38,6 @@ const WITHOUT_NODE = [
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   "@ai-sdk/provider": ["integrations"],
   "@huggingface/hub": ["node"],
-  "@huggingface/jinja": ["engine"],
   "@huggingface/tokenizers": ["engine"],
   "@langchain/core": ["integrations"],
   aws4fetch: ["node"],

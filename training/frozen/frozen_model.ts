@@ -148,6 +148,7 @@ function sizes({ limits }: Device, options: FrozenOptions): Capacity {
     tokens: Math.max(tokens, 64),
     sequences: texts,
     logitRows: scored ? tokens : 1,
+    vocabulary: files.config.vocabSize,
     blocks: pages,
     pages,
     entries,

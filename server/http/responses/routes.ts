@@ -1,5 +1,6 @@
 // `/v1/responses`: make one, whole or streamed, look one up, delete one.
 
+import { thinks } from "../../../engine/text/reasoning.ts";
 import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { CompletionOptions } from "../completions.ts";
@@ -31,11 +32,12 @@ export function responseRoutes(app: Router, { strict, heartbeatMs, limits }: Com
     const served = await servedModel(request);
     const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
-    const events = new ResponseEvents(engine.tokenizer, begunResponse(asked.echoed), served.thinks);
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
     const [run] = await startRuns(engine, [asked.request], abort);
+    const tokenizer = engine.tokenizerOf(asked.request);
+    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), thinks(tokenizer.chatTemplate));
     const keep = (response: ResponseObject) => {
       if (asked.echoed.store && !abort.signal.aborted)
         store.put({ response, conversation: after(asked.conversation, response) });

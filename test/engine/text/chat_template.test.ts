@@ -36,14 +36,14 @@ function render(template: string | undefined, tools?: Record<string, unknown>[])
 }
 
 test("templates get the variables transformers gives", () => {
-  assert.equal(render("{{ bos_token }}|{{ eos_token }}|{{ eos_token is defined }}"), "<s>||false");
-  assert.equal(render("{% if tools %}x{% endif %}{{ tools is none }}{{ documents is none }}"), "truetrue");
+  assert.equal(render("{{ bos_token }}|{{ eos_token }}|{{ eos_token is defined }}"), "<s>||False");
+  assert.equal(render("{% if tools %}x{% endif %}{{ tools is none }}{{ documents is none }}"), "TrueTrue");
   assert.equal(
     render("{{ tools | tojson }}", [{ name: "é", n: [1, true, null] }]),
     '[{"name": "é", "n": [1, true, null]}]',
   );
   assert.match(render("{{ strftime_now('%Y-%m-%d') }}"), /^\d{4}-\d\d-\d\d$/);
-  assert.equal(render("{{ messages[0].role }}{{ messages[0]['content'] }}{{ add_generation_prompt }}"), "userhitrue");
+  assert.equal(render("{{ messages[0].role }}{{ messages[0]['content'] }}{{ add_generation_prompt }}"), "userhiTrue");
 });
 
 test("a last message is continued: its text as it is, and nothing of its end, whatever it spells", (t) => {

@@ -50,7 +50,6 @@ const FOREIGN = {
   use_beam_search: false,
   min_tokens: 0,
   skip_special_tokens: true,
-  chat_template_kwargs: { enable_thinking: false },
   litellm_call_id: "1",
 };
 
