@@ -7,7 +7,7 @@ import type { Diagnosis, PairDiagnosis } from "./diagnose.ts";
  * worse than the base in 80 %, of the 52 below in 44 %. Of all measures of weights this one foretold most (docs/diagnosis.md).
  */
 export const DROWNED = 0.38;
-/** Deltas of such a cosine have learned much the same: of six measured pairs beyond it one failed. */
+/** Deltas of such a cosine pull the same way: of six measured pairs beyond it one failed. */
 const ALIKE = 0.05;
 /** By geometry alone: no measured pair came near it. */
 const OPPOSED = -0.4;
@@ -49,7 +49,7 @@ export function adviceOn({ adapters, pairs }: Pick<Diagnosis, "adapters" | "pair
       ),
       ...alike.map(
         ({ first, second, cosine }) =>
-          `${name(first)} and ${name(second)} have learned much the same (cosine ${cosine.toFixed(2)}): these two can be averaged.`,
+          `${name(first)} and ${name(second)} pull the same way (cosine ${cosine.toFixed(2)}): these two can be averaged.`,
       ),
       ...opposed.map(
         ({ first, second, cosine }) =>
@@ -67,7 +67,7 @@ function drowns({ drownsFirst, drownsSecond }: PairDiagnosis): number {
 
 const VERDICTS = {
   average: (most: number, count: number) =>
-    `No adapter is drowned (at most ${most.toFixed(2)}): an average may do (merge --method svd, weights of 1/${count}).`,
+    `${most > 0 ? `No adapter is drowned (at most ${most.toFixed(2)})` : "None gets in another's way"}: an average may do (merge --method svd, weights of 1/${count}).`,
   route: () =>
     "Route, do not merge: merged, some of these are likely to lose more than they gained over the base (four in five such pairs did).",
 };
