@@ -2,7 +2,8 @@
 
 import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe, Registry } from "../adapters/registry.ts";
+import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe } from "../adapters/generation.ts";
+import type { Registry } from "../adapters/registry.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 
 export interface ChoiceParts {
