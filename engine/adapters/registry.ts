@@ -6,6 +6,7 @@ import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import { checkExpert, checkTables } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 
 interface Loaded {
@@ -246,17 +247,6 @@ export class Registry {
     const remedy = found === undefined ? loaded : `It names ${withArticle(namedKind(found))}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }
-}
-
-/** What a request asks for a generation as. */
-export type NamedKind = "adapter" | "mixture";
-
-export function namedKind({ kind }: LoadedGeneration): NamedKind {
-  return kind === "adapter" ? "adapter" : "mixture";
-}
-
-function withArticle(kind: NamedKind): string {
-  return kind === "adapter" ? "an adapter" : "a mixture";
 }
 
 /** See Loaded.key. */
