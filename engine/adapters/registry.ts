@@ -16,6 +16,7 @@ import {
   loadedMixture,
   type Prototypes,
 } from "./generation.ts";
+import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 
 /** A running request's hold on a generation: whatever is loaded or unloaded, it stays. */
@@ -219,15 +220,4 @@ export class Registry {
     const remedy = found === undefined ? loaded : `It names ${withArticle(namedKind(found))}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }
-}
-
-/** What a request asks for a generation as. */
-export type NamedKind = "adapter" | "mixture";
-
-export function namedKind({ kind }: LoadedGeneration): NamedKind {
-  return kind === "adapter" ? "adapter" : "mixture";
-}
-
-function withArticle(kind: NamedKind): string {
-  return kind === "adapter" ? "an adapter" : "a mixture";
 }

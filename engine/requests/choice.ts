@@ -63,6 +63,7 @@ export function choose(
         key: generation.key,
         weight,
         ...startOf(generation, prompt),
+        ...(generation.adapter.vocabulary === undefined ? {} : { embeds: true as const }),
       })),
     },
     generations: loaded.map(({ generation }) => generation),
