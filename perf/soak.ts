@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MoloraClient } from "../proto/client.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { killMidStream, readSlowly, sendBadFrames, sendBadHttp } from "./soak/faults.ts";
+import { killMidStream, leaveHalfOpen, readSlowly, sendBadFrames, sendBadHttp } from "./soak/faults.ts";
 import { ADAPTERS, ask, Refused, type Said, type Server, TASKS, type Task, WAYS, type Way } from "./soak/requests.ts";
 import type { Measured, Ready } from "./soak/server.ts";
 import { Tally } from "./soak/tally.ts";
@@ -159,7 +159,8 @@ async function one(): Promise<void> {
   if (roll < 0.82) return swap();
   if (roll < 0.87) return fault("left in mid-stream", () => killMidStream(address, task, fixed));
   if (roll < 0.92) return slowly(task, fixed);
-  if (roll < 0.96) return fault("malformed frame", () => sendBadFrames(address, random));
+  if (roll < 0.93) return fault("half-open socket", () => leaveHalfOpen(address, 2000 * random()));
+  if (roll < 0.965) return fault("malformed frame", () => sendBadFrames(address, random));
   return fault("malformed HTTP", () => sendBadHttp(address, random));
 }
 
@@ -183,6 +184,9 @@ const work = Array.from({ length: Number(values.clients) }, async () => {
   while (!over()) await one();
 });
 const watching = watchHealth(over);
+// As often as an engine takes it within ten minutes; what runs then is computed again, and its text is compared as any other's.
+const losses = process.env.MOLORA_DEVICE === "gpu" ? [] : [0.25, 0.5, 0.75];
+for (const share of losses) setTimeout(() => child.send("lose"), share * (end - begun));
 // Ten looks at memory, whatever the length.
 for (let i = 1; i <= 10; i++) {
   await new Promise((resolve) => setTimeout(resolve, begun + ((end - begun) * i) / 10 - performance.now()));
@@ -195,6 +199,8 @@ child.send("measure");
 const last = await told<Measured>(child, "measured");
 if (last.running + last.waiting > 0)
   tally.add("requests left behind", "lost", `${last.running} run, ${last.waiting} wait`);
+
+for (let i = 0; i < losses.length; i++) tally.add("device lost", i < last.revivals ? "meant" : "lost");
 
 const MiB = (bytes: number) => Math.round(bytes / 2 ** 20);
 const figures = {

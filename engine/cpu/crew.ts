@@ -81,6 +81,8 @@ export class ThreadCrew implements Crew {
     Atomics.store(this.#control, CONTROL.quit, 1);
     Atomics.add(this.#control, CONTROL.turn, 1);
     Atomics.notify(this.#control, CONTROL.turn);
+    // A wait for a list that nobody ends would hold the whole memory for ever.
+    Atomics.notify(this.#control, CONTROL.done);
     for (const thread of this.#started) thread.terminate();
   }
 }

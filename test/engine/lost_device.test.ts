@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { type TestContext, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import type { Worker } from "node:worker_threads";
 import { Engine } from "../../engine/engine.ts";
 import type { EngineOptions } from "../../engine/options.ts";
@@ -152,6 +154,35 @@ test("a request that was cancelled while the device was away ends so", async (t)
   }, 30);
   assert.equal((await running).done.finishReason, "cancelled");
   assert.equal(engine.stats().running, 0);
+});
+
+/** Bytes of address space, of which each CPU device's memory reserves gigabytes. Linux tells. */
+function addressSpace(): number {
+  return 1024 * Number(/VmSize:\s+(\d+)/.exec(readFileSync("/proc/self/status", "utf8"))?.[1]);
+}
+
+test("the memory of a lost device is given back", async (t) => {
+  if (process.platform !== "linux") return t.skip("only Linux says how much address space is taken");
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const settled = async () => {
+    for (let i = 0; i < 3; i++) {
+      collect();
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    return addressSpace();
+  };
+  const { load, lose } = host(t);
+  const engine = await load(NANO_OPTIONS);
+  const lost = async () => {
+    const running = answerOf(engine, { ...STREAM, maxTokens: 200 });
+    setTimeout(lose, 30);
+    await running;
+    return settled();
+  };
+  const [first, second] = [await lost(), await lost()];
+  assert.equal(engine.counters.revivals, 2);
+  assert.ok(second - first < 4 * 2 ** 30, `${second - first} bytes more`);
 });
 
 test("a device that is lost again and again is given up", async (t) => {
