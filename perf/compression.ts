@@ -1,6 +1,6 @@
 // What compression saves and what it costs: bytes and loss against the rank and the number of adapters.
 // The adapters are the four of nano and noisy copies of them (perf/noisy_copies.ts).
-// Usage: node dist/perf/compression.js DATA [adapters: 16,64,256] [ranks: 16,32,64] [clusters: 1,4]
+// Usage: node dist/perf/compression.js DATA [adapters: 16,64,256] [ranks: 16,32,64] [clusters: 1,4] [iterations: 10]
 // DATA has a folder for each of the four domains with valid.jsonl.gz in it.
 
 import { table } from "../cli/terminal/table.ts";
@@ -23,8 +23,9 @@ const ROWS = 12;
 const LENGTH = 128;
 
 const [data, ...lists] = process.argv.slice(2);
-if (data === undefined) throw new Error("usage: node dist/perf/compression.js DATA [adapters] [ranks] [clusters]");
-const [counts, ranks, clusters] = ["16,64,256", "16,32,64", "1,4"].map((usual, i) =>
+if (data === undefined)
+  throw new Error("usage: node dist/perf/compression.js DATA [adapters] [ranks] [clusters] [iterations]");
+const [counts, ranks, clusters, [iterations]] = ["16,64,256", "16,32,64", "1,4", "10"].map((usual, i) =>
   (lists[i] ?? usual).split(",").map(Number),
 );
 
@@ -44,7 +45,7 @@ for (const count of counts) {
   for (const rank of ranks) {
     for (const most of clusters) {
       const begun = performance.now();
-      const made = compressAdapters(adapters, { rank, clusters: most });
+      const made = compressAdapters(adapters, { rank, clusters: most, iterations });
       const seconds = (performance.now() - begun) / 1000;
       const kept = await losses(originals.map((adapter, i) => expanded(adapter, made, i)));
       const lost = made.members.reduce((sum, { error }) => sum + error, 0) / count;

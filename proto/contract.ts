@@ -1,17 +1,9 @@
-// The contract as a table: every message's fields, their ranges and their protobuf numbers, in one place.
+// The contract as a table: every message's fields, their ranges and their protobuf numbers; those of reports in report_contract.ts.
 // proto/molora.proto states the same for other languages, and a test holds the two together.
 
 import type {
-  AdapterReport,
-  AgreementAlert,
-  AgreementReport,
   ChatMessage,
-  EngineStats,
   GenerateRequest,
-  Generation,
-  LayerShare,
-  MixtureReport,
-  RecipePartReport,
   ResponseFormat,
   Timings,
   TokenBias,
@@ -20,10 +12,10 @@ import type {
   ToolCall,
   ToolChoice,
   Usage,
-  VocabularyReport,
   WeightedAdapter,
 } from "./api.ts";
 import type { ClientMessage, PackedTrace, PushedFile, ServerMessage } from "./messages.ts";
+import { adapterReport, engineStats, generation, mixtureReport } from "./report_contract.ts";
 import {
   boolean,
   bytes,
@@ -154,11 +146,6 @@ const packedTrace = object<PackedTrace>("PackedTrace", {
   experts: need(2, list(uint32())),
   gates: need(3, list(float())),
 });
-const generation = object<Generation>("Generation", {
-  kind: need(1, oneOf("base", "adapter", "mixture")),
-  name: need(2, string()),
-  hash: need(3, string()),
-});
 const usage = object<Usage>("Usage", {
   promptTokens: need(1, uint32()),
   completionTokens: need(2, uint32()),
@@ -169,122 +156,6 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
-const vocabularyReport = object<VocabularyReport>("VocabularyReport", {
-  tokens: need(1, uint32()),
-  tokenizer: need(2, oneOf("own", "extended", "base")),
-});
-const adapterReport = object<AdapterReport>("AdapterReport", {
-  name: need(1, string()),
-  hash: need(2, string()),
-  matched: need(3, list(string())),
-  unmatched: need(4, list(string())),
-  ranks: need(5, list(uint32())),
-  scales: need(6, list(double())),
-  bytes: need(7, uint53()),
-  vocabulary: may(8, vocabularyReport),
-});
-const recipePartReport = object<RecipePartReport>("RecipePartReport", {
-  name: need(1, string()),
-  kind: need(2, oneOf("merged", "stacked", "routed")),
-  hash: need(3, string()),
-  weight: may(4, double()),
-  method: may(5, string()),
-  adapters: may(
-    6,
-    list(
-      object<NonNullable<RecipePartReport["adapters"]>[number]>("MergedAdapter", {
-        name: need(1, string()),
-        hash: need(2, string()),
-        weight: need(3, double()),
-      }),
-    ),
-  ),
-});
-const mixtureReport = object<MixtureReport>("MixtureReport", {
-  name: need(1, string()),
-  hash: need(2, string()),
-  router: need(3, string()),
-  experts: need(4, list(string())),
-  bytes: need(5, uint53()),
-  parts: may(6, list(recipePartReport)),
-});
-const layerShare = object<LayerShare>("LayerShare", {
-  share: need(1, list(double())),
-  entropy: need(2, double()),
-});
-const recipePartStats = object<NonNullable<EngineStats["mixtures"][number]["parts"]>[number]>("RecipePartStats", {
-  name: need(1, string()),
-  hash: need(2, string()),
-  tokens: need(3, uint53()),
-});
-const agreementReport = object<AgreementReport>("AgreementReport", {
-  kind: need(1, oneOf("stack", "mixture")),
-  name: need(2, string()),
-  adapters: need(3, list(string())),
-  agreement: need(4, double()),
-  layers: need(5, list(double())),
-  tokens: need(6, uint53()),
-});
-const agreementAlert = object<AgreementAlert>("AgreementAlert", {
-  time: need(1, uint53()),
-  kind: need(2, oneOf("stack", "mixture")),
-  name: need(3, string()),
-  adapters: need(4, list(string())),
-  before: need(5, double()),
-  now: need(6, double()),
-  layer: need(
-    7,
-    object<AgreementAlert["layer"]>("AlertLayer", {
-      index: need(1, uint32()),
-      before: need(2, double()),
-      now: need(3, double()),
-    }),
-  ),
-  generations: need(8, list(generation)),
-});
-const engineStats = object<EngineStats>("EngineStats", {
-  model: need(1, string()),
-  running: need(2, uint32()),
-  waiting: need(3, uint32()),
-  steps: need(4, uint53()),
-  promptTokens: need(5, uint53()),
-  generatedTokens: need(6, uint53()),
-  preemptions: need(7, uint53()),
-  pagesTotal: need(8, uint53()),
-  pagesFree: need(9, uint53()),
-  adapters: need(
-    10,
-    list(
-      object<EngineStats["adapters"][number]>("AdapterStats", {
-        name: need(1, string()),
-        hash: need(2, string()),
-        resident: need(3, boolean()),
-        running: need(4, uint32()),
-        tokens: need(5, uint53()),
-      }),
-    ),
-  ),
-  mixtures: need(
-    11,
-    list(
-      object<EngineStats["mixtures"][number]>("MixtureStats", {
-        name: need(1, string()),
-        hash: need(2, string()),
-        experts: need(3, list(string())),
-        share: need(4, list(double())),
-        layers: need(5, list(layerShare)),
-        parts: may(6, list(recipePartStats)),
-      }),
-    ),
-  ),
-  evictions: need(12, uint53()),
-  pagesCached: may(13, uint53()),
-  pagesIdle: may(14, uint53()),
-  agreement: may(15, list(agreementReport)),
-  alerts: may(16, list(agreementAlert)),
-  revivals: may(17, uint53()),
-});
-
 const pushedFile = object<PushedFile>("PushedFile", {
   name: need(1, string(1, 255)),
   bytes: need(2, uint53()),

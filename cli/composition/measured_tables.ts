@@ -33,7 +33,7 @@ export function mergeTable({ merges }: Measured): Table {
       weight.toFixed(2),
       ranks.join(", "),
       seconds.toFixed(1),
-      lost === undefined ? "0 %" : percent(lost.all),
+      lost === undefined ? "" : percent(lost.all),
     ]),
   };
 }

@@ -102,8 +102,13 @@ function shapeOf(config: ModelConfig): BaseShape {
   };
 }
 
+function statedKind(files: TokenizerFiles): unknown {
+  if (files.kind === "tekken") return "tekken";
+  return files.kind === "hf" ? files.tokenizer.model : files.metadata.get("tokenizer.ggml.model");
+}
+
 function tokenizerFacts(tokenizer: Tokenizer, files: TokenizerFiles): TokenizerFacts {
-  const stated = files.kind === "hf" ? files.tokenizer.model : files.metadata.get("tokenizer.ggml.model");
+  const stated = statedKind(files);
   const type = typeof stated === "object" && stated !== null && "type" in stated ? stated.type : stated;
   return {
     kind: String(type ?? "BPE"),

@@ -20,11 +20,13 @@ const NORMAL = 1;
 const UNKNOWN = 2;
 const CONTROL = 3;
 const USER_DEFINED = 4;
+const BYTE = 6;
 
-/** What the two supported models differ in. */
+/** What the supported models differ in. */
 interface Kind {
   json: Pick<TokenizerJson, "normalizer" | "pre_tokenizer" | "decoder" | "model">;
   addBos: boolean;
+  addEos?: boolean;
 }
 
 /**
@@ -38,7 +40,7 @@ export function ggufSpec(metadata: Metadata): TokenizerSpec {
   const bosId = tokenId(metadata, "bos_token_id", tokens);
   const eosId = tokenId(metadata, "eos_token_id", tokens);
   const addBos = flag(metadata, "add_bos_token") ?? kind.addBos;
-  const addEos = flag(metadata, "add_eos_token") ?? false;
+  const addEos = flag(metadata, "add_eos_token") ?? kind.addEos ?? false;
   if (addBos && bosId === undefined) throw tokenizerInvalid("BOS is to be added, but there is no bos_token_id");
   if (addEos && eosId === undefined) throw tokenizerInvalid("EOS is to be added, but there is no eos_token_id");
   const textOf = (add: boolean, id: number | undefined) => (add && id !== undefined ? tokens[id] : undefined);
@@ -64,8 +66,9 @@ function kindOf(metadata: Metadata, tokens: string[], types: number[] | undefine
   const model = metadata.get("tokenizer.ggml.model");
   if (model === "gpt2") return byteLevel(metadata, tokens);
   if (model === "llama") return sentencePiece(metadata, tokens, types);
+  if (model === "t5") return unigram(metadata, tokens, types);
   throw tokenizerInvalid(`tokenizer.ggml.model "${model}" is not supported`, {
-    remedy: 'Use a model whose tokenizer is "gpt2" (byte-level BPE) or "llama" (SentencePiece BPE).',
+    remedy: 'Use a model whose tokenizer is "gpt2" (byte-level BPE), "llama" (SentencePiece BPE) or "t5" (Unigram).',
   });
 }
 
@@ -119,6 +122,38 @@ function sentencePiece(metadata: Metadata, tokens: string[], types: number[] | u
   };
 }
 
+/** SentencePiece's Unigram, with its table of characters, where white space counts once and not at a text's ends. */
+function unigram(metadata: Metadata, tokens: string[], types: number[] | undefined): Kind {
+  const charsmap = bytes(metadata, "precompiled_charsmap");
+  const squeezes = flag(metadata, "remove_extra_whitespaces") ?? false;
+  const prefix = flag(metadata, "add_space_prefix") ?? true;
+  const known = scores(metadata, tokens.length);
+  const once = { type: "Replace", pattern: { Regex: " {2,}" }, content: " " };
+  const fallback = types?.includes(BYTE) ?? false;
+  const metaspace = { type: "Metaspace", replacement: "▁", prepend_scheme: prefix ? "always" : "never" };
+  return {
+    addBos: false,
+    addEos: true,
+    json: {
+      normalizer: {
+        type: "Sequence",
+        normalizers: [
+          ...(charsmap === undefined ? [] : [{ type: "Precompiled", precompiled_charsmap: charsmap }]),
+          ...(squeezes ? [{ type: "Strip", strip_left: true, strip_right: true }, once] : []),
+        ],
+      },
+      pre_tokenizer: { ...metaspace, split: false },
+      decoder: { type: "Sequence", decoders: [...(fallback ? [{ type: "ByteFallback" }] : []), metaspace] },
+      model: {
+        type: "Unigram" as const,
+        unk_id: tokenId(metadata, "unknown_token_id", tokens) ?? null,
+        vocab: tokens.map((token, id) => [token, known[id]]),
+        byte_fallback: fallback,
+      },
+    },
+  };
+}
+
 function vocabulary(tokens: string[]): Record<string, number> {
   return Object.fromEntries(tokens.map((token, id) => [token, id]));
 }
@@ -159,6 +194,12 @@ function list<T extends GgufValue>(
   if (!Array.isArray(value) || !value.every(valid))
     throw tokenizerInvalid(`tokenizer.ggml.${key} is no list of ${what}`);
   return value;
+}
+
+/** GGUF keeps bytes as a list of small integers, with a sign or without. */
+function bytes(metadata: Metadata, key: string): Uint8Array | undefined {
+  const values = numbers(metadata, key);
+  return values === undefined || values.length === 0 ? undefined : Uint8Array.from(values);
 }
 
 function flag(metadata: Metadata, key: string): boolean | undefined {

@@ -1,5 +1,6 @@
 // What is done to a text before it is cut: tokenizer.json's normalizers, checked here and run by the library.
 
+import { Charsmap } from "./charsmap.ts";
 import { libraryNormalizer } from "./library.ts";
 import { replaceLiteral } from "./replace_literal.ts";
 import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
@@ -46,7 +47,7 @@ function compile(node: JsonObject): Normalizer {
     case "StripAccents":
       return library({ type: node.type }, VANISHES);
     case "Strip":
-      return library(flagged(node, ["strip_left", "strip_right"]), VANISHES);
+      return strip(flagged(node, ["strip_left", "strip_right"]));
     case "BertNormalizer":
       return library(flagged(node, ["clean_text", "handle_chinese_chars", "lowercase", "strip_accents"]), VANISHES);
     case "Prepend": {
@@ -55,13 +56,52 @@ function compile(node: JsonObject): Normalizer {
     }
     case "Replace":
       return replace(node);
+    case "Precompiled":
+      return precompiled(node.precompiled_charsmap);
     default:
       throw tokenizerInvalid(`normalizer ${JSON.stringify(node.type)} is not supported`);
   }
 }
 
+/** White space is Unicode's: JavaScript's own trimming takes U+FEFF for one, and U+0085 for none. */
+function strip({ strip_left: left, strip_right: right }: JsonObject): Normalizer {
+  return {
+    normalize(text) {
+      let [from, to] = [0, text.length];
+      if (left) while (from < to && WHITE_SPACE.test(text[from]!)) from++;
+      if (right) while (to > from && WHITE_SPACE.test(text[to - 1]!)) to--;
+      return text.slice(from, to);
+    },
+    shrinks: VANISHES,
+  };
+}
+
+const WHITE_SPACE = /\p{White_Space}/u;
+
 function library(node: JsonObject, shrinks: number): Normalizer {
   return { normalize: libraryNormalizer(node), shrinks };
+}
+
+/** `charsmap`: base64 in a tokenizer.json, bytes from a GGUF, whose makers read them differently. Null changes nothing. */
+function precompiled(charsmap: unknown): Normalizer {
+  if (charsmap === null || charsmap === "") return { normalize: (text) => text, shrinks: 1 };
+  if (charsmap instanceof Uint8Array) {
+    const map = new Charsmap(charsmap);
+    return { normalize: (text) => map.normalize(text), shrinks: VANISHES };
+  }
+  const bytes = base64(charsmap);
+  if (bytes === undefined) throw tokenizerInvalid("Precompiled's precompiled_charsmap is no base64");
+  const map = new Charsmap(bytes);
+  return { normalize: (text) => map.normalizeGraphemes(text), shrinks: VANISHES };
+}
+
+function base64(text: unknown): Uint8Array | undefined {
+  if (typeof text !== "string" || !/^[A-Za-z\d+/]+={0,2}$/.test(text)) return undefined;
+  try {
+    return Uint8Array.from(atob(text), (byte) => byte.charCodeAt(0));
+  } catch {
+    return undefined;
+  }
 }
 
 function replace(node: JsonObject): Normalizer {

@@ -1,4 +1,4 @@
-// Text to token ids and back, for byte-level and SentencePiece-style BPE.
+// Text to token ids and back, for byte-level and SentencePiece-style BPE and for Unigram.
 // Files (files/model_files), chat templates (chat_template.ts) and streams (detokenizer.ts) are others' business.
 
 import type { TokenizerFiles } from "../../files/model_files/model_files.ts";
@@ -7,6 +7,7 @@ import { Encoder } from "./encoder.ts";
 import { ggufSpec } from "./gguf.ts";
 import { huggingFaceSpec } from "./huggingface.ts";
 import { controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import { tekkenSpec } from "./tekken.ts";
 import { type TokenBytes, tokenBytes } from "./token_bytes.ts";
 
 export interface EncodeOptions {
@@ -77,9 +78,7 @@ export interface Tokenizer {
  * @throws MoloraError `tokenizer_invalid`, naming what is missing, malformed or unsupported. Nothing else.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
-  return triedTokenizer(() =>
-    files.kind === "hf" ? huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files) : ggufSpec(files.metadata),
-  );
+  return triedTokenizer(() => specOf(files));
 }
 
 function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
@@ -91,6 +90,13 @@ function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
     if (MoloraError.is(cause)) throw cause;
     throw tokenizerInvalid(cause instanceof Error ? cause.message : String(cause), { cause });
   }
+}
+
+function specOf(files: TokenizerFiles): TokenizerSpec {
+  if (files.kind === "gguf") return ggufSpec(files.metadata);
+  return files.kind === "tekken"
+    ? tekkenSpec(files.tekken, files)
+    : huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files);
 }
 
 /** Words, numbers, white space, control characters, characters of one to four bytes. */

@@ -29,6 +29,7 @@ export type TokenizerFiles =
       /** tokenizer_config.json */
       tokenizerConfig: Record<string, unknown> | undefined;
     } & ChatTemplates)
+  | ({ kind: "tekken" /** Mistral's tekken.json */; tekken: Record<string, unknown> } & ChatTemplates)
   | { kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> };
 
 /** A base model ready to be loaded: every tensor the config asks for is there, in shape and readable. */
@@ -48,7 +49,7 @@ export interface ModelFiles {
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
  * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its
- * metadata: config.json (with generation_config.json) gives the config, tokenizer.json the tokenizer.
+ * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer.
  *
  * @throws MoloraError `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
@@ -139,13 +140,15 @@ async function unpacked(tensors: TensorSource, quantization: unknown): Promise<T
 
 /** @throws MoloraError `file_not_found`, `tokenizer_invalid` */
 export async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
+  const config = await readJson(folder, "tokenizer_config.json", "tokenizer_invalid");
   const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid");
   if (!tokenizer) {
+    const tekken = await readJson(folder, "tekken.json", "tokenizer_invalid");
+    if (tekken) return { kind: "tekken", tekken, ...(await readTemplates(folder, config)) };
     if (weights.metadata) return { kind: "gguf", metadata: weights.metadata };
     throw notThere(folder, "tokenizer.json");
   }
-  const tokenizerConfig = await readJson(folder, "tokenizer_config.json", "tokenizer_invalid");
-  return { kind: "hf", tokenizer, tokenizerConfig, ...(await readTemplates(folder, tokenizerConfig)) };
+  return { kind: "hf", tokenizer, tokenizerConfig: config, ...(await readTemplates(folder, config)) };
 }
 
 /**

@@ -22,6 +22,7 @@ const BESIDE = [
   "tokenizer.json",
   "tokenizer_config.json",
   "added_tokens.json",
+  "tekken.json",
   "chat_template.jinja",
 ];
 const ADAPTER = ["adapter_model.safetensors", "adapters.safetensors"];

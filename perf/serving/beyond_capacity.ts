@@ -39,13 +39,14 @@ export async function beyondCapacity(bench: Bench): Promise<BeyondCapacity> {
       const workingSet = Math.min(bench.count, Math.round(factor * capacity));
       for (const { eviction, alpha, sizes } of lines) {
         const load = workloadOf(bench, { adapters: workingSet, alpha, seed: 31 });
-        const play = (requests: number, seed: number) =>
-          measured(servers[eviction], (player) => player.closed(requestsOf({ ...load, seed }, requests), CLIENTS));
-        await play(Math.max(workingSet, bench.requests / 4), 30);
-        const { counted } = await play(bench.requests, 31);
+        const server = servers[eviction];
+        await touchAll(server, workingSet);
+        const requests = requestsOf(load, bench.requests);
+        const { counted } = await measured(server, (player) => player.closed(requests, CLIENTS));
         sizes.push({ factor, workingSet, ...counted });
-        const speed = `${counted.tokensPerSecond.toFixed(0)} tokens/s, misses ${counted.deviceMisses.toFixed(2)}`;
-        bench.note(`${factor} × capacity, alpha ${alpha}, ${eviction}: ${speed}`);
+        const { tokensPerSecond, processorMs, deviceMisses } = counted;
+        const speed = `${tokensPerSecond.toFixed(0)} tokens/s, ${processorMs.toFixed(2)} ms of processors a token`;
+        bench.note(`${factor} × capacity, alpha ${alpha}, ${eviction}: ${speed}, ${deviceMisses.toFixed(2)} misses`);
       }
     }
     return { capacity, poolBytes: bench.poolBytes, lines };

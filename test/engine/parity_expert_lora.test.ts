@@ -1,47 +1,24 @@
-// LoRA on a base's own experts and their router against PEFT and PyTorch: alone, stacked, routed, in one batch with the base.
+// LoRA on a base's own experts and their router: alone, stacked, routed, in one batch with the base.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { raises } from "../raises.ts";
 import { onEachHost } from "./each_device.ts";
-import { FAMILY_MODELS } from "./families.ts";
-import { checkGreedy, checkLogprobs, collect, type Fixture, openEngine } from "./parity.ts";
+import { collect } from "./parity.ts";
+import { checkExpertLora, EXPERT_LORA_MODELS, openExpertLora } from "./parity_expert_lora.ts";
 
-const MODELS = "test/fixtures/expert_lora";
-
-async function open(name: string, device: object) {
-  const fixture: Fixture = JSON.parse(readFileSync(`${MODELS}/${name}/expected.json`, "utf8"));
-  const options = { model: `${FAMILY_MODELS}/${fixture.model}`, dtype: "f32", contextLength: 256, ...device } as const;
-  return { engine: await openEngine(fixture, { adapters: `${MODELS}/${name}/adapters` }, options), fixture };
-}
-
-for (const name of readdirSync(MODELS)) {
-  onEachHost(
-    `${name}: LoRA on experts and routers equals PEFT's, alone, stacked and beside the base`,
-    async (device) => {
-      const { engine, fixture } = await open(name, device);
-      try {
-        const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
-        const compared = await checkGreedy(engine, fixture, fixture.uses);
-        console.log(`${name}: largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
-        assert.ok(compared >= 150, `only ${compared} greedy tokens are free of near-ties`);
-      } finally {
-        await engine.close();
-      }
-    },
-  );
-}
+for (const name of readdirSync(EXPERT_LORA_MODELS)) checkExpertLora(name, ["cpu"]);
 
 onEachHost(
   "a mixture that always takes one adapter of experts is that adapter; merging it is refused by name",
   async (device) => {
-    const { engine, fixture } = await open("olmoe", device);
+    const { engine, fixture } = await openExpertLora("olmoe", device);
     const made = await mkdtemp(join(tmpdir(), "molora-experts-"));
     try {
-      const adapter = join(process.cwd(), MODELS, "olmoe/adapters/linear");
+      const adapter = join(process.cwd(), EXPERT_LORA_MODELS, "olmoe/adapters/linear");
       const { hiddenSize, numLayers } = engine.config;
       const mixture = {
         format: "molora-mixture/1",

@@ -1,4 +1,4 @@
-// Adapters whose vocabulary is larger or smaller than their base's against PEFT: alone, stacked, beside others in one batch.
+// Adapters whose vocabulary is larger or smaller than their base's: against PEFT, spelling, sampling, sharing, room.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -10,34 +10,8 @@ import { writeSafetensors } from "../../files/weights/safetensors/safetensors_wr
 import type { GenerateRequest } from "../../proto/api.ts";
 import { raises } from "../raises.ts";
 import { onEachHost } from "./each_device.ts";
-import { FAMILY_MODELS } from "./families.ts";
-import { checkGreedy, checkLogprobs, collect, type Fixture, openEngine } from "./parity.ts";
-
-const MODELS = "test/fixtures/grown";
-const BASE = 320;
-
-interface Spelling {
-  adapter: string;
-  eos: number;
-  text: string;
-  ids: number[];
-  decoded: string;
-  messages: { role: string; content: string }[];
-  prompt: number[];
-}
-
-type Grown = Fixture & { spellings: Spelling[] };
-
-async function open(name: string, options: object): Promise<{ engine: Engine; fixture: Grown }> {
-  const fixture: Grown = JSON.parse(readFileSync(`${MODELS}/${name}/expected.json`, "utf8"));
-  const model = `${FAMILY_MODELS}/${fixture.model}`;
-  const engine = await openEngine(
-    fixture,
-    { adapters: `${MODELS}/${name}/adapters` },
-    { model, dtype: "f32", contextLength: 256, ...options },
-  );
-  return { engine, fixture };
-}
+import { collect } from "./parity.ts";
+import { checkGrown, checkIds, GROWN_MODELS, openGrown } from "./parity_grown.ts";
 
 async function textOf(engine: Engine, request: GenerateRequest): Promise<string> {
   let text = "";
@@ -45,28 +19,14 @@ async function textOf(engine: Engine, request: GenerateRequest): Promise<string>
   return text;
 }
 
-for (const name of readdirSync(MODELS)) {
-  onEachHost(
-    `${name}: vocabularies of other sizes, alone, stacked and in one batch with the base, equal PEFT's`,
-    async (device) => {
-      const { engine, fixture } = await open(name, device);
-      try {
-        const worst = await checkLogprobs(engine, fixture, fixture.uses, 5e-3);
-        const compared = await checkGreedy(engine, fixture, fixture.uses);
-        console.log(`${name}: largest error ${worst.toExponential(1)} nats; ${compared} greedy tokens compared`);
-        assert.ok(compared >= 300, `only ${compared} greedy tokens are free of near-ties`);
-      } finally {
-        await engine.close();
-      }
-    },
-    name === "gemma3" ? ["cpu", "gpu"] : ["cpu"],
-  );
-}
+for (const name of readdirSync(GROWN_MODELS)) checkGrown(name, name === "gemma3" ? ["cpu", "gpu"] : ["cpu"]);
+
+checkIds(["cpu"]);
 
 onEachHost(
   "an adapter's own tokenizer spells its prompts, its conversations and its text; others keep the base's",
   async (device) => {
-    const { engine, fixture } = await open("llama-biases", device);
+    const { engine, fixture } = await openGrown("llama-biases", device);
     try {
       assert.deepEqual(Object.fromEntries(engine.listAdapters().map(({ name, vocabulary }) => [name, vocabulary])), {
         chat: { tokens: 323, tokenizer: "own" },
@@ -105,53 +65,9 @@ onEachHost(
 );
 
 onEachHost(
-  "ids of an adapter are nobody else's: none samples them, counts them, biases them or may say them",
-  async (device) => {
-    const { engine, fixture } = await open("llama-biases", device);
-    try {
-      const ids = [...fixture.prompts[0].ids];
-      const hot = { temperature: 100, maxTokens: 60, ignoreEos: true } as const;
-      const asked = ["chat", "fewer", undefined, "tables", "r2"].flatMap((adapter) =>
-        [1, 2, 3].map((seed) => ({ adapter, request: { ids, seed, ...hot, ...(adapter ? { adapter } : {}) } })),
-      );
-      const drawn = await Promise.all(asked.map(({ request }) => collect(engine, request)));
-      const most = (name: string | undefined) =>
-        Math.max(...drawn.flatMap(({ tokens }, i) => (asked[i].adapter === name ? tokens.map(({ id }) => id) : [])));
-      // Nearly uniform draws, 180 a use.
-      assert.ok(most("chat") < 323 && most("fewer") < 301 && most(undefined) < BASE && most("r2") < BASE);
-      assert.ok(most("tables") >= BASE && most("tables") < 328, `${most("tables")}`);
-
-      const penalised = {
-        ids: [...ids, 321, 321],
-        adapter: "chat",
-        repetitionPenalty: 1.3,
-        maxTokens: 8,
-        logprobs: 20,
-      };
-      const { tokens } = await collect(engine, penalised);
-      assert.equal(tokens.length, 8);
-      await raises("bad_request", /^323 is no token id of this adapter/, () =>
-        collect(engine, { ids: [323], adapter: "chat", maxTokens: 1 }),
-      );
-      await raises("bad_request", /^310 is no token id of this adapter/, () =>
-        collect(engine, { ids: [310], adapter: "fewer", maxTokens: 1 }),
-      );
-      await raises("bad_request", /^320 is no token id of this model/, () =>
-        collect(engine, { ids: [320], maxTokens: 1 }),
-      );
-      await raises("bad_request", /logitBias names 320/, () =>
-        collect(engine, { ids, adapter: "r2", logitBias: [{ id: 320, bias: 1 }], maxTokens: 1 }),
-      );
-    } finally {
-      await engine.close();
-    }
-  },
-);
-
-onEachHost(
   "a text held to a grammar ends with the adapter's own end; a vocabulary beyond the engine's room is refused",
   async (device) => {
-    const { engine, fixture } = await open("llama-biases", device);
+    const { engine, fixture } = await openGrown("llama-biases", device);
     try {
       const { messages, adapter, eos } = fixture.spellings[0];
       const schema = { type: "object", properties: { a: { type: "boolean" } }, required: ["a"] };
@@ -164,7 +80,7 @@ onEachHost(
       await engine.close();
     }
     await raises("adapter_unsupported", /adds 3 tokens to the vocabulary/, () =>
-      open("llama-biases", { ...device, extraVocabulary: 0 }),
+      openGrown("llama-biases", { ...device, extraVocabulary: 0 }),
     );
   },
   ["cpu"],
@@ -174,7 +90,7 @@ onEachHost(
   "tables count in the host cache's budget: adapters give way with them, and come back",
   async (device) => {
     const hostCacheBytes = 250_000;
-    const { engine, fixture } = await open("llama-biases", { ...device, hostCacheBytes });
+    const { engine, fixture } = await openGrown("llama-biases", { ...device, hostCacheBytes });
     try {
       const { ids } = fixture.prompts[0];
       const names = ["chat", "saved", "tables", "rows", "fewer", "r2"];
@@ -197,7 +113,7 @@ onEachHost(
       await engine.close();
     }
     await raises("out_of_pages", /bytes of host memory/, () =>
-      open("llama-biases", { ...device, hostCacheBytes: 80_000 }),
+      openGrown("llama-biases", { ...device, hostCacheBytes: 80_000 }),
     );
   },
   ["cpu"],
@@ -205,7 +121,7 @@ onEachHost(
 
 /** The adapter `chat` with its LoRA multiplied: the same tables, other layers. */
 async function scaledChat(factor: number): Promise<Map<string, Uint8Array>> {
-  const folder = `${MODELS}/llama-biases/adapters/chat`;
+  const folder = `${GROWN_MODELS}/llama-biases/adapters/chat`;
   const bytes = new Uint8Array(readFileSync(`${folder}/adapter_model.safetensors`));
   const { tensors } = await readSafetensors(new MemorySource("chat", bytes));
   const written = await Promise.all(
@@ -228,7 +144,7 @@ async function scaledChat(factor: number): Promise<Map<string, Uint8Array>> {
 onEachHost(
   "adapters of one resized base share its tables: on the device, in stacks of any weights, in mixtures",
   async (device) => {
-    const { engine, fixture } = await open("llama-biases", device);
+    const { engine, fixture } = await openGrown("llama-biases", device);
     try {
       const before = engine.deviceBytes;
       for (const [name, factor] of [

@@ -82,7 +82,7 @@ test("minimal metadata is enough, and a token may be called anything", () => {
 });
 
 const REFUSED: [string, Record<string, GgufValue | undefined>, RegExp][] = [
-  ["another model", { model: "t5" }, /"t5" is not supported/],
+  ["another model", { model: "rwkv" }, /"rwkv" is not supported/],
   ["no model", { model: undefined }, /tokenizer.ggml.model/],
   ["an unknown pre-tokenizer", { pre: "whimsy" }, /"whimsy" is not supported/],
   ["no tokens", { tokens: undefined }, /tokens is missing/],

@@ -9,7 +9,7 @@ const FOLDER = "test/fixtures/text/kinds";
 
 export const KINDS = [
   ...["gpt2", "gpt2-prefix", "smollm", "olmo2", "llama3", "qwen2", "tekken", "o200k"],
-  ...["gemma", "llama2", "llama2-metaspace", "phi3", "unigram", "unigram-bytes"],
+  ...["gemma", "llama2", "llama2-metaspace", "phi3", "unigram", "unigram-bytes", "t5"],
 ] as const;
 
 export function packed<T>(name: string): T {
@@ -38,15 +38,54 @@ export const GGUF_KINDS: readonly (readonly [kind: string, pre: string | undefin
   ["o200k", "gpt-4o"],
   ["gemma", undefined],
   ["llama2", undefined],
+  ["t5", undefined],
 ];
 
-interface TokenizerFile {
+export interface TokenizerFile {
   added_tokens: { id: number; content: string; special: boolean }[];
   model: { vocab: Record<string, number>; merges: [string, string][] };
 }
 
 /** A tokenizer.json of a kind as a GGUF's metadata. A merge's score is less the later it is. */
 export function ggufKind(kind: string, pre: string | undefined): Map<string, TypedValue> {
+  return kind === "t5" ? ggufUnigram() : ggufBpe(kind, pre);
+}
+
+interface UnigramFile extends Pick<TokenizerFile, "added_tokens"> {
+  normalizer: { normalizers: [{ precompiled_charsmap: string }] };
+  model: { vocab: [string, number][]; unk_id: number };
+}
+
+function ggufUnigram(): Map<string, TypedValue> {
+  const { added_tokens, model, normalizer } = packed<{ tokenizer: UnigramFile }>("t5").tokenizer;
+  const pieces = [...model.vocab];
+  // The fixture has a piece that is spelt as the unknown one, which llama.cpp refuses.
+  pieces[model.unk_id] = ["<unknown>", 0];
+  for (const { content, id } of added_tokens) pieces[id] ??= [content, 0];
+  const special = new Set(added_tokens.map(({ id }) => id));
+  const typeOf = (token: string, id: number) =>
+    id === model.unk_id ? 2 : special.has(id) ? 3 : /^<0x\w\w>$/.test(token) ? 6 : 1;
+  const idOf = (text: string) => pieces.findIndex(([token]) => token === text);
+  const charsmap = [...Buffer.from(normalizer.normalizers[0].precompiled_charsmap, "base64")];
+  const all: [string, TypedValue][] = [
+    ["model", { type: "string", value: "t5" }],
+    ["pre", { type: "string", value: "default" }],
+    ["tokens", { type: "array", of: "string", value: pieces.map(([token]) => token) }],
+    ["scores", { type: "array", of: "f32", value: pieces.map(([, score]) => score) }],
+    ["token_type", { type: "array", of: "i32", value: pieces.map(([token], id) => typeOf(token, id)) }],
+    ["unknown_token_id", { type: "u32", value: model.unk_id }],
+    ["bos_token_id", { type: "u32", value: idOf("<s>") }],
+    ["eos_token_id", { type: "u32", value: idOf("</s>") }],
+    ["add_bos_token", { type: "bool", value: false }],
+    ["add_eos_token", { type: "bool", value: false }],
+    ["add_space_prefix", { type: "bool", value: true }],
+    ["remove_extra_whitespaces", { type: "bool", value: true }],
+    ["precompiled_charsmap", { type: "array", of: "u8", value: charsmap }],
+  ];
+  return new Map(all.map(([key, value]) => [`tokenizer.ggml.${key}`, value]));
+}
+
+function ggufBpe(kind: string, pre: string | undefined): Map<string, TypedValue> {
   const { added_tokens, model } = packed<{ tokenizer: TokenizerFile }>(kind).tokenizer;
   const tokens: string[] = [];
   for (const [token, id] of Object.entries(model.vocab)) tokens[id] = token;

@@ -1,0 +1,67 @@
+// llama.cpp as the other side of a test, through node-llama-cpp, which is no dependency: MOLORA_LLAMA_CPP names a folder
+// that it is installed in.
+
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+/** As much of node-llama-cpp as is used. */
+interface Sequence {
+  controlledEvaluate(
+    input: (number | [number, { generateNext: { probabilities: true } }])[],
+  ): Promise<({ next: { probabilities?: Map<number, number> } } | undefined)[]>;
+}
+interface Model {
+  tokenize(text: string, special: boolean): number[];
+  tokens: { bos: number | null; shouldPrependBosToken: boolean };
+  createContext(options: object): Promise<{ getSequence(): Sequence; dispose(): Promise<void> }>;
+  dispose(): Promise<void>;
+}
+interface Llama {
+  loadModel(options: { modelPath: string }): Promise<Model>;
+  dispose(): Promise<void>;
+}
+
+export const LLAMA_CPP = process.env.MOLORA_LLAMA_CPP;
+
+/** Tokens that are read at once: each brings the probabilities of the whole vocabulary. */
+const CHUNK = 8;
+
+export interface LlamaCpp {
+  /** A text's ids, with what goes before it. */
+  tokenize(text: string): number[];
+  /** The loss of ids 1 and on, in nats. */
+  loss(ids: readonly number[]): Promise<number>;
+  close(): Promise<void>;
+}
+
+export async function openLlamaCpp(folder: string, modelPath: string): Promise<LlamaCpp> {
+  const resolved = createRequire(join(folder, "package.json")).resolve("node-llama-cpp");
+  const { getLlama } = (await import(pathToFileURL(resolved).href)) as { getLlama(options: object): Promise<Llama> };
+  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error" });
+  const model = await llama.loadModel({ modelPath });
+  return {
+    tokenize(text) {
+      const { bos, shouldPrependBosToken } = model.tokens;
+      return [...(shouldPrependBosToken && bos !== null ? [bos] : []), ...model.tokenize(text, false)];
+    },
+    async loss(ids) {
+      const context = await model.createContext({ contextSize: ids.length + 1 });
+      const sequence = context.getSequence();
+      let loss = 0;
+      for (let at = 0; at < ids.length - 1; at += CHUNK) {
+        const chunk = ids.slice(at, Math.min(at + CHUNK, ids.length - 1));
+        const read = await sequence.controlledEvaluate(
+          chunk.map((id) => [id, { generateNext: { probabilities: true } }]),
+        );
+        for (const [i, found] of read.entries()) loss -= Math.log(found!.next.probabilities!.get(ids[at + i + 1]!)!);
+      }
+      await context.dispose();
+      return loss;
+    },
+    async close() {
+      await model.dispose();
+      await llama.dispose();
+    },
+  };
+}
