@@ -31,7 +31,7 @@ import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
 import { admit, neverBegan } from "./requests/admission.ts";
 import { lexiconOf } from "./requests/lexicon.ts";
-import { isReady, MOST_TRIES, type Read, readAgain, readRequest } from "./requests/readiness.ts";
+import { isReady, MOST_TRIES, promptIdsOf, type Read, readAgain, readRequest } from "./requests/readiness.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { engineStats } from "./stats.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
@@ -184,10 +184,8 @@ export class Engine implements EngineApi {
     }
   }
 
-  async promptIds(request: GenerateRequest): Promise<readonly number[]> {
-    const { admission, prompts, demand } = this.#parts;
-    await demand.ready(request);
-    return prompts.read(request, lexiconOf(admission, demand.named(request)));
+  promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    return promptIdsOf(this.#parts, request);
   }
 
   /** What spells the ids of a request's adapters, as far as they are in memory. */
@@ -205,12 +203,6 @@ export class Engine implements EngineApi {
    * Merges loaded adapters into one that is served under `name` from then on; requests that run go on meanwhile.
    *
    * @throws MoloraError `unknown_adapter`, `bad_arguments` for options that the method does not take, `adapter_no_effect`
-   *
-   * @example
-   * ```ts
-   * const adapters = [{ name: "math", weight: 0.7 }, { name: "sql" }];
-   * const { merge } = await engine.merge("both", { method: "ties_svd", density: 0.3, adapters });
-   * ```
    */
   merge(name: string, request: MergeRequest): Promise<MergedReport> {
     return this.#parts.library.mergeAdapters(name, request);
