@@ -7,6 +7,8 @@ import type { Output } from "./terminal/output.ts";
 export interface CommandContext<S extends FlagSpecs> {
   flags: FlagValues<S>;
   positionals: string[];
+  /** The flags as each profile of a configuration file has them, by name. */
+  profiles: ReadonlyMap<string, FlagValues<S>>;
   output: Output;
   /** Aborted by the first Ctrl-C, SIGTERM or SIGHUP once a command has looked at it; the second ends the process. */
   readonly signal: AbortSignal;
@@ -22,6 +24,8 @@ export interface Command<S extends FlagSpecs = FlagSpecs> {
   flags: S;
   /** It also takes its flags from a file: `--config FILE`, shown by `--print-config`. */
   configurable?: true;
+  /** Of these flags, those that profiles of that file may set otherwise: `[profiles.NAME]`. */
+  profiled?: FlagSpecs;
   /** Arguments that are no flags. A command without this takes none. */
   positionals?: { placeholder: string; most: number };
   /** @throws MoloraError to fail: `bad_arguments` makes the exit code 2, any other 1. */

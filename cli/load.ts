@@ -6,7 +6,7 @@ import type { Routing } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { FlagValues } from "./flags/arguments.ts";
 import { checkNames, DEVICE_FLAGS, deviceOptions, MODEL_FLAGS, parseUse } from "./flags/common_flags.ts";
-import { choice, integer, jsonObject, type NamedPath } from "./flags/flags.ts";
+import { choice, integer, jsonObject, type NamedPath, namedPaths } from "./flags/flags.ts";
 import { FetchBar } from "./terminal/fetch_bar.ts";
 import type { Output } from "./terminal/output.ts";
 import { formatBytes, Progress } from "./terminal/progress.ts";
@@ -14,6 +14,7 @@ import { formatBytes, Progress } from "./terminal/progress.ts";
 /** The flags that say what to load and how much of the device to take for it. */
 export const LOAD_FLAGS = {
   ...MODEL_FLAGS,
+  recipe: namedPaths("name=FILE", "Load a recipe (recipe.json: adapters merged, stacked and routed) under a name"),
   ...DEVICE_FLAGS,
   activations: choice(
     ["auto", "f32", "q8"],
@@ -21,7 +22,15 @@ export const LOAD_FLAGS = {
     "auto",
   ),
   kvDtype: choice(["f32", "f16"], "What keys and values are held in; f16: half the memory, rounded", "f32"),
+  adapterDtype: choice(
+    ["f32", "f16", "q8_0", "q4_0"],
+    "What A and B of adapters are held in; the narrower, the more fit",
+    "f32",
+  ),
   context: integer("N", "Longest sequence, in tokens (default: the model's own, at most 8192)", { min: 1 }),
+  extraVocabulary: integer("N", "Most tokens that an adapter may add to the base's vocabulary (default: 256)", {
+    min: 0,
+  }),
   poolBytes: integer("N", "Device bytes for KV and adapters together (default: 512 MiB on the CPU, else 2 GiB)", {
     min: 1,
   }),
@@ -43,18 +52,21 @@ export async function loadEngine(
   output: Output,
   more: Omit<Partial<LoadOptions>, keyof typeof LOAD_FLAGS> = {},
 ): Promise<Engine> {
-  checkNames(flags.adapter, flags.mixture);
+  checkNames(flags.adapter, flags.mixture, flags.recipe);
   const model = flags.model ?? "nano";
   const options: LoadOptions = {
     model,
     adapters: byName(flags.adapter),
     mixtures: byName(flags.mixture),
+    recipes: byName(flags.recipe),
     dtype: flags.dtype,
     kvDtype: flags.kvDtype,
+    adapterDtype: flags.adapterDtype,
     ...deviceOptions(flags),
     ...(flags.activations === "auto" ? {} : { activations: flags.activations }),
     ...more,
     ...(flags.context === undefined ? {} : { contextLength: flags.context }),
+    ...(flags.extraVocabulary === undefined ? {} : { extraVocabulary: flags.extraVocabulary }),
     ...(flags.poolBytes === undefined ? {} : { poolBytes: flags.poolBytes }),
   };
   const { stderr } = output.streams;
@@ -73,6 +85,7 @@ export async function loadEngine(
       onFetch: fetching.update,
       onProgress: (done, total) => loading.update(done, total),
       onCompile: (done, total) => compiling.update(done, total),
+      onDeviceLost: ({ message }) => output.note(`warning: ${message}; what ran is computed again on another device`),
     });
   } finally {
     fetching.finish();

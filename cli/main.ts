@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { MoloraError } from "../proto/errors.ts";
 import { type Command, columns, helpText } from "./command.ts";
 import { readConfigFlag } from "./config/config_file.ts";
-import { CONFIG_FLAGS, configText, shownFlags } from "./config/print_config.ts";
+import { CONFIG_FLAGS, configText, profilesText, shownFlags } from "./config/print_config.ts";
 import { readArguments } from "./flags/arguments.ts";
 import { EVERYWHERE } from "./flags/common_flags.ts";
 import { nearest } from "./flags/nearest.ts";
@@ -29,6 +29,7 @@ const COMMANDS: Record<string, () => Promise<{ command: Command }>> = {
   "train-router": () => import("./commands/train_router.ts"),
   "make-router": () => import("./commands/make_router.ts"),
   merge: () => import("./commands/merge.ts"),
+  recipe: () => import("./commands/recipe.ts"),
   compress: () => import("./commands/compress.ts"),
   eval: () => import("./commands/eval.ts"),
   diagnose: () => import("./commands/diagnose.ts"),
@@ -74,16 +75,26 @@ async function runCommand(name: string, argv: string[], output: Output): Promise
     output.streams.stdout.write(helpText(command, specs)); // also in JSON mode
     return;
   }
-  const configured = command.configurable ? await readConfigFlag(argv, specs, command.flags) : undefined;
-  const { flags, positionals } = readArguments(argv, specs, command.positionals?.most, configured);
+  const fileSpecs = { settings: command.flags, ...(command.profiled && { profile: command.profiled }) };
+  const file = command.configurable ? await readConfigFlag(argv, specs, fileSpecs) : undefined;
+  const most = command.positionals?.most;
+  const { flags, positionals } = readArguments(argv, specs, most, file?.settings);
+  const profiles = new Map(
+    [...(file?.profiles ?? [])].map(([name, own]) => {
+      const texts = new Map([...(file?.settings ?? []), ...own]);
+      return [name, readArguments(argv, specs, most, texts).flags];
+    }),
+  );
   if (flags.printConfig === true) {
     output.write(configText(command.name, command.flags, flags));
+    output.write(profilesText(command.flags, file?.profiles ?? new Map(), profiles));
     output.result(shownFlags(command.flags, flags));
     return;
   }
   await command.run({
     flags,
     positionals,
+    profiles,
     output,
     get signal() {
       return interruptSignal();

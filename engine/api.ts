@@ -4,7 +4,9 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type {
+  AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -12,6 +14,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
@@ -26,6 +29,18 @@ export interface LoopCounters {
   /** Of the last step: launches encoded, milliseconds the host spent encoding. */
   launches: number;
   encodeMs: number;
+  /** Devices that took the place of a lost one. */
+  revivals: number;
+}
+
+/** A base that is loaded without an engine. */
+export interface KeptBase {
+  /** Of the device. */
+  readonly bytes: number;
+  /** False once it was given up, by `release` or because another base needed the memory while no engine used this one. */
+  readonly kept: boolean;
+  /** Engines that use it go on. */
+  release(): Promise<void>;
 }
 
 export interface EngineApi {
@@ -33,6 +48,7 @@ export interface EngineApi {
   readonly device: { kind: "gpu" | "cpu"; description: string };
   /** Name of the base, for messages and reports. */
   readonly model: string;
+  /** The base's. */
   readonly tokenizer: Tokenizer;
   readonly config: ModelConfig;
   /** What the model's makers sample with, which HTTP and the command line start from. `generate` is greedy by itself. */
@@ -41,8 +57,12 @@ export interface EngineApi {
   readonly contextLength: number;
   /** How much runs at once: requests in a step, and blocks of keys and values where nothing else takes the pool. */
   readonly capacity: { sequences: number; blocks: number; blockTokens: number };
-  /** Bytes of device memory held. */
+  /** Bytes of device memory held: the base's, which engines of the same base share, and this engine's own. */
   readonly deviceBytes: number;
+  /** Bytes of device memory that the base's weights take, once for all engines that share it. */
+  readonly baseBytes: number;
+  /** Engines that share the base, this one among them. */
+  readonly sharedBy: number;
   readonly counters: Readonly<LoopCounters>;
   /** Why no more requests are taken, if so: it was closed, or it failed (the device was lost). It never comes back. */
   readonly closed: MoloraError | undefined;
@@ -66,6 +86,11 @@ export interface EngineApi {
   generate(request: GenerateRequest, options?: GenerateOptions): AsyncGenerator<GenerationEvent, void>;
   /** The ids of the prompt that a request would have. @throws MoloraError as `generate` does for its prompt. */
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
+  /**
+   * What spells the ids of a request's adapters, as far as they are in memory: the base's tokenizer, or that of one with a
+   * vocabulary of its own.
+   */
+  tokenizerOf(routing: Routing): Tokenizer;
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
   loadAdapter(name: string, path: string, options?: LoadAdapterOptions): Promise<AdapterReport>;
   /**
@@ -82,7 +107,10 @@ export interface EngineApi {
   merge(name: string, request: MergeRequest): Promise<MergedReport>;
   unloadAdapter(name: string): Promise<void>;
   listAdapters(): AdapterReport[];
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /**
+   * Loads a mixture folder, or a recipe (recipe.json, or the folder it lies in), and their adapters where they are not loaded yet.
+   * Requests ask for either as `mixture`.
+   */
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
   listMixtures(): MixtureReport[];
@@ -90,7 +118,7 @@ export interface EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   /**
@@ -107,6 +135,15 @@ export interface EngineApi {
   /** What lies in which tier. */
   tiers(): TierReport;
   stats(): EngineStats;
-  /** Ends every request with `engine_closed` and frees the device. */
+  /**
+   * Tells of every drop of the agreement between adapters that act at once (`agreementDrop`). Returns what takes the listener away.
+   *
+   * @example
+   * ```ts
+   * engine.onAlert(({ name, before, now }) => console.warn(`${name}: ${before.toFixed(2)} → ${now.toFixed(2)}`));
+   * ```
+   */
+  onAlert(listener: (alert: AgreementAlert) => void): () => void;
+  /** Ends every request with `engine_closed` and frees what it has of the device; the last engine of a base frees the base. */
   close(): Promise<void>;
 }

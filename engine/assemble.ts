@@ -2,24 +2,29 @@
 
 import type { Adapter } from "../files/lora/adapter.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
-import { openModelFiles } from "../files/model_files/model_files.ts";
+import type { MoloraError } from "../proto/errors.ts";
 import { Catalogue } from "./adapters/catalogue.ts";
 import { Demand } from "./adapters/demand.ts";
+import { Keeper } from "./adapters/keeper.ts";
 import { Library } from "./adapters/library.ts";
 import { Bank } from "./adapters/placement.ts";
 import { Registry } from "./adapters/registry.ts";
 import { settleAdapter } from "./adapters/settle.ts";
 import { Shelf } from "./adapters/shelf.ts";
 import { Vocabularies } from "./adapters/vocabularies.ts";
+import type { BackboneUse } from "./backbones.ts";
 import type { Device } from "./device/device.ts";
+import { unmoved } from "./device/part.ts";
 import type { Host } from "./host.ts";
 import type { PagePool } from "./memory/page_pool.ts";
 import type { Residency } from "./memory/residency.ts";
 import { Usage } from "./memory/usage.ts";
-import { buildBase } from "./model/base.ts";
+import { baseOver } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import type { AdmissionParts } from "./requests/admission.ts";
+import { agreementSettings } from "./requests/agreement_group.ts";
+import { AgreementWatch } from "./requests/agreement_watch.ts";
 import { Counters } from "./requests/counters.ts";
 import { Loop } from "./requests/loop.ts";
 import { Prompts } from "./requests/prompt.ts";
@@ -28,9 +33,6 @@ import { Grammars } from "./sampling/grammar.ts";
 import { Scheduler } from "./scheduler/scheduler.ts";
 import { InFlight } from "./step/in_flight.ts";
 import { Runner } from "./step/runner.ts";
-import { checkTemplates } from "./text/chat_template.ts";
-import { checkFits } from "./text/fits_model.ts";
-import { loadTokenizer } from "./text/tokenizer.ts";
 
 export interface EngineParts {
   admission: AdmissionParts;
@@ -44,29 +46,23 @@ export interface EngineParts {
   pages: PagePool;
   residency: Residency;
   shares: RoutingShares;
+  watch: AgreementWatch;
   grammars: Grammars;
+  /** The base, and this engine's part of its device. */
+  use: BackboneUse;
   device: Device;
   forward: Forward;
   samplingDefaults: GenerationDefaults;
 }
 
-/** Opens the files of a base and puts everything that serves it together. */
-export async function assemble(host: Host, device: Device, options: EngineOptions): Promise<EngineParts> {
-  const files = await openModelFiles(await host.open(options.model));
+/** Puts everything that serves a base together, on a part of its device. */
+export function assemble(host: Host, use: BackboneUse, options: EngineOptions): EngineParts {
+  const { part: device, backbone } = use;
+  const { files, tokenizer, weights } = backbone;
   const { config } = files;
-  const tokenizer = loadTokenizer(files.tokenizerFiles);
-  checkTemplates(tokenizer);
-  checkFits(tokenizer, config.vocabSize);
   const { scheduler: schedulerOptions, ...sizes } = settleSizes(options, config, device);
   const { capacity, contextLength } = sizes;
-  const progress = options.onProgress === undefined ? {} : { onProgress: options.onProgress };
-  const model = await buildBase(
-    device,
-    files,
-    sizes,
-    { dtype: options.dtype ?? "auto", ...progress },
-    new Usage(options.eviction),
-  );
+  const model = baseOver(device, { config, weights }, sizes, new Usage(options.eviction));
   const { views, inputs, pages, residency } = model;
 
   const bank = new Bank(model.pool, residency);
@@ -80,6 +76,7 @@ export async function assemble(host: Host, device: Device, options: EngineOption
     ({ key }) => {
       bank.remove(key);
       vocabularies.remove(key);
+      watch.forget(key);
     },
     () => shelf.released(),
   );
@@ -89,19 +86,35 @@ export async function assemble(host: Host, device: Device, options: EngineOption
 
   const shares = new RoutingShares();
   const counters = new Counters();
-  const loop = new Loop({ scheduler, runner, inFlight, observers: [counters, shares] });
+  const { agreementDrop: drop, agreementWindow: window } = options;
+  const settings = agreementSettings({
+    ...(drop === undefined ? {} : { drop }),
+    ...(window === undefined ? {} : { window }),
+  });
+  const watch = new AgreementWatch(config.numLayers, registry, settings);
+  const observers = [counters, shares, ...(settings.drop > 0 ? [watch] : [])];
+  const revive = async (error: MoloraError) => {
+    options.onDeviceLost?.(error);
+    await use.revive();
+    model.rewrite();
+    await vocabularies.rewrite();
+    counters.revivals++;
+  };
+  const loop = new Loop({ scheduler, runner, inFlight, observers, revive });
   const base = { kind: "base", name: options.model, hash: files.hash } as const;
   const { entries } = capacity;
   const admission = { config, contextLength, entries, base, tokenizer, registry, bank, scheduler };
-  const settle = (adapter: Adapter) => settleAdapter(model, adapter);
-  const parts = { host, config, capacity, registry, bank, settle, vocabularies, catalogue, shelf };
-  const library = new Library(parts);
+  const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
+  const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
+  const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
+  const library = new Library({ host, ...reading, registry, catalogue, shelf, keeper });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
-  const grammars = new Grammars({ open: host.openGrammarThread, tokenizer, vocabSize: config.vocabSize });
+  const spelt = { tokenizer, vocabSize: config.vocabSize, room: capacity.vocabulary };
+  const grammars = new Grammars({ open: host.openGrammarThread, ...spelt });
   const { chatTemplateKwargs } = options;
   const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
   const names = { library, catalogue, shelf, demand };
-  const running = { loop, counters, pages, residency, shares, device, forward };
+  const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

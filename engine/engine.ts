@@ -1,10 +1,13 @@
 // The engine: one base model, many adapters and mixtures, all requests in one continuous batch.
 // Files and the device come from a Host, so that it also runs in a browser.
 
+import { RECIPE_FILE } from "../composition/recipe/recipe.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import { MemoryFolder } from "../files/source.ts";
 import type {
+  AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -12,6 +15,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   TierReport,
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -19,20 +23,18 @@ import { MIXTURE_FILE } from "../router/format.ts";
 import { nameReports, tierReport } from "./adapters/tiers.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import { assemble, type EngineParts } from "./assemble.ts";
+import { checkSizes, useBackbone } from "./backbones.ts";
 import type { Host } from "./host.ts";
 import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
-import { admit, endIds, neverBegan } from "./requests/admission.ts";
-import { grammarSource } from "./requests/constraints.ts";
+import { admit, neverBegan } from "./requests/admission.ts";
+import { lexiconOf } from "./requests/lexicon.ts";
+import { isReady, MOST_TRIES, promptIdsOf, type Read, readAgain, readRequest } from "./requests/readiness.ts";
 import type { Ticket } from "./requests/ticket.ts";
-import type { Constraint } from "./sampling/constraint.ts";
 import { engineStats } from "./stats.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
-
-/** How often a request may find that what it waited for gave way before it could use it. */
-const MOST_TRIES = 100;
 
 export class Engine implements EngineApi {
   readonly #parts: EngineParts;
@@ -42,18 +44,26 @@ export class Engine implements EngineApi {
     this.#parts = parts;
   }
 
-  /** Opens the device, reads the base model, then adapters and mixtures. Frees everything when any of it fails. */
+  /** Takes a base that an engine of this host has, or opens the device and reads it, then adapters and mixtures. Frees its own when any fails. */
   static async load(host: Host, options: EngineOptions): Promise<Engine> {
-    const device = await host.openDevice(options);
+    const use = await useBackbone(host, options, checkSizes(options));
     try {
-      const engine = new Engine(await assemble(host, device, options));
+      const engine = new Engine(assemble(host, use, options));
+      void engine.ended.then(({ code }) => {
+        if (code === "gpu_lost") use.spoil();
+      });
       for (const [name, path] of Object.entries(options.adapters ?? {})) await engine.loadAdapter(name, path);
-      for (const [name, path] of Object.entries(options.mixtures ?? {})) await engine.loadMixture(name, path);
+      for (const [name, path] of Object.entries({ ...options.mixtures, ...options.recipes })) {
+        await engine.loadMixture(name, path);
+      }
       await engine.#prepare(options);
       return engine;
     } catch (error) {
-      await device.close();
-      throw error;
+      const crowded = use.users > 1 && MoloraError.from(error).code === "gpu_limit";
+      await use.release();
+      if (!crowded) throw error;
+      const { identify: _, ...alone } = host; // the shared device has no room for one more
+      return Engine.load(alone, options);
     }
   }
 
@@ -101,9 +111,19 @@ export class Engine implements EngineApi {
     return { sequences: admission.scheduler.maxSequences, blocks, blockTokens: PAGE_TOKENS };
   }
 
-  /** Bytes of device memory held. */
+  /** Bytes of device memory held: the base's, which engines of the same base share, and this engine's own. */
   get deviceBytes(): number {
-    return this.#parts.device.bytes;
+    return this.baseBytes + this.#parts.device.bytes;
+  }
+
+  /** Bytes of device memory that the base's weights take, once for all engines that share it. */
+  get baseBytes(): number {
+    return this.#parts.use.backbone.bytes;
+  }
+
+  /** Engines that share the base, this one among them. */
+  get sharedBy(): number {
+    return this.#parts.use.users;
   }
 
   get counters(): Readonly<LoopCounters> {
@@ -125,25 +145,13 @@ export class Engine implements EngineApi {
    * that the request held is free by the next step.
    *
    * @throws MoloraError from the first pull, where the request cannot run.
-   *
-   * @example
-   * ```ts
-   * const messages = [{ role: "user", content: "What are the symptoms of asthma?" }];
-   * for await (const event of engine.generate({ messages, mixture: "default", maxTokens: 40 })) {
-   *   process.stdout.write(event.text);
-   *   if (event.type === "done") console.log(event.finishReason, event.usage);
-   * }
-   * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
-    const { admission, prompts, loop, grammars, demand } = this.#parts;
+    const { admission, loop, demand } = this.#parts;
     const named = demand.named(request);
-    const source = grammarSource(request, admission.tokenizer.toolTemplate);
-    let prompt: readonly number[];
-    let constraint: Constraint | undefined;
+    let read: Read;
     try {
-      [prompt] = await Promise.all([prompts.read(request, options.signal), demand.ready(request, options.signal)]);
-      constraint = source && (await grammars.begin(source, [...endIds(admission, request)], options.signal));
+      read = await readRequest(this.#parts, request, options.signal);
     } catch (error) {
       if (MoloraError.from(error).code !== "cancelled") throw error;
       const { accepted, done } = neverBegan(admission);
@@ -154,14 +162,13 @@ export class Engine implements EngineApi {
     const id = `request ${++this.#requests}`;
     let ticket: Ticket;
     try {
-      // What became ready may have given way since, if others needed the room.
-      for (let tries = 0; !demand.isReady(request) && tries < MOST_TRIES; tries++) {
-        await demand.ready(request, options.signal);
+      for (let tries = 0; tries < MOST_TRIES && !isReady(this.#parts, request, read); tries++) {
+        read = await readAgain(this.#parts, request, read, options.signal);
       }
       if (loop.closed !== undefined) throw loop.closed;
-      ticket = admit(admission, named, { id, prompt, constraint });
+      ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
-      constraint?.dispose();
+      read.constraint?.dispose();
       throw error;
     }
     const cancel = () => loop.cancel(ticket);
@@ -178,7 +185,13 @@ export class Engine implements EngineApi {
   }
 
   promptIds(request: GenerateRequest): Promise<readonly number[]> {
-    return this.#parts.prompts.read(request);
+    return promptIdsOf(this.#parts, request);
+  }
+
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer {
+    const { admission, demand } = this.#parts;
+    return lexiconOf(admission, demand.named(routing)).tokenizer;
   }
 
   /** Loads a PEFT folder under a name; requests that run under that name keep the generation they started with. */
@@ -190,12 +203,6 @@ export class Engine implements EngineApi {
    * Merges loaded adapters into one that is served under `name` from then on; requests that run go on meanwhile.
    *
    * @throws MoloraError `unknown_adapter`, `bad_arguments` for options that the method does not take, `adapter_no_effect`
-   *
-   * @example
-   * ```ts
-   * const adapters = [{ name: "math", weight: 0.7 }, { name: "sql" }];
-   * const { merge } = await engine.merge("both", { method: "ties_svd", density: 0.3, adapters });
-   * ```
    */
   merge(name: string, request: MergeRequest): Promise<MergedReport> {
     return this.#parts.library.mergeAdapters(name, request);
@@ -205,8 +212,8 @@ export class Engine implements EngineApi {
    * What a name, or an address that a source allows, stands for: read into memory if it is not there. Undefined where no source
    * has it.
    */
-  async findName(text: string): Promise<NameReport | undefined> {
-    await this.#parts.demand.ready({ adapter: text });
+  async findName(text: string, signal?: AbortLike): Promise<NameReport | undefined> {
+    await this.#parts.demand.ready({ adapter: text }, signal);
     const name = this.nameOf(text);
     return this.listNames().find((report) => report.name === name);
   }
@@ -227,7 +234,7 @@ export class Engine implements EngineApi {
   ): Promise<AdapterReport | MixtureReport> {
     const folder = new MemoryFolder(name, files);
     const { library } = this.#parts;
-    return files.has(MIXTURE_FILE)
+    return files.has(MIXTURE_FILE) || files.has(RECIPE_FILE)
       ? library.loadMixture(name, folder, options)
       : library.loadAdapter(name, folder, options);
   }
@@ -252,7 +259,7 @@ export class Engine implements EngineApi {
     return this.#parts.library.adapters();
   }
 
-  /** Loads a mixture folder, and its experts' adapters where they are not loaded yet. */
+  /** Loads a mixture folder or a recipe, and their adapters where they are not loaded yet. */
   loadMixture(name: string, path: string, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     return this.#parts.library.loadMixture(name, path, options);
   }
@@ -265,15 +272,19 @@ export class Engine implements EngineApi {
     return this.#parts.library.mixtures();
   }
 
+  onAlert(listener: (alert: AgreementAlert) => void): () => void {
+    return this.#parts.watch.onAlert(listener);
+  }
+
   stats(): EngineStats {
     return engineStats(this.#parts, this.model);
   }
 
-  /** Ends every request with `engine_closed` and frees the device. */
+  /** Ends every request with `engine_closed` and frees what it has of the device; the last engine of a base frees the base. */
   async close(): Promise<void> {
-    const { loop, grammars, device } = this.#parts;
+    const { loop, grammars, use } = this.#parts;
     await loop.close(new MoloraError("engine_closed", "the engine was closed"));
     grammars.close();
-    await device.close();
+    await use.release();
   }
 }

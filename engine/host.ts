@@ -1,7 +1,7 @@
 // What the engine is given from above: devices and files. Node and browsers each provide them.
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
-import type { AbortLike } from "../proto/api.ts";
+import type { AbortLike, DiskReport } from "../proto/api.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
 import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
@@ -28,11 +28,22 @@ export interface NameSources {
   find(name: string, signal?: AbortLike): Promise<FoundFolder | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
   nameOf(text: string): string;
+  /** What is kept of it on a disk; undefined: nothing is. */
+  readonly disk?: DiskReport | undefined;
 }
 
 export interface Host {
   /** @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
   openDevice(options: DeviceOptions): Promise<Device>;
+  /**
+   * What tells a base on a device from every other: engines for which it is equal share one. It changes when the files do.
+   * Absent or undefined: the engine has its base for itself.
+   *
+   * @throws MoloraError as `open` for the base
+   */
+  identify?(model: string, options: DeviceOptions): Promise<string | undefined>;
+  /** Memory that can still be had, in bytes; absent: nobody knows. */
+  freeBytes?(): number;
   /** A thread that serves grammars, for constrained decoding; absent where there are none. */
   openGrammarThread?: OpenGrammarThread;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */

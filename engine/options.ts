@@ -3,6 +3,7 @@
 import type { ModelConfig } from "../files/families/config.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { KvDtype } from "../shaders/layer/rope_kv.ts";
+import { ADAPTER_DTYPES, type AdapterDtype } from "../shaders/lora/adapter_dtype.ts";
 import { MAX_SORT } from "../shaders/lora/segments.ts";
 import type { Device } from "./device/device.ts";
 import type { EngineOptions } from "./engine_options.ts";
@@ -17,6 +18,7 @@ export interface Sizes {
   contextLength: number;
   pages: number;
   kvDtype: KvDtype;
+  adapterDtype: AdapterDtype;
   scheduler: SchedulerOptions & { runAhead: number };
 }
 
@@ -25,6 +27,9 @@ const DEFAULT_CONTEXT = 8192;
 const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
+/** Tokens that adapters may add, as vLLM has it. */
+const EXTRA_VOCABULARY = 256;
+const MOST_IDS = 1 << 22;
 
 /**
  * @throws MoloraError `bad_arguments` for options out of range or beyond what the model and the device can have,
@@ -74,10 +79,12 @@ export function settleSizes(
     contextLength,
     pages,
     kvDtype,
+    adapterDtype: adapterDtypeOf(options),
     capacity: {
       tokens,
       sequences: maxSequences,
       logitRows,
+      vocabulary: roomForIds(config.vocabSize, options.extraVocabulary ?? EXTRA_VOCABULARY),
       // Sequences that begin alike share pages, so their tables together can be longer than the pool.
       blocks: Math.max(pages, maxSequences * Math.ceil(contextLength / PAGE_TOKENS)),
       pages,
@@ -94,10 +101,28 @@ export function settleSizes(
       maxLogitRows: logitRows,
       pageTokens: PAGE_TOKENS,
       maxQueue: positive("maxQueue", options.maxQueue ?? 1024),
+      ...(options.drainAfterMs === undefined ? {} : { drainAfterMs: options.drainAfterMs }),
       prefixCache: options.prefixCache ?? true,
       runAhead: device.wishes.stepsAhead,
     },
   };
+}
+
+/** Rows of logits whose length is a multiple of 4 are read four at a time. */
+function roomForIds(own: number, extra: number): number {
+  if (!Number.isSafeInteger(extra) || extra < 0 || own + extra > MOST_IDS) {
+    throw new MoloraError("bad_arguments", `extraVocabulary is ${extra}`, {
+      remedy: `Give an integer from 0 to ${MOST_IDS - own}.`,
+    });
+  }
+  return 4 * Math.ceil((own + extra) / 4);
+}
+
+function adapterDtypeOf({ adapterDtype = "f32" }: EngineOptions): AdapterDtype {
+  if (ADAPTER_DTYPES.includes(adapterDtype)) return adapterDtype;
+  throw new MoloraError("bad_arguments", `adapterDtype is ${JSON.stringify(adapterDtype)}`, {
+    remedy: `Give one of ${ADAPTER_DTYPES.join(", ")}.`,
+  });
 }
 
 function beyond(name: string, value: number, most: number, what: string): MoloraError {

@@ -81,8 +81,8 @@ async function compile(relaxed: Uint8Array): Promise<Pick<Kernels, "module" | "r
   const flagged = Number.parseInt(process.versions.node, 10) < 22;
   if (flagged) for (const flag of COMPILING) setFlagsFromString(flag);
   try {
-    if (canCompile(relaxed)) return { module: compileModule(relaxed), relaxed: true };
-    return { module: compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS))), relaxed: false };
+    if (canCompile(relaxed)) return { module: await compileModule(relaxed), relaxed: true };
+    return { module: await compileModule(await readFile(new URL("kernels_plain.wasm", KERNELS))), relaxed: false };
   } finally {
     if (flagged) for (const flag of COMPILED) setFlagsFromString(flag);
   }

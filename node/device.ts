@@ -10,13 +10,19 @@ import { loadShaderTexts, shaderText } from "./shader_texts.ts";
 
 /** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
 export async function openNodeDevice(options: DeviceOptions = {}): Promise<Device> {
-  const { device = choiceOf(process.env.MOLORA_DEVICE), threads = countOf(process.env.MOLORA_THREADS) } = options;
+  const { device, threads } = settledDevice(options);
   if (device === "gpu") return openGpu();
   if (device === "auto") {
     const gpu = await hardwareGpu();
     if (gpu !== undefined) return gpu;
   }
   return openCpuDevice(threads === undefined ? {} : { threads });
+}
+
+/** The options with what the environment says where they say nothing. */
+export function settledDevice(options: DeviceOptions): { device: DeviceChoice; threads: number | undefined } {
+  const { device = choiceOf(process.env.MOLORA_DEVICE), threads = countOf(process.env.MOLORA_THREADS) } = options;
+  return { device, threads };
 }
 
 export { shaderText as readText } from "./shader_texts.ts";

@@ -2,11 +2,13 @@
 
 import type { Host } from "../engine/host.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { openNodeDevice } from "./device.ts";
+import { openNodeDevice, settledDevice } from "./device.ts";
 import type { FetchProgress } from "./download.ts";
+import { freeBytes } from "./free_bytes.ts";
 import { openGrammarThread } from "./grammar_thread.ts";
 import { hubOpener } from "./hub/open.ts";
 import { isHubReference } from "./hub/reference.ts";
+import { identityOf } from "./identity.ts";
 import { isRemote, resolveLocator } from "./sources/locator.ts";
 import type { Sources } from "./sources/name_sources.ts";
 
@@ -15,10 +17,16 @@ import type { Sources } from "./sources/name_sources.ts";
  * the only addresses that are opened beside the hub's.
  */
 export function nodeHost(onFetch?: FetchProgress, sources?: Sources): Host {
-  const openHubOrPath = hubOpener(onFetch);
+  const { locate, open: openHubOrPath } = hubOpener(onFetch);
   return {
     openDevice: openNodeDevice,
     openGrammarThread,
+    freeBytes,
+    async identify(model, options) {
+      if (isRemote(model) && !isHubReference(model)) return undefined;
+      const files = await identityOf(await locate(model));
+      return files && JSON.stringify([settledDevice(options), files]);
+    },
     async open(path) {
       if (!isRemote(path) || isHubReference(path)) return openHubOrPath(path);
       if (sources !== undefined) return sources.open(path);

@@ -1,6 +1,7 @@
 // The package `molora` in Node: the engine bound to this machine's device and files.
 
-import type { EngineApi } from "../engine/api.ts";
+import type { EngineApi, KeptBase } from "../engine/api.ts";
+import { keepBackbone } from "../engine/backbones.ts";
 import { Engine as CoreEngine } from "../engine/engine.ts";
 import type { EngineOptions } from "../engine/engine_options.ts";
 import type { FetchProgress } from "./download.ts";
@@ -9,7 +10,7 @@ import { isPreset, openPreset } from "./presets.ts";
 import { openSources } from "./sources/open_sources.ts";
 import type { SourceSettings } from "./sources/settings.ts";
 
-export type { EngineApi, LoopCounters } from "../engine/api.ts";
+export type { EngineApi, KeptBase, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
 export type { MergedReport, MergeRequest } from "../engine/merge_request.ts";
 export type { DecodeOptions, EncodeOptions, Tokenizer } from "../engine/text/tokenizer.ts";
@@ -34,12 +35,16 @@ export interface LoadOptions extends Omit<EngineOptions, "model">, SourceSetting
   onFetch?: FetchProgress;
 }
 
+/** What of the options says which base it is, on which device. */
+export type PreloadOptions = Pick<LoadOptions, "model" | "device" | "threads" | "dtype" | "onFetch" | "onProgress">;
+
 /** An engine in this process; `Engine.load` opens one. */
 export type Engine = EngineApi;
 
 export const Engine = {
   /**
-   * Opens the device and loads the base model, adapters and mixtures.
+   * Opens the device and loads the base model, adapters and mixtures. Engines of one base on one device share the base's weights
+   * and the device's threads; each has its own adapters, limits, queue, keys and values. What the last of them closes is freed.
    *
    * @throws MoloraError `no_gpu_adapter`, or what is wrong with a file.
    *
@@ -56,7 +61,10 @@ export const Engine = {
    */
   async load(options: LoadOptions = {}): Promise<Engine> {
     const { model = "nano", onFetch, ...rest } = options;
-    const host = nodeHost(onFetch, openSources(rest, Object.values({ ...rest.adapters, ...rest.mixtures })));
+    const host = nodeHost(
+      onFetch,
+      openSources(rest, Object.values({ ...rest.adapters, ...rest.mixtures, ...rest.recipes })),
+    );
     if (!isPreset(model)) return CoreEngine.load(host, { ...rest, model });
     const preset = await openPreset(model, onFetch);
     return CoreEngine.load(host, {
@@ -65,5 +73,17 @@ export const Engine = {
       adapters: { ...preset.adapters, ...rest.adapters },
       mixtures: { ...preset.mixtures, ...rest.mixtures },
     });
+  },
+
+  /**
+   * Loads a base that engines will need: one that is loaded with the same `model`, `device`, `threads` and `dtype` then starts
+   * within milliseconds. It stays until it is released, or, while no engine uses it, until another base needs its memory.
+   *
+   * @throws MoloraError as `load` for the device and the base's files.
+   */
+  async preload(options: PreloadOptions = {}): Promise<KeptBase> {
+    const { model = "nano", onFetch, ...rest } = options;
+    const path = isPreset(model) ? (await openPreset(model, onFetch)).model : model;
+    return keepBackbone(nodeHost(onFetch), { ...rest, model: path });
   },
 };

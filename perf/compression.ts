@@ -1,7 +1,6 @@
 // What compression saves and what it costs: bytes and loss against the rank and the number of adapters.
-// The adapters are the four of nano and copies of them: a copy is one of the four with Gaussian noise on both factors, NOISE
-// times their own root mean square, so that copies of one adapter are about as alike as trainings of it from other seeds.
-// Usage: node dist/perf/compression.js DATA [adapters: 16,64,256] [ranks: 16,32,64] [clusters: 1,4]
+// The adapters are the four of nano and noisy copies of them (perf/noisy_copies.ts).
+// Usage: node dist/perf/compression.js DATA [adapters: 16,64,256] [ranks: 16,32,64] [clusters: 1,4] [iterations: 10]
 // DATA has a folder for each of the four domains with valid.jsonl.gz in it.
 
 import { table } from "../cli/terminal/table.ts";
@@ -16,17 +15,17 @@ import { renderRow } from "../training/data/render.ts";
 import { FrozenModel } from "../training/frozen/frozen_model.ts";
 import { loadAdapterFolder } from "../training/frozen/load.ts";
 import { TextScorer } from "../training/frozen/score.ts";
-import { Random } from "../training/random.ts";
+import { withCopies } from "./noisy_copies.ts";
 
 const NANO = "models/nano";
 const DOMAINS = ["math", "sql", "medical", "code"];
-const NOISE = 0.1;
 const ROWS = 12;
 const LENGTH = 128;
 
 const [data, ...lists] = process.argv.slice(2);
-if (data === undefined) throw new Error("usage: node dist/perf/compression.js DATA [adapters] [ranks] [clusters]");
-const [counts, ranks, clusters] = ["16,64,256", "16,32,64", "1,4"].map((usual, i) =>
+if (data === undefined)
+  throw new Error("usage: node dist/perf/compression.js DATA [adapters] [ranks] [clusters] [iterations]");
+const [counts, ranks, clusters, [iterations]] = ["16,64,256", "16,32,64", "1,4", "10"].map((usual, i) =>
   (lists[i] ?? usual).split(",").map(Number),
 );
 
@@ -39,14 +38,14 @@ for (const name of DOMAINS) {
 const own = await losses(originals);
 const rows: string[][] = [];
 for (const count of counts) {
-  const adapters = Array.from({ length: count }, (_, i) => (i < 4 ? originals[i] : copyOf(originals[i % 4], i)));
+  const adapters = withCopies(originals, count);
   const plain = bytesOf(
     adapters.flatMap(({ layers }) => layers.flatMap((layer) => Object.values(layer).flatMap(({ a, b }) => [a, b]))),
   );
   for (const rank of ranks) {
     for (const most of clusters) {
       const begun = performance.now();
-      const made = compressAdapters(adapters, { rank, clusters: most });
+      const made = compressAdapters(adapters, { rank, clusters: most, iterations });
       const seconds = (performance.now() - begun) / 1000;
       const kept = await losses(originals.map((adapter, i) => expanded(adapter, made, i)));
       const lost = made.members.reduce((sum, { error }) => sum + error, 0) / count;
@@ -119,21 +118,6 @@ function expanded(adapter: Adapter, { factors, members }: CompressedAdapters, i:
   const layers = cores.map((_, layer) => expandedLayer(compressed, layer));
   const used = [...new Set(layers.flatMap((layer) => Object.values(layer).map(({ rank }) => rank)))];
   return { ...adapter, hash: `${adapter.hash} compressed`, layers, report: { ...adapter.report, ranks: used } };
-}
-
-function copyOf(adapter: Adapter, seed: number): Adapter {
-  const random = new Random(seed);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
-  const noisy = (values: Float32Array) => {
-    const size = NOISE * Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
-    return values.map((value) => value + size * normal());
-  };
-  const layers = adapter.layers.map((layer) =>
-    Object.fromEntries(
-      Object.entries(layer).map(([name, lora]) => [name, { ...lora, a: noisy(lora.a), b: noisy(lora.b) }]),
-    ),
-  );
-  return { ...adapter, hash: `${adapter.hash} ${seed}`, layers };
 }
 
 function bytesOf(arrays: readonly Float32Array[]): number {

@@ -13,7 +13,7 @@ import { parseArgs } from "node:util";
 import { median } from "../cli/bench/timing.ts";
 import { fetchSmolLM2 } from "../node/smollm2.ts";
 import { adapterVariants } from "./adapter_variants.ts";
-import { type Loaded, type Round, TOGETHER } from "./peers/work.ts";
+import { CROWD, type Crowded, type Loaded, type Round, TOGETHER } from "./peers/work.ts";
 
 const { values } = parseArgs({
   options: {
@@ -42,13 +42,21 @@ class Peer {
     return this.#answer();
   }
 
-  async round(): Promise<Round> {
-    this.#child.stdin!.write("\n");
-    return this.#answer();
+  round(): Promise<Round> {
+    return this.#ask("round");
+  }
+
+  crowded(): Promise<Crowded> {
+    return this.#ask("crowd");
   }
 
   end(): void {
     this.#child.stdin!.end();
+  }
+
+  #ask<T>(work: string): Promise<T> {
+    this.#child.stdin!.write(`${work}\n`);
+    return this.#answer();
   }
 
   async #answer<T>(): Promise<T> {
@@ -81,10 +89,13 @@ for (const [name, command, args] of started) {
   loads.set(peer, await peer.loaded());
   peers.push(peer);
 }
-for (const peer of peers) await peer.round(); // what the first use costs
+const firsts = new Map<Peer, Round>();
+for (const peer of peers) firsts.set(peer, await peer.round());
 for (let round = 0; round < Number(values.rounds); round++) {
   for (const peer of peers) peer.rounds.push(await peer.round());
 }
+const crowds = new Map<Peer, Crowded>();
+for (const peer of peers) crowds.set(peer, await peer.crowded());
 for (const peer of peers) peer.end();
 await rm(temporary, { recursive: true });
 
@@ -93,6 +104,9 @@ const figures = peers.map((peer) => {
   return {
     name: peer.name,
     ...loads.get(peer)!,
+    crowdedMB: crowds.get(peer)!.residentMB,
+    /** Time to the first token of the first request after loading ÷ of later ones. */
+    firstToken: median(of("prefill")) / firsts.get(peer)!.prefill,
     prefill: of("prefill"),
     decode: of("decode"),
     together: of("together"),
@@ -104,6 +118,8 @@ else {
     "",
     "load, ms",
     "resident, MB",
+    `with ${CROWD} sequences`,
+    "first token ÷ later",
     "prefill, tokens/s",
     "decode, tokens/s",
     "8 of 8 adapters, tokens/s",
@@ -111,8 +127,9 @@ else {
   const span = (all: readonly number[]) =>
     `${median(all).toFixed(0)} (${Math.min(...all).toFixed(0)} to ${Math.max(...all).toFixed(0)})`;
   console.log(`| ${columns.join(" | ")} |\n|${columns.map(() => "---|").join("")}`);
-  for (const { name, loadMs, residentMB: resident, prefill, decode, together } of figures) {
-    const cells = [name, loadMs.toFixed(0), resident.toFixed(0), span(prefill), span(decode), span(together)];
+  for (const { name, loadMs, residentMB: resident, crowdedMB, firstToken, prefill, decode, together } of figures) {
+    const whole = [loadMs, resident, crowdedMB].map((figure) => figure.toFixed(0));
+    const cells = [name, ...whole, firstToken.toFixed(2), span(prefill), span(decode), span(together)];
     console.log(`| ${cells.join(" | ")} |`);
   }
   const [own, ...others] = figures;

@@ -78,6 +78,9 @@ export class Profiler implements Device {
     await this.#last;
     await this.#real.idle();
   }
+  discard<Shape>(program: Program<Shape>): void {
+    for (const part of (program as SplitProgram<Shape>).parts) this.#real.discard(part.program);
+  }
   free(view: View): void {
     this.#real.free(view);
   }

@@ -1,6 +1,6 @@
 // Minutes of random work as strangers bring it, over real HTTP and WebSocket: requests of every mode, adapters swapped under
 // them, cancels and faults. Every text is compared with what the same request gave alone. Prints what was tried and what was
-// lost, which must be nothing, how long the server's event loop was held, and how its memory went.
+// lost, which must be nothing, how long the server's event loop was held, and how its memory and handles went.
 // Usage: node dist/perf/soak.js [--minutes N] [--clients N] [--seed N] [--json]
 
 import { type ChildProcess, fork } from "node:child_process";
@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { MoloraClient } from "../proto/client.ts";
 import { MoloraError } from "../proto/errors.ts";
-import { killMidStream, readSlowly, sendBadFrames, sendBadHttp } from "./soak/faults.ts";
+import { killMidStream, leaveHalfOpen, readSlowly, sendBadFrames, sendBadHttp } from "./soak/faults.ts";
 import { ADAPTERS, ask, Refused, type Said, type Server, TASKS, type Task, WAYS, type Way } from "./soak/requests.ts";
 import type { Measured, Ready } from "./soak/server.ts";
 import { Tally } from "./soak/tally.ts";
@@ -159,7 +159,8 @@ async function one(): Promise<void> {
   if (roll < 0.82) return swap();
   if (roll < 0.87) return fault("left in mid-stream", () => killMidStream(address, task, fixed));
   if (roll < 0.92) return slowly(task, fixed);
-  if (roll < 0.96) return fault("malformed frame", () => sendBadFrames(address, random));
+  if (roll < 0.93) return fault("half-open socket", () => leaveHalfOpen(address, 2000 * random()));
+  if (roll < 0.965) return fault("malformed frame", () => sendBadFrames(address, random));
   return fault("malformed HTTP", () => sendBadHttp(address, random));
 }
 
@@ -174,20 +175,23 @@ async function watchHealth(until: () => boolean): Promise<void> {
 }
 
 child.send("measure");
-await told<Measured>(child, "measured");
+const first = await told<Measured>(child, "measured");
 const begun = performance.now();
 const end = begun + Number(values.minutes) * 60_000;
 const over = () => performance.now() >= end;
-const memory: Measured[] = [];
+const looks: Measured[] = [];
 const work = Array.from({ length: Number(values.clients) }, async () => {
   while (!over()) await one();
 });
 const watching = watchHealth(over);
+// As often as an engine takes it within ten minutes; what runs then is computed again, and its text is compared as any other's.
+const losses = process.env.MOLORA_DEVICE === "gpu" ? [] : [0.25, 0.5, 0.75];
+for (const share of losses) setTimeout(() => child.send("lose"), share * (end - begun));
 // Ten looks at memory, whatever the length.
 for (let i = 1; i <= 10; i++) {
   await new Promise((resolve) => setTimeout(resolve, begun + ((end - begun) * i) / 10 - performance.now()));
   child.send("measure");
-  memory.push(await told<Measured>(child, "measured"));
+  looks.push(await told<Measured>(child, "measured"));
 }
 await Promise.all([...work, watching]);
 await new Promise((resolve) => setTimeout(resolve, 1000));
@@ -196,17 +200,20 @@ const last = await told<Measured>(child, "measured");
 if (last.running + last.waiting > 0)
   tally.add("requests left behind", "lost", `${last.running} run, ${last.waiting} wait`);
 
+for (let i = 0; i < losses.length; i++) tally.add("device lost", i < last.revivals ? "meant" : "lost");
+
 const MiB = (bytes: number) => Math.round(bytes / 2 ** 20);
 const figures = {
   minutes: Number(values.minutes),
   tried: tally.tried,
   wrong: tally.total("wrong"),
   lost: tally.total("lost"),
-  longest_block_ms: Math.max(...memory.map(({ longestBlockMs }) => longestBlockMs)),
-  block_p99_ms: Math.max(...memory.map(({ blockP99Ms }) => blockP99Ms)),
+  longest_block_ms: Math.max(...looks.map(({ longestBlockMs }) => longestBlockMs)),
+  block_p99_ms: Math.max(...looks.map(({ blockP99Ms }) => blockP99Ms)),
   health_longest_ms: Math.max(...healthMs),
-  rss_mib: memory.map(({ rss }) => MiB(rss)),
-  heap_mib: memory.map(({ heapUsed }) => MiB(heapUsed)),
+  rss_mib: looks.map(({ rss }) => MiB(rss)),
+  heap_mib: looks.map(({ heapUsed }) => MiB(heapUsed)),
+  handles: [first, ...looks, last].map(({ handles }) => handles),
 };
 if (values.json) console.log(JSON.stringify({ name: "soak", ...figures, kinds: tally }));
 else {

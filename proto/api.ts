@@ -2,6 +2,7 @@
 // The wire protocol carries exactly these shapes.
 
 import type { ErrorCode } from "./errors.ts";
+import type { Generation } from "./reports.ts";
 
 export type * from "./reports.ts";
 
@@ -203,14 +204,6 @@ export type FinishReason = "stop" | "length" | "cancelled";
 /** What cut a text of finish reason `length` before its own maxTokens: the engine's context, or its memory for KV. */
 export type LengthLimit = "context" | "memory";
 
-/** The content of a base, adapter or mixture that a request was pinned to, by its hash. */
-export interface Generation {
-  kind: "base" | "adapter" | "mixture";
-  name: string;
-  /** SHA-256 over its files, in hex. */
-  hash: string;
-}
-
 /** How many tokens a generation read and wrote. */
 export interface Usage {
   promptTokens: number;
@@ -247,6 +240,11 @@ export interface DoneEvent {
   toolCalls?: ToolCall[];
   /** One per prompt token but the first, when `promptLogprobs` was asked for. */
   promptLogprobs?: TokenLogprob[];
+  /**
+   * When `trace` was asked for and several adapters acted at once: by layer, the share of parameters on which they agree in sign,
+   * weighted by their gates, as a mean over its tokens; 1 where no two acted. Absent where it was not worked out yet.
+   */
+  agreement?: number[];
 }
 
 /** What a generation streams: tokens, then one `done`. */
@@ -273,6 +271,8 @@ export interface AbortLike {
 export interface GenerateOptions {
   /** Aborting cancels the request: it ends with `done`, finish reason "cancelled". */
   signal?: AbortLike;
+  /** Whose request it is: where requests wait, those of different tenants take turns. Not sent over the wire: a server knows its callers. */
+  tenant?: string;
   /** Called once, before the first event. */
   onAccepted?: (accepted: Accepted) => void;
 }

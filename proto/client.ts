@@ -12,14 +12,16 @@ import type {
 import type { Codec } from "./codec.ts";
 import { CODECS, type Encoding } from "./encodings.ts";
 import { MoloraError } from "./errors.ts";
-import { doneEvent, replyError, tokenEvents } from "./events.ts";
+import { doneEvent, replyError, tokenEvents, unexpected } from "./events.ts";
 import { Inbox } from "./inbox.ts";
-import type { ClientMessage, ErrorReply, ServerMessage } from "./messages.ts";
+import type { ClientMessage, Reply, ServerMessage } from "./messages.ts";
+import { type PushedFiles, type PushLink, type PushOptions, pushed } from "./push.ts";
 import { closeError, openSocket, platformSocket, type Socket, type SocketConstructor } from "./socket.ts";
 
 export type * from "./api.ts";
 export type { Encoding } from "./encodings.ts";
 export { MoloraError } from "./errors.ts";
+export type { PushedFiles, PushOptions } from "./push.ts";
 export type { Socket, SocketConstructor } from "./socket.ts";
 
 /** How to connect to a server. */
@@ -32,7 +34,6 @@ export interface ConnectOptions {
   WebSocket?: SocketConstructor;
 }
 
-type Reply = Exclude<ServerMessage, ErrorReply>;
 type ReplyOf<T extends Reply["type"]> = Extract<Reply, { type: T }>;
 
 /**
@@ -163,6 +164,33 @@ export class MoloraClient {
     return reply.mixture;
   }
 
+  /**
+   * Loads an adapter or a mixture from the files of its folder, as a trainer has them in memory: in frames, each file with its
+   * checksum. Nothing of it is loaded where any of it is wrong.
+   *
+   * @throws MoloraError `not_permitted`, `frame_too_large`, `checksum_mismatch`, `generation_mismatch`, `cancelled`, or what is
+   * wrong with the files.
+   *
+   * @example
+   * ```ts
+   * const files = { "adapter_config.json": config, "adapter_model.safetensors": weights };
+   * const { hash } = await client.push("fresh", files, { expectedGeneration: before });
+   * ```
+   */
+  async push(name: string, files: PushedFiles, options: PushOptions = {}): Promise<AdapterReport | MixtureReport> {
+    const link: PushLink = {
+      newId: () => this.#newId(),
+      ask: (message) => this.#ask(message),
+      send: (message) => {
+        if (this.#ended !== undefined) throw this.#ended;
+        this.#socket.send(this.#codec.client.encode(message));
+      },
+      cancel: (id) => this.#cancel(id),
+      forget: (id) => void this.#inboxes.delete(id),
+    };
+    return pushed(link, name, files, options);
+  }
+
   /** Requests that run keep the mixture. @throws MoloraError `unknown_mixture`, `not_permitted` */
   async unloadMixture(name: string): Promise<void> {
     await this.#call({ type: "mixture_unload", id: this.#newId(), name }, "unloaded");
@@ -224,7 +252,7 @@ export class MoloraClient {
       if (message.id === undefined) this.#endOnFatal(error);
       else this.#take(message.id, true)?.fail(error);
     } else {
-      const last = message.type !== "accepted" && message.type !== "token";
+      const last = !["accepted", "token", "received"].includes(message.type);
       this.#take(message.id, last)?.push(message);
     }
   }
@@ -247,10 +275,6 @@ export class MoloraClient {
     for (const inbox of this.#inboxes.values()) inbox.fail(this.#ended);
     this.#inboxes.clear();
   }
-}
-
-function unexpected(reply: Reply): MoloraError {
-  return new MoloraError("bad_frame", `the server answered with an unexpected "${reply.type}"`);
 }
 
 /** WebSocket subprotocols take few characters; base64url keeps to them. */

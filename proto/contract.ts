@@ -1,14 +1,9 @@
-// The contract as a table: every message's fields, their ranges and their protobuf numbers, in one place.
+// The contract as a table: every message's fields, their ranges and their protobuf numbers; those of reports in report_contract.ts.
 // proto/molora.proto states the same for other languages, and a test holds the two together.
 
 import type {
-  AdapterReport,
   ChatMessage,
-  EngineStats,
   GenerateRequest,
-  Generation,
-  LayerShare,
-  MixtureReport,
   ResponseFormat,
   Timings,
   TokenBias,
@@ -19,9 +14,11 @@ import type {
   Usage,
   WeightedAdapter,
 } from "./api.ts";
-import type { ClientMessage, PackedTrace, ServerMessage } from "./messages.ts";
+import type { ClientMessage, PackedTrace, PushedFile, ServerMessage } from "./messages.ts";
+import { adapterReport, engineStats, generation, mixtureReport } from "./report_contract.ts";
 import {
   boolean,
+  bytes,
   double,
   doubleAbove,
   float,
@@ -46,6 +43,10 @@ export const MAX_IDS = 2 ** 20;
 
 /** Most turns of a conversation: what a chat template renders without holding up everyone else. */
 export const MAX_MESSAGES = 4096;
+
+/** Most files of a folder that is pushed, and most bytes of one `push_data`. */
+export const MAX_PUSHED_FILES = 64;
+export const MAX_PUSH_DATA = 2 ** 20;
 
 const id = string(1, 128);
 const name = string(1, 256);
@@ -145,11 +146,6 @@ const packedTrace = object<PackedTrace>("PackedTrace", {
   experts: need(2, list(uint32())),
   gates: need(3, list(float())),
 });
-const generation = object<Generation>("Generation", {
-  kind: need(1, oneOf("base", "adapter", "mixture")),
-  name: need(2, string()),
-  hash: need(3, string()),
-});
 const usage = object<Usage>("Usage", {
   promptTokens: need(1, uint32()),
   completionTokens: need(2, uint32()),
@@ -160,63 +156,10 @@ const timings = object<Timings>("Timings", {
   firstToken: need(2, double()),
   total: need(3, double()),
 });
-const adapterReport = object<AdapterReport>("AdapterReport", {
-  name: need(1, string()),
-  hash: need(2, string()),
-  matched: need(3, list(string())),
-  unmatched: need(4, list(string())),
-  ranks: need(5, list(uint32())),
-  scales: need(6, list(double())),
-  bytes: need(7, uint53()),
-});
-const mixtureReport = object<MixtureReport>("MixtureReport", {
-  name: need(1, string()),
-  hash: need(2, string()),
-  router: need(3, string()),
-  experts: need(4, list(string())),
-  bytes: need(5, uint53()),
-});
-const layerShare = object<LayerShare>("LayerShare", {
-  share: need(1, list(double())),
-  entropy: need(2, double()),
-});
-const engineStats = object<EngineStats>("EngineStats", {
-  model: need(1, string()),
-  running: need(2, uint32()),
-  waiting: need(3, uint32()),
-  steps: need(4, uint53()),
-  promptTokens: need(5, uint53()),
-  generatedTokens: need(6, uint53()),
-  preemptions: need(7, uint53()),
-  pagesTotal: need(8, uint53()),
-  pagesFree: need(9, uint53()),
-  adapters: need(
-    10,
-    list(
-      object<EngineStats["adapters"][number]>("AdapterStats", {
-        name: need(1, string()),
-        hash: need(2, string()),
-        resident: need(3, boolean()),
-        running: need(4, uint32()),
-        tokens: need(5, uint53()),
-      }),
-    ),
-  ),
-  mixtures: need(
-    11,
-    list(
-      object<EngineStats["mixtures"][number]>("MixtureStats", {
-        name: need(1, string()),
-        hash: need(2, string()),
-        experts: need(3, list(string())),
-        share: need(4, list(double())),
-        layers: need(5, list(layerShare)),
-      }),
-    ),
-  ),
-  evictions: need(12, uint53()),
-  pagesCached: may(13, uint53()),
-  pagesIdle: may(14, uint53()),
+const pushedFile = object<PushedFile>("PushedFile", {
+  name: need(1, string(1, 255)),
+  bytes: need(2, uint53()),
+  sha256: need(3, string(1, 128)),
 });
 
 type Payload<M extends { type: string }, T extends string> = Omit<Extract<M, { type: T }>, "type">;
@@ -239,6 +182,20 @@ export const CLIENT_MESSAGES: Contract<ClientMessage> = {
   mixture_load: { tag: 7, spec: object("MixtureLoad", { id: need(1, id), name: need(2, name), path: may(3, path) }) },
   mixture_unload: { tag: 8, spec: object("MixtureUnload", { id: need(1, id), name: need(2, name) }) },
   stats: { tag: 9, spec: object("Stats", { id: need(1, id) }) },
+  push: {
+    tag: 10,
+    spec: object("Push", {
+      id: need(1, id),
+      name: need(2, name),
+      files: need(3, list(pushedFile, MAX_PUSHED_FILES)),
+      expectedGeneration: may(4, string(0, 128)),
+      pinned: may(5, boolean()),
+    }),
+  },
+  push_data: {
+    tag: 11,
+    spec: object("PushData", { id: need(1, id), offset: need(2, uint53()), data: need(3, bytes(MAX_PUSH_DATA)) }),
+  },
 };
 
 export const SERVER_MESSAGES: Contract<ServerMessage> = {
@@ -280,6 +237,7 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
         promptLogprobs: may(9, list(tokenLogprob)),
         toolCalls: may(10, list(toolCall)),
         limitedBy: may(11, oneOf("context", "memory")),
+        agreement: may(12, list(double())),
       },
       { atMostOne: [["stopString", "stopId"]] },
     ),
@@ -306,4 +264,5 @@ export const SERVER_MESSAGES: Contract<ServerMessage> = {
     ),
   },
   unloaded: { tag: 9, spec: object("Unloaded", { id: need(1, id), name: need(2, name) }) },
+  received: { tag: 10, spec: object("Received", { id: need(1, id), bytes: need(2, uint53()) }) },
 };

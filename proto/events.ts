@@ -2,7 +2,7 @@
 
 import type { DoneEvent, GenerationEvent, TokenEvent } from "./api.ts";
 import { ERROR_CODES, type ErrorCode, MoloraError } from "./errors.ts";
-import type { DoneMessage, ErrorReply, TokenMessage } from "./messages.ts";
+import type { DoneMessage, ErrorReply, Reply, TokenMessage } from "./messages.ts";
 import { packChoices, packTrace, unpackChoices, unpackTrace } from "./trace.ts";
 
 /** An event as a message. `experts`: the names that `accepted` announced, which traces index. */
@@ -90,4 +90,9 @@ export function replyError({ code, message, remedy, details }: ErrorReply): Molo
     ...(remedy === undefined ? {} : { remedy }),
     ...(facts === undefined ? {} : { details: facts }),
   });
+}
+
+/** The server says something that answers nothing that was asked. */
+export function unexpected({ type }: Reply): MoloraError {
+  return new MoloraError("bad_frame", `the server answered with an unexpected "${type}"`);
 }

@@ -57,6 +57,34 @@ export interface StatsMessage extends Correlated {
   type: "stats";
 }
 
+/** A file of a folder that is pushed; its name is one of the folder's own, without a path. */
+export interface PushedFile {
+  name: string;
+  bytes: number;
+  /** SHA-256, lower-case hex. */
+  sha256: string;
+}
+/**
+ * An adapter or a mixture from the client's memory. Its bytes follow in `push_data`, file after file, once `received` was
+ * answered; when all are there and whole, `loaded` is.
+ */
+export interface PushMessage extends Correlated {
+  type: "push";
+  name: string;
+  files: PushedFile[];
+  /** The generation that the name must stand for now; "": none. */
+  expectedGeneration?: string;
+  /** Stays in host memory. */
+  pinned?: boolean;
+}
+/** The next bytes of the push of this id. */
+export interface PushDataMessage extends Correlated {
+  type: "push_data";
+  /** Bytes before these, over all files. */
+  offset: number;
+  data: Uint8Array;
+}
+
 export type ClientMessage =
   | GenerateMessage
   | CancelMessage
@@ -66,7 +94,9 @@ export type ClientMessage =
   | MixtureListMessage
   | MixtureLoadMessage
   | MixtureUnloadMessage
-  | StatsMessage;
+  | StatsMessage
+  | PushMessage
+  | PushDataMessage;
 
 /** The request is queued. Traces of this request index `experts`. */
 export interface AcceptedMessage extends Correlated {
@@ -116,6 +146,7 @@ export interface DoneMessage extends Correlated {
   generations: Generation[];
   promptLogprobs?: TokenLogprob[];
   toolCalls?: ToolCall[];
+  agreement?: number[];
 }
 
 /** Without `id`, the error is about the frame or the connection, not about an open request. */
@@ -152,6 +183,12 @@ export interface UnloadedMessage extends Correlated {
   name: string;
 }
 
+/** So many bytes of a push are here, over all its files. */
+export interface ReceivedMessage extends Correlated {
+  type: "received";
+  bytes: number;
+}
+
 export type ServerMessage =
   | AcceptedMessage
   | TokenMessage
@@ -161,7 +198,10 @@ export type ServerMessage =
   | MixturesMessage
   | StatsReply
   | LoadedMessage
-  | UnloadedMessage;
+  | UnloadedMessage
+  | ReceivedMessage;
+
+export type Reply = Exclude<ServerMessage, ErrorReply>;
 
 /** What one socket carries: text frames for JSON, binary frames for the others. */
 export type Frame = string | Uint8Array;

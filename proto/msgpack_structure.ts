@@ -21,7 +21,7 @@ const FIXED_SIZE: Readonly<Record<number, number>> = {
   211: 8, // int 64
 };
 
-/** @throws Error unless `bytes` hold exactly one value of nil, boolean, number, string, array or string-keyed map. */
+/** @throws Error unless `bytes` hold exactly one value of nil, boolean, number, string, bytes, array or string-keyed map. */
 export function checkStructure(bytes: Uint8Array): void {
   const end = skipValue(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0, MAX_DEPTH);
   if (end !== bytes.byteLength) throw new Error(`${bytes.byteLength - end} bytes after the message`);
@@ -34,6 +34,9 @@ function skipValue(view: DataView, at: number, depth: number): number {
   if (type <= 0x7f || type >= 0xe0) return at + 1; // fixint
   const text = stringAt(view, at, type);
   if (text !== undefined) return text;
+  if (type === 0xc4) return inside(view, at + 2 + view.getUint8(at + 1));
+  if (type === 0xc5) return inside(view, at + 3 + view.getUint16(at + 1));
+  if (type === 0xc6) return inside(view, at + 5 + view.getUint32(at + 1));
   if ((type & 0xf0) === 0x80) return skipItems(view, at + 1, type & 0x0f, true, depth);
   if ((type & 0xf0) === 0x90) return skipItems(view, at + 1, type & 0x0f, false, depth);
   if (type === 0xdc) return skipItems(view, at + 3, view.getUint16(at + 1), false, depth);
@@ -41,7 +44,7 @@ function skipValue(view: DataView, at: number, depth: number): number {
   if (type === 0xde) return skipItems(view, at + 3, view.getUint16(at + 1), true, depth);
   if (type === 0xdf) return skipItems(view, at + 5, view.getUint32(at + 1), true, depth);
   const size = FIXED_SIZE[type];
-  if (size === undefined) throw new Error(`type byte 0x${type.toString(16)} (binary, extension or unused)`);
+  if (size === undefined) throw new Error(`type byte 0x${type.toString(16)} (extension or unused)`);
   return inside(view, at + 1 + size);
 }
 

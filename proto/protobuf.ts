@@ -35,6 +35,7 @@ type Scalar = Exclude<Spec, { kind: "list" | "object" }>;
 function wireType(spec: Scalar): number {
   switch (spec.kind) {
     case "string":
+    case "bytes":
     case "json":
       return LENGTH;
     case "number":
@@ -58,7 +59,7 @@ function writeField(writer: protobuf.Writer, { tag, spec, optional }: Field, val
     writer.uint32(key(tag, LENGTH)).bytes(writeObject(spec, value as Plain));
   } else if (spec.kind !== "list") {
     // proto3: a required scalar at its default takes no bytes.
-    if (!optional && value === zero(spec)) return;
+    if (!optional && (value === zero(spec) || isEmpty(spec, value))) return;
     writeScalar(writer.uint32(key(tag, wireType(spec))), spec, value);
   } else {
     writeList(writer, tag, spec.of, value as unknown[]);
@@ -81,6 +82,9 @@ function writeScalar(writer: protobuf.Writer, spec: Scalar, value: unknown): voi
     case "string":
       writer.string(value as string);
       return;
+    case "bytes":
+      writer.bytes(value as Uint8Array);
+      return;
     case "json":
       writer.string(JSON.stringify(value));
       return;
@@ -96,11 +100,17 @@ function writeScalar(writer: protobuf.Writer, spec: Scalar, value: unknown): voi
   }
 }
 
+function isEmpty({ kind }: Scalar, value: unknown): boolean {
+  return kind === "bytes" && (value as Uint8Array).length === 0;
+}
+
 /** The value that proto3 leaves out of the bytes; undefined for kinds where an absent field has no value. */
 function zero(spec: Spec): unknown {
   switch (spec.kind) {
     case "string":
       return "";
+    case "bytes":
+      return new Uint8Array(0);
     case "boolean":
       return false;
     case "integer":
@@ -195,6 +205,8 @@ function readScalar(reader: protobuf.Reader, spec: Scalar): unknown {
   switch (spec.kind) {
     case "string":
       return utf8.decode(reader.bytes());
+    case "bytes":
+      return reader.bytes();
     case "json":
       return parseJson(utf8.decode(reader.bytes()));
     case "boolean":

@@ -5,6 +5,8 @@
 export type Spec =
   | { kind: "string"; min: number; max: number; oneOf?: readonly string[] }
   | { kind: "boolean" }
+  /** `max`: most bytes. In JSON base64 text. */
+  | { kind: "bytes"; max: number }
   | { kind: "integer"; wire: "uint32" | "uint64"; min: number; max: number }
   | { kind: "number"; wire: "float" | "double"; min: number; max: number; aboveMin: boolean }
   /** `deepest`: most levels, where they are not `MAX_JSON_DEPTH`. */
@@ -48,6 +50,7 @@ export const may = <T>(tag: number, spec: Of<T>): OptionalField<T> => ({ tag, sp
 /** Length in UTF-16 units. Without bounds only the frame's size limits it. */
 export const string = (min = 0, max = Number.POSITIVE_INFINITY): Of<string> => ({ kind: "string", min, max });
 export const oneOf = <T extends string>(...values: T[]): Of<T> => ({ kind: "string", min: 0, max: 64, oneOf: values });
+export const bytes = (max: number): Of<Uint8Array> => ({ kind: "bytes", max });
 export const boolean = (): Of<boolean> => ({ kind: "boolean" });
 export const uint32 = (min = 0, max = 0xffff_ffff): Of<number> => ({ kind: "integer", wire: "uint32", min, max });
 /** Up to 2^53 - 1: what a TypeScript number holds exactly. */

@@ -2,6 +2,7 @@
 // It checks shapes and ranges; whether an adapter of that name exists, say, only the engine can tell.
 
 import type { GenerateRequest } from "./api.ts";
+import { fromBase64 } from "./base64.ts";
 import { CLIENT_MESSAGES, GENERATE_REQUEST, type MessageTable, SERVER_MESSAGES } from "./contract.ts";
 import { type ErrorCode, MoloraError } from "./errors.ts";
 import type { ClientMessage, ServerMessage } from "./messages.ts";
@@ -125,6 +126,8 @@ function check(spec: Spec, value: unknown, path: string, reading: Reading): unkn
     case "boolean":
       if (typeof value !== "boolean") throw mismatch("true or false", value, path, reading);
       return value;
+    case "bytes":
+      return checkBytes(spec, value, path, reading);
     case "integer":
       if (!isInteger(spec, value)) {
         throw mismatch(`an integer from ${spec.min} to ${spec.max}`, value, path, reading);
@@ -162,6 +165,14 @@ function checkString(spec: Spec & { kind: "string" }, value: unknown, path: stri
     throw mismatch(`a string of ${spec.min} to ${spec.max} characters`, value, path, reading);
   }
   return wellFormed(value, path, reading);
+}
+
+/** Bytes of their own, or base64 text, as JSON has them. */
+function checkBytes(spec: Spec & { kind: "bytes" }, value: unknown, path: string, reading: Reading): Uint8Array {
+  const read = typeof value === "string" ? fromBase64(value) : value;
+  if (!(read instanceof Uint8Array)) throw mismatch("bytes, in JSON as base64", value, path, reading);
+  if (read.length > spec.max) throw mismatch(`at most ${spec.max} bytes`, value, path, reading);
+  return new Uint8Array(read);
 }
 
 function checkNumber(spec: Spec & { kind: "number" }, value: unknown, path: string, reading: Reading): number {
@@ -234,6 +245,7 @@ function refusal(
 function show(value: unknown): string {
   if (typeof value === "string") return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value);
   if (Array.isArray(value)) return `a list of ${value.length}`;
+  if (value instanceof Uint8Array) return `${value.length} bytes`;
   if (typeof value === "object" && value !== null) return "an object";
   return value === undefined ? "nothing" : String(value);
 }

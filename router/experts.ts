@@ -10,13 +10,9 @@ import type { Mixture, MixtureExpert } from "./mixture.ts";
  * Checks that `adapter` is the one that `expert` names.
  *
  * @throws MoloraError `mixture_invalid` where the expert names an adapter and none is given, or the reverse, or
- * an activated LoRA or one with an embedding or a head of its own;
- * `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
+ * an activated LoRA; `checksum_mismatch` where the adapter's content is not that which the mixture was made with.
  */
-export function checkExpert(
-  expert: MixtureExpert,
-  adapter: Pick<Adapter, "hash" | "invocation" | "vocabulary"> | undefined,
-): void {
+export function checkExpert(expert: MixtureExpert, adapter: Pick<Adapter, "hash" | "invocation"> | undefined): void {
   if ((expert.adapter === undefined) !== (adapter === undefined)) {
     const message =
       adapter === undefined
@@ -33,16 +29,33 @@ export function checkExpert(
       },
     );
   }
-  if (adapter?.vocabulary !== undefined) {
-    throw new MoloraError("mixture_invalid", `expert "${expert.name}" has an embedding or an output head of its own`, {
-      remedy: "Routers choose in layers: take an adapter of layers only, or name this one in requests.",
-    });
-  }
   if (expert.sha256 === undefined || adapter === undefined || expert.sha256 === adapter.hash) return;
   throw new MoloraError("checksum_mismatch", `expert "${expert.name}": its adapter is not the one the mixture names`, {
     remedy: "Fetch the adapter the router was trained with, or train the router again for this one.",
     details: { expected: expert.sha256, found: adapter.hash },
   });
+}
+
+/**
+ * A router chooses in layers, and a sequence has one embedding and one head: those experts that have some of their own have the
+ * same, as adapters of one resized base have.
+ *
+ * @throws MoloraError `mixture_invalid`
+ */
+export function checkTables(
+  { experts }: Pick<Mixture, "experts">,
+  adapters: readonly (Pick<Adapter, "vocabulary"> | undefined)[],
+): void {
+  const own = adapters.flatMap((adapter, i) =>
+    adapter?.vocabulary ? [{ name: experts[i].name, ...adapter.vocabulary }] : [],
+  );
+  const other = own.find(({ hash }) => hash !== own[0].hash);
+  if (other === undefined) return;
+  throw new MoloraError(
+    "mixture_invalid",
+    `experts "${own[0].name}" and "${other.name}" have embeddings or output heads of their own, and not the same`,
+    { remedy: "Routers choose in layers: take adapters of layers only, or of one and the same resized base." },
+  );
 }
 
 /** `bytes` is what the router takes on the device, without its experts' adapters. */

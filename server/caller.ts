@@ -29,6 +29,8 @@ export interface Caller {
   transport: "http" | "websocket";
   /** Of the request, or of the one that opened the connection: a trace's context may be among them. */
   headers: IncomingHttpHeaders;
+  /** What it asked for, or what opened the connection: path and query. */
+  url: string;
 }
 
 /** The engine as a caller may see it. */

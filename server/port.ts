@@ -3,7 +3,9 @@
 
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
+  AbortLike,
   AdapterReport,
+  AgreementAlert,
   EngineStats,
   GenerateOptions,
   GenerateRequest,
@@ -11,6 +13,7 @@ import type {
   LoadAdapterOptions,
   MixtureReport,
   NameReport,
+  Routing,
   SamplingOptions,
   TierReport,
 } from "../proto/api.ts";
@@ -29,6 +32,12 @@ export interface EnginePort {
   listMixtures(): MixtureReport[];
   loadMixture(name: string, path: string, options?: LoadAdapterOptions): Promise<MixtureReport>;
   unloadMixture(name: string): Promise<void>;
+  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
+  loadFiles(
+    name: string,
+    files: ReadonlyMap<string, Uint8Array>,
+    options?: LoadAdapterOptions,
+  ): Promise<AdapterReport | MixtureReport>;
   stats(): EngineStats;
   /** Why no more requests are taken, if so: it was closed, or it failed. */
   readonly closed?: MoloraError | undefined;
@@ -43,26 +52,25 @@ export interface Capacity {
   blockTokens: number;
 }
 
-/** What plain HTTP needs beyond that: the tokenizer, for the names of tokens, and how long a sequence may be. */
+/** What plain HTTP needs beyond that: tokenizers, for the names of tokens, and how long a sequence may be. */
 export interface HttpEngine extends EnginePort {
+  /** The base's. */
   readonly tokenizer: Tokenizer;
+  /** What spells the ids of a request's adapters, as far as they are in memory. */
+  tokenizerOf(routing: Routing): Tokenizer;
   readonly contextLength: number;
   /** What holds where a request does not say otherwise. */
   readonly samplingDefaults?: SamplingOptions;
   readonly capacity: Capacity;
   promptIds(request: GenerateRequest): Promise<readonly number[]>;
   /** What a name, or an address that a source allows, stands for: read into memory if it is not there. */
-  findName(text: string): Promise<NameReport | undefined>;
+  findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
   listNames(): NameReport[];
   tiers(): TierReport;
-  /** Loads from bytes: files of an adapter's or a mixture's folder, by their names. */
-  loadFiles(
-    name: string,
-    files: ReadonlyMap<string, Uint8Array>,
-    options?: LoadAdapterOptions,
-  ): Promise<AdapterReport | MixtureReport>;
+  /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
+  onAlert?(listener: (alert: AgreementAlert) => void): () => void;
 }
 
 /** The engine with some methods of its own; the rest is asked of `engine`, also what changes while it runs. */
@@ -70,6 +78,7 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
   return {
     generate: (request, options) => engine.generate(request, options),
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
@@ -83,12 +92,13 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     listMixtures: () => engine.listMixtures(),
     loadMixture: (name, path, options) => engine.loadMixture(name, path, options),
     unloadMixture: (name) => engine.unloadMixture(name),
-    findName: (text) => engine.findName(text),
+    findName: (text, signal) => engine.findName(text, signal),
     nameOf: (text) => engine.nameOf(text),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => engine.loadFiles(name, files, options),
     stats: () => engine.stats(),
+    onAlert: (listener) => engine.onAlert?.(listener) ?? (() => {}),
     ...own,
   };
 }

@@ -26,6 +26,7 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
       return publicEvents(engine.generate(request, told));
     },
     tokenizer: engine.tokenizer,
+    tokenizerOf: (routing) => engine.tokenizerOf(routing),
     contextLength: engine.contextLength,
     samplingDefaults: engine.samplingDefaults ?? {},
     capacity: engine.capacity,
@@ -39,11 +40,12 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     listMixtures: () => engine.listMixtures(),
     loadMixture: (name, path, options) => refusing(path, () => engine.loadMixture(name, path, options)),
     unloadMixture: (name) => engine.unloadMixture(name),
-    findName: (text) => refusing(text, () => engine.findName(text)),
+    findName: (text, signal) => refusing(text, () => engine.findName(text, signal)),
     nameOf: (text) => engine.nameOf(text),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => refusing(name, () => engine.loadFiles(name, files, options)),
+    onAlert: (listener) => engine.onAlert?.(listener) ?? (() => {}),
     stats: () => {
       const stats = engine.stats();
       return { ...stats, model: lastName(stats.model) };

@@ -21,6 +21,8 @@ export interface ServerOptions extends StreamOptions {
   tls?: TlsFiles;
   /** The engine as a caller of the stream may see it. Default: all of it. */
   engineFor?: EngineFor<EnginePort>;
+  /** Why a connection of the stream is not made, if so. Default: all that may connect do. */
+  refusal?: (request: IncomingMessage) => MoloraError | undefined;
   /** Answers plain HTTP requests (an Express app, Fastify's `routing`, …). Default: says where the stream is. */
   httpHandler?: RequestListener;
 }
@@ -47,9 +49,8 @@ export async function startServer(engine: EnginePort, options: ServerOptions = {
     else refuseRequest(response, tooMany);
   });
   const sockets = new Sockets(http, limits.maxSockets);
-  const stream = attachStream(http, options.engineFor ?? (() => engine), { ...options, limits }, (request) =>
-    sockets.refusal(request),
-  );
+  const refusal = (request: IncomingMessage) => sockets.refusal(request) ?? options.refusal?.(request);
+  const stream = attachStream(http, options.engineFor ?? (() => engine), { ...options, limits }, refusal);
   try {
     await listen(http, host, port);
   } catch (cause) {

@@ -54,11 +54,15 @@ export class LogitRow {
   mask: u32;
   counted: u32;
   bias: u32;
+  ids: i32;
+  pad0: u32;
+  pad1: u32;
+  pad2: u32;
 }
 
 export const ON_DEVICE: u32 = 0xffffffff;
 export const NO_EXPERT: u32 = 0xffffffff;
-const LOGIT_ROW_BYTES: usize = 64;
+const LOGIT_ROW_BYTES: usize = 80;
 
 @inline export function stepAt(step: usize): Step { return changetype<Step>(step); }
 @inline export function tokenAt(tokens: usize, t: i32): Token { return changetype<Token>(tokens + (<usize>t << 4)); }

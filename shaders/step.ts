@@ -18,6 +18,8 @@ export interface StepShape {
   maxRank4: number;
   /** Some of its adapters have cores between A and B; default: none. */
   cores?: boolean;
+  /** Some of its adapters add to the matrices of the model's own experts, or to their router; default: none. */
+  experts?: boolean;
   /** Adapters that tokens of this step can meet. */
   adapters: number;
   /** A router chooses for some token. */
@@ -101,6 +103,8 @@ export const LOGIT_ROW = struct("LogitRow", {
   counted: "u32",
   /** Row of counts that holds its biases, or NO_BIAS. */
   bias: "u32",
+  /** Ids that it has logits of, from 0 up: an adapter's vocabulary may be another than the base's. 0: the whole row. */
+  ids: "u32",
 });
 
 /** WGSL of all of them, ahead of every kernel. */

@@ -23,6 +23,8 @@ export interface LoggedStep {
   /** From 1. */
   step: number;
   loss: number;
+  /** Where the adapter is held near another: what that costs. */
+  penalty?: number;
   gradientNorm: number;
   rate: number;
   tokens: number;
@@ -57,8 +59,8 @@ export async function runTraining(trainer: Trainer, options: RunOptions): Promis
     }
     const begun = performance.now();
     const rate = learningRate(step, schedule);
-    const { loss, gradientNorm, tokens } = await trainer.step(drawBatch(texts, batch, seed, step), rate);
-    const logged = { step: step + 1, rate, seconds: (performance.now() - begun) / 1000, loss, gradientNorm, tokens };
+    const { loads: _, ...taken } = await trainer.step(drawBatch(texts, batch, seed, step), rate);
+    const logged = { step: step + 1, rate, seconds: (performance.now() - begun) / 1000, ...taken };
     result.steps.push(logged);
     onStep(logged);
     if ((step + 1) % validateEvery === 0 || step + 1 === schedule.steps) await validate(step + 1);

@@ -5,13 +5,16 @@ import { MoloraError } from "../proto/errors.ts";
 import { TrainingModel, type TrainingParts, type TrainingResult } from "./backward/model.ts";
 import type { TrainingState } from "./checkpoint.ts";
 import { AdamW, type AdamWOptions } from "./optimizer/adamw.ts";
+import { Anchor, type AnchorOptions } from "./optimizer/anchor.ts";
 import type { Parameters } from "./optimizer/parameters.ts";
 import { countedTokens, cutBatch, type TrainingText, weighted } from "./training_texts.ts";
 
 export interface TrainedStep {
   /** Mean over the tokens that count, in nats, before the step. */
   loss: number;
-  /** Norm of the gradient before clipping. */
+  /** What holds the parameters near an anchor, where there is one, before the step. */
+  penalty?: number;
+  /** Norm of the gradient before clipping, the penalty's included. */
   gradientNorm: number;
   /** All tokens of the texts. */
   tokens: number;
@@ -23,22 +26,24 @@ export class Trainer {
   readonly #model: TrainingModel;
   readonly #parameters: Parameters;
   readonly #optimizer: AdamW;
+  readonly #anchor: Anchor | undefined;
   readonly #capacity: TrainingParts["capacity"];
 
   private constructor(
     model: TrainingModel,
     parameters: Parameters,
-    optimizer: AdamW,
+    { optimizer, anchor }: { optimizer: AdamW; anchor: Anchor | undefined },
     capacity: TrainingParts["capacity"],
   ) {
     this.#model = model;
     this.#parameters = parameters;
     this.#optimizer = optimizer;
+    this.#anchor = anchor;
     this.#capacity = capacity;
   }
 
   /**
-   * A batch beyond the model's capacity is computed piece by piece.
+   * A batch beyond the model's capacity is computed piece by piece. `held`: what holds the parameters near where they are now.
    *
    * @throws MoloraError as TrainingModel.create.
    */
@@ -47,10 +52,12 @@ export class Trainer {
     parts: TrainingParts,
     parameters: Parameters,
     options: AdamWOptions,
+    held?: AnchorOptions,
   ): Promise<Trainer> {
     const model = await TrainingModel.create(device, parts);
     const optimizer = await AdamW.create(device, parameters, options);
-    return new Trainer(model, parameters, optimizer, parts.capacity);
+    const anchor = held && (await Anchor.create(device, parameters, held));
+    return new Trainer(model, parameters, { optimizer, anchor }, parts.capacity);
   }
 
   /** Steps taken. */
@@ -65,6 +72,7 @@ export class Trainer {
    */
   async step(texts: readonly TrainingText[], rate: number): Promise<TrainedStep> {
     const { loss, loads } = await this.#run(texts, true);
+    const penalty = await this.#anchor?.pull();
     const gradientNorm = await this.#optimizer.step(rate);
     if (!Number.isFinite(gradientNorm)) {
       this.#optimizer.clear();
@@ -72,12 +80,31 @@ export class Trainer {
         remedy: "Train with a lower learning rate, or hold the weights in f32.",
       });
     }
-    return { loss, gradientNorm, tokens: tokensOf(texts), loads };
+    const held = penalty === undefined ? {} : { penalty };
+    return { loss, ...held, gradientNorm, tokens: tokensOf(texts), loads };
   }
 
   /** Mean loss over the tokens that count, in nats. Nothing is learned. */
   async evaluate(texts: readonly TrainingText[]): Promise<number> {
     return (await this.#run(texts, false)).loss;
+  }
+
+  /**
+   * How much each parameter matters to these texts: the mean over texts of its squared gradient, the diagonal of the empirical
+   * Fisher information. Nothing is learned.
+   */
+  async importance(texts: readonly TrainingText[]): Promise<Map<string, Float32Array>> {
+    const sums = new Map<string, Float32Array>();
+    for (const text of texts) {
+      await this.#run([text], true);
+      for (const [name, gradient] of await this.#parameters.read(this.#parameters.gradients)) {
+        const sum = sums.get(name) ?? new Float32Array(gradient.length);
+        for (let i = 0; i < sum.length; i++) sum[i] += gradient[i] ** 2 / texts.length;
+        sums.set(name, sum);
+      }
+      this.#optimizer.clear();
+    }
+    return sums;
   }
 
   /** The parameters as they are on the device now. */

@@ -2,6 +2,7 @@
 
 import type { KernelCase } from "./case.ts";
 import { coreCases } from "./cases/cores.ts";
+import { expertLoraCases } from "./cases/expert_lora.ts";
 import { expertCases } from "./cases/experts.ts";
 import { layerCases } from "./cases/layer.ts";
 import { linearCases } from "./cases/linear.ts";
@@ -18,6 +19,7 @@ export function allCases(): KernelCase[] {
     ...layerCases(),
     ...linearCases(),
     ...expertCases(),
+    ...expertLoraCases(),
     ...loraCases(),
     ...coreCases(),
     ...routingCases(),

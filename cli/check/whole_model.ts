@@ -1,10 +1,10 @@
 // The embedded nano's whole forward pass, as base, with an adapter and routed, against transformers and PEFT.
 
+import { DevicePart } from "../../engine/device/part.ts";
 import { Engine } from "../../engine/engine.ts";
 import { nodeHost } from "../../node/host.ts";
 import { openPreset } from "../../node/presets.ts";
 import type { DoneEvent } from "../../proto/api.ts";
-import { BorrowedDevice } from "./borrowed_device.ts";
 import type { Compared, KernelCase } from "./case.ts";
 import { NANO_PROMPT, NANO_USES, type NanoUse } from "./nano_logprobs.ts";
 
@@ -17,7 +17,7 @@ export function wholeModelCase(): KernelCase {
     kernel: "whole model (nano, f32 activations)",
     name: NANO_USES.map(({ name }) => name).join(", "),
     async run(device) {
-      const host = { ...nodeHost(), openDevice: async () => new BorrowedDevice(device) };
+      const host = { ...nodeHost(), openDevice: async () => new DevicePart(device) };
       const sizes = { poolBytes: POOL_BYTES, contextLength: 256, maxSequences: 4 };
       const engine = await Engine.load(host, { ...(await openPreset("nano")), ...sizes, activations: "f32" });
       try {

@@ -164,7 +164,7 @@ async function answer(engine: Engine, request: GenerateRequest, output: Output, 
       }
       if (routed === undefined) output.write(event.text);
       else routed.push(event.text, last);
-      if (event.type === "done") finish(engine.tokenizer, events, event, output);
+      if (event.type === "done") finish(engine.tokenizerOf(request), events, event, output);
     }
   } finally {
     // The note about an interruption belongs below the text

@@ -13,7 +13,10 @@ import type { Output } from "../terminal/output.ts";
 const FLAGS = {
   keys: text("FILE", "The file of keys; serve takes the same flag", "molora-keys.json"),
   name: text("NAME", "create: whose key it is"),
-  scope: list("SCOPE", "create: base, adapter:NAME, mixture:NAME or admin; NAME may end in * (default: all but admin)"),
+  scope: list(
+    "SCOPE",
+    "create: base, adapter:NAME, mixture:NAME, profile:NAME, admin; NAME may end in * (default: all but admin)",
+  ),
   requestsPerMinute: integer("N", "create: requests in a minute", { min: 1 }),
   tokensPerMinute: integer("N", "create: tokens of prompts and answers in a minute", { min: 1 }),
   concurrent: integer("N", "create: requests that are open at once", { min: 1 }),

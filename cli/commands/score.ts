@@ -1,6 +1,7 @@
 // `molora score`: the loss of given texts under each use, row by row and by domain.
 // training/data/ renders the rows, training/evaluation/ scores them.
 
+import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { Engine } from "../../node/index.ts";
 import type { TokenLogprob } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
@@ -85,10 +86,17 @@ Several --use are scored in one run:
     const engine = await loadEngine(flags, output);
     try {
       const uses = specs.map((spec) => ({ spec, routing: routingOf(engine, spec) }));
-      const rendered = rows.map((row) =>
-        fitted(renderRow(engine.tokenizer, row, { raw: flags.raw }), row, engine, flags.truncate),
-      );
-      const jobs = uses.flatMap(({ routing }) => rendered.map((row): ScoreJob => ({ row, routing })));
+      // An adapter may spell texts in another way than the base.
+      const spelt = new Map<Tokenizer, RenderedRow[]>();
+      const rendered = uses.map(({ routing }) => {
+        const tokenizer = engine.tokenizerOf(routing);
+        const known =
+          spelt.get(tokenizer) ??
+          rows.map((row) => fitted(renderRow(tokenizer, row, { raw: flags.raw }), row, engine, flags.truncate));
+        spelt.set(tokenizer, known);
+        return known;
+      });
+      const jobs = uses.flatMap(({ routing }, u) => rendered[u].map((row): ScoreJob => ({ row, routing })));
       const progress = new Progress("scoring tokens", (tokens) => tokens.toFixed(0), output.streams.stderr);
       const all = jobs.reduce((sum, { row }) => sum + row.ids.length, 0);
       let done = 0;
@@ -109,7 +117,7 @@ Several --use are scored in one run:
         };
       });
       const totals = specs.flatMap((use, u) =>
-        totalsOf(use, rendered, logprobs.slice(u * rows.length, (u + 1) * rows.length)),
+        totalsOf(use, rendered[u], logprobs.slice(u * rows.length, (u + 1) * rows.length)),
       );
       output.print(shown(totals));
       output.result({ rows: scored, totals });

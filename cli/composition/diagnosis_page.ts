@@ -1,11 +1,15 @@
-// A diagnosis as one self-contained HTML page: advice, tables, and heat-maps of layers by modules for each pair.
+// A diagnosis as one self-contained HTML page: advice, what was measured, tables, and heat-maps of layers by modules for each
+// pair.
 
 import type { Advice } from "../../composition/diagnose/advice.ts";
 import type { Diagnosis, PairDiagnosis, PlaceDiagnosis } from "../../composition/diagnose/diagnose.ts";
-import { curve, heatMap } from "../../training/evaluation/charts.ts";
+import { curve, dotPlot, heatMap } from "../../training/evaluation/charts.ts";
 import { STYLE } from "../../training/evaluation/page_style.ts";
 import { element, escaped } from "../../training/evaluation/svg.ts";
-import { adapterTable, pairTable, setTable, type Table } from "./diagnosis_tables.ts";
+import { adapterTable, pairTable, setTable } from "./diagnosis_tables.ts";
+import type { Measured } from "./measured.ts";
+import { LOSS_NOTE, lossTable, measuredSentence, mergeTable } from "./measured_tables.ts";
+import type { Table } from "./table.ts";
 
 /** What a pair's maps show. A value of `full` or more is drawn in full colour. */
 const MAPS: readonly { title: string; full: number; of: (pair: PairDiagnosis) => number }[] = [
@@ -20,7 +24,7 @@ const MAPS: readonly { title: string; full: number; of: (pair: PairDiagnosis) =>
 
 const TITLE = "molora: can these adapters be merged?";
 
-export function diagnosisPage(diagnosis: Diagnosis, advice: Advice): string {
+export function diagnosisPage(diagnosis: Diagnosis, advice: Advice, measured?: Measured): string {
   const { adapters, pairs, growing } = diagnosis;
   const points = growing.map(({ interference }, i) => [i + 1, interference] as const);
   const head = element(
@@ -35,6 +39,7 @@ export function diagnosisPage(diagnosis: Diagnosis, advice: Advice): string {
     {},
     element("h1", {}, escaped(TITLE)),
     ...advice.sentences.map((sentence, i) => element("p", i === 0 ? { class: "headline" } : {}, escaped(sentence))),
+    ...(measured === undefined ? [] : [measuredSection(measured)]),
     section("Adapters", table(adapterTable(diagnosis))),
     section("Pairs", note(PAIR_NOTE), table(pairTable(diagnosis))),
     section(
@@ -46,6 +51,27 @@ export function diagnosisPage(diagnosis: Diagnosis, advice: Advice): string {
     ...pairs.map((pair) => pairSection(diagnosis, pair)),
   );
   return `<!doctype html>\n${element("html", { lang: "en" }, head, body)}\n`;
+}
+
+function measuredSection(measured: Measured): string {
+  const plots = Object.entries(measured.sets).map(([set, { texts, completionTokens }]) =>
+    dotPlot(
+      `${set}: ${texts} texts, ${completionTokens} tokens of completions`,
+      measured.policies.map(({ name, title, sets }) => ({
+        label: title,
+        interval: sets[set].completions.loss,
+        strong: name === "router" || name === "label",
+      })),
+    ),
+  );
+  return section(
+    "Measured",
+    element("p", { class: "headline" }, escaped(measuredSentence(measured))),
+    note(LOSS_NOTE),
+    ...plots,
+    table(lossTable(measured)),
+    table(mergeTable(measured)),
+  );
 }
 
 const PAIR_NOTE =

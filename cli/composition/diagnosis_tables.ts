@@ -1,7 +1,10 @@
-// A diagnosis as Markdown: what it advises, then adapters, pairs and how the set grows.
+// A diagnosis as Markdown: what it advises, then adapters, pairs, how the set grows, and what was measured.
 
 import type { Advice } from "../../composition/diagnose/advice.ts";
 import type { Diagnosis, PairDiagnosis } from "../../composition/diagnose/diagnose.ts";
+import type { Measured } from "./measured.ts";
+import { LOSS_NOTE, lossTable, measuredSentence, mergeTable } from "./measured_tables.ts";
+import type { Table } from "./table.ts";
 
 /** Columns of a pair's table: a title and what it shows. */
 export const PAIR_COLUMNS: readonly [title: string, of: keyof PairDiagnosis][] = [
@@ -15,11 +18,6 @@ export const PAIR_COLUMNS: readonly [title: string, of: keyof PairDiagnosis][] =
   ["first drowns second", "drownsSecond"],
   ["interference", "interference"],
 ];
-
-export interface Table {
-  head: string[];
-  rows: string[][];
-}
 
 export function adapterTable({ adapters }: Diagnosis): Table {
   return {
@@ -56,11 +54,15 @@ export function setTable({ adapters, growing, without }: Diagnosis): Table {
   };
 }
 
-export function diagnosisMarkdown(diagnosis: Diagnosis, { sentences }: Advice): string {
-  const tables = [adapterTable(diagnosis), pairTable(diagnosis), setTable(diagnosis)];
-  return [sentences.join("\n"), ...tables.map(markdown)].join("\n\n");
+export function diagnosisMarkdown(diagnosis: Diagnosis, { sentences }: Advice, measured?: Measured): string {
+  const tables = [adapterTable(diagnosis), pairTable(diagnosis), setTable(diagnosis)].map(markdownTable);
+  const found =
+    measured === undefined
+      ? []
+      : [measuredSentence(measured), LOSS_NOTE, ...[lossTable(measured), mergeTable(measured)].map(markdownTable)];
+  return [sentences.join("\n"), ...tables, ...found].join("\n\n");
 }
 
-function markdown({ head, rows }: Table): string {
+export function markdownTable({ head, rows }: Table): string {
   return [head, head.map(() => "---"), ...rows].map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -7,35 +7,90 @@ import { MoloraError } from "../../proto/errors.ts";
 import { type Flag, type FlagKind, type FlagSpecs, kebab, readArguments } from "../flags/arguments.ts";
 import { nearest } from "../flags/nearest.ts";
 
+/** The texts that would have been typed, by the keys of the flags. */
+export type GivenTexts = ReadonlyMap<string, string[]>;
+
+export interface ConfigFile {
+  settings: GivenTexts;
+  /** What `[profiles.NAME]` says in the place of `settings`, by name. */
+  profiles: ReadonlyMap<string, GivenTexts>;
+}
+
+/** The flags that a file may have, and those that a profile in it may. */
+export interface FileSpecs {
+  settings: FlagSpecs;
+  profile?: FlagSpecs;
+}
+
+/** The table of profiles. */
+const PROFILES = "profiles";
+
 /**
- * The texts of the file that `--config` in `argv` names, by the keys of the flags; undefined where none is named.
- * `all`: every flag that `argv` may have; `inFile`: those that the file may have.
+ * The file that `--config` in `argv` names; undefined where none is named. `all`: every flag that `argv` may have.
  *
  * @throws MoloraError `bad_arguments` for a file that cannot be read, and whatever is wrong in it, by name.
  */
 export async function readConfigFlag(
   argv: string[],
   all: FlagSpecs,
-  inFile: FlagSpecs,
-): Promise<ReadonlyMap<string, string[]> | undefined> {
+  specs: FileSpecs,
+): Promise<ConfigFile | undefined> {
   const path = readArguments(argv, all, Number.POSITIVE_INFINITY).flags.config;
   if (typeof path !== "string") return undefined;
   const text = await readFile(path, "utf8").catch((cause: Error) => {
     throw new MoloraError("bad_arguments", `--config ${path} cannot be read: ${cause.message}`, { cause });
   });
-  return readConfig(text, path, inFile);
+  return readConfig(text, path, specs);
 }
 
 /** The same for the text of a file. @throws MoloraError `bad_arguments` */
-export function readConfig(text: string, path: string, specs: FlagSpecs): ReadonlyMap<string, string[]> {
+export function readConfig(text: string, path: string, { settings, profile }: FileSpecs): ConfigFile {
+  const { [PROFILES]: tables, ...own } = parseToml(text, path);
+  const known = profile === undefined ? [] : [PROFILES];
+  if (tables !== undefined && profile === undefined) throw unknownKey(path, PROFILES, namesOf(settings));
+  return {
+    settings: readTable(own, { path, prefix: "", specs: settings, known }),
+    profiles: new Map(
+      Object.entries(tableOf(tables ?? {}, path, PROFILES)).map(([name, table]) => {
+        const prefix = `${PROFILES}.${name}.`;
+        return [name, readTable(tableOf(table, path, `${PROFILES}.${name}`), { path, prefix, specs: profile ?? {} })];
+      }),
+    ),
+  };
+}
+
+interface TablePlace {
+  path: string;
+  /** Before each key, in messages. */
+  prefix: string;
+  specs: FlagSpecs;
+  /** Further names, for a guess at what was meant. */
+  known?: readonly string[];
+}
+
+function readTable(table: Record<string, unknown>, { path, prefix, specs, known = [] }: TablePlace): GivenTexts {
   const keys = new Map(Object.keys(specs).map((key) => [kebab(key), key]));
   const given = new Map<string, string[]>();
-  for (const [name, value] of Object.entries(parseToml(text, path))) {
+  for (const [name, value] of Object.entries(table)) {
     const key = keys.get(name);
-    if (key === undefined) throw unknownKey(path, name, [...keys.keys()]);
-    given.set(key, checked(path, name, specs[key], value));
+    if (key === undefined) throw unknownKey(path, prefix + name, [...keys.keys(), ...known]);
+    given.set(key, checked(path, prefix + name, specs[key], value));
   }
   return given;
+}
+
+function tableOf(value: unknown, path: string, name: string): Record<string, unknown> {
+  if (typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)) {
+    return value as Record<string, unknown>;
+  }
+  throw new MoloraError("bad_arguments", `${path}: ${name} must be a table: [${name}]`, {
+    remedy: "Write each profile as [profiles.NAME], and its settings below.",
+    details: { file: path, key: name },
+  });
+}
+
+function namesOf(specs: FlagSpecs): string[] {
+  return Object.keys(specs).map(kebab);
 }
 
 function parseToml(text: string, path: string): Record<string, unknown> {
@@ -60,7 +115,7 @@ function checked(path: string, name: string, spec: Flag<unknown>, value: unknown
   } catch (cause) {
     const { message } = cause as Error;
     throw new MoloraError("bad_arguments", `${path}: ${name} ${message}`, {
-      remedy: `It is the flag --${name}: ${spec.summary}.`,
+      remedy: `It is the flag --${name.replace(/^.*\./, "")}: ${spec.summary}.`,
       details: { file: path, key: name },
     });
   }
@@ -95,7 +150,7 @@ function string(value: unknown, otherwise: string): string {
 }
 
 function unknownKey(path: string, name: string, names: string[]): MoloraError {
-  const best = nearest(name.replaceAll("_", "-"), names);
+  const best = nearest(name.replace(/^.*\./, "").replaceAll("_", "-"), names);
   return new MoloraError("bad_arguments", `${path}: there is no setting ${JSON.stringify(name)}`, {
     remedy: best === undefined ? "The settings are the command's flags, see its --help." : `Did you mean ${best}?`,
     details: { file: path, key: name, ...(best === undefined ? {} : { nearest: best }) },

@@ -3,6 +3,7 @@
 import { stringify } from "smol-toml";
 import { type FlagSpecs, kebab } from "../flags/arguments.ts";
 import { type NamedPath, text, toggle } from "../flags/flags.ts";
+import type { GivenTexts } from "./config_file.ts";
 
 /** The flags of a command that can be configured by a file. */
 export const CONFIG_FLAGS = {
@@ -28,6 +29,23 @@ export function configText(command: string, specs: FlagSpecs, values: Values): s
   return [`# molora ${command} --config FILE\n`, ...settings, ...tables]
     .map((part) => `${part.trimEnd()}\n`)
     .join("\n");
+}
+
+/** Tables of the profiles: of each what it sets itself. */
+export function profilesText(
+  specs: FlagSpecs,
+  own: ReadonlyMap<string, GivenTexts>,
+  values: ReadonlyMap<string, Values>,
+): string {
+  const tables = [...own].map(([name, given]) => {
+    const keys = [...given.keys()].filter((key) => specs[key].secret !== true);
+    const settings = keys.map((key) => {
+      const value = values.get(name)?.[key];
+      return [kebab(key), specs[key].kind === "paths" ? byName(value as NamedPath[]) : value];
+    });
+    return `\n${stringify({ profiles: { [name]: Object.fromEntries(settings) } })}`;
+  });
+  return tables.join("");
 }
 
 /** The same for `--json`: undefined and secret values left out. */

@@ -48,15 +48,23 @@ export interface KnownNames {
 }
 
 /**
- * Checks that no name is given twice: adapters, mixtures and "base" share one space, or a SPEC could mean two things.
+ * Checks that no name is given twice: adapters, mixtures, recipes and "base" share one space, or a SPEC could mean two things.
  *
  * @throws MoloraError `bad_arguments`
  */
-export function checkNames(adapters: NamedPath[], mixtures: NamedPath[]): void {
-  const names = [...adapters, ...mixtures].map(({ name }) => name);
-  const clash = names.find((name, index) => name === "base" || names.indexOf(name) < index);
+export function checkNames(adapters: NamedPath[], mixtures: NamedPath[], recipes: NamedPath[] = []): void {
+  const kinds = [
+    ...adapters.map(({ name }) => ({ name, kind: "an adapter" })),
+    ...mixtures.map(({ name }) => ({ name, kind: "a mixture" })),
+    ...recipes.map(({ name }) => ({ name, kind: "a recipe" })),
+  ];
+  const clash = kinds.find(({ name }, i) => name === "base" || kinds.findIndex((other) => other.name === name) < i);
   if (clash === undefined) return;
-  const message = clash === "base" ? `"base" always means the base model` : `"${clash}" names an adapter and a mixture`;
+  const first = kinds.find(({ name }) => name === clash.name)!;
+  const message =
+    clash.name === "base"
+      ? `"base" always means the base model`
+      : `"${clash.name}" names ${first.kind} and ${clash.kind}`;
   throw new MoloraError("bad_arguments", message, { remedy: "Give it another name: --adapter other=PATH." });
 }
 

@@ -29,11 +29,11 @@ export const SERVE_FLAGS = {
   adapterRoot: text("DIR", "The folder that clients may load adapters from"),
   mixtureRoot: text("DIR", "The folder that clients may load mixtures from"),
   allowOrigin: list("URL", "A web page's origin that may connect, beside pages of this server's own address"),
-  maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
-  maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  profile: list("NAME", "Serve this profile of the --config file (default: all of them, where it has some)"),
   maxSockets: integer("N", "Most sockets that are open, plain HTTP and WebSocket alike (default: 1024)", { min: 1 }),
   maxRequests: integer("N", "Most open requests of one WebSocket", { min: 1 }, DEFAULT_LIMITS.maxRequests),
   maxBodyBytes: integer("N", "Longest body of an HTTP request", { min: 1024, max: 2 ** 30 }, 8 * MEGABYTE),
+  maxUploadBytes: integer("N", "Bytes of the files of an adapter that a client sends", { min: 1 }, 256 * MEGABYTE),
   maxFrameBytes: integer(
     "N",
     "Longest WebSocket frame a client may send",
@@ -46,7 +46,28 @@ export const SERVE_FLAGS = {
   exitOnFailure: toggle("End with an error when the engine fails (the default)"),
   noExitOnFailure: toggle("Stay when the engine fails: /health says 503, and somebody else restarts this"),
   strict: toggle("Refuse request fields that would be ignored; else the header x-molora-ignored lists them"),
+};
+
+/** Of an engine that is served, beside what it loads. */
+export const ENGINE_FLAGS = {
+  maxSequences: integer("N", "Most requests that run at once", { min: 1 }, 32),
+  maxQueue: integer("N", "Most requests that wait", { min: 1 }, 1024),
+  drainThreshold: number(
+    "SECONDS",
+    "A request whose adapters do not fit is passed for so long; then what runs drains for it",
+    {
+      min: 0,
+      max: LONGEST,
+    },
+  ),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
+  agreementDrop: number(
+    "X",
+    "Alert when adapters that act at once agree in sign on so much less of their parameters behind a new generation; 0: no watch",
+    { min: 0, max: 1 },
+    0.05,
+  ),
+  agreementWindow: integer("N", "Tokens on either side of such a change that are compared", { min: 1 }, 256),
 };
 
 const LOCAL = ["127.0.0.1", "localhost", "::1"];

@@ -17,10 +17,17 @@ const PEFT_WEIGHTS = "adapter_model.safetensors";
 /** Modules whose input is the residual stream. */
 const READS_RESIDUAL = /\b(q_proj|k_proj|v_proj|qkv_proj|gate_proj|up_proj|gate_up_proj)$/;
 
+/** Of all experts together: their rank is not to be seen without their number. */
+const STACKED = /\.mlp\.experts\.(base_layer\.)*lora_[AB]\b/;
+const TABLE = /(?:^|\.)(embed_tokens|lm_head)\.([a-z_]+\.)*weight$/;
+const SPELLING = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json"];
+
 interface Read {
   format: string;
   config: Record<string, unknown>;
   weights: TensorSource;
+  /** Files that spell its tokens. */
+  tokenizer: boolean;
 }
 
 export async function inspectAdapter(
@@ -42,7 +49,7 @@ async function readFile(source: ByteSource): Promise<Read> {
     base_model_name_or_path: metadata.get("general.base_model.0.name"),
     lora_alpha: metadata.get("adapter.lora.alpha"),
   };
-  return { format: "GGUF", config, weights: tensors };
+  return { format: "GGUF", config, weights: tensors, tokenizer: false };
 }
 
 async function readFolder(folder: SourceFolder, problems: Problem[]): Promise<Read> {
@@ -64,7 +71,8 @@ async function readFolder(folder: SourceFolder, problems: Problem[]): Promise<Re
     problems.push({ part: "weights", code: "unsupported_dtype", message: `${name} is ${type}`, remedy: null });
     break;
   }
-  return { format: isMlx ? "mlx-lm" : "PEFT", config, weights };
+  const tokenizer = SPELLING.some((name) => names.includes(name));
+  return { format: isMlx ? "mlx-lm" : "PEFT", config, weights, tokenizer };
 }
 
 async function configOf(folder: SourceFolder): Promise<Record<string, unknown>> {
@@ -73,14 +81,21 @@ async function configOf(folder: SourceFolder): Promise<Record<string, unknown>> 
   return typeof json === "object" && json !== null ? (json as Record<string, unknown>) : {};
 }
 
-function factsOf({ format, config, weights }: Read): AdapterFacts {
+function factsOf({ format, config, weights, tokenizer }: Read): AdapterFacts {
   const modules = new Set<string>();
   const ranks = new Set<number>();
   let layers = 0;
   let parameters = 0;
   let hiddenSize: number | null = null;
+  let vocabulary: number | null = null;
   for (const { name, shape } of weights.tensors.values()) {
     parameters += shape.reduce((product, size) => product * size, 1);
+    if (TABLE.test(name) && shape.length === 2) vocabulary = shape[0];
+    if (STACKED.test(name)) {
+      modules.add("experts");
+      layers = Math.max(layers, 1 + Number(/(?:^|\.)layers\.(\d+)\./.exec(name)?.[1] ?? -1));
+      continue;
+    }
     const parsed = parseFactorName(name.replace(/\.weight(?=\.lora_)/, ""));
     if (parsed === undefined || parsed.factor === "alpha") continue;
     modules.add(parsed.inner.split(".").at(-1)!);
@@ -101,5 +116,7 @@ function factsOf({ format, config, weights }: Read): AdapterFacts {
     layers,
     hiddenSize,
     parameters,
+    vocabulary,
+    tokenizer,
   };
 }

@@ -83,6 +83,10 @@ export interface AdapterFacts {
   /** By its q_proj, else any other module that reads the residual. */
   hiddenSize: number | null;
   parameters: number;
+  /** Rows of an embedding or an output head of its own: it may have more tokens than its base. */
+  vocabulary: number | null;
+  /** Files beside it spell its tokens. */
+  tokenizer: boolean;
 }
 
 export interface MixtureFacts {

@@ -45,12 +45,15 @@ function baseRows({ architecture, format, parameters, types, shape, tokenizer, g
 }
 
 function adapterRows(facts: AdapterFacts): Row[] {
-  const { format, ranks, alpha, modules, layers, hiddenSize, baseModel, parameters } = facts;
+  const { format, ranks, alpha, modules, layers, hiddenSize, baseModel, parameters, vocabulary, tokenizer } = facts;
   const scale = alpha === null ? "" : `, alpha ${alpha}`;
   const width = hiddenSize === null ? "" : ` and a hidden size of ${hiddenSize}`;
   return [
     ["format", `${format}: ${count(parameters)} parameters, rank ${ranks.join(", ") || "unknown"}${scale}`],
     ["extends", modules.join(", ") || "no module that is known"],
+    ...(vocabulary === null
+      ? []
+      : [["tokens", `${vocabulary} of its own, ${tokenizer ? "with a tokenizer" : "and no tokenizer"}`] satisfies Row]),
     ["fits", `a base with at least ${layers} layers${width}`],
     ["made for", baseModel ?? "not stated"],
   ];

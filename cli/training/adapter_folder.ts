@@ -9,6 +9,7 @@ import { writePeftAdapter } from "../../files/lora/peft_write.ts";
 import { FileSource } from "../../node/files.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { readCheckpoint, type TrainingState, writeCheckpoint } from "../../training/checkpoint.ts";
+import { IMPORTANCE_FILE, type Importance, writeImportance } from "../../training/importance.ts";
 import { writeWhole } from "../whole_file.ts";
 
 const CHECKPOINT = "checkpoint.safetensors";
@@ -61,6 +62,11 @@ export class AdapterFolder {
     await mkdir(this.path, { recursive: true });
     await writeWhole(join(this.path, SETTINGS), `${JSON.stringify(settings, undefined, 2)}\n`);
     await writeWhole(join(this.path, CHECKPOINT), writeCheckpoint(state));
+  }
+
+  async saveImportance(importance: Importance): Promise<void> {
+    await mkdir(this.path, { recursive: true });
+    await writeWhole(join(this.path, IMPORTANCE_FILE), writeImportance(importance));
   }
 
   /** Writes the PEFT folder and the log, and removes the checkpoint. */

@@ -34,7 +34,7 @@ export interface CompressedAdapters {
  * @throws RangeError for no adapters
  */
 export function compressAdapters(
-  adapters: readonly Pick<Adapter, "layers">[],
+  adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
   { rank, clusters = 1, iterations, onProgress }: CompressOptions,
 ): CompressedAdapters {
   if (adapters.length === 0) throw new RangeError("no adapters to compress");
@@ -63,7 +63,7 @@ export function compressAdapters(
 
 /** Cores of adapters for factors that stay as they are; each goes to the cluster that keeps most of it. */
 export function projectAdapters(
-  adapters: readonly Pick<Adapter, "layers">[],
+  adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
   factors: readonly SharedFactors["layers"][],
 ): CompressedAdapters {
   const slots = slotsOf(adapters);
@@ -89,7 +89,7 @@ export function projectAdapters(
 }
 
 function empty(
-  adapters: readonly Pick<Adapter, "layers">[],
+  adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
   assigned: readonly number[],
   count: number,
 ): CompressedAdapters {

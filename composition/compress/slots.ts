@@ -4,6 +4,7 @@ import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf } from "../deltas.ts";
+import { refuseExperts } from "../experts.ts";
 import type { Factored } from "../linear/factored.ts";
 
 /** One matrix of the base, and what each adapter adds to it; undefined where it adds nothing. */
@@ -16,9 +17,11 @@ export interface Slot {
 /**
  * In the order of layers and modules; matrices that no adapter extends are left out.
  *
- * @throws MoloraError `adapter_unsupported` for DoRA and trained biases, which no pair of factors can say
+ * @throws MoloraError `adapter_unsupported` for DoRA and trained biases, which no pair of factors can say, and for LoRA on the
+ * base's own experts
  */
-export function slotsOf(adapters: readonly Pick<Adapter, "layers">[]): Slot[] {
+export function slotsOf(adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[]): Slot[] {
+  for (const { name, experts } of adapters) if (experts !== undefined) refuseExperts(name);
   return adapters[0].layers.flatMap((_, layer) =>
     LORA_MODULES.flatMap((module): Slot[] => {
       const deltas = adapters.map(({ layers }) => {

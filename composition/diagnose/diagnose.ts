@@ -3,6 +3,7 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { refuseExperts } from "../experts.ts";
 import { factoredSvd } from "../linear/factored.ts";
 import { firstColumns, firstRows } from "../linear/matrix.ts";
 import type { Svd } from "../linear/svd.ts";
@@ -68,10 +69,11 @@ const ROUNDING = 1e-7;
  * Entries of large matrices are compared on a drawn block, which depends on the matrix's place alone.
  */
 export async function diagnose(
-  adapters: readonly Pick<Adapter, "name" | "layers" | "report">[],
+  adapters: readonly Pick<Adapter, "name" | "layers" | "experts" | "report">[],
   config: ModelConfig,
   onProgress: (done: number, total: number) => void | Promise<void> = () => {},
 ): Promise<Diagnosis> {
+  for (const { name, experts } of adapters) if (experts !== undefined) refuseExperts(name);
   const count = adapters.length;
   const all = adapters.map((_, i) => i);
   const subsets = [all, ...all.map((i) => all.slice(0, i + 1)), ...all.map((i) => all.filter((k) => k !== i))];

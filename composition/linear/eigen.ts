@@ -18,9 +18,26 @@ const MOST_ROUNDS = 60;
  */
 export function symmetricEigen(matrix: Matrix): Eigen {
   const n = matrix.rows;
-  const { diagonal, beside, turns } = tridiagonal(matrix);
+  const { diagonal, beside, reflections } = tridiagonal(matrix);
   // Rows of `rows` are eigenvectors in the making: a rotation touches two of them.
-  const rows = transpose(turns).data;
+  const rows = transpose(turnsOf(reflections, n)).data;
+  diagonalise(diagonal, beside, rows, n);
+  const order = Array.from(diagonal, (_, i) => i).sort((i, j) => diagonal[j] - diagonal[i]);
+  const vectors = zeros(n, n);
+  for (const [k, i] of order.entries()) vectors.data.set(rows.subarray(i * n, (i + 1) * n), k * n);
+  return { values: Float64Array.from(order, (i) => diagonal[i]), vectors };
+}
+
+/** The values alone, descending, for a third of the work. @throws RangeError as `symmetricEigen` */
+export function symmetricEigenvalues(matrix: Matrix): Float64Array {
+  const { diagonal, beside } = tridiagonal(matrix);
+  diagonalise(diagonal, beside, new Float64Array(0), 0);
+  return diagonal.sort().reverse();
+}
+
+/** What becomes of the diagonal; `rows` have `width` columns. */
+function diagonalise(diagonal: Float64Array, beside: Float64Array, rows: Float64Array, width: number): void {
+  const n = diagonal.length;
   for (let low = 0; low < n; low++) {
     for (let round = 0; ; round++) {
       let split = low;
@@ -30,13 +47,9 @@ export function symmetricEigen(matrix: Matrix): Eigen {
       }
       if (split === low) break;
       if (round === MOST_ROUNDS) throw new RangeError("the eigenvalues do not converge");
-      chase(diagonal, beside, rows, low, split, n);
+      chase(diagonal, beside, rows, low, split, width);
     }
   }
-  const order = Array.from(diagonal, (_, i) => i).sort((i, j) => diagonal[j] - diagonal[i]);
-  const vectors = zeros(n, n);
-  for (const [k, i] of order.entries()) vectors.data.set(rows.subarray(i * n, (i + 1) * n), k * n);
-  return { values: Float64Array.from(order, (i) => diagonal[i]), vectors };
 }
 
 /** One implicit QL sweep over [low, high]. */
@@ -81,12 +94,17 @@ function chase(
   beside[high] = 0;
 }
 
-/** M = Q·T·Qᵀ with T tridiagonal; `turns` is Q. beside[i] stands between i and i + 1. */
-function tridiagonal(matrix: Matrix): { diagonal: Float64Array; beside: Float64Array; turns: Matrix } {
+interface Reflection {
+  v: Float64Array;
+  from: number;
+}
+
+/** M = Q·T·Qᵀ with T tridiagonal, Q the product of the reflections. beside[i] stands between i and i + 1. */
+function tridiagonal(matrix: Matrix): { diagonal: Float64Array; beside: Float64Array; reflections: Reflection[] } {
   const n = matrix.rows;
   const a = matrix.data.slice();
   for (let i = 0; i < n; i++) for (let j = 0; j < i; j++) a[j * n + i] = a[i * n + j];
-  const reflections: { v: Float64Array; from: number }[] = [];
+  const reflections: Reflection[] = [];
   const p = new Float64Array(n);
   for (let k = 0; k + 2 < n; k++) {
     const v = new Float64Array(n);
@@ -117,17 +135,21 @@ function tridiagonal(matrix: Matrix): { diagonal: Float64Array; beside: Float64A
     }
     reflections.push({ v, from: k + 1 });
   }
+  return {
+    diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]),
+    beside: Float64Array.from({ length: n }, (_, i) => (i + 1 < n ? a[(i + 1) * n + i] : 0)),
+    reflections,
+  };
+}
+
+function turnsOf(reflections: readonly Reflection[], n: number): Matrix {
   const turns = zeros(n, n);
   for (let i = 0; i < n; i++) turns.data[i * n + i] = 1;
   const sums = new Float64Array(n);
-  for (const { v, from } of reflections.reverse()) {
+  for (const { v, from } of [...reflections].reverse()) {
     sums.fill(0);
     for (let i = from; i < n; i++) for (let j = from; j < n; j++) sums[j] += v[i] * turns.data[i * n + j];
     for (let i = from; i < n; i++) for (let j = from; j < n; j++) turns.data[i * n + j] -= v[i] * sums[j];
   }
-  return {
-    diagonal: Float64Array.from({ length: n }, (_, i) => a[i * n + i]),
-    beside: Float64Array.from({ length: n }, (_, i) => (i + 1 < n ? a[(i + 1) * n + i] : 0)),
-    turns,
-  };
+  return turns;
 }

@@ -1,7 +1,7 @@
 // The largest singular triples of a matrix that is too large to be decomposed whole.
 
 import { Random } from "../random.ts";
-import { symmetricEigen } from "./eigen.ts";
+import { symmetricEigen, symmetricEigenvalues } from "./eigen.ts";
 import {
   firstColumns,
   firstRows,
@@ -22,14 +22,15 @@ const SMALL = 96;
 /** Columns of a block beyond the wanted rank: values that lie close together are found together. */
 const SPARE = 8;
 /**
- * The search ends where what the wanted triples hold (Σ s²) grows by less than this share. Values with a gap behind them
- * are far more exact by then; without one any choice among them holds as much.
+ * The search ends where what the wanted triples hold (Σ s²) would grow by less than this share with another block, going by
+ * how its growth has shrunk. Values with a gap behind them are far more exact by then; without one any choice among them
+ * holds as much.
  */
-const SETTLED = 1e-5;
+const SETTLED = 1e-8;
 /** A shorter side of no more blocks is decomposed by its Gram matrix. */
 const FEW_BLOCKS = 8;
-/** Blocks before the first look at what is held; between looks the basis grows by half. */
-const FIRST_LOOK = 3;
+/** Blocks before the first look at what is held. */
+const FIRST_LOOK = 2;
 
 /**
  * The `rank` largest triples of X; fewer where X has fewer rows or columns. Zero entries cost nothing, so that a pruned
@@ -46,30 +47,56 @@ export function topSvd(x: Matrix, rank: number): Svd {
   const random = new Random(x.rows, x.cols, 0x5bd);
   const start = Float64Array.from({ length: x.cols * width }, () => 2 * random.next() - 1);
   let right: Matrix = { rows: x.cols, cols: width, data: start };
+  const products = productsOf(x);
   const rights: Matrix[] = [];
   const lefts: Matrix[] = [];
   const projections: Matrix[] = [];
   let held = 0;
-  let look = FIRST_LOOK;
+  let growth = Number.NaN;
   for (let size = 0; ; ) {
     right = orthonormal(right, rights);
     rights.push(right);
-    const left = orthonormal(multiply(x, right), lefts);
+    const left = orthonormal(products.right(right), lefts);
     lefts.push(left);
     size += left.cols;
     // Xᵀ·U is both the next right block and, transposed, what X looks like from U.
-    const seen = multiplyTransposed(x, left);
-    projections.push(transpose(seen));
+    const seen = products.left(left);
+    projections.push(seen);
     const whole = size === most;
-    if (whole || projections.length === look) {
-      look = Math.ceil(look * 1.5);
-      const found = triplesOf(joinRows(projections), rank);
-      const now = found.s.reduce((sum, s) => sum + s * s, 0);
-      if (whole || now - held <= SETTLED * now) return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
+    if (whole || projections.length >= FIRST_LOOK) {
+      const seenSoFar = joinRows(projections);
+      const now = heldBy(seenSoFar, rank);
+      const shrinks = Math.min(1, (now - held) / growth);
+      growth = now - held;
+      // Of the first two looks nothing is known of how growth shrinks.
+      if (whole || growth * shrinks <= SETTLED * now) {
+        const found = triplesOf(seenSoFar, rank);
+        return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
+      }
       held = now;
     }
-    right = firstColumns(seen, Math.min(width, most - size));
+    right = transpose(firstRows(seen, Math.min(width, most - size)));
   }
+}
+
+/** Σ s² of the largest values of a wide matrix. */
+function heldBy(p: Matrix, rank: number): number {
+  const values = symmetricEigenvalues(rowProducts(p, p));
+  return values.subarray(0, rank).reduce((sum, value) => sum + value, 0);
+}
+
+/** Of more zeros than this, skipping them is faster than computing in tiles. */
+const SPARSE = 0.5;
+
+/** X·V, and Uᵀ·X. */
+function productsOf(x: Matrix): { right: (v: Matrix) => Matrix; left: (u: Matrix) => Matrix } {
+  let zero = 0;
+  for (const value of x.data) if (value === 0) zero++;
+  if (zero > SPARSE * x.data.length) {
+    return { right: (v) => multiply(x, v), left: (u) => transpose(multiplyTransposed(x, u)) };
+  }
+  const turned = transpose(x);
+  return { right: (v) => rowProducts(x, transpose(v)), left: (u) => rowProducts(transpose(u), turned) };
 }
 
 /** All values are found, for less than a basis of that size would cost. */

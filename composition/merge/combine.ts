@@ -35,15 +35,17 @@ export function combine(
   if (kind !== "ties" && kind !== "dare_ties") return weightedSum(pruned, weights);
   const sign = electedSigns(pruned, options.majoritySign);
   const sum = new Float64Array(sign.length);
-  for (let i = 0; i < sum.length; i++) {
-    let agreeing = 0;
-    for (const [t, task] of pruned.entries()) {
-      if (Math.sign(task[i]) !== sign[i]) continue;
-      sum[i] += task[i] * weights[t];
-      agreeing++;
+  const agreeing = new Uint32Array(sign.length);
+  for (const [t, task] of pruned.entries()) {
+    const weight = weights[t];
+    for (let i = 0; i < sum.length; i++) {
+      const value = task[i];
+      if (!(value * sign[i] > 0)) continue;
+      sum[i] += value * weight;
+      agreeing[i]++;
     }
-    if (agreeing > 1) sum[i] /= agreeing;
   }
+  for (let i = 0; i < sum.length; i++) if (agreeing[i] > 1) sum[i] /= agreeing[i];
   return sum;
 }
 
@@ -66,13 +68,18 @@ export function combineWeighted(
   const sign = elects ? electedSigns(weighted, options.majoritySign) : undefined;
   const sum = new Float64Array(tasks[0].length);
   const total = weights.reduce((all, weight) => all + weight, 0);
-  for (let i = 0; i < sum.length; i++) {
-    let divisor = sign === undefined ? total : 0;
-    for (const [t, task] of weighted.entries()) {
-      if (sign !== undefined && Math.sign(task[i]) !== sign[i]) continue;
-      sum[i] += task[i];
-      if (sign !== undefined) divisor += weights[t];
+  const divisors = new Float64Array(sign === undefined ? 0 : sum.length);
+  for (const [t, task] of weighted.entries()) {
+    const weight = weights[t];
+    for (let i = 0; i < sum.length; i++) {
+      const value = task[i];
+      if (sign !== undefined && !(value * sign[i] > 0)) continue;
+      sum[i] += value;
+      if (sign !== undefined) divisors[i] += weight;
     }
+  }
+  for (let i = 0; i < sum.length; i++) {
+    const divisor = sign === undefined ? total : divisors[i];
     if (options.normalize && Math.abs(divisor) >= 1e-8) sum[i] /= divisor;
     sum[i] *= options.lambda;
   }
@@ -95,11 +102,11 @@ function weightedSum(tasks: readonly Task[], weights: readonly number[]): Task {
 
 /** 1 or −1 an entry; a draw is positive. */
 function electedSigns(tasks: readonly Task[], method: MajoritySign): Int8Array {
-  const signs = new Int8Array(tasks[0].length);
-  for (let i = 0; i < signs.length; i++) {
-    let sum = 0;
-    for (const task of tasks) sum += method === "total" ? task[i] : Math.sign(task[i]);
-    signs[i] = sum >= 0 ? 1 : -1;
+  const sums = new Float64Array(tasks[0].length);
+  for (const task of tasks) {
+    for (let i = 0; i < sums.length; i++) sums[i] += method === "total" ? task[i] : Math.sign(task[i]);
   }
+  const signs = new Int8Array(sums.length);
+  for (let i = 0; i < signs.length; i++) signs[i] = sums[i] >= 0 ? 1 : -1;
   return signs;
 }

@@ -6,6 +6,7 @@ import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import type { AbortLike } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
+import { refuseExperts } from "../experts.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
 import { dot, type Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
@@ -156,16 +157,20 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
 }
 
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
-function refuseOtherChanges({ name, layers, invocation }: Adapter): void {
+function refuseOtherChanges({ name, layers, invocation, vocabulary, experts }: Adapter): void {
+  if (experts !== undefined) refuseExperts(name);
   const modules = layers.flatMap((layer) => Object.values(layer));
   const other = modules.find(({ rows, unsettled }) => rows !== undefined || unsettled !== undefined);
-  if (other === undefined && invocation === undefined && modules.every(({ rank }) => rank > 0)) return;
+  const isPlain = other === undefined && invocation === undefined && vocabulary === undefined;
+  if (isPlain && modules.every(({ rank }) => rank > 0)) return;
   const what =
     invocation !== undefined
       ? "acts from a token of the prompt on (activated LoRA)"
-      : other?.unsettled?.magnitude !== undefined
-        ? "is a DoRA, which scales whole rows of the base"
-        : "changes rows or biases of the base";
+      : vocabulary !== undefined
+        ? "has an embedding or an output head of its own"
+        : other?.unsettled?.magnitude !== undefined
+          ? "is a DoRA, which scales whole rows of the base"
+          : "changes rows or biases of the base";
   throw new MoloraError(
     "adapter_unsupported",
     `"${name}" ${what}: that is no product of two factors, and is not merged`,

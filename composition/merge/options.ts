@@ -49,6 +49,8 @@ interface MethodFacts {
   /** One line, for people. */
   summary: string;
   takes: readonly (keyof MergeTuning)[];
+  /** It divides by the number of adapters, or of those that agree: weights of 1 do not let the result grow with them. */
+  averages?: true;
 }
 
 const PRUNE = ["density"] as const;
@@ -62,23 +64,40 @@ export const METHODS: Readonly<Record<MergeMethod, MethodFacts>> = {
   task_arithmetic: { summary: "the same; negative weights take a skill away", takes: [] },
   svd: { summary: "Σ weight·Δ, nearest of a lower rank", takes: SVD },
   linear: { summary: "A's and B's summed apart; equal ranks, carries cross terms", takes: [] },
-  ties: { summary: "TIES on A's and B's apart", takes: ELECT },
+  ties: { summary: "TIES on A's and B's apart", takes: ELECT, averages: true },
   dare_linear: { summary: "DARE on A's and B's apart", takes: [...PRUNE, "seed"] },
-  dare_ties: { summary: "DARE and elected signs on A's and B's apart", takes: [...ELECT, "seed"] },
+  dare_ties: { summary: "DARE and elected signs on A's and B's apart", takes: [...ELECT, "seed"], averages: true },
   magnitude_prune: { summary: "A's and B's pruned and summed apart", takes: PRUNE },
-  ties_svd: { summary: "TIES on whole deltas, then svd", takes: [...ELECT, ...SVD] },
+  ties_svd: { summary: "TIES on whole deltas, then svd", takes: [...ELECT, ...SVD], averages: true },
   dare_linear_svd: { summary: "DARE on whole deltas, then svd", takes: [...PRUNE, ...SVD, "seed"] },
-  dare_ties_svd: { summary: "DARE and elected signs on whole deltas, then svd", takes: [...ELECT, ...SVD, "seed"] },
+  dare_ties_svd: {
+    summary: "DARE and elected signs on whole deltas, then svd",
+    takes: [...ELECT, ...SVD, "seed"],
+    averages: true,
+  },
   magnitude_prune_svd: { summary: "whole deltas pruned and summed, then svd", takes: [...PRUNE, ...SVD] },
-  mergekit_ties: { summary: "TIES as mergekit: signs by weighted deltas", takes: [...ELECT, ...MERGEKIT] },
+  mergekit_ties: {
+    summary: "TIES as mergekit: signs by weighted deltas",
+    takes: [...ELECT, ...MERGEKIT],
+    averages: true,
+  },
   mergekit_dare_linear: { summary: "DARE as mergekit", takes: [...PRUNE, ...MERGEKIT, "seed"] },
   mergekit_dare_ties: { summary: "DARE with TIES' signs as mergekit", takes: [...ELECT, ...MERGEKIT, "seed"] },
   darex: { summary: "DARE rescaled by what texts show (DAREx-q)", takes: [...PRUNE, "lambda", "rank", "seed"] },
   tsv: { summary: "Task Singular Vectors: bases orthogonalised against each other", takes: ["rank"] },
   tsv_compress: { summary: "each adapter's largest singular triples, summed as they are", takes: ["rank"] },
-  knots: { summary: "KnOTS: merged in a shared singular basis", takes: ["inner", ...ELECT, "rank", "seed"] },
-  lego: { summary: "LoRA-LEGO: ranks clustered; any ranks", takes: ["rank", "reweight", "seed"] },
+  knots: {
+    summary: "KnOTS: merged in a shared singular basis",
+    takes: ["inner", ...ELECT, "rank", "seed"],
+    averages: true,
+  },
+  lego: { summary: "LoRA-LEGO: ranks clustered; any ranks", takes: ["rank", "reweight", "seed"], averages: true },
 };
+
+/** The weight that gives each of `count` adapters an even share: 1 where the method averages, else 1/count. */
+export function evenWeight(method: MergeMethod, count: number): number {
+  return METHODS[method].averages ? 1 : 1 / count;
+}
 
 const FACTORWISE: ReadonlySet<MergeMethod> = new Set(COMBINATIONS);
 

@@ -132,7 +132,9 @@ function masksOf(task: PlaceTask, tuning: SettledTuning, factor: "a" | "b" | "wh
   if (task.masks !== undefined) return task.masks(factor);
   return (t, count, density) => {
     const random = randomOf(task, tuning, task.adapters[t], ["a", "b", "whole"].indexOf(factor));
-    return Uint8Array.from({ length: count }, () => (random.next() < density ? 1 : 0));
+    const mask = new Uint8Array(count);
+    for (let i = 0; i < count; i++) mask[i] = random.next() < density ? 1 : 0;
+    return mask;
   };
 }
 

@@ -1,7 +1,7 @@
 // Adapters and mixtures on first use: whoever asks for a name that is not in memory waits for it alone, and all who ask for it
 // wait for one load. What is running does not wait.
 
-import type { AbortLike, GenerateRequest } from "../../proto/api.ts";
+import type { AbortLike, DiskReport, GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { NameSources } from "../host.ts";
 import type { Usage } from "../memory/usage.ts";
@@ -35,6 +35,8 @@ export interface DemandStats {
 
 export class Demand {
   readonly #parts: DemandParts;
+  /** Requests that wait, by name. */
+  readonly #waitingFor = new Map<string, number>();
   /** Loads under way, by name. They begin in the order of asking, so that requests in line fetch ahead of their turn. */
   readonly #loading = new Map<string, Promise<void>>();
   readonly #line = new Line(AT_ONCE);
@@ -42,6 +44,11 @@ export class Demand {
 
   constructor(parts: DemandParts) {
     this.#parts = parts;
+  }
+
+  /** What of the sources is kept on a disk. */
+  get disk(): DiskReport | undefined {
+    return this.#parts.sources?.disk;
   }
 
   get stats(): Readonly<DemandStats> {
@@ -77,16 +84,33 @@ export class Demand {
   async ready(request: GenerateRequest, signal?: AbortLike): Promise<void> {
     const missing = textsOf(request).filter((text) => !this.#parts.registry.has(this.nameOf(text)));
     if (missing.length === 0) return;
-    if (this.#stats.waiting >= this.#parts.maxWaiting) {
-      throw new MoloraError("queue_full", `${this.#stats.waiting} requests wait for adapters already`, {
-        remedy: "Try again later.",
-      });
-    }
-    this.#stats.waiting++;
+    const names = missing.map((text) => this.nameOf(text));
+    this.#checkRoom(names);
+    this.#count(names, 1);
     try {
       await orCancelled(missing.length === 1 ? this.load(missing[0]) : this.#gather(request), signal);
     } finally {
-      this.#stats.waiting--;
+      this.#count(names, -1);
+    }
+  }
+
+  /** Half of those who may wait may wait for one name, so that a place that hangs does not hold up what comes from others. */
+  #checkRoom(names: readonly string[]): void {
+    const { maxWaiting } = this.#parts;
+    const most = Math.ceil(maxWaiting / 2);
+    const full = names.find((name) => (this.#waitingFor.get(name) ?? 0) >= most);
+    if (full === undefined && this.#stats.waiting < maxWaiting) return;
+    const what = full === undefined ? "adapters" : `"${full}"`;
+    const count = full === undefined ? this.#stats.waiting : most;
+    throw new MoloraError("queue_full", `${count} requests wait for ${what} already`, { remedy: "Try again later." });
+  }
+
+  #count(names: readonly string[], by: 1 | -1): void {
+    this.#stats.waiting += by;
+    for (const name of names) {
+      const count = (this.#waitingFor.get(name) ?? 0) + by;
+      if (count === 0) this.#waitingFor.delete(name);
+      else this.#waitingFor.set(name, count);
     }
   }
 

@@ -1,52 +1,29 @@
-// Loads adapters and mixtures by path into the registry, on a running engine, and unloads them.
-// What a loaded generation needs on the device, the bank knows.
+// Loads adapters, mixtures and recipes by path, on a running engine, and unloads them: which file a name means, and whose turn it
+// is. read_adapter.ts and read_routing.ts read them, keeper.ts finds room for them.
 
 import { mergeAdapters } from "../../composition/merge/merge.ts";
-import type { ModelConfig } from "../../files/families/config.ts";
-import type { Adapter } from "../../files/lora/adapter.ts";
-import { loadAdapter } from "../../files/lora/load.ts";
 import { checkName } from "../../files/lora/names.ts";
-import { writePeftAdapter } from "../../files/lora/peft_write.ts";
-import { sliced } from "../../files/slices.ts";
-import { type ByteSource, MemoryFolder, type SourceFolder } from "../../files/source.ts";
+import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { reportMixture } from "../../router/experts.ts";
-import { readMixture } from "../../router/format.ts";
-import type { MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
-import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { checkFits, checkMixture, checkRank } from "./limits.ts";
-import { mergeable } from "./mergeable.ts";
-import { type PackedAdapter, packAdapter } from "./pack_adapter.ts";
-import { prototypesOf } from "./pack_prototypes.ts";
-import type { Bank } from "./placement.ts";
-import { adapterKey, type ExpertAdapter, type LoadedGeneration, type Registry } from "./registry.ts";
-import { adapterHostBytes, routerHostBytes, type Shelf } from "./shelf.ts";
-import type { Vocabularies } from "./vocabularies.ts";
+import type { ExpertAdapter } from "./generation.ts";
+import type { Keeper } from "./keeper.ts";
+import { mergeable, mergedFolder } from "./mergeable.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
+import { type ReadingParts, readAdapter } from "./read_adapter.ts";
+import { type NamedExpert, type Origin, type RoutingSources, readRouting } from "./read_routing.ts";
+import type { Registry } from "./registry.ts";
+import type { Shelf } from "./shelf.ts";
 
-export interface LibraryParts {
+export interface LibraryParts extends ReadingParts {
   host: Host;
-  config: ModelConfig;
-  capacity: Capacity;
   registry: Registry;
-  bank: Bank;
-  /** Works out what of an adapter depends on the base's weights (settle.ts). */
-  settle: (adapter: Adapter) => Promise<Adapter>;
-  vocabularies: Vocabularies;
   catalogue: Catalogue;
   shelf: Shelf;
-}
-
-/** What is known of a load beside the name: where it came from, and what it is to be. */
-interface Origin {
-  path: string | undefined;
-  found: boolean;
-  pinned: boolean;
-  /** Opens what a mixture's experts name, where a source says what it may be. */
-  open?: FoundFolder["open"];
+  keeper: Keeper;
 }
 
 /**
@@ -55,12 +32,21 @@ interface Origin {
  */
 export class Library {
   readonly #parts: LibraryParts;
+  readonly #routingSources: RoutingSources;
   #last: Promise<unknown> = Promise.resolve();
   /** Adapters' names that were taken away: a mixture that is loaded does not bring them back. */
   readonly #unloaded = new Set<string>();
 
   constructor(parts: LibraryParts) {
     this.#parts = parts;
+    this.#routingSources = {
+      ...parts,
+      packed: (name, from) => this.#readAdapter(name, from),
+      expert: (expert, origin) => this.#expertAdapter(expert, origin),
+      recalled: async (name) => {
+        if (!parts.registry.has(name)) await this.recall(name);
+      },
+    };
   }
 
   /**
@@ -78,7 +64,7 @@ export class Library {
       const folder = typeof from === "string" ? await this.#parts.host.open(from) : from;
       const adapter = await this.#readAdapter(name, folder);
       const path = typeof from === "string" ? from : undefined;
-      await this.#keepAdapter(adapter, { path, found: false, pinned });
+      await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned });
       this.#unloaded.delete(name);
       return adapter.report;
     });
@@ -102,29 +88,26 @@ export class Library {
         { ...options, weights: parts.map(({ weight }) => weight ?? 1) },
         { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
       );
-      const files = writePeftAdapter({ layers }, config);
-      const bytes = new Map([
-        ["adapter_config.json", new TextEncoder().encode(files.config)],
-        ["adapter_model.safetensors", files.safetensors],
-      ]);
-      const adapter = await this.#readAdapter(name, new MemoryFolder(name, bytes));
-      await this.#keepAdapter(adapter, { path: undefined, found: false, pinned: false });
+      const adapter = await this.#readAdapter(name, mergedFolder(name, layers, config));
+      await this.#parts.keeper.keepAdapter(adapter, { path: undefined, found: false, pinned: false });
       this.#unloaded.delete(name);
       return { adapter: adapter.report, merge: report };
     });
   }
 
   /**
-   * Loads a mixture. Its experts' adapters are loaded under their names too, except where a name is taken, or was taken
-   * away by `unloadAdapter`: then the mixture alone holds its adapter.
+   * Loads a mixture's folder, or a recipe: its file, or the folder it lies in. Adapters of experts and of stacked parts are loaded
+   * under their names too, except where a name is taken, or was taken away by `unloadAdapter`: then the mixture alone holds its
+   * adapter.
    */
   loadMixture(name: string, from: string | SourceFolder, options: LoadAdapterOptions = {}): Promise<MixtureReport> {
     const { replace = true, expectedGeneration, pinned = false } = options;
     return this.#inTurn(async () => {
       if (!replace) this.#checkNotLoaded(name);
       this.#parts.catalogue.checkGeneration(name, expectedGeneration);
-      if (typeof from !== "string") return this.#loadMixture(name, from, { path: undefined, found: false, pinned });
-      return this.#loadMixture(name, await this.#folder(from), { path: from, found: false, pinned });
+      const path = typeof from === "string" ? from : undefined;
+      const opened = typeof from === "string" ? await this.#parts.host.open(from) : from;
+      return this.#loadRouting(name, opened, { path, found: false, pinned });
     });
   }
 
@@ -140,16 +123,14 @@ export class Library {
     if (entry === undefined || entry.found || entry.path === undefined) return false;
     const { path, report } = entry;
     if (entry.kind === "mixture") {
-      const folder = await this.#folder(path);
-      const mixture = await readMixture(name, folder, this.#parts.config);
-      checkUnchanged(name, report.hash, mixture.hash);
-      if (catalogue.get(name) === entry && !registry.has(name))
-        await this.#loadMixture(name, folder, { ...entry, path });
+      const isWanted = () => catalogue.get(name) === entry && !registry.has(name);
+      await this.#loadRouting(name, await host.open(path), { ...entry, path }, isWanted, report.hash);
     } else {
       const adapter = await this.#readAdapter(name, await host.open(path));
       checkUnchanged(name, report.hash, adapter.hash);
       // Whoever loaded or unloaded the name meanwhile has the last word.
-      if (catalogue.get(name) === entry && !registry.has(name)) await this.#keepAdapter(adapter, { ...entry, path });
+      if (catalogue.get(name) === entry && !registry.has(name))
+        await this.#parts.keeper.keepAdapter(adapter, { ...entry, path });
     }
     return true;
   }
@@ -160,49 +141,25 @@ export class Library {
     const origin = { path, found: true, pinned: false };
     const before = catalogue.get(name);
     if (kind === "mixture") {
-      await this.#loadMixture(
-        name,
-        folder,
-        { ...origin, open },
-        () => catalogue.get(name) === before && !registry.has(name),
-      );
+      const isWanted = () => catalogue.get(name) === before && !registry.has(name);
+      await this.#loadRouting(name, folder, { ...origin, open }, isWanted);
       return;
     }
     const adapter = await this.#readAdapter(name, folder);
-    if (catalogue.get(name) === before && !registry.has(name)) await this.#keepAdapter(adapter, origin);
+    if (catalogue.get(name) === before && !registry.has(name)) await this.#parts.keeper.keepAdapter(adapter, origin);
   }
 
-  async #loadMixture(
+  /** A mixture or a recipe. `expected`: the generation that its name stood for. */
+  async #loadRouting(
     name: string,
-    folder: SourceFolder,
+    opened: ByteSource | SourceFolder,
     origin: Origin,
     isWanted: () => boolean = () => true,
+    expected?: string,
   ): Promise<MixtureReport> {
-    const { config, registry, bank, catalogue, shelf } = this.#parts;
-    const mixture = await readMixture(name, folder, config);
-    checkMixture(mixture, this.#parts.capacity);
-    const adapters: ExpertAdapter[] = [];
-    for (const expert of mixture.experts) adapters.push(await this.#expertAdapter(expert, origin));
-    const prototypes = await sliced(prototypesOf(mixture, adapters));
-    const report = reportMixture(mixture);
-    if (!isWanted()) return report;
-    const held = new Set(registry.generations().map(({ hash }) => hash));
-    const fresh = new Map(
-      adapters.flatMap((adapter) => (adapter && !held.has(adapter.hash) ? [[adapter.hash, adapter]] : [])),
-    );
-    const bytes = [...fresh.values()].reduce(
-      (sum, adapter) => sum + adapterHostBytes(adapter),
-      routerHostBytes(mixture, prototypes),
-    );
-    await shelf.withRoom(name, bytes, () => {
-      this.#checkKind(name, "mixture", origin);
-      const loaded = registry.addMixture(mixture, adapters, (generation) => this.#checkFits(generation), prototypes);
-      const { path, found, pinned } = origin;
-      catalogue.set({ kind: "mixture", report, path, found, pinned });
-      bank.add(loaded);
-      // Begun in the same turn: a moment later others may have taken its place.
-      return bank.placeAhead(loaded);
-    });
+    const { loaded, report } = await readRouting(name, opened, origin, this.#routingSources);
+    if (expected !== undefined) checkUnchanged(name, expected, loaded.hash);
+    if (isWanted()) await this.#parts.keeper.keepRouting(loaded, report, origin);
     return report;
   }
 
@@ -239,7 +196,7 @@ export class Library {
   }
 
   /** The adapter under the expert's name when it is the one that the mixture means, else the one at its path. */
-  async #expertAdapter(expert: MixtureExpert, origin: Origin): Promise<ExpertAdapter> {
+  async #expertAdapter(expert: NamedExpert, origin: Origin): Promise<ExpertAdapter> {
     if (expert.adapter === undefined) return undefined;
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
@@ -258,11 +215,11 @@ export class Library {
       throw error;
     }
     const isFree = taken === undefined && catalogue.get(expert.name) === undefined && !this.#unloaded.has(expert.name);
-    if (!origin.found && isFree) await this.#keepAdapter(adapter, { path, found: false, pinned: false });
+    if (!origin.found && isFree) await this.#parts.keeper.keepAdapter(adapter, { path, found: false, pinned: false });
     return adapter;
   }
 
-  async #loadedExpert({ name }: MixtureExpert): Promise<PackedAdapter> {
+  async #loadedExpert({ name }: Pick<NamedExpert, "name">): Promise<PackedAdapter> {
     const { registry } = this.#parts;
     if (!registry.has(name)) await this.recall(name);
     return registry.adapter(name).adapter;
@@ -282,64 +239,8 @@ export class Library {
     });
   }
 
-  async #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
-    const { config, capacity } = this.#parts;
-    const adapter = await this.#parts.settle(await loadAdapter(name, from, config));
-    checkRank(adapter, capacity);
-    return sliced(packAdapter(adapter));
-  }
-
-  /** Its tables are on the device before any request can name it. */
-  async #keepAdapter({ vocabulary, ...adapter }: PackedAdapter, origin: Origin): Promise<void> {
-    const { vocabularies } = this.#parts;
-    const key = adapterKey(adapter);
-    const kept = vocabulary === undefined ? adapter : { ...adapter, vocabulary: {} };
-    const isReady = () => vocabulary === undefined || vocabularies.has(key);
-    let done = false;
-    // Making room for it may have taken another name's adapter of the same content, and the tables with it.
-    while (!done) {
-      const fresh = !isReady();
-      if (fresh && vocabulary !== undefined) await vocabularies.add(key, vocabulary);
-      try {
-        done = await this.#register(kept, origin, isReady);
-      } catch (error) {
-        if (fresh) vocabularies.remove(key);
-        throw error;
-      }
-    }
-  }
-
-  /** False, and nothing done, where it is not ready once there is room. */
-  async #register(adapter: PackedAdapter, origin: Origin, isReady: () => boolean): Promise<boolean> {
-    const { bank, registry, catalogue, shelf } = this.#parts;
-    const { name, report } = adapter;
-    return shelf.withRoom(name, adapterHostBytes(adapter), async () => {
-      if (!isReady()) return false;
-      this.#checkKind(name, "adapter", origin);
-      const loaded = registry.addAdapter(adapter, (generation) => this.#checkFits(generation));
-      catalogue.set({ kind: "adapter", report, ...origin });
-      bank.add(loaded);
-      await bank.placeAhead(loaded);
-      return true;
-    });
-  }
-
-  /** A source may give a name another meaning than it had; whoever loads something explicitly may not. */
-  #checkKind(name: string, kind: "adapter" | "mixture", { found }: Origin): void {
-    const { catalogue } = this.#parts;
-    if (found && catalogue.get(name)?.found) catalogue.delete(name);
-    catalogue.checkKind(name, kind);
-  }
-
-  #checkFits(generation: LoadedGeneration): void {
-    const { bank, capacity } = this.#parts;
-    checkFits(generation, bank.needs(generation), capacity);
-  }
-
-  async #folder(path: string): Promise<SourceFolder> {
-    const opened = await this.#parts.host.open(path);
-    if ("list" in opened) return opened;
-    throw new MoloraError("file_not_found", `${path} is a file`, { remedy: "Name the folder it lies in." });
+  #readAdapter(name: string, from: ByteSource | SourceFolder): Promise<PackedAdapter> {
+    return readAdapter(this.#parts, name, from);
   }
 }
 

@@ -5,13 +5,13 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
 import type { Capacity } from "../model/capacity.ts";
+import type { LoadedGeneration } from "./generation.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
-import type { LoadedGeneration } from "./registry.ts";
 
 /** @throws MoloraError `adapter_unsupported` */
 export function checkRank({ name, report }: Adapter, capacity: Capacity): void {
   const most = capacity.rank4 * 4;
-  const rank = Math.max(...report.ranks);
+  const rank = Math.max(0, ...report.ranks);
   if (rank <= most) return;
   throw new MoloraError("adapter_unsupported", `adapter "${name}" has rank ${rank}; this engine takes ${most}`, {
     remedy: `Start the engine with maxRank ${rank}.`,
@@ -39,7 +39,11 @@ export function checkMixture(mixture: Mixture, capacity: Capacity): void {
  *
  * @throws MoloraError `out_of_pages`
  */
-export function checkFits({ kind, name }: LoadedGeneration, needs: readonly ResidentNeed[], { pages }: Capacity): void {
+export function checkFits(
+  { kind, name }: Pick<LoadedGeneration, "kind" | "name">,
+  needs: readonly ResidentNeed[],
+  { pages }: Capacity,
+): void {
   const sizes = new Map(needs.map((need) => [need.key, need.pages]));
   const needed = [...sizes.values()].reduce((sum, size) => sum + size, 0);
   if (needed < pages) return;

@@ -3,6 +3,10 @@
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
 import type { Compressed, SharedFactors, SharedModule } from "../../files/lora/shared_factors.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
+import type { Run } from "./factors/format.ts";
+import { FACTORS } from "./factors/formats.ts";
+import { packA, packB } from "./factors/pack.ts";
 
 /** vec4s of headers: one a module and the way to the cores' headers, then one a module for the cores. */
 const HEADER_VEC4 = 2 * (LORA_MODULES.length + 1);
@@ -11,28 +15,25 @@ const CORES_AT = LORA_MODULES.length + 1;
 type SharedLayer = SharedFactors["layers"][number];
 
 /** Bytes of the longest run among the layers. */
-export function sharedRunBytes({ layers }: SharedFactors): number {
-  return Math.max(...layers.map((layer) => 16 * sharedOffsets(layer).end));
+export function sharedRunBytes({ layers }: SharedFactors, dtype: AdapterDtype = "f32"): number {
+  return Math.max(...layers.map((layer) => 16 * sharedOffsets(layer, dtype).end));
 }
 
 /** One layer's factors: V [rank, in], then U [out, whole vec4s] of each module. */
-export function packSharedLayer(layer: SharedLayer): Float32Array<ArrayBuffer> {
-  const { of, end } = sharedOffsets(layer);
+export function packSharedLayer(layer: SharedLayer, dtype: AdapterDtype = "f32"): Run {
+  const { of, end } = sharedOffsets(layer, dtype);
   const run = new Float32Array(4 * end);
   for (const [name, { v, u, rank }] of modulesOf(layer)) {
-    run.set(v, 4 * of[name]!.v);
-    const stride = 4 * Math.ceil(rank / 4);
-    for (let row = 0; row * rank < u.length; row++) {
-      run.set(u.subarray(row * rank, (row + 1) * rank), 4 * of[name]!.u + row * stride);
-    }
+    packA(run, of[name]!.v, { values: v, rank }, FACTORS[dtype]);
+    packB(run, of[name]!.u, { values: u, rank }, FACTORS[dtype]);
   }
   return run;
 }
 
 /** One layer's run of an adapter, with offsets of factors as they are within their own run (see `relocated`). */
-export function packCoreLayer({ shared, cores }: Compressed, layer: number): Float32Array<ArrayBuffer> {
+export function packCoreLayer({ shared, cores }: Compressed, layer: number, dtype: AdapterDtype = "f32"): Run {
   const factors = shared.layers[layer];
-  const { of } = sharedOffsets(factors);
+  const { of } = sharedOffsets(factors, dtype);
   const run = new Float32Array(4 * (HEADER_VEC4 + coreVec4s(cores[layer], factors)));
   run[4 * (CORES_AT - 1)] = CORES_AT;
   let at = HEADER_VEC4;
@@ -54,7 +55,7 @@ export function packCoreLayer({ shared, cores }: Compressed, layer: number): Flo
 }
 
 /** A run whose headers point to factors `distance` vec4s from it; negative where they lie before it. */
-export function relocated(run: Float32Array<ArrayBuffer>, distance: number): Float32Array<ArrayBuffer> {
+export function relocated(run: Run, distance: number): Run {
   const moved = run.slice();
   for (let index = 0; index < LORA_MODULES.length; index++) {
     if (run[4 * index + 2] === 0) continue;
@@ -64,15 +65,20 @@ export function relocated(run: Float32Array<ArrayBuffer>, distance: number): Flo
   return moved;
 }
 
-function sharedOffsets(layer: SharedLayer): {
+function sharedOffsets(
+  layer: SharedLayer,
+  dtype: AdapterDtype,
+): {
   of: Partial<Record<LoraModuleName, { v: number; u: number }>>;
   end: number;
 } {
   const of: Partial<Record<LoraModuleName, { v: number; u: number }>> = {};
+  const format = FACTORS[dtype];
   let end = 0;
   for (const [name, { v, u, rank }] of modulesOf(layer)) {
-    of[name] = { v: end, u: end + v.length / 4 };
-    end += v.length / 4 + (u.length / rank) * Math.ceil(rank / 4);
+    const u4 = end + rank * format.strideA(v.length / rank / 4);
+    of[name] = { v: end, u: u4 };
+    end = u4 + (u.length / rank / 4) * format.strideB(Math.ceil(rank / 4));
   }
   return { of, end };
 }

@@ -1,10 +1,9 @@
 // What an Arrow router knows of its experts, taken from their packed adapters once, when the mixture is loaded.
 
-import { expandedLayer } from "../../files/lora/compressed_adapter.ts";
 import { arrowPrototype } from "../../router/arrow.ts";
 import type { Mixture } from "../../router/mixture.ts";
-import { type PackedAdapter, unpackAdapterLayer } from "./pack_adapter.ts";
-import type { ExpertAdapter, Prototypes } from "./registry.ts";
+import type { ExpertAdapter, Prototypes } from "./generation.ts";
+import { layerFactors } from "./pack_adapter.ts";
 
 /** Prototypes of every layer and expert, one after another; none where the router is no Arrow. */
 export function* prototypesOf(mixture: Mixture, adapters: readonly ExpertAdapter[]): Generator<void, Prototypes> {
@@ -13,14 +12,10 @@ export function* prototypesOf(mixture: Mixture, adapters: readonly ExpertAdapter
   for (let layer = 0; layer < mixture.baseModel.numLayers; layer++) {
     const row: (Float32Array | undefined)[] = [];
     for (const adapter of adapters) {
-      row.push(adapter && arrowPrototype(layerOf(adapter, layer)));
+      row.push(adapter && arrowPrototype(layerFactors(adapter, layer)));
       yield;
     }
     prototypes.push(row);
   }
   return prototypes;
-}
-
-function layerOf({ compressed, runs }: PackedAdapter, layer: number) {
-  return compressed === undefined ? unpackAdapterLayer(runs[layer]!) : expandedLayer(compressed, layer);
 }

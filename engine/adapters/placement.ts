@@ -4,23 +4,27 @@
 import type { SharedFactors } from "../../files/lora/shared_factors.ts";
 import { sliced } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import type { DevicePool } from "../memory/device_pool.ts";
 import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts";
-import type { RoutePlan } from "../scheduler/sequence.ts";
+import type { FixedEntry, RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
+import type { Run } from "./factors/format.ts";
+import { heldBy, type LoadedAdapter, type LoadedGeneration, type LoadedMixture } from "./generation.ts";
 import { packedRunBytes } from "./pack_adapter.ts";
 import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
-import type { LoadedAdapter, LoadedGeneration, LoadedMixture } from "./registry.ts";
 
 /** What adapters of a compressed set share: it lies on the device as a generation of its own. */
 interface LoadedFactors {
   kind: "factors";
   key: string;
   factors: SharedFactors;
+  dtype: AdapterDtype;
 }
 
-type Placeable = LoadedGeneration | LoadedFactors;
+/** A recipe has nothing of its own to place. */
+type Placeable = LoadedAdapter | LoadedMixture | LoadedFactors;
 const NO_ROUTE: PlacedRoute = { router: 0, entries: [], mostEntries: 0, adapters: 0, maxRank4: 0, gateWidth: 0 };
 
 /** What is left to write of a generation, a layer at a time. */
@@ -40,12 +44,13 @@ export class Bank {
     this.#residency = residency;
   }
 
-  /** Makes a generation, and a mixture's experts, reachable by key. */
+  /** Makes a generation, and what it holds, reachable by key. */
   add(generation: LoadedGeneration): void {
+    for (const part of heldBy(generation)) this.add(part);
+    if (generation.kind === "recipe") return;
     this.#generations.set(generation.key, generation);
     const factors = factorsOf(generation);
     if (factors !== undefined) this.#generations.set(factors.key, factors);
-    if (generation.kind === "mixture") for (const expert of adaptersOf(generation)) this.add(expert);
   }
 
   /** Forgets a generation that no request can reach any more, and its pages. */
@@ -57,7 +62,16 @@ export class Bank {
     if (![...this.#generations.values()].some((other) => factorsOf(other)?.key === factors)) this.#forget(factors);
   }
 
+  /** Whether a generation stays on the device as long as others can give way, with what it needs there. */
+  pin(generation: LoadedGeneration, pinned: boolean): void {
+    for (const { key } of this.needs(generation)) {
+      if (pinned) this.#residency.pin(key);
+      else this.#residency.unpin(key);
+    }
+  }
+
   #forget(key: string): void {
+    this.#residency.unpin(key);
     this.#generations.delete(key);
     this.#written.delete(key);
     this.#ahead.delete(key);
@@ -66,6 +80,10 @@ export class Bank {
 
   /** Puts a generation on the device before anybody asks for it, while there is room to spare. */
   async placeAhead(generation: LoadedGeneration): Promise<void> {
+    if (generation.kind === "recipe") {
+      for (const part of heldBy(generation)) await this.placeAhead(part);
+      return;
+    }
     // Another load may have taken its place in the host's memory already.
     if (!this.#generations.has(generation.key)) return;
     const placed = this.#residency.placeIdle(this.needs(generation));
@@ -79,11 +97,12 @@ export class Bank {
 
   /** What must be on the device for a generation to serve: a mixture's router and its experts' adapters, and what those share. */
   needs(generation: LoadedGeneration): ResidentNeed[] {
+    if (generation.kind === "recipe") return heldBy(generation).flatMap((part) => this.needs(part));
     if (generation.kind === "adapter") {
       const own = { key: generation.key, pages: this.#pool.pagesFor(packedRunBytes(generation.adapter)) };
       const shared = factorsOf(generation);
       if (shared === undefined) return [own];
-      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors)) }];
+      return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors, shared.dtype)) }];
     }
     const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
@@ -105,33 +124,39 @@ export class Bank {
     switch (plan.kind) {
       case "none":
         return NO_ROUTE;
-      case "fixed": {
-        const acting = plan.entries.filter(({ from = 0 }) => from <= position);
-        if (acting.length === 0) return NO_ROUTE;
-        const entries = acting.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
-        const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
-        const most = entries.length;
-        const cores = acting.some(({ key }) => hasCores(this.#generation(key)));
-        const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
-        return { router: 0, entries, ...sizes, cores };
-      }
+      case "fixed":
+        return this.#stacked(plan.entries.filter(({ from = 0 }) => from <= position));
       case "router": {
         const generation = this.#generation(plan.key);
         if (generation.kind !== "mixture") throw new MoloraError("internal", `${plan.key} is no mixture`);
         for (const expert of adaptersOf(generation)) this.#adapterAddress(expert.key);
         const router = this.#address(plan.key);
         this.#settle(generation);
+        const beside = this.#stacked(plan.beside ?? []);
         return {
           router,
-          entries: [],
-          mostEntries: routedEntries(generation.mixture.router),
-          adapters: adaptersOf(generation).length,
-          maxRank4: rank4Of(generation),
-          cores: hasCores(generation),
+          entries: beside.entries,
+          firstExpert: generation.experts.length,
+          mostEntries: routedEntries(generation.mixture.router) + beside.mostEntries,
+          adapters: adaptersOf(generation).length + beside.adapters,
+          maxRank4: Math.max(rank4Of(generation), beside.maxRank4),
+          cores: hasCores(generation) || (beside.cores ?? false),
+          experts: hasExperts(generation) || (beside.experts ?? false),
           gateWidth: gateWidth(generation.mixture),
         };
       }
     }
+  }
+
+  #stacked(acting: readonly FixedEntry[]): PlacedRoute {
+    if (acting.length === 0) return NO_ROUTE;
+    const entries = acting.map(({ key, weight }) => ({ address: this.#adapterAddress(key), weight }));
+    const ranks = acting.map(({ key }) => rank4Of(this.#generation(key)));
+    const most = entries.length;
+    const cores = acting.some(({ key }) => hasCores(this.#generation(key)));
+    const experts = acting.some(({ key }) => hasExperts(this.#generation(key)));
+    const sizes = { mostEntries: most, adapters: most, maxRank4: Math.max(...ranks), gateWidth: 0 };
+    return { router: 0, entries, ...sizes, cores, experts };
   }
 
   /** What points elsewhere is written anew wherever it, or what it points to, lies elsewhere than when it was. */
@@ -207,13 +232,8 @@ function finish(writing: Writing): void {
 }
 
 /** `own`: where it lies; `addresses`: of what it points to. */
-function runOf(
-  generation: Placeable,
-  layer: number,
-  own: number,
-  addresses: readonly number[],
-): Float32Array<ArrayBuffer> {
-  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!);
+function runOf(generation: Placeable, layer: number, own: number, addresses: readonly number[]): Run {
+  if (generation.kind === "factors") return packSharedLayer(generation.factors.layers[layer]!, generation.dtype);
   if (generation.kind === "adapter") {
     const run = generation.adapter.runs[layer]!;
     return factorsOf(generation) === undefined ? run : relocated(run, addresses[0]! - own);
@@ -226,8 +246,9 @@ function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {
 }
 
 function factorsOf(generation: Placeable): LoadedFactors | undefined {
-  const factors = generation.kind === "adapter" ? generation.adapter.compressed?.shared : undefined;
-  return factors && { kind: "factors", key: `factors/${factors.hash}`, factors };
+  if (generation.kind !== "adapter" || generation.adapter.compressed === undefined) return undefined;
+  const { compressed, dtype } = generation.adapter;
+  return { kind: "factors", key: `factors/${compressed.shared.hash}`, factors: compressed.shared, dtype };
 }
 
 /** Keys of the runs whose addresses its own holds. */
@@ -245,6 +266,12 @@ function pointsElsewhere(generation: Placeable): boolean {
 function hasCores(generation: Placeable): boolean {
   if (generation.kind === "mixture") return adaptersOf(generation).some(hasCores);
   return factorsOf(generation) !== undefined;
+}
+
+/** Whether it adds to the model's own experts. */
+function hasExperts(generation: Placeable): boolean {
+  if (generation.kind === "mixture") return adaptersOf(generation).some(hasExperts);
+  return generation.kind === "adapter" && generation.adapter.experts;
 }
 
 function rank4Of(generation: Placeable): number {

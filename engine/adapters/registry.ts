@@ -1,40 +1,23 @@
-// Which adapter and mixture each name stands for now, and which generations are still in use.
+// Which adapter and mixture each name stands for now, and which generations are still in use. A recipe is a mixture to whoever
+// names it.
 // It reads no files and holds no device; who keeps something for a generation's key is told when it may go.
 
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
-import { checkExpert } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import {
+  type ExpertAdapter,
+  heldBy,
+  type LoadedAdapter,
+  type LoadedGeneration,
+  type LoadedMixture,
+  type LoadedRecipe,
+  loadedAdapter,
+  loadedMixture,
+  type Prototypes,
+} from "./generation.ts";
+import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-
-interface Loaded {
-  name: string;
-  /** Content hash, as reports and streams give it. */
-  hash: string;
-  /** Identity of all that determines its effect; equal keys are interchangeable on the device and in KV reuse. */
-  key: string;
-}
-
-export interface LoadedAdapter extends Loaded {
-  kind: "adapter";
-  adapter: PackedAdapter;
-}
-
-export interface LoadedMixture extends Loaded {
-  kind: "mixture";
-  mixture: Mixture;
-  /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
-  experts: readonly (LoadedAdapter | undefined)[];
-  /** What an Arrow router compares tokens with, `[layer][expert]`; none for other routers. */
-  prototypes: Prototypes;
-}
-
-export type Prototypes = readonly (readonly (Float32Array | undefined)[])[];
-
-/** An adapter that a mixture's expert adds; undefined where it adds nothing. */
-export type ExpertAdapter = PackedAdapter | undefined;
-
-export type LoadedGeneration = LoadedAdapter | LoadedMixture;
 
 /** A running request's hold on a generation: whatever is loaded or unloaded, it stays. */
 export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
@@ -82,7 +65,7 @@ export class Registry {
    */
   addAdapter(adapter: PackedAdapter, check: Check = () => {}): LoadedAdapter {
     this.#checkFree(adapter.name, "adapter");
-    const loaded = toLoaded(adapter);
+    const loaded = loadedAdapter(adapter);
     check(loaded);
     this.#bind(loaded);
     return loaded;
@@ -100,23 +83,12 @@ export class Registry {
     check: Check = () => {},
     prototypes: Prototypes = [],
   ): LoadedMixture {
-    this.#checkFree(mixture.name, "mixture");
-    if (adapters.length !== mixture.experts.length) {
-      const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
-      throw new MoloraError("mixture_invalid", message);
-    }
-    for (const [i, expert] of mixture.experts.entries()) checkExpert(expert, adapters[i]);
-    const experts = adapters.map((adapter) => adapter && toLoaded(adapter));
-    const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
-    const loaded: LoadedMixture = {
-      kind: "mixture",
-      name: mixture.name,
-      hash: mixture.hash,
-      key,
-      mixture,
-      experts,
-      prototypes,
-    };
+    return this.add(loadedMixture(mixture, adapters, prototypes), check);
+  }
+
+  /** Makes the name of a mixture or a recipe stand for it. @throws MoloraError `bad_request`, or what `check` throws. */
+  add<T extends LoadedMixture | LoadedRecipe>(loaded: T, check: Check = () => {}): T {
+    this.#checkFree(loaded.name, "mixture");
     check(loaded);
     this.#bind(loaded);
     return loaded;
@@ -126,9 +98,19 @@ export class Registry {
     return this.#names.has(name);
   }
 
+  /** What the name stands for now; undefined: nothing. */
+  find(name: string): LoadedGeneration | undefined {
+    return this.#names.get(name);
+  }
+
   /** All that is held, each once, whether it has a name still or not. */
   generations(): LoadedGeneration[] {
     return [...this.#uses.values()].map(({ generation }) => generation);
+  }
+
+  /** What is held under a key. */
+  generation(key: string): LoadedGeneration | undefined {
+    return this.#uses.get(key)?.generation;
   }
 
   /** Names, mixtures and requests that hold it. */
@@ -144,9 +126,9 @@ export class Registry {
   }
 
   /** What the name stands for now. @throws MoloraError `unknown_mixture`. */
-  mixture(name: string): LoadedMixture {
+  mixture(name: string): LoadedMixture | LoadedRecipe {
     const found = this.#names.get(name);
-    if (found?.kind === "mixture") return found;
+    if (found !== undefined && found.kind !== "adapter") return found;
     throw this.#unknown("mixture", name, found);
   }
 
@@ -189,7 +171,7 @@ export class Registry {
     this.#drop(key);
   }
 
-  #checkFree(name: string, kind: LoadedGeneration["kind"]): void {
+  #checkFree(name: string, kind: NamedKind): void {
     checkName(withArticle(kind), name, "bad_request");
     if (name === BASE_NAME) {
       throw new MoloraError("bad_request", `"${BASE_NAME}" is the base model itself`, {
@@ -197,9 +179,9 @@ export class Registry {
       });
     }
     const taken = this.#names.get(name);
-    if (taken === undefined || taken.kind === kind) return;
-    throw new MoloraError("bad_request", `"${name}" already names a loaded ${taken.kind}`, {
-      remedy: `Load the ${kind} under another name, or unload the ${taken.kind} first.`,
+    if (taken === undefined || namedKind(taken) === kind) return;
+    throw new MoloraError("bad_request", `"${name}" already names a loaded ${namedKind(taken)}`, {
+      remedy: `Load the ${kind} under another name, or unload the ${namedKind(taken)} first.`,
     });
   }
 
@@ -218,7 +200,7 @@ export class Registry {
       return;
     }
     this.#uses.set(generation.key, { generation, holds: 1, running: 0 });
-    for (const expert of expertsOf(generation)) this.#hold(expert);
+    for (const part of heldBy(generation)) this.#hold(part);
   }
 
   #drop(key: string): void {
@@ -226,33 +208,16 @@ export class Registry {
     if (--use.holds > 0) return;
     this.#uses.delete(key);
     this.#onRelease(use.generation);
-    for (const expert of expertsOf(use.generation)) this.#drop(expert.key);
+    for (const part of heldBy(use.generation)) this.#drop(part.key);
   }
 
-  #unknown(kind: LoadedGeneration["kind"], name: string, found: LoadedGeneration | undefined): MoloraError {
+  #unknown(kind: NamedKind, name: string, found: LoadedGeneration | undefined): MoloraError {
     const code: ErrorCode = kind === "adapter" ? "unknown_adapter" : "unknown_mixture";
-    const all = [...this.#names.values()].filter((loaded) => loaded.kind === kind).map((loaded) => loaded.name);
+    const all = [...this.#names.values()].filter((loaded) => namedKind(loaded) === kind).map((loaded) => loaded.name);
     const known = all.slice(0, MOST_SHOWN);
     const more = all.length > known.length ? ` and ${all.length - known.length} more` : "";
     const loaded = known.length === 0 ? `No ${kind} is loaded.` : `Loaded: ${known.join(", ")}${more}.`;
-    const remedy = found === undefined ? loaded : `It names ${withArticle(found.kind)}: ask for it as one.`;
+    const remedy = found === undefined ? loaded : `It names ${withArticle(namedKind(found))}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }
-}
-
-function withArticle(kind: LoadedGeneration["kind"]): string {
-  return kind === "adapter" ? "an adapter" : "a mixture";
-}
-
-/** See Loaded.key. */
-export function adapterKey({ hash }: Pick<PackedAdapter, "hash">): string {
-  return `adapter/${hash}`;
-}
-
-function toLoaded(adapter: PackedAdapter): LoadedAdapter {
-  return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: adapterKey(adapter), adapter };
-}
-
-function expertsOf(generation: LoadedGeneration): LoadedAdapter[] {
-  return generation.kind === "mixture" ? generation.experts.filter((expert) => expert !== undefined) : [];
 }

@@ -5,8 +5,9 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { LoadedGeneration, Prototypes } from "./generation.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-import type { LoadedGeneration, Prototypes, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 export interface ShelfParts {
   registry: Registry;
@@ -122,14 +123,16 @@ export class Shelf {
   }
 }
 
-/** Bytes of what a generation keeps in host memory, without a mixture's adapters. */
+/** Bytes of what a generation keeps as long as it is in host memory, without what it holds. */
 export function hostBytes(generation: LoadedGeneration): number {
+  if (generation.kind === "recipe") return 0; // what it holds is counted by itself
   if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
   return routerHostBytes(generation.mixture, generation.prototypes);
 }
 
-export function adapterHostBytes({ runs }: Pick<PackedAdapter, "runs">): number {
-  return bytesOf(runs);
+/** With its own embedding and head: they lie on the device, and go when it goes. */
+export function adapterHostBytes({ runs, tableBytes = 0 }: Pick<PackedAdapter, "runs" | "tableBytes">): number {
+  return bytesOf(runs) + tableBytes;
 }
 
 export function routerHostBytes({ router }: Mixture, prototypes: Prototypes): number {

@@ -4,6 +4,7 @@ import type { NameReport, TierReport } from "../../proto/api.ts";
 import type { Residency } from "../memory/residency.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Demand } from "./demand.ts";
+import { heldBy, type LoadedGeneration } from "./generation.ts";
 import type { Registry } from "./registry.ts";
 import { hostBytes, type Shelf } from "./shelf.ts";
 
@@ -16,9 +17,15 @@ export function nameReports(catalogue: Catalogue, registry: Registry, residency:
     const known = { kind, name, hash, pinned: pinned || path === undefined };
     if (found === undefined) return { ...known, tier: "source", bytes: report.bytes, users: 0 };
     const { generation, running } = found;
-    const tier = residency.firstPage(generation.key) === undefined ? "host" : "device";
+    const tier = isPlaced(generation, residency) ? "device" : "host";
     return { ...known, tier, bytes: hostBytes(generation), users: running };
   });
+}
+
+/** Whether it has pages: a recipe where all that it holds has some. */
+function isPlaced(generation: LoadedGeneration, residency: Residency): boolean {
+  if (generation.kind === "recipe") return heldBy(generation).every((part) => isPlaced(part, residency));
+  return residency.firstPage(generation.key) !== undefined;
 }
 
 export function tierReport(
@@ -28,7 +35,9 @@ export function tierReport(
   const onDevice = names.filter(({ tier }) => tier === "device").length;
   const inMemory = names.filter(({ tier }) => tier !== "source").length;
   const { waiting, loads, failures, seconds } = demand.stats;
+  const { disk } = demand;
   return {
+    ...(disk === undefined ? {} : { disk }),
     device: { names: onDevice, evictions: residency.evictions },
     host: {
       names: inMemory,

@@ -47,6 +47,8 @@ export class CpuDevice implements Device {
   #list: CpuBuffer;
   /** The last thing that was asked for; undefined when all is done. */
   #last: Promise<unknown> | undefined;
+  /** What went wrong in work that nobody waited for. */
+  #failure: { error: unknown } | undefined;
   #closed = false;
   #bytes = 0;
 
@@ -128,18 +130,34 @@ export class CpuDevice implements Device {
           items: body.items,
         })),
       ),
+      args,
     );
   }
 
   run<Shape>(programs: readonly Program<Shape>[], shape: Shape, read: readonly View[] = []): Promise<ArrayBuffer> {
     const commands = commandsOf(programs as readonly CpuProgram<Shape>[], shape, this.threads);
-    if (commands.length > 0) this.#enqueueAsync(() => this.#compute(commands));
-    if (read.length === 0) return Promise.resolve(new ArrayBuffer(0));
-    return this.#after(() => this.#read(read));
+    const compute = async () => {
+      if (commands.length > 0) await this.#compute(commands);
+    };
+    if (read.length === 0) {
+      this.#enqueueUnread(compute);
+      return Promise.resolve(new ArrayBuffer(0));
+    }
+    // One piece of work: nothing overwrites what is about to be read.
+    return this.#enqueueAsync(async () => {
+      await compute();
+      this.#tellFailure();
+      return this.#read(read);
+    });
   }
 
   async idle(): Promise<void> {
-    await this.#after(() => {});
+    await this.#enqueueAsync(async () => this.#tellFailure());
+  }
+
+  discard<Shape>(program: Program<Shape>): void {
+    const { args } = program as CpuProgram<Shape>;
+    this.#enqueue(() => this.#memory.give(args));
   }
 
   free({ buffer }: View): void {
@@ -182,14 +200,14 @@ export class CpuDevice implements Device {
   /** At once where nothing is under way. */
   #enqueue(work: () => void): void {
     if (this.#last === undefined) work();
-    else this.#enqueueAsync(async () => work());
+    else this.#enqueueUnread(async () => work());
   }
 
-  /** Behind everything that was asked for. A failure is told to whoever waits for a result next, and to nobody twice. */
+  /** Behind everything that was asked for, whether that went well or not. */
   #enqueueAsync<T>(work: () => Promise<T>): Promise<T> {
     if (this.#closed) throw new MoloraError("engine_closed", "the device is closed");
     const before = this.#last;
-    const mine: Promise<T> = (before === undefined ? work() : before.then(work)).finally(() => {
+    const mine: Promise<T> = (before === undefined ? work() : before.then(work, work)).finally(() => {
       if (this.#last === mine) this.#last = undefined;
     });
     mine.catch(() => {});
@@ -197,8 +215,16 @@ export class CpuDevice implements Device {
     return mine;
   }
 
-  /** What is asked for behind it waits for it: nothing overwrites what is about to be read. */
-  #after<T>(result: () => T): Promise<T> {
-    return this.#enqueueAsync(async () => result());
+  #enqueueUnread(work: () => Promise<void>): void {
+    this.#enqueueAsync(work).catch((error: unknown) => {
+      this.#failure ??= { error };
+    });
+  }
+
+  /** Of work that nobody waited for: told once. */
+  #tellFailure(): void {
+    const failure = this.#failure;
+    this.#failure = undefined;
+    if (failure !== undefined) throw failure.error;
   }
 }

@@ -30,27 +30,31 @@ export class ThreadCrew implements Crew {
   readonly #control: Int32Array<SharedArrayBuffer>;
   readonly #started: StartedThread[];
   readonly #bodies: readonly string[];
-  readonly #lost: Promise<never>;
+  /** Why no list can be computed any more. */
+  #lost: MoloraError | undefined;
+  /** Rejects the list that is computed. Each has its own: what races a promise is kept for as long as that promise is. */
+  #reject: (error: MoloraError) => void = () => {};
   #closed = false;
 
   constructor(memory: SharedMemory, setups: readonly ThreadSetup[], start: StartThread) {
     this.threads = setups.length;
     this.#control = new Int32Array(memory.buffer);
     this.#bodies = setups[0].bodies;
-    let lose: (reason: string) => void = () => {};
-    this.#lost = new Promise((_, reject) => {
-      lose = (reason) => {
-        if (this.#closed) return;
-        reject(lostThread(reason));
-        this.close(); // The others would wait for it for ever.
-      };
-    });
-    this.#lost.catch(() => {});
+    const lose = (reason: string) => {
+      if (this.#closed) return;
+      this.#lost = lostThread(reason);
+      this.#reject(this.#lost);
+      this.close(); // The others would wait for it for ever.
+    };
     this.#started = setups.map((setup) => start(setup, lose));
     for (const thread of this.#started) thread.unref();
   }
 
   async compute(list: number, commands: number): Promise<void> {
+    if (this.#lost !== undefined) throw this.#lost;
+    const lost = new Promise<never>((_, reject) => {
+      this.#reject = reject;
+    });
     const control = this.#control;
     const done = Atomics.load(control, CONTROL.done);
     control[CONTROL.list] = list;
@@ -63,9 +67,10 @@ export class ThreadCrew implements Crew {
       // Asked again after each wake-up: a thread that was held up between counting the list before this one and telling of it wakes
       // whoever waits now.
       while (Atomics.load(control, CONTROL.done) === done) {
-        await Promise.race([Atomics.waitAsync(control, CONTROL.done, done).value, this.#lost]);
+        await Promise.race([Atomics.waitAsync(control, CONTROL.done, done).value, lost]);
       }
     } finally {
+      this.#reject = () => {};
       this.#started[0].unref();
     }
     reportFailure(control, this.#bodies);
@@ -76,6 +81,8 @@ export class ThreadCrew implements Crew {
     Atomics.store(this.#control, CONTROL.quit, 1);
     Atomics.add(this.#control, CONTROL.turn, 1);
     Atomics.notify(this.#control, CONTROL.turn);
+    // A wait for a list that nobody ends would hold the whole memory for ever.
+    Atomics.notify(this.#control, CONTROL.done);
     for (const thread of this.#started) thread.terminate();
   }
 }

@@ -1,5 +1,7 @@
 // The compiled kernels: WebAssembly as far as the CPU device uses it (TypeScript knows its types only beside a page's DOM).
 
+import { MoloraError } from "../../proto/errors.ts";
+
 /** A kernel: computes work items [first, end) with the arguments at address `args`. */
 export type Body = (args: number, first: number, end: number) => void;
 
@@ -16,11 +18,11 @@ export type ArgumentTable = Readonly<Record<string, readonly (readonly [name: st
 
 interface WebAssemblyApi {
   Memory: new (size: { initial: number; maximum: number; shared: true }) => SharedMemory;
-  Module: new (bytes: Uint8Array) => KernelModule;
   Instance: new (
     module: KernelModule,
     imports: { env: { memory: SharedMemory } },
   ) => { exports: Readonly<Record<string, Body>> };
+  compile(bytes: Uint8Array): Promise<KernelModule>;
   validate(bytes: Uint8Array): boolean;
 }
 
@@ -37,14 +39,23 @@ export function canCompile(bytes: Uint8Array): boolean {
   return api().validate(bytes);
 }
 
-export function compileModule(bytes: Uint8Array): KernelModule {
-  const { Module } = api();
-  return new Module(bytes);
+/** In other threads: the caller's event loop turns meanwhile. */
+export function compileModule(bytes: Uint8Array): Promise<KernelModule> {
+  return api().compile(bytes);
 }
 
+/** @throws MoloraError `gpu_limit` where the process may not have so much address space */
 export function createMemory(pages: number): SharedMemory {
   const { Memory } = api();
-  return new Memory({ initial: pages, maximum: MOST_PAGES, shared: true });
+  try {
+    return new Memory({ initial: pages, maximum: MOST_PAGES, shared: true });
+  } catch (cause) {
+    throw new MoloraError("gpu_limit", `the CPU device gets no memory: ${(cause as Error).message}`, {
+      remedy:
+        "Allow the process more address space (ulimit -v unlimited): 4 GiB and what WebAssembly reserves around them.",
+      cause,
+    });
+  }
 }
 
 /** The kernels over a memory, for one thread, whose scratch memory begins at `scratch`. */

@@ -18,9 +18,12 @@ interface Bound<Shape> {
 export class CpuProgram<Shape> implements Program<Shape> {
   /** Bodies of a launch run side by side; launches one after another. */
   readonly launches: readonly (readonly Bound<Shape>[])[];
+  /** Where the arguments lie. */
+  readonly args: CpuBuffer;
 
-  constructor(launches: readonly (readonly Bound<Shape>[])[]) {
+  constructor(launches: readonly (readonly Bound<Shape>[])[], args: CpuBuffer) {
     this.launches = launches;
+    this.args = args;
   }
 
   count(shape: Shape): number {

@@ -69,13 +69,17 @@ export interface Device {
 
   /**
    * Queues the programs one after another, then the copies of `read`, and returns. The promise is for the bytes of the
-   * views in `read`, side by side, and settles when all of it is done.
+   * views in `read`, side by side, and settles when all of it is done. A failure is told to this promise alone; that of a run
+   * without `read`, whose promise nobody need await, to whoever asks for bytes or waits for idleness next.
    * @throws MoloraError `gpu_lost`, as a rejection
    */
   run<Shape>(programs: readonly Program<Shape>[], shape: Shape, read?: readonly View[]): Promise<ArrayBuffer>;
 
   /** Resolves when all that was asked for so far is done. */
   idle(): Promise<void>;
+
+  /** Gives back what a program holds beside its views. Nothing that still runs may use it. */
+  discard<Shape>(program: Program<Shape>): void;
 
   /** Gives the memory back. Nothing that still runs may use it. */
   free(view: View): void;

@@ -128,6 +128,9 @@ export class GpuDevice implements Device {
     await this.#readbacks.settled(this.#device.queue.onSubmittedWorkDone());
   }
 
+  /** Bind groups hold nothing of their own. */
+  discard(): void {}
+
   free(view: View): void {
     const buffer = bufferOf(view);
     if (!this.#owned.delete(buffer)) return;

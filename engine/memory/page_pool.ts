@@ -81,6 +81,11 @@ export class PagePool {
     this.#kept.add(page);
   }
 
+  /** No free page's content is of use any more. */
+  keepNone(): void {
+    this.#kept.clear();
+  }
+
   /** Registers the callback for a kept page that is taken for new content. */
   whenLost(told: (page: number) => void): void {
     this.#lost = told;
@@ -94,25 +99,20 @@ export class PagePool {
     this.#top = Math.max(this.#top, first + pages - 1);
   }
 
-  /**
-   * Asks without taking: would runs of these sizes fit, taken in this order, if the `released` runs were given back
-   * first? An eviction is decided on this answer, so that nothing is evicted in vain.
-   */
-  wouldFit(sizes: readonly number[], released: readonly PageRun[]): boolean {
-    const taken = this.#taken.slice();
-    for (const run of released) {
-      this.#demandTaken(run.first, run.pages);
-      taken.fill(0, run.first, run.first + run.pages);
-    }
-    return sizes.every((pages) => {
-      const first = firstFit(taken, pages);
-      if (first !== undefined) taken.fill(1, first, first + pages);
-      return first !== undefined;
-    });
+  /** Whether runs of these sizes fit, taken in this order. */
+  wouldFit(sizes: readonly number[]): boolean {
+    return this.trial().fits(sizes);
+  }
+
+  /** Starts from what is taken now. */
+  trial(): PoolTrial {
+    return new PoolTrial(this.#taken.slice());
   }
 
   /** The highest page that is neither taken nor kept. */
   #highestUnused(): number | undefined {
+    // As it is most of the time: all that is free is kept.
+    if (this.#free === this.#kept.size) return undefined;
     while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
     for (let page = this.#top; page > 0; page--) {
       if (this.#taken[page] === 0 && !this.#kept.has(page)) return page;
@@ -138,6 +138,40 @@ export class PagePool {
     }
     const free = this.#taken.subarray(first, first + pages).indexOf(0);
     if (free >= 0) throw new MoloraError("internal", `page ${first + free} was given back twice`);
+  }
+}
+
+/** Asks what would fit if runs were given back, and gives none back: so an eviction is decided on, and nothing is evicted in vain. */
+export class PoolTrial {
+  readonly #taken: Uint8Array;
+
+  constructor(taken: Uint8Array) {
+    this.#taken = taken;
+  }
+
+  /** As if a run were given back. Tells the size of the hole that it is a part of then. */
+  release({ first, pages }: PageRun): number {
+    this.#taken.fill(0, first, first + pages);
+    const end = this.#taken.indexOf(1, first + pages);
+    return (end < 0 ? this.#taken.length : end) - this.#taken.lastIndexOf(1, first) - 1;
+  }
+
+  /** As if it had been kept after all. */
+  take({ first, pages }: PageRun): void {
+    this.#taken.fill(1, first, first + pages);
+  }
+
+  /** Whether runs of these sizes would fit, taken in this order. */
+  fits(sizes: readonly number[]): boolean {
+    const placed: PageRun[] = [];
+    for (const pages of sizes) {
+      const first = firstFit(this.#taken, pages);
+      if (first === undefined) break;
+      placed.push({ first, pages });
+      this.take({ first, pages });
+    }
+    for (const { first, pages } of placed) this.#taken.fill(0, first, first + pages);
+    return placed.length === sizes.length;
   }
 }
 

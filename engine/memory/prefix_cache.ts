@@ -72,6 +72,13 @@ export class PrefixCache {
     else this.#pool.release(page, 1);
   }
 
+  /** What all pages held is gone. */
+  clear(): void {
+    this.#found.clear();
+    this.#known.clear();
+    this.#pool.keepNone();
+  }
+
   /** Nobody finds this page any more; who holds it keeps it. */
   forget(page: number): void {
     const key = this.#known.get(page);

@@ -42,7 +42,11 @@ export class Residency {
   #pool: PagePool;
   #residents = new Map<string, Resident>();
   #usage: Usage;
+  /** Generations that give way only where nothing else can. */
+  readonly #pinned = new Set<string>();
   #evictions = 0;
+  /** Pages of generations nobody uses: what eviction can free. */
+  #idlePages = 0;
 
   /** `usage` says which idle generations give way first. Default: those that were used longest ago. */
   constructor(pool: PagePool, usage = new Usage()) {
@@ -57,7 +61,16 @@ export class Residency {
 
   /** Pages of generations nobody uses: what eviction can free. */
   get idlePages(): number {
-    return sum(this.#idle());
+    return this.#idlePages;
+  }
+
+  /** Lets a generation stay, whether it has pages now or gets them later, as long as others can give way in its place. */
+  pin(key: string): void {
+    this.#pinned.add(key);
+  }
+
+  unpin(key: string): void {
+    this.#pinned.delete(key);
   }
 
   /** First page of a resident generation, or undefined. */
@@ -99,11 +112,12 @@ export class Residency {
       const first = this.#pool.takeRun(pages);
       if (first === undefined) throw new MoloraError("internal", `The place found for ${key} is gone`);
       this.#residents.set(key, { key, first, pages, pins: 0, dropped: false });
+      this.#idlePages += pages;
       fresh.add(key);
     }
     const placed = wanted.map(({ key }) => {
       const resident = this.#demand(key);
-      resident.pins++;
+      if (resident.pins++ === 0) this.#idlePages -= resident.pages;
       this.#usage.touch(key);
       return { key, firstPage: resident.first, fresh: fresh.has(key) };
     });
@@ -118,7 +132,7 @@ export class Residency {
     const missing = this.#missing(distinct(needs), []);
     const pages = missing.map((need) => need.pages);
     const left = this.#pool.free - this.#pool.kept - sum(missing);
-    if (missing.length === 0 || left < this.#pool.capacity / 2 || !this.#pool.wouldFit(pages, [])) return [];
+    if (missing.length === 0 || left < this.#pool.capacity / 2 || !this.#pool.wouldFit(pages)) return [];
     const { placed } = this.acquire(missing)!;
     this.release(missing);
     return placed;
@@ -129,7 +143,7 @@ export class Residency {
     for (const { key } of distinct(needs)) {
       const resident = this.#demand(key);
       if (resident.pins === 0) throw new MoloraError("internal", `${key} was released more often than acquired`);
-      resident.pins--;
+      if (--resident.pins === 0) this.#idlePages += resident.pages;
       this.#usage.touch(key);
       if (resident.pins === 0 && resident.dropped) this.drop(key);
     }
@@ -146,12 +160,19 @@ export class Residency {
     }
   }
 
+  /** What all of them held is gone; nobody uses one. */
+  clear(): void {
+    for (const resident of this.#residents.values()) {
+      if (resident.pins > 0) throw new MoloraError("internal", `${resident.key} is in use`);
+      this.#remove(resident);
+    }
+  }
+
   /** Evicts idle generations until `pages` pages, anywhere, are free. Evicts none and says false if that cannot be. */
   evictFor(pages: number): boolean {
     if (this.#pool.free >= pages) return true;
-    const idle = this.#idle();
-    if (this.#pool.free + sum(idle) < pages) return false;
-    for (const victim of idle) {
+    if (this.#pool.free + this.#idlePages < pages) return false;
+    for (const victim of this.#idle()) {
       if (this.#pool.free >= pages) break;
       this.#remove(victim);
       this.#evictions++;
@@ -161,26 +182,30 @@ export class Residency {
 
   /** The generations to evict so that `wanted` fits: often none; undefined if even all would not do. */
   #victims(wanted: readonly ResidentNeed[]): Resident[] | undefined {
-    const fits = (gone: readonly Resident[]) =>
-      this.#pool.wouldFit(
-        this.#missing(wanted, gone).map((need) => need.pages),
-        gone,
-      );
-    if (fits([])) return [];
-    // Giving up `idle` frees sum(idle) pages, of which the idle ones of `wanted` must be placed again.
+    const sizes = (gone: readonly Resident[]) => this.#missing(wanted, gone).map((need) => need.pages);
+    const asked = sizes([]);
+    if (this.#pool.wouldFit(asked)) return [];
+    // Giving up `idle` frees idlePages, of which the idle ones of `wanted` must be placed again.
     const idle = this.#idle();
-    if (this.#pool.free + sum(idle) < sum(this.#missing(wanted, idle))) return undefined;
+    if (this.#pool.free + this.#idlePages < sum(this.#missing(wanted, idle))) return undefined;
 
     const keep = new Set(wanted.map((need) => need.key));
-    const candidates = [...idle.filter(({ key }) => !keep.has(key)), ...idle.filter(({ key }) => keep.has(key))];
+    const others = idle.filter(({ key }) => !keep.has(key));
+    const smallest = Math.min(...asked);
+    const trial = this.#pool.trial();
     let victims: Resident[] = [];
-    for (const candidate of candidates) {
+    for (const candidate of [...others, ...idle.filter(({ key }) => keep.has(key))]) {
       victims.push(candidate);
-      if (!fits(victims)) continue;
+      const hole = trial.release(candidate);
+      // Nothing fitted before, so that only what this hole takes can make a difference.
+      if (hole < smallest && !keep.has(candidate.key)) continue;
+      if (!trial.fits(sizes(victims))) continue;
       // Pages must be contiguous, so some on the way here did not help; spare those, most recently used first.
       for (const spared of victims.toReversed()) {
         const fewer = victims.filter((victim) => victim !== spared);
-        if (fits(fewer)) victims = fewer;
+        trial.take(spared);
+        if (trial.fits(sizes(fewer))) victims = fewer;
+        else trial.release(spared);
       }
       return victims;
     }
@@ -196,11 +221,15 @@ export class Residency {
   /** Unpinned generations, those that give way first come first. */
   #idle(): Resident[] {
     const idle = [...this.#residents.values()].filter(({ pins }) => pins === 0);
-    return this.#usage.order(idle, ({ key }) => key);
+    const inOrder = this.#usage.order(idle, ({ key }) => key);
+    if (this.#pinned.size === 0) return inOrder;
+    const pinned = inOrder.filter(({ key }) => this.#pinned.has(key));
+    return [...inOrder.filter(({ key }) => !this.#pinned.has(key)), ...pinned];
   }
 
   #remove(resident: Resident): void {
     this.#residents.delete(resident.key);
+    this.#idlePages -= resident.pages;
     this.#pool.release(resident.first, resident.pages);
   }
 

@@ -5,6 +5,8 @@ export interface Capacity {
   tokens: number;
   sequences: number;
   logitRows: number;
+  /** Ids that a row of logits has room for: the base's, and those that adapters may add. */
+  vocabulary: number;
   /** Page numbers, over all sequences of a step. */
   blocks: number;
   /** Pages of the pool. */

@@ -5,15 +5,23 @@ import { dequantizeRows } from "../../files/weights/stored/dequantize.ts";
 import { checkFinite } from "../../files/weights/stored/finite.ts";
 import type { StoredTensor } from "../../files/weights/tensor.ts";
 
-/** A table [vocabulary, hidden] in float32, or the adapter's own as it is stored where nothing else is changed. */
-export function changedTable(base: StoredTensor, { table = base, pair, rows }: TableChange): StoredTensor {
+/** A table [size, hidden] in float32, or the adapter's own as it is stored where nothing else is changed. */
+export function changedTable(
+  base: StoredTensor,
+  { table = base, pair, rows }: TableChange,
+  size: number,
+): StoredTensor {
   if (pair === undefined && rows === undefined) return table;
   const [vocabulary, hidden] = table.shape;
   const readRows = async (from: number, to: number) => {
-    const bytes = await table.readRows(from, to);
-    checkFinite(table.name, table.type, bytes);
     const values = new Float32Array((to - from) * hidden);
-    dequantizeRows(table.type, bytes, values);
+    // Rows behind the table's last are all among the replaced.
+    const end = Math.min(to, vocabulary);
+    if (from < end) {
+      const bytes = await table.readRows(from, end);
+      checkFinite(table.name, table.type, bytes);
+      dequantizeRows(table.type, bytes, values.subarray(0, (end - from) * hidden));
+    }
     for (let id = from; id < to; id++) {
       const row = values.subarray((id - from) * hidden, (id - from + 1) * hidden);
       const replaced = rows?.get(id);
@@ -25,8 +33,8 @@ export function changedTable(base: StoredTensor, { table = base, pair, rows }: T
   return {
     name: `${table.name}, changed`,
     type: "f32",
-    shape: [vocabulary, hidden],
-    bytes: 4 * vocabulary * hidden,
+    shape: [size, hidden],
+    bytes: 4 * size * hidden,
     readRows,
   };
 }

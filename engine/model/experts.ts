@@ -13,6 +13,7 @@ import { activation } from "../../shaders/layer/activation.ts";
 import { NO_LORA } from "../../shaders/lora/lora_form.ts";
 import type { Launch } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
+import { expertDeltas } from "./expert_deltas.ts";
 import type { Stage } from "./stage.ts";
 
 /** output = Σ over the experts a token takes, weight · down(f(gate(x)) · up(x)); undefined where layer i has a plain MLP. */
@@ -38,11 +39,14 @@ export function expertLaunches(s: Stage, i: number): Launch[] | undefined {
     });
   return [
     ...s.project(experts.router, workspace.input, logits),
+    ...expertDeltas(s, i, "router", workspace.input.x, logits),
     launch(chooseExperts, { experts: count, used, normalised }, { step, logits, chosen, weights: shares }),
     launch(sortExperts, { experts: count, used }, { step, chosen, order, bounds }),
     ...linear("gateUp", "tokens", 2 * ffn, workspace.input.x, gateUp),
+    ...expertDeltas(s, i, "gateUp", workspace.input.x, gateUp),
     launch(activation, { ffn, perToken: used, lora: NO_LORA }, { step, gate_up: gateUp, x: activated }),
     ...linear("down", "slots", hidden, activated, parts),
+    ...expertDeltas(s, i, "down", activated, parts),
     launch(sumExperts, { hidden, used }, { step, parts, weights: shares, output: workspace.output }),
   ];
 }

@@ -5,7 +5,7 @@ import { linear } from "../../shaders/layer/linear.ts";
 import { rowSquares } from "../../shaders/lora/row_squares.ts";
 import { STEP, type StepShape } from "../../shaders/step.ts";
 import { wordBuffer } from "../../shaders/struct.ts";
-import { allocateFrom, type Device } from "../device/device.ts";
+import { allocateFrom, type Device, type Program } from "../device/device.ts";
 import type { LinearWeights } from "./linear_weights.ts";
 
 export interface RowMeasures {
@@ -31,9 +31,10 @@ export async function measureRows(
   const x = allocateFrom(device, "vectors measured", joined(lists));
   const y = device.allocate("products measured", 4 * tokens * rows);
   const squares = device.allocate("squares measured", 4 * rows);
+  let program: Program<StepShape> | undefined;
   try {
     const facts = { rows, cols, activations: "f32", tokens } as const;
-    const program = await device.prepare(
+    program = await device.prepare(
       shards.flatMap(({ format, quants, scales, firstRow, rows: count }) => [
         launch(linear, { ...facts, format, shard: { firstRow, rows: count } }, { step, quants, scales, x, y }),
         launch(rowSquares, { format, cols, firstRow, rows: count }, { quants, scales, squares }),
@@ -50,6 +51,7 @@ export async function measureRows(
       ),
     };
   } finally {
+    if (program !== undefined) device.discard(program);
     for (const view of [step, x, y, squares]) device.free(view);
   }
 }

@@ -10,6 +10,8 @@ export interface StepKind {
   routed: boolean;
   /** Some adapter has cores between A and B. */
   cores: boolean;
+  /** Some adapter adds to the model's own experts. */
+  experts: boolean;
   /** Class of token counts that one tile of the linear kernel serves. */
   tokens: number;
   /** The same for rows of logits. */
@@ -21,7 +23,7 @@ const GATHER_TOKENS = 16;
 
 /** `segments`: whether the device sorts many tokens' adapters (DeviceWishes). */
 export function stepKind(
-  shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed" | "cores">,
+  shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed" | "cores" | "experts">,
   segments: boolean,
 ): StepKind {
   const many = segments && shape.tokens >= GATHER_TOKENS;
@@ -30,6 +32,7 @@ export function stepKind(
     lora,
     routed: shape.routed,
     cores: shape.cores ?? false,
+    experts: shape.experts ?? false,
     tokens: tileClass(shape.tokens),
     rows: tileClass(shape.rows),
   };
@@ -50,8 +53,9 @@ export function usualKinds({ adapters, routers }: { adapters: boolean; routers: 
   return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, true)));
 }
 
-export function kindName({ lora, routed, cores, tokens, rows }: StepKind): string {
-  return `${lora}${cores ? " with cores" : ""} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
+export function kindName({ lora, routed, cores, experts, tokens, rows }: StepKind): string {
+  const more = `${cores ? " with cores" : ""}${experts ? " with experts" : ""}`;
+  return `${lora}${more} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
 }
 
 function tileClass(count: number): number {

@@ -58,11 +58,11 @@ export interface Workspace {
   experts?: ExpertSpace;
   /** [R, hidden] */
   head: Activations;
-  /** [R, vocab] */
+  /** [R, vocabulary] */
   logits: View;
-  /** [sequences, vocab] */
+  /** [sequences, vocabulary] */
   counts: View;
-  /** [masks, ceil(vocab / 32)] */
+  /** [masks, ceil(vocabulary / 32)] */
   masks: View;
   /** [sequences] last id of each. */
   sampled: View;
@@ -90,13 +90,15 @@ export interface ExpertSpace {
   activated: View;
   /** [T, K, hidden] */
   parts: View;
+  /** [T, K, entries, 2 parts, 4 · rank4] */
+  shrunk: View;
   /** [R, layers, K] of 8 bytes. */
   trace: View;
 }
 
 export function allocateWorkspace(device: Device, config: ModelConfig, capacity: Capacity): Workspace {
-  const { tokens, sequences, pages, logitRows, entries, experts, gateWidth, rank4, masks } = capacity;
-  const { hiddenSize, intermediateSize, vocabSize, numLayers, headDim } = config;
+  const { tokens, sequences, pages, logitRows, vocabulary, entries, experts, gateWidth, rank4, masks } = capacity;
+  const { hiddenSize, intermediateSize, numLayers, headDim } = config;
   const qRows = config.numHeads * headDim;
   const qkvRows = qRows + 2 * config.numKvHeads * headDim;
   const floats = (label: string, count: number) => device.allocate(label, count * 4);
@@ -119,6 +121,7 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     gateUp: floats("experts' gate and up", tokens * used * 2 * ffn),
     activated: floats("experts' input", tokens * used * ffn),
     parts: floats("experts' output", tokens * used * hiddenSize),
+    shrunk: floats("experts' shrunk", tokens * used * entries * 2 * 4 * rank4),
     trace: device.allocate("trace of experts", logitRows * numLayers * used * 8),
   });
   const widest = Math.max(qkvRows, 2 * intermediateSize);
@@ -141,9 +144,9 @@ export function allocateWorkspace(device: Device, config: ModelConfig, capacity:
     tileCount: floats("tile count", 1),
     ...(config.experts && { experts: expertSpace(config.experts) }),
     head: activations("head input", logitRows * hiddenSize),
-    logits: floats("logits", logitRows * vocabSize),
-    counts: floats("counts", 2 * sequences * vocabSize),
-    masks: floats("masks", masks * Math.ceil(vocabSize / 32)),
+    logits: floats("logits", logitRows * vocabulary),
+    counts: floats("counts", 2 * sequences * vocabulary),
+    masks: floats("masks", masks * Math.ceil(vocabulary / 32)),
     sampled: floats("sampled", sequences),
     results: floats("results", logitRows * RESULT_WORDS),
     trace: device.allocate("trace", logitRows * numLayers * entries * 8),

@@ -1,9 +1,10 @@
 // Checks a request, resolves its adapters and pins them, and puts it in the queue. Its prompt is ids by then (prompt.ts).
 
-import type { ModelConfig } from "../../files/families/config.ts";
 import type { Accepted, DoneEvent, GenerateRequest, Generation, TokenTrace } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { LoadedGeneration } from "../adapters/generation.ts";
+import { namedKind } from "../adapters/named_kind.ts";
 import type { Bank } from "../adapters/placement.ts";
 import type { Pin } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
@@ -13,39 +14,42 @@ import { promptTooLong } from "../scheduler/refusals.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import { Sequence } from "../scheduler/sequence.ts";
 import { opensThought } from "../text/reasoning.ts";
-import type { Tokenizer } from "../text/tokenizer.ts";
 import { ToolCallReader } from "../text/tool_calls.ts";
 import { type Choice, type ChoiceParts, choose } from "./choice.ts";
 import { callNotation, offeredTools } from "./constraints.ts";
+import { type Lexicon, type LexiconParts, lexiconOf } from "./lexicon.ts";
 import { Ticket } from "./ticket.ts";
 
-export interface AdmissionParts extends ChoiceParts {
-  config: ModelConfig;
+export interface AdmissionParts extends ChoiceParts, LexiconParts {
   /** Longest sequence, in tokens. */
   contextLength: number;
   base: Generation;
-  tokenizer: Tokenizer;
   bank: Bank;
   scheduler: Scheduler;
 }
 
 /** Ids that end a request: the model's own unless they are ignored, and those it names. */
-export function endIds({ config }: AdmissionParts, { ignoreEos, stopIds = [] }: GenerateRequest): Set<number> {
-  return new Set([...(ignoreEos ? [] : config.eosIds), ...stopIds]);
+export function endIds({ endIds: own }: Lexicon, { ignoreEos, stopIds = [] }: GenerateRequest): Set<number> {
+  return new Set([...(ignoreEos ? [] : own), ...stopIds]);
 }
 
 /** What is known of a request beside what it says. */
 export interface Prepared {
   id: string;
+  /** What its ids are of. */
+  lexicon: Lexicon;
   /** From Prompts. */
   prompt: readonly number[];
   /** What its text is held to, if anything; the ticket disposes of it. */
   constraint: Constraint | undefined;
+  /** Who asks. */
+  tenant: string | undefined;
 }
 
 /** Checks a request and puts it in line. @throws MoloraError, and leaves no trace, when it cannot run. */
 export function admit(parts: AdmissionParts, request: GenerateRequest, prepared: Prepared): Ticket {
   const sampling = resolveSampling(request);
+  checkLexicon(prepared.lexicon, lexiconOf(parts, request));
   const chosen = choose(parts, request, prepared.prompt);
   const pins = chosen.generations.map((generation) => parts.registry.pin(generation));
   try {
@@ -54,6 +58,14 @@ export function admit(parts: AdmissionParts, request: GenerateRequest, prepared:
     for (const pin of pins) pin.release();
     throw error;
   }
+}
+
+/** Ids of one vocabulary mean nothing in another. */
+function checkLexicon(read: Lexicon, now: Lexicon): void {
+  if (read.key === now.key) return;
+  throw new MoloraError("generation_mismatch", "the request's adapter was replaced while its prompt was read", {
+    remedy: "Ask again.",
+  });
 }
 
 /** What a request that is cancelled before it is in line is told: accepted with nothing, and done. */
@@ -80,9 +92,10 @@ interface Draft extends Prepared {
 function enqueue(
   parts: AdmissionParts,
   request: GenerateRequest,
-  { id, prompt, sampling, chosen, pins, constraint }: Draft,
+  { id, lexicon, prompt, sampling, chosen, pins, constraint, tenant }: Draft,
 ): Ticket {
-  const { config, scheduler, bank, base, tokenizer } = parts;
+  const { config, scheduler, bank, base } = parts;
+  const { tokenizer } = lexicon;
   const residencyKeys = chosen.generations.flatMap((generation) => bank.needs(generation));
   const longest = Math.min(parts.contextLength, scheduler.longest(residencyKeys) || parts.contextLength);
   const room = longest - prompt.length;
@@ -100,16 +113,18 @@ function enqueue(
     residencyKeys,
     promptLogprobs: request.promptLogprobs !== undefined,
     lockstep: constraint !== undefined,
+    ...(tenant === undefined ? {} : { tenant }),
     job: {
       sampling,
-      ...biasesOf(request, config.vocabSize),
+      vocabulary: lexicon.size,
+      ...biasesOf(request, lexicon.size),
       logprobs: alternatives("logprobs", request.logprobs),
       promptLogprobs: alternatives("promptLogprobs", request.promptLogprobs),
       trace: request.trace ?? false,
       allowed: constraint && (() => constraint.allowed),
     },
   });
-  const generations = [base, ...chosen.generations.map(({ kind, name, hash }) => ({ kind, name, hash }))];
+  const generations = [base, ...chosen.generations.map(toldGeneration)];
   const accepted: Accepted = {
     promptTokens: prompt.length,
     generations,
@@ -126,10 +141,14 @@ function enqueue(
       notation,
       offeredTools(request).map(({ name }) => name),
     );
-  const ending = { endIds: endIds(parts, request), limitedBy, constraint, toolCalls } as const;
+  const ending = { endIds: endIds(lexicon, request), limitedBy, constraint, toolCalls } as const;
   const ticket = new Ticket({ request, sequence, accepted, pins, tokenizer, expertNames, fixedTrace, ...ending });
   scheduler.add(sequence);
   return ticket;
+}
+
+function toldGeneration(generation: LoadedGeneration): Generation {
+  return { kind: namedKind(generation), name: generation.name, hash: generation.hash };
 }
 
 function biasesOf({ logitBias = [] }: GenerateRequest, vocabSize: number): Pick<Job, "biases"> {

@@ -2,7 +2,8 @@
 
 import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { LoadedAdapter, LoadedGeneration, Registry } from "../adapters/registry.ts";
+import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe } from "../adapters/generation.ts";
+import type { Registry } from "../adapters/registry.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 
 export interface ChoiceParts {
@@ -15,7 +16,7 @@ export interface ChoiceParts {
 export interface Choice {
   plan: RoutePlan;
   generations: LoadedGeneration[];
-  /** Experts by index (routed), or what is named in the trace. */
+  /** Experts by index (routed, what stands beside the router behind them), or what is named in the trace. */
   names: string[];
   /** The trace of a token where nothing is routed. */
   fixed: TokenTrace[number];
@@ -41,13 +42,7 @@ export function choose(
   }
   if (mixture !== undefined) {
     const loaded = registry.mixture(mixture);
-    const names = loaded.mixture.experts.map(({ name }) => name);
-    return {
-      plan: { kind: "router", key: loaded.key },
-      generations: [loaded],
-      names,
-      fixed: { experts: [], gates: [] },
-    };
+    return loaded.kind === "recipe" ? recipeChoice(loaded) : mixtureChoice(loaded);
   }
   const stack = adapter === undefined ? (adapters ?? []) : [{ id: adapter, weight: 1 }];
   if (stack.length === 0) return BASE_ONLY;
@@ -68,6 +63,7 @@ export function choose(
         key: generation.key,
         weight,
         ...startOf(generation, prompt),
+        ...(generation.adapter.vocabulary === undefined ? {} : { embeds: true as const }),
       })),
     },
     generations: loaded.map(({ generation }) => generation),
@@ -76,11 +72,45 @@ export function choose(
   };
 }
 
-/** Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. */
+function mixtureChoice(loaded: LoadedMixture): Choice {
+  return {
+    plan: { kind: "router", key: loaded.key },
+    generations: [loaded],
+    names: loaded.mixture.experts.map(({ name }) => name),
+    fixed: { experts: [], gates: [] },
+  };
+}
+
+/** Parts are pinned beside the recipe that holds them, so that what is told of the request names them. */
+function recipeChoice(recipe: LoadedRecipe): Choice {
+  const { stack, routed } = recipe;
+  const entries = stack.map(({ generation, weight }) => ({ key: generation.key, weight }));
+  const names = stack.map(({ name }) => name);
+  const generations = [recipe, ...stack.map(({ generation }) => generation)];
+  if (routed === undefined) {
+    const fixed = { experts: names, gates: stack.map(({ weight }) => weight) };
+    return { plan: { kind: "fixed", entries }, generations, names, fixed };
+  }
+  const { plan, ...choice } = mixtureChoice(routed);
+  return {
+    plan: entries.length === 0 ? plan : { kind: "router", key: routed.key, beside: entries },
+    generations: [...generations, routed],
+    names: [...choice.names, ...names],
+    fixed: choice.fixed,
+  };
+}
+
+/**
+ * Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. Those that several bring
+ * alike are of the resized base that they were all trained on.
+ */
 function checkVocabularies(stack: readonly { generation: LoadedAdapter; weight: number }[]): void {
   const bringing = stack.filter(({ generation }) => generation.adapter.vocabulary !== undefined);
-  const [first, second] = bringing;
-  if (first === undefined || (second === undefined && first.weight === 1)) return;
+  const [first] = bringing;
+  if (first === undefined || (bringing.length === 1 && first.weight === 1)) return;
+  const hashOf = ({ generation }: (typeof bringing)[number]) => generation.adapter.vocabulary?.hash;
+  const second = bringing.find((other) => hashOf(other) !== hashOf(first));
+  if (second === undefined && bringing.length > 1) return;
   const reason = second ? `and so does "${second.generation.name}"` : `and is weighed by ${first.weight}`;
   throw new MoloraError("bad_request", `"${first.generation.name}" has an embedding or a head of its own, ${reason}`, {
     remedy: "Give it the weight 1, and stack it with adapters that change layers only.",

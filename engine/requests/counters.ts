@@ -19,6 +19,7 @@ export class Counters implements LoopCounters, LoopObserver {
   generatedTokens = 0;
   launches = 0;
   encodeMs = 0;
+  revivals = 0;
 
   stepEnded({ plan, launches, encodeMs }: FinishedStep): void {
     this.steps++;

@@ -17,6 +17,8 @@ export interface LoopParts {
   runner: Pick<Runner, "submit">;
   inFlight: InFlight;
   observers: readonly LoopObserver[];
+  /** Brings another device to where the lost one was. Absent: its loss is the end. @throws MoloraError where none can be had */
+  revive?(error: MoloraError): Promise<void>;
 }
 
 export class Loop {
@@ -24,6 +26,7 @@ export class Loop {
   readonly #runner: LoopParts["runner"];
   readonly #inFlight: InFlight;
   readonly #observers: readonly LoopObserver[];
+  readonly #revive: LoopParts["revive"];
   readonly #tickets = new Map<Sequence, Ticket>();
   readonly #held = new Held();
   #running: Promise<void> | undefined;
@@ -34,7 +37,8 @@ export class Loop {
     this.#end = resolve;
   });
 
-  constructor({ scheduler, runner, inFlight, observers }: LoopParts) {
+  constructor({ scheduler, runner, inFlight, observers, revive }: LoopParts) {
+    this.#revive = revive;
     this.#scheduler = scheduler;
     this.#runner = runner;
     this.#inFlight = inFlight;
@@ -70,11 +74,25 @@ export class Loop {
     try {
       // Requests that arrive in the same turn start in the same step.
       await Promise.resolve();
-      while (this.#scheduler.hasWork || !this.#inFlight.empty) await this.#step();
+      while (this.#scheduler.hasWork || !this.#inFlight.empty) await this.#stepOrRevive();
     } catch (thrown) {
       this.#stop(MoloraError.from(thrown));
     } finally {
       this.#running = undefined;
+    }
+  }
+
+  /** Where the device was lost, all that ran waits for another one, and is computed again there. */
+  async #stepOrRevive(): Promise<void> {
+    try {
+      await this.#step();
+    } catch (thrown) {
+      const error = MoloraError.from(thrown);
+      if (error.code !== "gpu_lost" || this.#revive === undefined || this.#closed !== undefined) throw error;
+      this.#inFlight.drop();
+      await this.#revive(error);
+      this.#scheduler.evacuate();
+      for (const [sequence, ticket] of this.#tickets) if (sequence.scored === 0) ticket.unscored();
     }
   }
 

@@ -1,6 +1,5 @@
 // A request's prompt as ids: given, or encoded from text or from a conversation, without ever holding up the event loop.
 
-import type { ModelConfig } from "../../files/families/config.ts";
 import { sliced } from "../../files/slices.ts";
 import type { AbortLike, ChatMessage, GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -10,12 +9,11 @@ import { chatText } from "../text/chat_text.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 import { conversation } from "../text/tool_prompt.ts";
 import { offeredTools } from "./constraints.ts";
+import type { Lexicon } from "./lexicon.ts";
 
 export interface PromptParts {
-  config: ModelConfig;
   /** Longest sequence, in tokens. */
   contextLength: number;
-  tokenizer: Tokenizer;
   scheduler: { checkRoom(more: number): void };
   /** Variables of the chat template for every request, under its own. */
   chatTemplateKwargs?: Readonly<Record<string, unknown>>;
@@ -37,7 +35,7 @@ export class Prompts {
    * @throws MoloraError `bad_request`, `prompt_empty`, `prompt_too_long`, `queue_full`, `cancelled` once the signal is
    * aborted, and what the chat template raises.
    */
-  async read(request: GenerateRequest, signal?: AbortLike): Promise<readonly number[]> {
+  async read(request: GenerateRequest, lexicon: Lexicon, signal?: AbortLike): Promise<readonly number[]> {
     const given = [request.prompt, request.messages, request.ids].filter((field) => field !== undefined);
     if (request.chatTemplateKwargs !== undefined && (request.raw || request.ids !== undefined)) {
       throw new MoloraError("bad_request", "chatTemplateKwargs are given, and no chat template is used", {
@@ -50,25 +48,29 @@ export class Prompts {
         remedy: "Give exactly one of them.",
       });
     }
-    const ids = request.ids ?? (await this.#encode(request, signal));
+    const ids = request.ids ?? (await this.#encode(request, lexicon.tokenizer, signal));
     if (ids.length === 0) throw promptEmpty();
-    this.#checkIds(ids);
+    this.#checkIds(ids, lexicon);
     return ids;
   }
 
-  async #encode(request: GenerateRequest, signal: AbortLike | undefined): Promise<readonly number[]> {
-    this.#checkLength(textsOf(request));
+  async #encode(
+    request: GenerateRequest,
+    tokenizer: Tokenizer,
+    signal: AbortLike | undefined,
+  ): Promise<readonly number[]> {
+    this.#checkLength(textsOf(request), tokenizer);
     this.#parts.scheduler.checkRoom(this.#encoding);
     this.#encoding++;
     try {
-      return await sliced(this.#steps(request), signal);
+      return await sliced(this.#steps(request, tokenizer), signal);
     } finally {
       this.#encoding--;
     }
   }
 
-  *#steps(request: GenerateRequest): Generator<undefined, number[]> {
-    const { tokenizer, contextLength } = this.#parts;
+  *#steps(request: GenerateRequest, tokenizer: Tokenizer): Generator<undefined, number[]> {
+    const { contextLength } = this.#parts;
     const { prompt, messages, raw, allowSpecialTokens } = request;
     const { addGenerationPrompt = true, continueFinalMessage = false } = request;
     const atMost = COUNTED_CONTEXTS * contextLength;
@@ -85,7 +87,7 @@ export class Prompts {
         ...tools,
         kwargs: { ...this.#parts.chatTemplateKwargs, ...request.chatTemplateKwargs },
       });
-      this.#checkLength([text]);
+      this.#checkLength([text], tokenizer);
       yield;
       const trusted = allowSpecialTokens === true;
       ids = yield* trusted
@@ -98,8 +100,8 @@ export class Prompts {
   }
 
   /** No prompt of N tokens has more than N times the longest token's characters: known before it is encoded. */
-  #checkLength(texts: readonly string[]): void {
-    const { tokenizer, contextLength } = this.#parts;
+  #checkLength(texts: readonly string[], tokenizer: Tokenizer): void {
+    const { contextLength } = this.#parts;
     const mostCharacters = tokenizer.mostCharacters(contextLength);
     const characters = texts.reduce((sum, text) => sum + text.length, 0);
     if (characters <= mostCharacters) return;
@@ -108,16 +110,16 @@ export class Prompts {
     throw this.#tooLong(`the prompt has ${characters} characters, ${most}`, { characters, mostCharacters });
   }
 
-  #checkIds(ids: readonly number[]): void {
-    const { contextLength, config } = this.#parts;
+  #checkIds(ids: readonly number[], { size, key }: Lexicon): void {
+    const { contextLength } = this.#parts;
     if (ids.length > COUNTED_CONTEXTS * contextLength) {
       const what = `the prompt has ${ids.length} tokens, the context holds ${contextLength}`;
       throw this.#tooLong(what, { promptTokens: ids.length });
     }
-    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= config.vocabSize);
+    const wrong = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= size);
     if (wrong === undefined) return;
-    throw new MoloraError("bad_request", `${wrong} is no token id of this model`, {
-      remedy: `Ids are integers from 0 to ${config.vocabSize - 1}.`,
+    throw new MoloraError("bad_request", `${wrong} is no token id of this ${key === undefined ? "model" : "adapter"}`, {
+      remedy: `Ids are integers from 0 to ${size - 1}.`,
     });
   }
 

@@ -18,15 +18,20 @@ export class RoutingShares implements LoopObserver {
       for (const name of ticket.accepted.experts) this.#add(name, 1);
       return;
     }
+    const names = ticket.expertNames!;
+    // What a recipe stacks beside a router stands behind its experts, in every layer.
+    const experts = names.length - (routePlan.beside?.length ?? 0);
+    for (const name of names.slice(experts)) this.#add(name, 1);
     const layers = this.#choices.get(routePlan.key) ?? [];
     this.#choices.set(routePlan.key, layers);
-    for (const [layer, { experts, gates }] of trace.entries()) {
+    for (const [layer, { experts: chosen, gates }] of trace.entries()) {
       layers[layer] ??= [];
       const choices = layers[layer];
-      for (const [i, part] of normalise(gates).entries()) {
-        const expert = experts[i]!;
+      const routed = chosen.filter((expert) => expert < experts);
+      for (const [i, part] of normalise(gates.slice(0, routed.length)).entries()) {
+        const expert = routed[i]!;
         choices[expert] = (choices[expert] ?? 0) + part;
-        this.#add(ticket.expertNames![expert]!, part / trace.length);
+        this.#add(names[expert]!, part / trace.length);
       }
     }
   }

@@ -48,6 +48,7 @@ export class Ticket {
   readonly #promptLogprobs: TokenLogprob[] = [];
   readonly #events: GenerationEvent[] = [];
   readonly #added = performance.now();
+  #agreement: { sums: Float64Array; counts: Uint32Array } | undefined;
   #firstToken: number | undefined;
   #generated = 0;
   #ended = false;
@@ -67,9 +68,26 @@ export class Ticket {
     if (logprob !== undefined) this.#promptLogprobs.push(logprob);
   }
 
+  /** The prompt is scored from its beginning again. */
+  unscored(): void {
+    this.#promptLogprobs.length = 0;
+  }
+
   /** The grammar this text must follow; it must accept each token before the next is sampled. */
   get constraint(): Constraint | undefined {
     return this.#parts.constraint;
+  }
+
+  /** By layer, how far the adapters of the next token agree in sign; NaN where no two act. */
+  agreed(layers: Float64Array): void {
+    if (!this.#parts.request.trace) return;
+    this.#agreement ??= { sums: new Float64Array(layers.length), counts: new Uint32Array(layers.length) };
+    const { sums, counts } = this.#agreement;
+    for (const [layer, value] of layers.entries()) {
+      if (Number.isNaN(value)) continue;
+      sums[layer] += value;
+      counts[layer]++;
+    }
   }
 
   /** A token was sampled. True when it was the last. */
@@ -116,6 +134,7 @@ export class Ticket {
       generations: this.accepted.generations,
       ...this.#calls(),
       ...(this.sequence.promptLogprobs ? { promptLogprobs: this.#promptLogprobs } : {}),
+      ...this.#agreementMeans(),
     };
     this.#release();
     this.#emit(done);
@@ -155,6 +174,12 @@ export class Ticket {
     const { toolCalls } = this.#parts;
     const text = this.#detokenizer.flush();
     return toolCalls === undefined ? text : toolCalls.push(text) + toolCalls.flush(cut);
+  }
+
+  #agreementMeans(): Pick<DoneEvent, "agreement"> {
+    if (this.#agreement === undefined) return {};
+    const { sums, counts } = this.#agreement;
+    return { agreement: Array.from(sums, (sum, layer) => (counts[layer] === 0 ? 1 : sum / counts[layer])) };
   }
 
   /** Known once the rest of the text was read. */

@@ -20,6 +20,8 @@ export interface GrammarParts {
   tokenizer: Tokenizer;
   /** Rows of the model's logits. */
   vocabSize: number;
+  /** Ids that a row of logits has room for: adapters may have more than the model. Default: as many as rows. */
+  room?: number;
 }
 
 const LONGEST_SCHEMA = 64 * 1024;
@@ -36,17 +38,23 @@ interface Compiling {
 export class Grammars {
   readonly #compiler: Compiler | undefined;
   readonly #matching: Matching | undefined;
+  readonly #tokenizer: Tokenizer;
+  readonly #vocabSize: number;
+  /** Tokenizers that spell the model's own tokens as it does. */
+  readonly #alike = new WeakSet<Tokenizer>();
   readonly #compiling = new Map<string, Compiling>();
   /** The last grammars used, oldest first, by what the matching thread calls them. */
   readonly #kept = new Map<string, number>();
 
-  constructor({ open, tokenizer, vocabSize }: GrammarParts) {
+  constructor({ open, tokenizer, vocabSize, room = vocabSize }: GrammarParts) {
+    this.#tokenizer = tokenizer;
+    this.#vocabSize = vocabSize;
     let tokens: TokenList | undefined;
     this.#compiler = open && new Compiler(open);
     this.#matching =
       open &&
       new Matching(open, () => {
-        tokens ??= tokenList(tokenizer, vocabSize);
+        tokens ??= tokenList(tokenizer, vocabSize, room);
         return tokens;
       });
   }
@@ -71,6 +79,25 @@ export class Grammars {
     this.#kept.delete(key);
     this.#kept.set(key, grammar);
     return Constraint.begin(this.#matching, grammar, endIds);
+  }
+
+  /**
+   * Masks are of the model's own tokens. A tokenizer that adds to them will do: what it adds is not needed to write anything.
+   *
+   * @throws MoloraError `bad_request` where it spells the model's own in another way
+   */
+  checkSpelling(tokenizer: Tokenizer): void {
+    const own = this.#tokenizer;
+    if (tokenizer === own || this.#alike.has(tokenizer)) return;
+    const ids = Array.from({ length: Math.min(own.vocabSize, this.#vocabSize) }, (_, id) => id);
+    const other = ids.find((id) => !own.specialIds.has(id) && own.tokenText(id) !== tokenizer.tokenText(id));
+    if (other !== undefined) {
+      const [mine, its] = [own, tokenizer].map((one) => JSON.stringify(one.tokenText(other)));
+      throw new MoloraError("bad_request", `the adapter's token ${other} is ${its}, the model's is ${mine}`, {
+        remedy: "Leave out responseFormat and toolChoice: grammars are kept for the model's own tokens.",
+      });
+    }
+    this.#alike.add(tokenizer);
   }
 
   close(): void {

@@ -114,6 +114,12 @@ export class Holdings {
     sequence.slot = NO_SLOT;
   }
 
+  /** Nobody runs, and what the device held is gone. */
+  clear(): void {
+    this.#cache.clear();
+    this.#residency.clear();
+  }
+
   /** Takes the pages that hold the sequence's beginning already, but for its last token, which must be computed. */
   #adopt(sequence: Sequence): void {
     const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan)) };
@@ -151,10 +157,13 @@ function routeName(plan: RoutePlan): string {
       return "none";
     case "fixed": {
       const first = plan.entries.filter(({ from = 0 }) => from === 0);
-      return first.length === 0 ? "none" : `fixed ${entriesName(first)}`;
+      const embedding = plan.entries.find(({ from = 0, embeds }) => from > 0 && embeds);
+      const names = [...(first.length === 0 ? [] : [`fixed ${entriesName(first)}`])];
+      if (embedding !== undefined) names.push(`embedded by ${embedding.key}`);
+      return names.length === 0 ? "none" : names.join(", ");
     }
     case "router":
-      return `router ${plan.key}`;
+      return `router ${plan.key}${plan.beside === undefined ? "" : ` beside ${entriesName(plan.beside)}`}`;
   }
 }
 

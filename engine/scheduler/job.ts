@@ -5,6 +5,8 @@ import type { Sampling } from "../sampling/sampling.ts";
 
 export interface Job {
   sampling: Sampling;
+  /** Ids that its logits are of, from 0 up; absent: as many as a row of logits has room for. */
+  vocabulary?: number;
   /** Added to the logits of these tokens before all else; absent: nothing is. */
   biases?: readonly TokenBias[];
   /** Alternatives to report with each generated token; undefined: no log-probabilities. */

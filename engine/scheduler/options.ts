@@ -12,6 +12,8 @@ export interface SchedulerOptions extends StepLimits {
   maxQueue: number;
   /** How often a waiting sequence may be passed by later ones that fit. Default 32. */
   maxSkips?: number;
+  /** Milliseconds that a waiting sequence may be passed by later ones that fit. Default: no limit but `maxSkips`. */
+  drainAfterMs?: number;
   /**
    * A sequence is planned while at most this many of its sampled ids are unseen by the host. Default 1: the next step
    * can be submitted before the ids of the last one were read. 0: each step's ids must be delivered first.
@@ -23,8 +25,21 @@ export interface SchedulerOptions extends StepLimits {
 
 /** Fills in the defaults. @throws MoloraError `bad_arguments` for a value out of range. */
 export function checkOptions(given: SchedulerOptions): Required<SchedulerOptions> {
-  const { prefixCache = true, ...counts } = { ...given, maxSkips: given.maxSkips ?? 32, runAhead: given.runAhead ?? 1 };
-  const options = { ...counts, prefixCache };
+  const {
+    prefixCache = true,
+    drainAfterMs = Number.POSITIVE_INFINITY,
+    ...counts
+  } = {
+    ...given,
+    maxSkips: given.maxSkips ?? 32,
+    runAhead: given.runAhead ?? 1,
+  };
+  const options = { ...counts, prefixCache, drainAfterMs };
+  if (!(drainAfterMs >= 0)) {
+    throw new MoloraError("bad_arguments", `drainAfterMs is ${drainAfterMs}`, {
+      remedy: "Give milliseconds, from 0 up.",
+    });
+  }
   for (const [name, value] of Object.entries(counts)) {
     const least = name === "runAhead" ? 0 : 1;
     if (Number.isSafeInteger(value) && value >= least) continue;

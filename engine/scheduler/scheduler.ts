@@ -43,7 +43,7 @@ export class Scheduler {
     this.#options = checkOptions(options);
     this.#residency = residency;
     this.#holdings = new Holdings(pool, residency, this.#options);
-    this.#waiting = new WaitingLine(this.#options.maxSkips);
+    this.#waiting = new WaitingLine(this.#options);
   }
 
   get running(): number {
@@ -158,6 +158,24 @@ export class Scheduler {
     const alive = sequence.state !== "finished";
     this.finish(sequence);
     return alive;
+  }
+
+  /**
+   * What the device held is gone, steps under way among it: all that runs waits again, in its turn, to be computed from the
+   * tokens that the host knows. Nothing that was planned is to be advanced or delivered any more.
+   */
+  evacuate(): void {
+    for (const sequence of [...this.#running]) {
+      this.#stop(sequence, true);
+      sequence.state = "waiting";
+      sequence.computed = 0;
+      sequence.pendingTokens = 0;
+      if (sequence.tokens.length === sequence.promptLength) sequence.scored = 0;
+      this.#waiting.insert(sequence);
+    }
+    this.#holdings.clear();
+    this.#planned = undefined;
+    this.#owed = [];
   }
 
   /** Plans as much of a running sequence as budget and pages allow. */

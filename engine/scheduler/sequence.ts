@@ -9,13 +9,18 @@ export interface FixedEntry {
   weight: number;
   /** The position from which it acts (activated LoRA). Absent: from the first. */
   from?: number;
+  /** Its own embedding is that of all positions, wherever it begins to act. */
+  embeds?: true;
 }
 
-/** How a sequence's tokens get their adapters: a fixed weighted list, or a router. Resident keys, not names. */
+/**
+ * How a sequence's tokens get their adapters: a fixed weighted list, or a router's choice, which entries that every token takes
+ * may stand beside. Resident keys, not names.
+ */
 export type RoutePlan =
   | { kind: "none" }
   | { kind: "fixed"; entries: readonly FixedEntry[] }
-  | { kind: "router"; key: string };
+  | { kind: "router"; key: string; beside?: readonly FixedEntry[] };
 
 /**
  * One sequence's share of a step: positions [start, start + count), all of the same entries. The device state in its slot begins anew where its
@@ -46,6 +51,8 @@ export interface SequenceInit {
   promptLogprobs: boolean;
   /** Planned only once the host has seen every sampled id: what may follow depends on them. Default: false. */
   lockstep?: boolean;
+  /** Who asks: tenants take turns. Default: nobody in particular. */
+  tenant?: string;
   /** How to sample its tokens and what to report of them: for the runner, the scheduler does not look into it. */
   job: Job;
 }
@@ -63,14 +70,17 @@ export class Sequence {
   readonly promptLogprobs: boolean;
   readonly lockstep: boolean;
   readonly job: Job;
+  readonly tenant: string;
 
   /** Ids the host knows: the prompt, then what was generated. */
   readonly tokens: number[];
   state: SequenceState = "waiting";
   /** Place in the order of arrival, or undefined before it was added. A preempted sequence keeps its place. */
   arrival: number | undefined;
-  /** Its turn among the waiting, or undefined before it was added. */
+  /** Its turn among those of its tenant that wait, or undefined before it was added. */
   turn: number | undefined;
+  /** When it was added, by the clock of the line. */
+  queued: number | undefined;
   /** How often one behind it was admitted before this one. */
   skips = 0;
 
@@ -105,6 +115,7 @@ export class Sequence {
     this.promptLogprobs = init.promptLogprobs;
     this.lockstep = init.lockstep ?? false;
     this.job = init.job;
+    this.tenant = init.tenant ?? "";
   }
 
   /** Tokens in all: those the host knows and those only the device knows. */

@@ -1,7 +1,8 @@
-// The line of sequences that wait for admission, in which adapters take turns, and the rule by which one may be passed.
-// What admission takes, the scheduler knows: it tries, the line only says who is next.
+// The line of sequences that wait for admission, in which tenants take turns and each tenant's adapters do, and the rule by which
+// one may be passed. What admission takes, the scheduler knows: it tries, the line only says who is next.
 
 import type { Sequence } from "./sequence.ts";
+import { TenantLine } from "./tenant_line.ts";
 
 /** Puts a sequence where its arrival belongs. New ones belong at the end, preempted ones near the front. */
 export function insertByArrival(sequences: Sequence[], sequence: Sequence): void {
@@ -15,80 +16,108 @@ export function remove(sequences: Sequence[], sequence: Sequence): void {
   if (index >= 0) sequences.splice(index, 1);
 }
 
-/** What requests of one adapter, stack or mixture have in common; the base alone is one too. */
-function flowOf({ routePlan }: Sequence): string {
-  if (routePlan.kind === "fixed") return routePlan.entries.map(({ key }) => key).join(" ");
-  return routePlan.kind === "router" ? routePlan.key : "";
+export interface Patience {
+  /** How often a sequence may be passed by later ones that fit. */
+  maxSkips: number;
+  /** Milliseconds after which nobody passes it any more. Default: none. */
+  drainAfterMs?: number;
+  /** Milliseconds of a clock that does not jump. */
+  now?: () => number;
 }
 
+/** Tenants that are remembered though none of theirs waits. */
+const MOST_IDLE = 1024;
+
 /**
- * Adapters take turns: a request's turn is one after the last of its adapter, but not before the turn that is served now
- * (start-time fair queueing, Goyal et al. 1996, each request counting one). So a burst of one adapter waits behind single
- * requests of others, and among those of one adapter, or where there is only one, it is first come, first served.
+ * Tenants take turns by start-time fair queueing (Goyal et al. 1996), each request counting one: the first in a tenant's line has
+ * one turn after the last of it that was served, but not before the turn that is served now. So who sends a burst waits behind
+ * single requests of others, whatever adapters they use; within a tenant the same holds of its adapters (TenantLine).
  *
- * One whose adapters or pages do not fit yet does not block those behind it. Each may be passed `maxSkips` times; then it
- * is a barrier: nobody behind it is admitted until it is. What runs then finishes and frees its pages, so the barrier falls.
+ * One whose adapters or pages do not fit yet does not block those behind it. Each may be passed `maxSkips` times, and for
+ * `drainAfterMs`; then it is a barrier: nobody behind it is admitted until it is. What runs then finishes and frees its pages, so
+ * the barrier falls.
  */
 export class WaitingLine {
-  #line: Sequence[] = [];
-  #maxSkips: number;
+  readonly #tenants = new Map<string, TenantLine>();
+  readonly #maxSkips: number;
+  readonly #drainAfterMs: number;
+  readonly #clock: () => number;
+  /** Everybody, in the order of turns; undefined where it has to be found anew. */
+  #order: Sequence[] | undefined;
   /** The turn that is served. */
   #now = 0;
-  /** By flow: the turn that its next request gets at the earliest. */
-  readonly #next = new Map<string, number>();
+  #length = 0;
 
-  constructor(maxSkips: number) {
+  constructor({ maxSkips, drainAfterMs = Number.POSITIVE_INFINITY, now = () => performance.now() }: Patience) {
     this.#maxSkips = maxSkips;
+    this.#drainAfterMs = drainAfterMs;
+    this.#clock = now;
   }
 
   get length(): number {
-    return this.#line.length;
+    return this.#length;
   }
 
   /** One that was preempted keeps its turn. */
   insert(sequence: Sequence): void {
-    sequence.turn ??= this.#turnOf(flowOf(sequence));
-    const { turn, arrival } = sequence;
-    const after = this.#line.findLastIndex(
-      (other) => other.turn! < turn || (other.turn === turn && other.arrival! < arrival!),
-    );
-    this.#line.splice(after + 1, 0, sequence);
-  }
-
-  #turnOf(flow: string): number {
-    // Nobody waits: all flows begin anew.
-    if (this.#line.length === 0) this.#next.clear();
-    const turn = Math.max(this.#now, this.#next.get(flow) ?? 0);
-    this.#next.set(flow, turn + 1);
-    if (this.#next.size > 2 * this.#line.length + 1024) this.#forgetServed();
-    return turn;
-  }
-
-  /** A flow whose next turn is served now, or was, is as one that is not known. */
-  #forgetServed(): void {
-    for (const [flow, turn] of this.#next) if (turn <= this.#now) this.#next.delete(flow);
+    sequence.queued ??= this.#clock();
+    let line = this.#tenants.get(sequence.tenant);
+    if (line === undefined) {
+      line = new TenantLine();
+      this.#tenants.set(sequence.tenant, line);
+      if (this.#tenants.size > MOST_IDLE) this.#forgetIdle();
+    }
+    line.insert(sequence, this.#now);
+    this.#length++;
+    this.#order = undefined;
   }
 
   remove(sequence: Sequence): void {
-    remove(this.#line, sequence);
+    if (!this.#tenants.get(sequence.tenant)?.remove(sequence)) return;
+    this.#length--;
+    this.#order = undefined;
   }
 
   /** Goes down the line, at most past `maxSkips` sequences, and takes out those that `tryAdmit` says it admitted. */
   admit(tryAdmit: (sequence: Sequence) => boolean): void {
     const passed: Sequence[] = [];
-    let place = 0;
-    while (place < this.#line.length && passed.length <= this.#maxSkips) {
-      const sequence = this.#line[place];
+    for (const sequence of this.#ordered()) {
+      if (passed.length > this.#maxSkips) return;
       if (tryAdmit(sequence)) {
-        this.#line.splice(place, 1);
-        this.#now = Math.max(this.#now, sequence.turn!);
+        this.#serve(sequence);
         for (const other of passed) other.skips++;
-        if (passed.some((other) => other.skips >= this.#maxSkips)) return;
+        if (passed.some((other) => this.#isBarrier(other))) return;
       } else {
-        if (sequence.skips >= this.#maxSkips) return;
+        if (this.#isBarrier(sequence)) return;
         passed.push(sequence);
-        place++;
       }
+    }
+  }
+
+  #serve(sequence: Sequence): void {
+    const line = this.#tenants.get(sequence.tenant)!;
+    this.#now = Math.max(this.#now, line.serve(sequence));
+    this.#length--;
+    this.#order = undefined;
+  }
+
+  #isBarrier({ skips, queued = 0 }: Sequence): boolean {
+    return skips >= this.#maxSkips || this.#clock() - queued >= this.#drainAfterMs;
+  }
+
+  #ordered(): readonly Sequence[] {
+    if (this.#order === undefined) {
+      const turns = [...this.#tenants.values()].flatMap((line) => line.turns());
+      turns.sort((a, b) => a.turn - b.turn || a.sequence.arrival! - b.sequence.arrival!);
+      this.#order = turns.map(({ sequence }) => sequence);
+    }
+    return this.#order;
+  }
+
+  /** A tenant whose next turn is served now, or was, is as one that is not known. */
+  #forgetIdle(): void {
+    for (const [name, line] of this.#tenants) {
+      if (line.length === 0 && line.next <= this.#now) this.#tenants.delete(name);
     }
   }
 }

@@ -13,9 +13,12 @@ import type { StepPlan } from "../scheduler/step.ts";
 
 /** What a sequence's route comes to on the device. */
 export interface PlacedRoute {
-  /** Address of its router, 0: `entries` hold for every token. */
+  /** Address of its router, 0: `entries` are all that a token has. */
   router: number;
+  /** What every token takes, behind what a router chose. */
   entries: readonly { address: number; weight: number }[];
+  /** Index of the first of `entries` in the trace: how many experts the router has. Default: 0. */
+  firstExpert?: number;
   /** Most entries a token of it can have. */
   mostEntries: number;
   /** Adapters its tokens can meet. */
@@ -23,6 +26,8 @@ export interface PlacedRoute {
   maxRank4: number;
   /** Some of them have cores between A and B; default: none. */
   cores?: boolean;
+  /** Some of them add to the model's own experts; default: none. */
+  experts?: boolean;
   gateWidth: number;
 }
 
@@ -61,6 +66,7 @@ export function buildBatch(
     adapters: 0,
     maxRank4: 0,
     cores: false,
+    experts: false,
     routed: false,
     gateWidth: 0,
   };
@@ -74,7 +80,7 @@ export function buildBatch(
     const fixed = shape.sequences * capacity.entries;
     const described = { first, count, start, blocks, slot: sequence.slot, router: placed.router, fixed };
     SEQUENCE.write(target, wordOf("sequences") + shape.sequences * SEQUENCE.words, described);
-    writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed.entries, capacity.entries);
+    writeEntries(target, wordOf("fixed") + fixed * ENTRY.words, placed, capacity.entries);
     for (let i = 0; i < count; i++) {
       const position = start + i;
       const id = sequence.tokens[position] ?? ON_DEVICE;
@@ -100,6 +106,7 @@ export function buildBatch(
     shape.adapters += placed.adapters;
     shape.maxRank4 = Math.max(shape.maxRank4, placed.maxRank4);
     shape.cores ||= placed.cores ?? false;
+    shape.experts ||= placed.experts ?? false;
     shape.routed ||= placed.router !== 0;
     shape.gateWidth = Math.max(shape.gateWidth, placed.gateWidth);
   }
@@ -112,11 +119,11 @@ export function buildBatch(
 export function writeEntries(
   target: WordBuffer,
   at: number,
-  entries: readonly { address: number; weight: number }[],
+  { entries, firstExpert = 0 }: Pick<PlacedRoute, "entries" | "firstExpert">,
   most: number,
 ): void {
   for (const [j, { address, weight }] of entries.entries()) {
-    ENTRY.write(target, at + j * ENTRY.words, { address, gate: weight, expert: j });
+    ENTRY.write(target, at + j * ENTRY.words, { address, gate: weight, expert: firstExpert + j });
   }
   if (entries.length < most) ENTRY.write(target, at + entries.length * ENTRY.words, { expert: NO_EXPERT });
 }
@@ -150,6 +157,7 @@ function writeRow(
     mask: allowed === undefined ? NO_MASK : masks.push(allowed) - 1,
     counted: countsTokens(sampling) ? 1 : 0,
     bias: job.biases === undefined ? NO_BIAS : biasRow(slot, capacity.sequences),
+    ids: job.vocabulary ?? 0,
   });
 }
 
@@ -158,16 +166,16 @@ export function biasRow(slot: number, sequences: number): number {
   return sequences + slot;
 }
 
-/** A sequence's row of biases before its first step. */
-export function tokenBiases(biases: readonly TokenBias[], vocabSize: number): Float32Array<ArrayBuffer> {
-  const row = new Float32Array(vocabSize);
+/** A sequence's row of biases before its first step; `room`: ids that it has room for. */
+export function tokenBiases(biases: readonly TokenBias[], room: number): Float32Array<ArrayBuffer> {
+  const row = new Float32Array(room);
   for (const { id, bias } of biases) row[id]! += bias;
   return row;
 }
 
-/** A sequence's row of `counts` before its first step: occurrences in the output so far, and which ids the prompt has. */
-export function countTokens({ tokens, promptLength }: Sequence, vocabSize: number): Uint32Array<ArrayBuffer> {
-  const counts = new Uint32Array(vocabSize);
+/** A sequence's row of `counts`, with room for as many ids, before its first step: occurrences in the output so far, and which ids the prompt has. */
+export function countTokens({ tokens, promptLength }: Sequence, room: number): Uint32Array<ArrayBuffer> {
+  const counts = new Uint32Array(room);
   for (let i = promptLength; i < tokens.length; i++) counts[tokens[i]!]!++;
   for (let i = 0; i < promptLength; i++) counts[tokens[i]!]! |= IN_PROMPT;
   return counts;

@@ -47,6 +47,12 @@ export class InFlight {
     step.results.catch(() => {});
   }
 
+  /** The steps will never end. */
+  drop(): void {
+    this.#steps.length = 0;
+    this.#added = false;
+  }
+
   /**
    * Waits for the oldest step if it is due.
    * @throws MoloraError `internal` where nothing was added and nothing is in flight, so that waiting would never end;

@@ -7,8 +7,8 @@ import type { Vocabularies, VocabularyPrograms } from "../adapters/vocabularies.
 import type { Device, Program } from "../device/device.ts";
 import { subView, type View } from "../device/memory.ts";
 import type { Forward, Pieces } from "../model/forward.ts";
+import type { ForwardViews } from "../model/forward_views.ts";
 import type { InputLayout } from "../model/inputs.ts";
-import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
 import { countsTokens } from "../sampling/sampling.ts";
 import type { Slice } from "../scheduler/sequence.ts";
@@ -99,24 +99,25 @@ export class Runner {
 
   /** Counts of tokens and biases begin with a sequence's first slice, be it new or admitted again. */
   #beginSequences({ slices }: StepPlan): void {
-    const { config, capacity, workspace } = this.#parts.views;
-    const stride = config.vocabSize * 4;
+    const { capacity, workspace } = this.#parts.views;
+    const { vocabulary } = capacity;
+    const stride = vocabulary * 4;
     for (const { sequence, start } of slices) {
       if (start !== sequence.adopted) continue;
       const { slot, job } = sequence;
       if (countsTokens(job.sampling)) {
-        this.#device.write(workspace.counts, countTokens(sequence, config.vocabSize), slot * stride);
+        this.#device.write(workspace.counts, countTokens(sequence, vocabulary), slot * stride);
       }
       if (job.biases !== undefined) {
         const at = biasRow(slot, capacity.sequences) * stride;
-        this.#device.write(workspace.counts, tokenBiases(job.biases, config.vocabSize), at);
+        this.#device.write(workspace.counts, tokenBiases(job.biases, vocabulary), at);
       }
     }
   }
 
   #writeMasks(masks: readonly Uint32Array<ArrayBuffer>[]): void {
-    const { config, workspace } = this.#parts.views;
-    const stride = Math.ceil(config.vocabSize / 32) * 4;
+    const { capacity, workspace } = this.#parts.views;
+    const stride = Math.ceil(capacity.vocabulary / 32) * 4;
     for (const [slot, mask] of masks.entries()) this.#device.write(workspace.masks, mask, slot * stride);
   }
 }

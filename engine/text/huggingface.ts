@@ -74,7 +74,7 @@ function modelOf(model: unknown): BpeModel | UnigramModel {
 
 const ADDED_FLAGS = ["special", "normalized", "lstrip", "rstrip", "single_word"];
 
-function addedTokens(list: unknown): AddedToken[] {
+export function addedTokens(list: unknown): AddedToken[] {
   if (list === undefined || list === null) return [];
   const valid = (token: unknown): token is AddedToken =>
     isObject(token) &&
@@ -86,7 +86,7 @@ function addedTokens(list: unknown): AddedToken[] {
 }
 
 /** tokenizer_config.json names a token by its text or by an object that holds it. */
-function namedToken(value: unknown): string | undefined {
+export function namedToken(value: unknown): string | undefined {
   const text = isObject(value) ? value.content : value;
   return typeof text === "string" ? text : undefined;
 }

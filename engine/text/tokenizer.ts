@@ -68,6 +68,8 @@ export interface Tokenizer {
   tokenText(id: number): string;
   /** What the token adds to a text; not always whole characters. Empty for an id without a token. */
   idBytes(id: number): Uint8Array;
+  /** A tokenizer of what `change` makes of this one's description. @throws MoloraError `tokenizer_invalid` */
+  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer;
 }
 
 /**
@@ -76,8 +78,12 @@ export interface Tokenizer {
  * @throws MoloraError `tokenizer_invalid`, naming what is missing, malformed or unsupported. Nothing else.
  */
 export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  return triedTokenizer(() => specOf(files));
+}
+
+function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
   try {
-    const tokenizer = new BpeTokenizer(specOf(files));
+    const tokenizer = new BpeTokenizer(spec());
     tryOut(tokenizer);
     return tokenizer;
   } catch (cause) {
@@ -157,6 +163,10 @@ class BpeTokenizer implements Tokenizer {
     if (!addBos || ids[0] === this.bosId) return ids;
     if (this.bosId === undefined) throw tokenizerInvalid("BOS is asked for, but this tokenizer has none");
     return [this.bosId, ...ids];
+  }
+
+  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer {
+    return triedTokenizer(() => change(this.#spec));
   }
 
   mostCharacters(tokens: number): number {

@@ -1,5 +1,5 @@
 // Gemma 1, 2 and 3: an embedding multiplied by √hidden, tanh-GELU, norms stored less 1; from 2 on norms around the
-// blocks and windows in some layers, in 2 soft-caps, in 3 norms of q and k and a second RoPE base.
+// blocks and windows in some layers, in 2 soft-caps of scores and logits, in 3 norms of q and k and a second RoPE base.
 
 import type { Facts } from "./facts.ts";
 import type { Family } from "./family.ts";
@@ -77,7 +77,14 @@ export const GEMMA3: Family = {
         sliding_window: 4096,
       },
     },
-    states: [...GEMMA2.config.states, "rope_local_base_freq"],
+    // attn_logit_softcapping is none of them: transformers has the field and computes without it, so a model that sets it is refused.
+    states: [
+      "attention_bias",
+      "sliding_window",
+      "query_pre_attn_scalar",
+      "final_logit_softcapping",
+      "rope_local_base_freq",
+    ],
     windowed: (layer, { every }) => (layer + 1) % every !== 0,
     normsLessOne: true,
   },

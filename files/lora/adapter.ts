@@ -3,6 +3,7 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
+import type { ExpertLayer } from "./expert_layer.ts";
 import type { Compressed } from "./shared_factors.ts";
 import type { VocabularyChange } from "./vocabulary.ts";
 
@@ -43,6 +44,8 @@ export interface Adapter {
   /** SHA-256 (hex) over config and weights. */
   hash: string;
   layers: Partial<Record<LoraModuleName, LoraModule>>[];
+  /** By layer, where it extends the base's own experts. */
+  experts?: readonly ExpertLayer[];
   /** Activated LoRA (Greenewald 2025): it acts from the last place in a prompt where these tokens stand, on them too. */
   invocation?: readonly number[];
   /** Absent: the base's embedding and head. Empty once it is on the device (engine/adapters/vocabularies.ts). */

@@ -18,6 +18,8 @@ export interface AdapterClaims {
   extras?: Extras;
   /** See Adapter.invocation. */
   invocation?: readonly number[] | undefined;
+  /** Bare parameters that are extended: their paths, or dotted endings of those. */
+  parameters?: readonly string[];
   /** Tables that were trained whole. */
   saved?: ReadonlySet<TableName>;
   /** Ids of the rows of a table that were trained. */

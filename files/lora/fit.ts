@@ -27,12 +27,18 @@ interface Findings {
 }
 
 /**
- * Gives every tensor to a module of the base, in the base's order.
+ * Gives every tensor to a module of the base, in the base's order. `more`: it changes something outside of layers too, and
+ * need not extend any module.
  *
  * @throws MoloraError `adapter_unsupported` for tensors of features that are not served, `adapter_mismatch` with
  * `details: {matched, unmatched, missing, shapes}` for the rest
  */
-export function checkFit(claims: AdapterClaims, weights: TensorSource, config: ModelConfig): PlacedChange[] {
+export function checkFit(
+  claims: AdapterClaims,
+  weights: TensorSource,
+  config: ModelConfig,
+  more = false,
+): PlacedChange[] {
   for (const name of weights.tensors.keys()) refuseTensor(name);
   const names = [...weights.tensors.keys()].map((name) => [name, parseFactorName(name)] as const);
   const all = modulePlaces(config).map((place) => ({ place, inner: unwrap(place.path).inner }));
@@ -67,7 +73,7 @@ export function checkFit(claims: AdapterClaims, weights: TensorSource, config: M
     findings.shapes.push(...wrongShapes(change, placeShape(config, place)));
     changes.push(change);
   }
-  refuseMismatch(findings, places.length, claims, weights, config);
+  refuseMismatch(findings, places.length > 0 || more, claims, weights, config);
   return changes;
 }
 
@@ -113,17 +119,17 @@ function orient(
 
 function refuseMismatch(
   findings: Findings,
-  targeted: number,
+  targeted: boolean,
   claims: AdapterClaims,
   weights: TensorSource,
   config: ModelConfig,
 ): void {
   const { unmatched, missing, shapes } = findings;
-  if (targeted > 0 && unmatched.length + missing.length + shapes.length === 0) return;
+  if (targeted && unmatched.length + missing.length + shapes.length === 0) return;
 
   const none = claims.isTargeted ? "its target_modules name no module" : "no tensor of it is of a module";
   const reasons = [
-    ...(targeted === 0 ? [`${none} of this base`] : []),
+    ...(targeted ? [] : [`${none} of this base`]),
     ...(unmatched.length > 0 ? [`${unmatched.length} tensors have no place, first ${unmatched[0]}`] : []),
     ...(missing.length > 0 ? [`${missing.length} targeted modules have no tensors, first ${missing[0]}`] : []),
     ...(shapes.length > 0 ? [`${shapes.length} tensors have other shapes, first ${shapes[0]}`] : []),

@@ -1,5 +1,6 @@
 // An adapter from any of the files it may come in, as an Adapter that fits a given base, or an error.
 
+import type { AdapterReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { sha256 } from "../digest.ts";
 import type { ModelConfig } from "../families/config.ts";
@@ -9,12 +10,15 @@ import type { Adapter, LoraModule } from "./adapter.ts";
 import type { AdapterFiles } from "./adapter_files.ts";
 import type { AdapterClaims } from "./claims.ts";
 import { COMPRESSED_JSON, readCompressed } from "./compressed.ts";
+import type { ExpertLayer } from "./expert_layer.ts";
 import { checkFit } from "./fit.ts";
 import { readGgufAdapter } from "./gguf_adapter.ts";
 import { MLX_WEIGHTS, readMlxFolder } from "./mlx.ts";
+import { readOwnTokenizer } from "./own_tokenizer.ts";
 import { CONFIG, readPeftFolder } from "./peft.ts";
 import { readChange } from "./read_change.ts";
-import { takeVocabulary } from "./vocabulary.ts";
+import { takeExperts } from "./take_experts.ts";
+import { takeVocabulary, type VocabularyChange } from "./vocabulary.ts";
 
 /**
  * Loads an adapter for a base of shape `config`, every stored type as float32: a PEFT folder, a folder of mlx-lm, a
@@ -31,32 +35,40 @@ export async function loadAdapter(
 ): Promise<Adapter> {
   if ("list" in from && (await from.list()).includes(COMPRESSED_JSON)) return readCompressed(name, from, config);
   const { claims, weights, bytes } = await readFiles(from, config);
-  const { rest, vocabulary } = await takeVocabulary(claims, weights, config);
-  const changes = checkFit(claims, rest, config);
+  const { rest: ofLayers, vocabulary: tables } = await takeVocabulary(claims, weights, config);
+  const { rest, experts } = await takeExperts(claims, ofLayers, config);
+  const tokenizer = tables && "list" in from ? await readOwnTokenizer(from) : undefined;
+  const vocabulary = tables && { ...tables, ...(tokenizer && { tokenizer }) };
+  const changes = checkFit(claims, rest, config, vocabulary !== undefined || experts !== undefined);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   for (const change of changes) {
     Object.assign(layers[change.layer], await readChange(change, config));
     await turn();
   }
-  if (vocabulary === undefined) refuseNoEffect(name, layers);
+  if (vocabulary === undefined) refuseNoEffect(name, [...layers, ...(experts ?? [])]);
 
-  const hash = await sha256(...bytes);
-  const modules = layers.flatMap((layer) => Object.values(layer));
+  const hash = await sha256(...bytes, ...(tokenizer?.bytes ?? []));
+  const modules = [...layers, ...(experts ?? [])].flatMap((layer) => Object.values(layer));
   return {
     name,
     hash,
     layers,
-    ...invocationOf(name, claims, config),
+    ...(experts && { experts }),
+    ...invocationOf(name, claims, vocabulary?.size ?? config.vocabSize),
     ...(vocabulary && { vocabulary }),
     report: {
       name,
       hash,
-      matched: changes.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
+      matched: [
+        ...changes.flatMap(({ layer, modules }) => modules.map((module) => `layers.${layer}.${module}`)),
+        ...(experts ?? []).flatMap((parts, i) => Object.keys(parts).map((part) => `layers.${i}.experts.${part}`)),
+      ],
       unmatched: [],
       ranks: distinct(modules.map(({ rank }) => rank)),
       scales: distinct(modules.map(({ scale }) => scale)),
       bytes: modules.reduce((sum, module) => sum + bytesOf(module), 0),
+      ...(vocabulary && { vocabulary: reportOf(vocabulary) }),
     },
   };
 }
@@ -73,11 +85,7 @@ async function readFiles(from: ByteSource | SourceFolder, config: ModelConfig): 
   return alone ? readGgufAdapter(alone, config) : readPeftFolder(from);
 }
 
-function invocationOf(
-  name: string,
-  { invocation }: AdapterClaims,
-  { vocabSize }: ModelConfig,
-): Pick<Adapter, "invocation"> {
+function invocationOf(name: string, { invocation }: AdapterClaims, vocabSize: number): Pick<Adapter, "invocation"> {
   if (invocation === undefined) return {};
   const stranger = invocation.find((id) => id >= vocabSize);
   if (stranger === undefined) return { invocation };
@@ -85,12 +93,17 @@ function invocationOf(
     "adapter_mismatch",
     `adapter "${name}" is invoked by token ${stranger}, which this base lacks`,
     {
-      remedy: `Use the base it was trained on; this one has ${vocabSize} tokens.`,
+      remedy: `Use the base it was trained on; with this one it has ${vocabSize} tokens.`,
     },
   );
 }
 
-function refuseNoEffect(name: string, layers: Adapter["layers"]): void {
+function reportOf({ size, tokenizer }: VocabularyChange): NonNullable<AdapterReport["vocabulary"]> {
+  const spelt = tokenizer?.tokenizer ? "own" : tokenizer ? "extended" : "base";
+  return { tokens: size, tokenizer: spelt };
+}
+
+function refuseNoEffect(name: string, layers: readonly (Adapter["layers"][number] | ExpertLayer)[]): void {
   const modules = layers.flatMap((layer) => Object.values(layer));
   const isZero = (factor: Float32Array) => factor.every((x) => x === 0);
   const isPlain = ({ unsettled }: LoraModule) => unsettled === undefined;

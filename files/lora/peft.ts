@@ -30,6 +30,7 @@ export async function readPeftFolder(folder: SourceFolder): Promise<AdapterFiles
       rankAndScale: (path) => rankAndScale(peft, path),
       extras: peft.extras,
       invocation: peft.invocation,
+      parameters: peft.parameters,
       saved: peft.saved,
       tokenRows: peft.tokenRows,
       transposed: peft.fanInFanOut ? "where shapes say so" : "never",

@@ -25,6 +25,8 @@ export interface PeftConfig {
   extras: Extras;
   /** See Adapter.invocation; undefined for a LoRA that always acts. */
   invocation: readonly number[] | undefined;
+  /** target_parameters */
+  parameters: readonly string[];
   /** modules_to_save */
   saved: ReadonlySet<TableName>;
   /** trainable_token_indices */
@@ -38,7 +40,6 @@ const DEFAULT_ALPHA = 8;
 
 /** What changes the meaning of an adapter and is not served. A field counts when it is true or not empty. */
 const UNSUPPORTED: Record<string, string> = {
-  target_parameters: "LoRA on bare parameters, such as experts' matrices (target_parameters)",
   layer_replication: "replicated layers (layer_replication)",
   use_qalora: "QALoRA (use_qalora)",
   use_bdlora: "block-diagonal LoRA (use_bdlora)",
@@ -78,6 +79,7 @@ export function parsePeftConfig(fields: Fields): PeftConfig {
     rsLora: fields.has("use_rslora") && fields.boolean("use_rslora"),
     fanInFanOut: fields.has("fan_in_fan_out") && fields.boolean("fan_in_fan_out"),
     invocation: readInvocation(fields),
+    parameters: isSet(fields.raw("target_parameters")) ? readStrings(fields, "target_parameters") : [],
     saved: new Set(readSaved(fields)),
     tokenRows: readTokenRows(fields),
     extras: {
@@ -122,7 +124,7 @@ function isSet(value: unknown): boolean {
 
 function readTargets(fields: Fields): Targets {
   const layers = readLayers(fields);
-  const select = readSelection(fields, "target_modules") ?? fields.fail("target_modules", "a list or a string");
+  const select = readSelection(fields, "target_modules") ?? noModules(fields);
   const layerPatterns = fields.has("layers_pattern") ? readStrings(fields, "layers_pattern") : [];
   if (typeof fields.raw("target_modules") === "string" && layers !== undefined) {
     fields.fail("layers_to_transform", "absent where target_modules is one string");
@@ -144,6 +146,12 @@ const ALL_LINEAR: ReadonlySet<string> = new Set(
     hf.slice(hf.lastIndexOf(".") + 1),
   ),
 );
+
+/** An adapter of bare parameters may extend no module. */
+function noModules(fields: Fields): ModuleSelection {
+  if (!isSet(fields.raw("target_parameters"))) fields.fail("target_modules", "a list or a string");
+  return { kind: "names", names: new Set() };
+}
 
 function readSelection(fields: Fields, name: string): ModuleSelection | undefined {
   const value = fields.raw(name);

@@ -9,8 +9,8 @@ export function refuseTensor(name: string): void {
   if (/\.dora_scale\b/.test(name)) refuse("LyCORIS's DoRA (dora_scale)", name);
   if (/\.lora_(A|a|down)(\.[^.]+)?\.bias$/.test(name)) refuse("a bias of lora_A", name);
   if (/\.modules_to_save\b/.test(name)) refuse("fully trained modules (modules_to_save)", name);
-  if (/\.mlp\.experts\b/.test(name)) refuse("LoRA on the matrices of a base's experts", name);
-  if (/\.mlp\.gate\./.test(name)) refuse("LoRA on the router of a base's experts", name);
+  if (/\.mlp\.experts\b/.test(name)) refuse("another change of the matrices of a base's experts than LoRA", name);
+  if (/\.mlp\.gate\./.test(name)) refuse("another change of the router of a base's experts than LoRA", name);
   if (/\.(hada_t[12]|lokr_t2)\b/.test(name)) refuse("LoHa or LoKr of convolutions", name);
 }
 

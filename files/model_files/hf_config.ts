@@ -74,8 +74,12 @@ function readConfig(family: Family, json: Json): Omit<ModelConfig, "bosId" | "eo
 /** Refuses, by name, fields that would change what is computed and that nothing reads. */
 function refuseUnread(family: Family, json: Json): void {
   const activation = json.hidden_activation ?? json.hidden_act ?? "silu";
-  const expected = family.facts?.({ hiddenSize: 1 }).activation === "gelu_tanh" ? "gelu_pytorch_tanh" : "silu";
-  if (activation !== expected) throw unsupportedArchitecture(FILE, `hidden_act ${shown(activation)}`);
+  const isGelu = family.facts?.({ hiddenSize: 1 }).activation === "gelu_tanh";
+  // Gemma's first releases say "gelu" and mean its approximation, as transformers reads them; "swish" is SiLU's other name.
+  const names = isGelu
+    ? ["gelu_pytorch_tanh", ...((json.hidden_activation ?? null) === null ? ["gelu"] : [])]
+    : ["silu", "swish"];
+  if (!names.includes(activation as string)) throw unsupportedArchitecture(FILE, `hidden_act ${shown(activation)}`);
   // Whoever does not read it rotates whole heads.
   const rotated = json.partial_rotary_factor ?? 1;
   if (rotated !== 1 && !family.config.states.includes("partial_rotary_factor")) {

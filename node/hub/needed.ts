@@ -21,6 +21,7 @@ const BESIDE = [
   "generation_config.json",
   "tokenizer.json",
   "tokenizer_config.json",
+  "added_tokens.json",
   "tekken.json",
   "chat_template.jinja",
 ];
@@ -48,7 +49,7 @@ export function neededFiles(reference: HubReference, files: readonly HubFile[]):
   const pick = (names: readonly string[]) => names.flatMap((name) => find(name) ?? []);
   const index = find(SAFETENSORS) === undefined ? find(INDEX) : undefined;
   const dense = index ?? find(SAFETENSORS);
-  const mixture = find("mixture.json") === undefined ? [] : pick(MIXTURE);
+  const mixture = pick(find("mixture.json") === undefined ? ["recipe.json"] : MIXTURE);
   const adapter = pick(ADAPTER);
   const weights = [...mixture, ...adapter, ...(dense ? [dense] : [])];
   if (weights.length === 0) {

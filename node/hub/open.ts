@@ -6,12 +6,19 @@ import { openPath } from "../files.ts";
 import { isHubReference, parseHubReference } from "./reference.ts";
 import { Snapshots } from "./snapshot.ts";
 
-/** A function that opens paths and `hf:` references, all of one repository at one commit. */
-export function hubOpener(progress?: FetchProgress): (path: string) => Promise<ByteSource | SourceFolder> {
+export interface HubOpener {
+  /** The path of this machine at which something lies; what is named on a hub is fetched first. */
+  locate(path: string): Promise<string>;
+  open(path: string): Promise<ByteSource | SourceFolder>;
+}
+
+/** Takes paths and `hf:` references, all of one repository at one commit. */
+export function hubOpener(progress?: FetchProgress): HubOpener {
   let snapshots: Snapshots | undefined;
-  return async (path) => {
-    if (!isHubReference(path)) return openPath(path);
+  const locate = async (path: string) => {
+    if (!isHubReference(path)) return path;
     snapshots ??= new Snapshots();
-    return openPath((await snapshots.pull(parseHubReference(path), progress)).path);
+    return (await snapshots.pull(parseHubReference(path), progress)).path;
   };
+  return { locate, open: async (path) => openPath(await locate(path)) };
 }

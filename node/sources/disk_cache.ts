@@ -4,6 +4,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { mkdir, open, readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import type { DiskReport } from "../../proto/api.ts";
 
 /** The rest of a killed write is removed after this long. A younger one may belong to a process that runs. */
 const ABANDONED_AFTER_MS = 3600_000;
@@ -12,16 +13,6 @@ interface Blob {
   bytes: number;
   /** By Date.now(), kept as the file's time of change so that it outlives the process. Only its order counts. */
   used: number;
-}
-
-export interface DiskCacheStats {
-  bytes: number;
-  files: number;
-  hits: number;
-  misses: number;
-  /** Files that were found damaged, and removed. */
-  damaged: number;
-  evictions: number;
 }
 
 /**
@@ -44,8 +35,8 @@ export class DiskCache {
     this.#opened = this.#open();
   }
 
-  get stats(): DiskCacheStats {
-    return { bytes: this.#bytes(), files: this.#blobs.size, ...this.#stats };
+  get stats(): DiskReport {
+    return { bytes: this.#bytes(), budget: this.#budget, files: this.#blobs.size, ...this.#stats };
   }
 
   /** The content, or undefined where it is not kept or not whole any more. */

@@ -6,7 +6,7 @@ import { stat } from "node:fs/promises";
 import type { FoundFolder, NameSources } from "../../engine/host.ts";
 import { checkName } from "../../files/lora/names.ts";
 import type { SourceFolder } from "../../files/source.ts";
-import type { AbortLike } from "../../proto/api.ts";
+import type { AbortLike, DiskReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { DirectoryFolder, openPath } from "../files.ts";
 import type { DiskCache } from "./disk_cache.ts";
@@ -56,6 +56,10 @@ export class Sources implements NameSources {
       readLocator(prefix);
     }
     this.#reader = new HttpReader(options.policy);
+  }
+
+  get disk(): DiskReport | undefined {
+    return this.#options.cache?.stats;
   }
 
   /** Names by which requests reach what an address stands for: an address itself is no name. */
@@ -156,7 +160,7 @@ export class Sources implements NameSources {
 
 /** What files make of a folder; undefined: neither. */
 function kindOf(files: readonly string[]): FoundFolder["kind"] | undefined {
-  if (files.includes("mixture.json")) return "mixture";
+  if (files.includes("mixture.json") || files.includes("recipe.json")) return "mixture";
   const isAdapter = files.includes("adapter_config.json") || files.some((file) => file.endsWith(".gguf"));
   return isAdapter ? "adapter" : undefined;
 }

@@ -6,12 +6,13 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
+  CROWD,
   DECODED,
   promptOf,
   READ,
   residentMB,
   SHORT_PROMPT,
-  serveRounds,
+  serveWork,
   speed,
   TOGETHER,
   TOGETHER_DECODED,
@@ -24,7 +25,7 @@ interface Sequence {
 }
 interface Llama {
   loadModel(options: { modelPath: string }): Promise<{
-    createContext(options: object): Promise<{ getSequence(): Sequence }>;
+    createContext(options: object): Promise<{ getSequence(): Sequence; dispose(): Promise<void> }>;
   }>;
 }
 
@@ -39,18 +40,18 @@ const sequence = context.getSequence();
 const loaded = { loadMs: performance.now() - begun, residentMB: residentMB() };
 
 /** Reads a prompt and decodes `count` tokens; returns when the first of them came. */
-async function generate(prompt: number, count: number): Promise<number> {
-  await sequence.clearHistory();
+async function generate(prompt: number, count: number, by = sequence): Promise<number> {
+  await by.clearHistory();
   let first = 0;
   let got = 0;
-  for await (const _ of sequence.evaluate(promptOf(prompt), { temperature: 0, yieldEogToken: true })) {
+  for await (const _ of by.evaluate(promptOf(prompt), { temperature: 0, yieldEogToken: true })) {
     if (got++ === 0) first = performance.now();
     if (got === count) break;
   }
   return first;
 }
 
-await serveRounds(loaded, async () => {
+async function round() {
   const start = performance.now();
   const first = await generate(READ, 1 + DECODED);
   const decode = speed(DECODED, first);
@@ -61,4 +62,15 @@ await serveRounds(loaded, async () => {
     decode,
     together: speed(TOGETHER * TOGETHER_DECODED, together),
   };
-});
+}
+
+/** In a context of their own, each sequence as long as it needs. */
+async function crowd() {
+  const options = { sequences: CROWD, contextSize: READ + TOGETHER_DECODED, batchSize: 512, threads: Number(threads) };
+  await context.dispose();
+  const many = await model.createContext(options);
+  const sequences = Array.from({ length: CROWD }, () => many.getSequence());
+  await Promise.all(sequences.map((each) => generate(READ, TOGETHER_DECODED, each)));
+}
+
+await serveWork(loaded, { round, crowd });

@@ -6,12 +6,13 @@ import { timeRequest } from "../../cli/bench/timing.ts";
 import { Engine } from "../../engine/engine.ts";
 import { nodeHost } from "../../node/host.ts";
 import {
+  CROWD,
   DECODED,
   promptOf,
   READ,
   residentMB,
   SHORT_PROMPT,
-  serveRounds,
+  serveWork,
   speed,
   TOGETHER,
   TOGETHER_DECODED,
@@ -24,7 +25,7 @@ const engine = await Engine.load(nodeHost(), { model, device: "cpu", threads: Nu
 const loaded = { loadMs: performance.now() - begun, residentMB: residentMB() };
 for (const name of names) await engine.loadAdapter(name, join(adapters, name));
 
-await serveRounds(loaded, async () => {
+async function round() {
   const at = await timeRequest(engine, { ids: promptOf(READ), maxTokens: 1 + DECODED });
   const start = performance.now();
   await Promise.all(
@@ -35,4 +36,12 @@ await serveRounds(loaded, async () => {
     decode: (1000 * DECODED) / (at[DECODED] - at[0]),
     together: speed(TOGETHER * TOGETHER_DECODED, start),
   };
-});
+}
+
+async function crowd() {
+  const one = (_: unknown, i: number) =>
+    timeRequest(engine, { ids: promptOf(READ), maxTokens: TOGETHER_DECODED, adapter: names[i % names.length] });
+  await Promise.all(Array.from({ length: CROWD }, one));
+}
+
+await serveWork(loaded, { round, crowd });

@@ -10,7 +10,7 @@ import torch
 from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
-READ, DECODED, TOGETHER, SHORT_PROMPT, TOGETHER_DECODED = 256, 64, 8, 8, 32  # perf/peers/work.ts
+READ, DECODED, TOGETHER, SHORT_PROMPT, TOGETHER_DECODED, CROWD = 256, 64, 8, 8, 32, 32  # perf/peers/work.ts
 path, threads, adapters = sys.argv[1], int(sys.argv[2]), sys.argv[3]
 torch.set_num_threads(threads)
 names = [f"v{i}" for i in range(TOGETHER)]
@@ -59,6 +59,11 @@ def measure():
     }
 
 
+def crowd():
+    generate(prompts(CROWD, READ), TOGETHER_DECODED, [names[i % TOGETHER] for i in range(CROWD)])
+    return {"residentMB": resident_mb()}
+
+
 print(json.dumps(loaded), flush=True)
-for _ in sys.stdin:
-    print(json.dumps(measure()), flush=True)
+for asked in sys.stdin:
+    print(json.dumps(measure() if asked.strip() == "round" else crowd()), flush=True)

@@ -10,6 +10,8 @@ export const DECODED = 64;
 export const TOGETHER = 8;
 export const SHORT_PROMPT = 8;
 export const TOGETHER_DECODED = 32;
+/** Sequences side by side when memory is looked at. */
+export const CROWD = 32;
 /** The first id that no vocabulary gives to a special token, and as many ids as prompts draw from. */
 const FIRST_ID = 20;
 const IDS = 4000;
@@ -40,9 +42,26 @@ export function promptOf(tokens: number): number[] {
 /** Tokens a second of `tokens` in the milliseconds since `begun`. */
 export const speed = (tokens: number, begun: number) => (1000 * tokens) / (performance.now() - begun);
 
-/** Answers the rounds that are asked for, then ends the process. */
-export async function serveRounds(loaded: Loaded, round: () => Promise<Round>): Promise<void> {
+/** Resident memory while, or right after, CROWD sequences ran. */
+export interface Crowded {
+  residentMB: number;
+}
+
+/** What a peer is asked for, a line each. */
+export interface Work {
+  round(): Promise<Round>;
+  crowd(): Promise<void>;
+}
+
+/** Answers what is asked for, then ends the process. */
+export async function serveWork(loaded: Loaded, work: Work): Promise<void> {
   console.log(JSON.stringify(loaded));
-  for await (const _ of createInterface({ input: process.stdin })) console.log(JSON.stringify(await round()));
+  for await (const asked of createInterface({ input: process.stdin })) {
+    if (asked === "round") console.log(JSON.stringify(await work.round()));
+    else {
+      await work.crowd();
+      console.log(JSON.stringify({ residentMB: residentMB() } satisfies Crowded));
+    }
+  }
   process.exit(0);
 }

@@ -45,6 +45,16 @@ export async function readSlowly(address: Address, task: Task, model: string, pa
   return text;
 }
 
+/** Sends half of a request, says nothing more for a while, and goes without a word. */
+export async function leaveHalfOpen({ host, port }: Address, silentMs: number): Promise<void> {
+  const socket = await opened(host, port);
+  socket.write(
+    "POST /v1/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 500\r\n\r\n{",
+  );
+  await new Promise((resolve) => setTimeout(resolve, silentMs));
+  socket.destroy();
+}
+
 const FRAMES: readonly (string | Buffer)[] = [
   "",
   "{",

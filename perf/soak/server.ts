@@ -2,7 +2,14 @@
 // it measures; started by soak.ts with the folder that clients may load adapters from.
 
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { Engine } from "../../node/index.ts";
+import type { Worker } from "node:worker_threads";
+import type { Device } from "../../engine/device/device.ts";
+import { Engine } from "../../engine/engine.ts";
+import type { DeviceOptions } from "../../engine/host.ts";
+import { openCpuDevice, startWorker } from "../../node/cpu.ts";
+import { openNodeDevice } from "../../node/device.ts";
+import { nodeHost } from "../../node/host.ts";
+import { openPreset } from "../../node/presets.ts";
 import { serve } from "../../server/http/serve.ts";
 
 export interface Ready {
@@ -20,14 +27,32 @@ export interface Measured {
   rss: number;
   heapUsed: number;
   external: number;
+  /** Sockets, timers, files and workers that are held open. */
+  handles: number;
   running: number;
   waiting: number;
+  /** Devices that took the place of a lost one. */
+  revivals: number;
 }
 
 /** Milliseconds between the turns that are timed: what a delay is counted beyond. */
 const RESOLUTION = 10;
 
-const engine = await Engine.load();
+/** Threads of the device that was opened last, where it is the CPU's. */
+let threads: Worker[] = [];
+
+async function openDevice(options: DeviceOptions): Promise<Device> {
+  if (process.env.MOLORA_DEVICE === "gpu") return openNodeDevice(options);
+  threads = [];
+  const start: typeof startWorker = (...setup) => {
+    threads.push(startWorker(...setup));
+    return threads.at(-1)!;
+  };
+  const count = Number(process.env.MOLORA_THREADS);
+  return openCpuDevice({ start, ...(count > 0 && { threads: count }) });
+}
+
+const engine = await Engine.load({ ...nodeHost(), openDevice }, await openPreset("nano"));
 const server = await serve(engine, { admin: true, adapterRoot: process.argv[2] });
 const delay = monitorEventLoopDelay({ resolution: RESOLUTION });
 delay.enable();
@@ -39,11 +64,24 @@ function measure(): Measured {
   delay.reset();
   const { rss, heapUsed, external } = process.memoryUsage();
   const { running, waiting } = engine.stats();
-  return { type: "measured", longestBlockMs: longest, blockP99Ms: p99, rss, heapUsed, external, running, waiting };
+  const handles = process.getActiveResourcesInfo().length;
+  return {
+    type: "measured",
+    longestBlockMs: longest,
+    blockP99Ms: p99,
+    rss,
+    heapUsed,
+    external,
+    handles,
+    running,
+    waiting,
+    revivals: engine.counters.revivals,
+  };
 }
 
 process.on("message", async (asked) => {
   if (asked === "measure") process.send?.(measure());
+  if (asked === "lose") void threads[0]?.terminate();
   if (asked !== "end") return;
   await server.close();
   await engine.close();

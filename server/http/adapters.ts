@@ -25,7 +25,7 @@ export function adapterRoutes(app: Router, adapterRoot: string | undefined): voi
   app.post("/v1/unload_lora_adapter", async (request) => {
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
-    body.only(["lora_name", "lora_int_id"]);
+    body.only(["lora_name", "lora_int_id", "base_model_name"]);
     if (!body.has("lora_name")) {
       throw new MoloraError("bad_request", "'lora_name' needs to be provided to unload a LoRA adapter.");
     }

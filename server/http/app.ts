@@ -3,11 +3,10 @@
 import type { RequestListener } from "node:http";
 import { MoloraError } from "../../proto/errors.ts";
 import { type Access, bearerToken, checkOrigin, identify } from "../access.ts";
-import { type Caller, type EngineFor, Identity } from "../caller.ts";
+import { type Caller, Identity } from "../caller.ts";
 import { resolveLimits, type ServerLimits } from "../limits.ts";
 import type { Journal } from "../observe/journal.ts";
-import type { Metrics } from "../observe/metrics.ts";
-import type { HttpEngine } from "../port.ts";
+import type { Profiles } from "../profiles.ts";
 import { withoutPaths } from "../public_engine.ts";
 import { adapterRoutes } from "./adapters.ts";
 import { completionRoutes } from "./completions.ts";
@@ -52,24 +51,20 @@ const KEYED = /^\/(?:v1\/|(?:de)?tokenize(?:\?|$))/;
 
 /** What stands behind the routes. */
 export interface Behind {
-  engine: HttpEngine;
-  engineFor: EngineFor;
-  /** The base's name as a model. */
-  base: string;
-  metrics: Metrics;
+  profiles: Profiles;
+  /** What Prometheus is told. */
+  metrics: { contentType: string; text(): Promise<string> };
   journal: Journal;
-  /** Why no request is taken, if so. */
-  closed: () => MoloraError | undefined;
 }
 
 export async function httpApp(behind: Behind, options: HttpOptions): Promise<HttpApp> {
-  const { engine, engineFor, base, journal } = behind;
+  const { profiles, journal } = behind;
   const { maxBodyBytes = DEFAULT_BODY } = options;
   const limits = resolveLimits(options.limits);
   const app = new Router({
     bodyLimit: maxBodyBytes,
     admit: (head, reply) => admit(head, reply, options),
-    engineFor,
+    profileOf: (request) => profiles.of(request),
     onError(thrown, { id, url }, reply) {
       const known = MoloraError.from(thrown);
       journal.refused(known, { id, path: pathOf(url) });
@@ -87,9 +82,9 @@ export async function httpApp(behind: Behind, options: HttpOptions): Promise<Htt
   });
   await options.routes?.(app);
   statusRoutes(app, behind);
-  completionRoutes(app, engine, base, { ...options, limits });
-  responseRoutes(app, engine, base, { ...options, limits });
-  tokenizeRoutes(app, engine, base, options.strict);
+  completionRoutes(app, { ...options, limits });
+  responseRoutes(app, { ...options, limits });
+  tokenizeRoutes(app, options.strict);
   adapterRoutes(app, options.adapterRoot);
   nameRoutes(app, options);
   const turnstile = new Turnstile();
@@ -112,7 +107,7 @@ export async function httpApp(behind: Behind, options: HttpOptions): Promise<Htt
 function admit({ id, headers, method, url }: HttpHead, reply: HttpReply, access: Access): Caller {
   const { allowedOrigins = [] } = access;
   checkOrigin(headers, allowedOrigins);
-  const nobody: Caller = { id, headers, transport: "http", identity: new Identity(access.admin === true) };
+  const nobody: Caller = { id, headers, url, transport: "http", identity: new Identity(access.admin === true) };
   const { origin } = headers;
   if (origin !== undefined && allowedOrigins.includes(origin)) {
     reply.header("access-control-allow-origin", origin).header("vary", "origin");
@@ -131,11 +126,11 @@ function pathOf(url: string): string {
   return url.split("?", 1)[0].slice(0, 256);
 }
 
-function statusRoutes(app: Router, { engine, base, metrics, closed }: Behind): void {
+function statusRoutes(app: Router, { profiles, metrics }: Behind): void {
   const created = Math.floor(Date.now() / 1000);
   for (const path of ["/health", "/ready"]) {
     app.get(path, async (_request, reply) => {
-      const [status, body] = health(engine, base, closed());
+      const [status, body] = health(profiles.all);
       reply.status(status);
       return body;
     });
@@ -145,10 +140,16 @@ function statusRoutes(app: Router, { engine, base, metrics, closed }: Behind): v
     reply.type(metrics.contentType);
     return metrics.text();
   });
-  app.get("/v1/models", (request) => ({ object: "list", data: listModels(request.engine, base, created) }));
-  app.get("/v1/models/*", (request) => {
-    const id = request.params["*"];
-    resolveModel(request.engine, base, id);
-    return listModels(request.engine, base, created).find((card) => card.id === id);
+  app.get("/v1/models", ({ caller }) => {
+    const seen = profiles.all.filter((profile) => profile.isFor(caller));
+    const data = seen.flatMap(({ engineFor, base }) => listModels(engineFor(caller), base, created));
+    return { object: "list", data };
+  });
+  app.get("/v1/models/*", ({ caller, params }) => {
+    const id = params["*"];
+    const { engineFor, base } = profiles.ofModel(id);
+    const engine = engineFor(caller);
+    resolveModel(engine, base, id);
+    return listModels(engine, base, created).find((card) => card.id === id);
   });
 }

@@ -62,7 +62,7 @@ export function readChat(raw: unknown, served: ServedModel, unknown: UnknownFiel
       ...served.resolve(model),
       ...readSettings(body, served),
       ...readExtension(body),
-      messages: readMessages(body, unknown, served.thinks),
+      messages: readMessages(body, unknown, served.thinks(model)),
       ...readTurns(body),
       ...readTemplateKwargs(body),
       maxTokens: body.raw(limit),

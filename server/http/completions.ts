@@ -1,6 +1,7 @@
 // The routes that generate: `/v1/chat/completions` and `/v1/completions`, whole or streamed.
 // It joins the files that read bodies and write chunks.
 
+import type { Tokenizer } from "../../engine/text/tokenizer.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { HttpEngine } from "../port.ts";
@@ -23,33 +24,30 @@ export interface CompletionOptions {
   limits: ServerLimits;
 }
 
-export function completionRoutes(
-  app: Router,
-  { tokenizer }: HttpEngine,
-  base: string,
-  options: CompletionOptions,
-): void {
+export function completionRoutes(app: Router, options: CompletionOptions): void {
   app.post("/v1/chat/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const chat = readChat(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const chat = readChat(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("chatcmpl", chat.model);
-    return answer(request.engine, reply, { ...chat, ...options }, [chat.request], {
+    return answer(engine, reply, { ...chat, ...options }, [chat.request], (tokenizer) => ({
       chunks: new ChatChunks(tokenizer, head, chat.includeUsage),
       whole: (finished) => chatCompletion(tokenizer, head, finished),
-    });
+    }));
   });
 
   app.post("/v1/completions", async (request, reply) => {
     const unknown = new UnknownFields(options.strict);
-    const completion = readCompletion(request.body, await servedModel(request, base), unknown);
+    const { engine } = request;
+    const completion = readCompletion(request.body, await servedModel(request), unknown);
     tellIgnored(reply, unknown);
     const head = envelope("cmpl", completion.model);
     const delivery = { ...completion, ...options, n: completion.bestOf };
-    return answer(request.engine, reply, delivery, completion.requests, {
+    return answer(engine, reply, delivery, completion.requests, (tokenizer) => ({
       chunks: new TextChunks(tokenizer, head, completion),
       whole: (finished) => textCompletion(tokenizer, head, completion, finished),
-    });
+    }));
   });
 }
 
@@ -63,7 +61,7 @@ async function answer(
   reply: HttpReply,
   { stream, includeUsage, n, heartbeatMs, limits }: Delivery & CompletionOptions,
   requests: readonly GenerateRequest[],
-  { chunks, whole }: Answer,
+  writing: (tokenizer: Tokenizer) => Answer,
 ): Promise<object | undefined> {
   const abort = new AbortController();
   // A client that goes away frees what it had.
@@ -73,6 +71,8 @@ async function answer(
     requests.flatMap((request) => sequences(request, n)),
     abort,
   );
+  // All requests of a body name the same adapters, which are in memory now.
+  const { chunks, whole } = writing(engine.tokenizerOf(requests[0] ?? {}));
   if (!stream) return whole(await Promise.all(runs.map(finish)));
   reply.hijack();
   const headers = Object.fromEntries(Object.entries(reply.getHeaders()).map(([name, value]) => [name, String(value)]));

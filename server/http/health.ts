@@ -1,7 +1,7 @@
 // What a probe is told: whether this port takes requests, and if not, why.
 
 import type { MoloraError } from "../../proto/errors.ts";
-import type { EnginePort } from "../port.ts";
+import type { Profile } from "../profiles.ts";
 
 export interface Health {
   /** `draining`: the server is closing. `failed`: the engine ended and does not come back. */
@@ -13,10 +13,24 @@ export interface Health {
   error?: MoloraError;
 }
 
-/** `closed`: why no request is taken, if so. The HTTP status is 200 or 503. */
-export function health(engine: EnginePort, model: string, closed: MoloraError | undefined): [number, Health] {
+/** Of several profiles: the sums, the first that is not well, and each by itself. */
+export interface HealthOfAll extends Health {
+  profiles?: Health[];
+}
+
+/** The HTTP status is 200, or 503 where a profile takes no requests. */
+export function health(profiles: readonly Profile[]): [number, HealthOfAll] {
+  const each = profiles.map(healthOf);
+  const worst = each.find(({ status }) => status !== "ok") ?? each[0];
+  const status = worst.status === "ok" ? 200 : 503;
+  if (each.length === 1) return [status, worst];
+  const sum = (name: "running" | "waiting") => each.reduce((total, one) => total + one[name], 0);
+  return [status, { ...worst, running: sum("running"), waiting: sum("waiting"), profiles: each }];
+}
+
+function healthOf({ engine, base, closed }: Profile): Health {
   const { running, waiting } = engine.stats();
-  if (closed === undefined) return [200, { status: "ok", model, running, waiting }];
+  if (closed === undefined) return { status: "ok", model: base, running, waiting };
   const status = engine.closed === undefined ? "draining" : "failed";
-  return [503, { status, model, running, waiting, error: closed }];
+  return { status, model: base, running, waiting, error: closed };
 }

@@ -1,7 +1,7 @@
 // Model names as OpenAI's clients know them: the base by its own, adapters and mixtures as `base:name`.
 
 import { basename } from "node:path";
-import type { Routing } from "../../proto/api.ts";
+import type { RecipePartReport, Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { EnginePort, HttpEngine } from "../port.ts";
 import type { HttpRequest } from "./router.ts";
@@ -19,7 +19,8 @@ export interface ModelCard {
   owned_by: "molora";
   root: string;
   parent: string | null;
-  molora: { kind: "base" | "adapter" | "mixture"; hash?: string; experts?: string[] };
+  /** `parts`: of a recipe. */
+  molora: { kind: "base" | "adapter" | "mixture"; hash?: string; experts?: string[]; parts?: RecipePartReport[] };
 }
 
 export function listModels(engine: EnginePort, base: string, created: number): ModelCard[] {
@@ -37,7 +38,9 @@ export function listModels(engine: EnginePort, base: string, created: number): M
     ...engine.listAdapters().map(({ name, hash }) => card(`${base}:${name}`, { kind: "adapter", hash })),
     ...engine
       .listMixtures()
-      .map(({ name, hash, experts }) => card(`${base}:${name}`, { kind: "mixture", hash, experts })),
+      .map(({ name, hash, experts, parts }) =>
+        card(`${base}:${name}`, { kind: "mixture", hash, experts, ...(parts === undefined ? {} : { parts }) }),
+      ),
   ];
 }
 
@@ -68,10 +71,10 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
  *
  * @throws MoloraError what a source throws
  */
-export async function findResolver({ engine, body }: HttpRequest, base: string): Promise<(model: string) => Routing> {
+export async function findResolver({ engine, base, body, signal }: HttpRequest): Promise<(model: string) => Routing> {
   const model = typeof body === "object" && body !== null && "model" in body ? body.model : undefined;
   const text = typeof model === "string" ? nameIn(base, model) : undefined;
-  if (text !== undefined) await engine.findName(text);
+  if (text !== undefined) await engine.findName(text, signal);
   return (name) => resolveModel(engine, base, name);
 }
 

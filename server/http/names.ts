@@ -4,13 +4,13 @@
 import { Fields } from "../../files/fields.ts";
 import type { LoadAdapterOptions, NameReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { DEFAULT_UPLOAD } from "../pushed_files.ts";
 import { resolveLoadable } from "../stream/paths.ts";
 import { asVllmSays, readLoadOptions, requireAdmin } from "./adapters.ts";
 import type { Router } from "./router.ts";
 import { readUpload } from "./upload.ts";
 
 const NAMES = "/v1/lora_adapters";
-const DEFAULT_UPLOAD = 256 * 2 ** 20;
 
 export interface NameRouteOptions {
   mixtureRoot?: string;
@@ -47,7 +47,7 @@ export function nameRoutes(app: Router, options: NameRouteOptions): void {
   app.post("/v1/load_mixture", async (request) => {
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
-    body.only(["mixture_name", "mixture_path", "load_inplace", "expected_generation", "pinned"]);
+    body.only(["mixture_name", "mixture_path", "load_inplace", "base_model_name", "expected_generation", "pinned"]);
     const name = body.string("mixture_name");
     const path = await resolveLoadable(options.mixtureRoot, body.string("mixture_path"), "mixtureRoot");
     const mixture = await request.engine.loadMixture(name, path, readLoadOptions(body)).catch((thrown: unknown) => {
@@ -59,7 +59,7 @@ export function nameRoutes(app: Router, options: NameRouteOptions): void {
   app.post("/v1/unload_mixture", async (request) => {
     requireAdmin(request);
     const body = new Fields(request.body, "request", "bad_request");
-    body.only(["mixture_name"]);
+    body.only(["mixture_name", "base_model_name"]);
     const name = body.string("mixture_name");
     await request.engine.unloadMixture(name);
     return { message: `Success: mixture '${name}' removed successfully.` };
@@ -74,10 +74,10 @@ function card({ kind, name, hash, tier, bytes, users, pinned }: NameReport) {
 function readQuery(url: string): LoadAdapterOptions {
   const query = new URLSearchParams(url.split("?")[1] ?? "");
   const expected = query.get("expected_generation");
-  const wrong = [...query.keys()].find((key) => key !== "expected_generation" && key !== "pinned");
+  const wrong = [...query.keys()].find((key) => !["expected_generation", "pinned", "profile"].includes(key));
   if (wrong !== undefined || !["true", "false", null].includes(query.get("pinned"))) {
     throw new MoloraError("bad_request", `the query cannot be read: ${url.split("?")[1]?.slice(0, 128)}`, {
-      remedy: "It takes expected_generation=HASH and pinned=true.",
+      remedy: "It takes expected_generation=HASH, pinned=true and profile=NAME.",
     });
   }
   return {

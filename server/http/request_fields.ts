@@ -73,16 +73,17 @@ export interface ServedModel {
   resolve(model: string): Routing;
   /** What its makers sample with. */
   defaults: SamplingOptions;
-  /** Its chat template knows of thoughts. */
-  thinks: boolean;
+  /** Whether its chat template knows of thoughts. @throws MoloraError `unknown_model` */
+  thinks(model: string): boolean;
 }
 
-export async function servedModel(request: HttpRequest, base: string): Promise<ServedModel> {
+export async function servedModel(request: HttpRequest): Promise<ServedModel> {
   const { engine } = request;
+  const resolve = await findResolver(request);
   return {
-    resolve: await findResolver(request, base),
+    resolve,
     defaults: engine.samplingDefaults ?? {},
-    thinks: thinks(engine.tokenizer.chatTemplate),
+    thinks: (model) => thinks(engine.tokenizerOf(resolve(model)).chatTemplate),
   };
 }
 

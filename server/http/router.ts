@@ -2,8 +2,9 @@
 // A framework would bring packages that choose their own Node; these few routes need none.
 
 import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import { type Caller, type EngineFor, requestId } from "../caller.ts";
+import { type Caller, requestId } from "../caller.ts";
 import type { HttpEngine } from "../port.ts";
+import type { Profile } from "../profiles.ts";
 import { BodyReader } from "./body.ts";
 
 /** A request before anybody knows who sent it. */
@@ -19,8 +20,12 @@ export interface HttpHead {
 
 export interface HttpRequest extends HttpHead {
   caller: Caller;
-  /** The engine as the caller may see it. */
+  /** The engine that is meant, as the caller may see it. @throws MoloraError `unknown_model` where it means none of them */
   readonly engine: HttpEngine;
+  /** The name of that engine's base as a model. */
+  readonly base: string;
+  /** Aborted when the client leaves before it is answered. */
+  readonly signal: AbortSignal;
   /** `"*"`: what a route that ends in `*` leaves open, percent-decoded. */
   params: Readonly<Record<string, string>>;
   /** Parsed JSON; undefined unless the route takes a body. */
@@ -104,7 +109,8 @@ export interface RouterOptions {
   bodyLimit: number;
   /** Who asks, and for what engine. Runs first; sends the reply to end it there. @throws MoloraError for those who may not. */
   admit(request: HttpHead, reply: HttpReply): Caller;
-  engineFor: EngineFor;
+  /** Whose engine a request means. @throws MoloraError `unknown_model` */
+  profileOf(request: HttpRequest): Pick<Profile, "base" | "engineFor">;
   onError: ErrorHandler;
   notFound: Handler;
 }
@@ -167,13 +173,19 @@ export class Router {
   async #answer(head: HttpHead, reply: HttpReply): Promise<void> {
     const caller = this.#options.admit(head, reply);
     if (reply.sent) return;
-    const { engineFor } = this.#options;
+    const { profileOf } = this.#options;
+    const left = new AbortController();
+    reply.raw.once("close", () => left.abort());
     const request: HttpRequest = {
       ...head,
       caller,
       get engine() {
-        return engineFor(caller);
+        return profileOf(this).engineFor(caller);
       },
+      get base() {
+        return profileOf(this).base;
+      },
+      signal: left.signal,
       params: {},
       body: undefined,
     };

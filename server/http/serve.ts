@@ -1,18 +1,20 @@
-// Everything on one port: the WebSocket stream, OpenAI's HTTP, health and metrics, of one engine.
-// An application can serve its own engine with it.
+// Everything on one port: the WebSocket stream, OpenAI's HTTP, health and metrics, of one engine or of several by name.
+// An application can serve its own engines with it.
 
 import type { MoloraError } from "../../proto/errors.ts";
-import { type EngineFor, requestId } from "../caller.ts";
+import { requestId } from "../caller.ts";
 import { Gate } from "../gate.ts";
 import { scopedEngine } from "../keys/scoped_engine.ts";
 import { resolveLimits } from "../limits.ts";
 import { Journal, type JournalOptions } from "../observe/journal.ts";
 import { Metrics } from "../observe/metrics.ts";
+import { MetricsOfAll } from "../observe/metrics_of_all.ts";
 import { observedEngine } from "../observe/observed_engine.ts";
 import type { Observer } from "../observe/observer.ts";
 import { Telemetry } from "../observe/telemetry.ts";
 import { VllmMetrics } from "../observe/vllm_metrics.ts";
 import type { HttpEngine } from "../port.ts";
+import { type Profile, Profiles, profileIn } from "../profiles.ts";
 import { publicEngine } from "../public_engine.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { type HttpOptions, httpApp } from "./app.ts";
@@ -23,7 +25,9 @@ export type { ServerLimits } from "../limits.ts";
 export type { HttpEngine } from "../port.ts";
 export type { ErrorHandler, Handler, Hook, HttpReply, HttpRequest, Payload, Router, RouterOptions } from "./router.ts";
 
-export interface ServeOptions extends Omit<ServerOptions, "httpHandler" | "engineFor" | "onRefused">, HttpOptions {
+export interface ServeOptions
+  extends Omit<ServerOptions, "httpHandler" | "engineFor" | "onRefused" | "refusal">,
+    HttpOptions {
   /** What is logged, and where. Default: nothing. */
   log?: JournalOptions;
 }
@@ -63,30 +67,54 @@ const REQUEST_MS = 60_000;
  * });
  * ```
  */
-export async function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
-  const gate = new Gate(publicEngine(engine));
-  const base = baseName(gate.engine, options.modelName);
-  const metrics = new Metrics(gate.engine);
-  const journal = new Journal(base, options.log);
-  const observers: Observer[] = [metrics, new VllmMetrics(metrics.registry, gate.engine, base), journal];
-  const telemetry = await Telemetry.open(base);
-  if (telemetry !== undefined) observers.push(telemetry);
-  const engineFor: EngineFor = (caller) => {
-    const { key } = caller.identity;
-    const scoped = key === undefined ? gate.engine : scopedEngine(gate.engine, key);
-    return observedEngine(scoped, observers, caller);
-  };
+export function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<ServedEngine> {
+  return serveProfiles({ [baseName(publicEngine(engine), options.modelName)]: engine }, options);
+}
+
+/** The parts of a profile that the server itself needs. */
+interface Served extends Profile {
+  gate: Gate;
+  metrics: Metrics;
+  journal: Journal;
+}
+
+/**
+ * Serves several engines on one port, by name. Over HTTP a model's id says which is meant: `NAME` is its base, `NAME:adapter`
+ * what it has loaded; `?profile=NAME` says so where no model is named, and on the stream's URL. Without it the first is meant.
+ *
+ * @throws MoloraError `bad_arguments` where the port cannot be had, or for a name that cannot be a model's id.
+ *
+ * @example
+ * ```ts
+ * const [legal, medical] = await Promise.all(["legal", "medical"].map((name) => Engine.load({ adapters: { [name]: `adapters/${name}` } })));
+ * const server = await serveProfiles({ legal, medical }, { port: 8080 });
+ * ```
+ */
+export async function serveProfiles(
+  engines: Readonly<Record<string, HttpEngine>>,
+  options: Omit<ServeOptions, "modelName"> = {},
+): Promise<ServedEngine> {
+  const named = Object.entries(engines);
+  const scoped = named.length > 1;
+  const profiles = new Profiles(
+    await Promise.all(named.map(([base, engine]) => profile(base, engine, options, scoped))),
+  );
+  const { first, all } = profiles;
+  const { journal } = first;
+  const metrics = scoped ? new MetricsOfAll(all) : first.metrics;
+  const running = () => all.reduce((sum, { gate }) => sum + gate.running, 0);
   const reloaded = (what: "keys" | "certificate") => (error?: MoloraError) => journal.reloaded(what, error);
-  const behind = { engine: gate.engine, engineFor, base, metrics, journal, closed: () => gate.closed };
-  const app = await httpApp(behind, options);
-  const server = await startServer(gate.engine, {
+  const app = await httpApp({ profiles, metrics, journal }, options);
+  const server = await startServer(first.engine, {
     ...options,
     ...(options.tls === undefined ? {} : { tls: { ...options.tls, onReload: reloaded("certificate") } }),
-    engineFor,
+    engineFor: (caller) => profiles.named(profileIn(caller.url) ?? first.base).engineFor(caller),
+    refusal: (request) => profiles.refusal(request),
     httpHandler: app.handler,
     onRefused: (error, request) => journal.refused(error, { id: requestId(request.headers), path: "/v1/stream" }),
   });
   options.keys?.follow(reloaded("keys"));
+  const unheard = all.map((each) => each.engine.onAlert?.((alert) => each.journal.alert(alert)));
   journal.state("serving", { url: server.url, version: VERSION, keys: options.keys?.size });
   server.http.headersTimeout = HEADERS_MS;
   server.http.requestTimeout = REQUEST_MS;
@@ -98,15 +126,42 @@ export async function serve(engine: HttpEngine, options: ServeOptions = {}): Pro
       return server.sockets;
     },
     get running() {
-      return gate.running;
+      return running();
     },
     baseUrl: server.url.replace(/^ws/, "http").replace(/\/stream$/, ""),
     async close({ drainMs = 0 } = {}) {
-      journal.state("closing", { running: gate.running, drainMs });
+      journal.state("closing", { running: running(), drainMs });
       options.keys?.close();
-      await gate.drain(drainMs);
-      await gate.cut(resolveLimits(options.limits).closeMs);
+      for (const stop of unheard) stop?.();
+      await Promise.all(all.map(({ gate }) => gate.drain(drainMs)));
+      await Promise.all(all.map(({ gate }) => gate.cut(resolveLimits(options.limits).closeMs)));
       await server.close();
+    },
+  };
+}
+
+/** `scoped`: a key may be for some profiles only. */
+async function profile(base: string, engine: HttpEngine, options: ServeOptions, scoped: boolean): Promise<Served> {
+  const gate = new Gate(publicEngine(engine));
+  const metrics = new Metrics(gate.engine);
+  const journal = new Journal(base, options.log);
+  const observers: Observer[] = [metrics, new VllmMetrics(metrics.registry, gate.engine, base), journal];
+  const telemetry = await Telemetry.open(base);
+  if (telemetry !== undefined) observers.push(telemetry);
+  return {
+    base,
+    engine: gate.engine,
+    gate,
+    metrics,
+    journal,
+    engineFor(caller) {
+      const { key } = caller.identity;
+      const seen = key === undefined ? gate.engine : scopedEngine(gate.engine, key, scoped ? base : undefined);
+      return observedEngine(seen, observers, caller);
+    },
+    isFor: ({ identity }) => identity.key?.mayUse(scoped ? base : undefined) ?? true,
+    get closed() {
+      return gate.closed;
     },
   };
 }

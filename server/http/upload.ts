@@ -2,9 +2,8 @@
 
 import type { IncomingMessage } from "node:http";
 import { MoloraError } from "../../proto/errors.ts";
+import { checkPushedFile, tooLarge } from "../pushed_files.ts";
 import { collect } from "./body.ts";
-
-const MOST_FILES = 64;
 
 /** @throws MoloraError `bad_request`, `frame_too_large` */
 export async function readUpload(raw: IncomingMessage, limit: number): Promise<Map<string, Uint8Array>> {
@@ -21,22 +20,11 @@ export async function readUpload(raw: IncomingMessage, limit: number): Promise<M
   const files = new Map<string, Uint8Array>();
   for (const [, part] of form) {
     if (typeof part === "string") throw unreadable("a part of it is no file");
-    if (!/^[\w.-]{1,255}$/.test(part.name) || part.name.startsWith(".")) {
-      throw unreadable(`${JSON.stringify(part.name.slice(0, 64))} is no file of an adapter`);
-    }
-    if (files.has(part.name)) throw unreadable(`${part.name} comes twice`);
-    if (files.size === MOST_FILES) throw unreadable(`it has more than ${MOST_FILES} files`);
+    checkPushedFile(part.name, new Set(files.keys()));
     files.set(part.name, new Uint8Array(await part.arrayBuffer()));
   }
   if (files.size === 0) throw unreadable("it has no file");
   return files;
-}
-
-function tooLarge(limit: number): MoloraError {
-  return new MoloraError("frame_too_large", `the files are larger than ${limit} bytes`, {
-    remedy: "Raise --max-upload-bytes of the server, or let it read the files from a source.",
-    details: { maxUploadBytes: limit },
-  });
 }
 
 function unreadable(why: string, cause?: unknown): MoloraError {

@@ -58,13 +58,26 @@ export class Key {
     return this.#scopes.has(what);
   }
 
+  /** Of several profiles. */
+  mayUse(profile: string | undefined): boolean {
+    return profile === undefined || this.#scopes.hasProfile(profile);
+  }
+
+  /** @throws MoloraError `not_permitted` for a profile that is not among those it is for. */
+  checkProfile(profile: string | undefined): void {
+    if (!this.mayUse(profile)) throw this.#lacks(`profile:${profile}`);
+  }
+
   /** @throws MoloraError `not_permitted` for what its scopes leave out. */
   checkRouting(routing: Routing): void {
     const missing = this.#scopes.missing(routing);
-    if (missing === undefined) return;
-    throw new MoloraError("not_permitted", `the API key ${this.id} has no scope for ${missing}`, {
+    if (missing !== undefined) throw this.#lacks(missing);
+  }
+
+  #lacks(scope: string): MoloraError {
+    return new MoloraError("not_permitted", `the API key ${this.id} has no scope for ${scope}`, {
       remedy: "Ask for a model of the list that the server gives for this key, or for a key with that scope.",
-      details: { key: this.id, scope: missing },
+      details: { key: this.id, scope },
     });
   }
 }

@@ -1,31 +1,65 @@
 // The engine as the holder of a key may see it: what its scopes name, as often as its limits allow.
 
-import type { GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
+import type { AgreementReport, GenerateOptions, GenerateRequest, GenerationEvent } from "../../proto/api.ts";
 import { type HttpEngine, withMethods } from "../port.ts";
 import type { Key } from "./keyring.ts";
 
-export function scopedEngine(engine: HttpEngine, key: Key): HttpEngine {
-  const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`adapter:${name}`));
-  const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => key.has(`mixture:${name}`));
+/** `profile`: the engine's name where there are several. */
+export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): HttpEngine {
+  const has = (what: string) => key.mayUse(profile) && key.has(what);
+  const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`adapter:${name}`));
+  const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`mixture:${name}`));
+  const watched = <T extends Pick<AgreementReport, "kind" | "name" | "adapters">>(all: T[]) =>
+    all.filter(({ kind, name, adapters: stack }) =>
+      kind === "mixture" ? has(`mixture:${name}`) : stack.every((adapter) => has(`adapter:${adapter}`)),
+    );
   return withMethods(engine, {
-    generate: (request, options) => metered(engine, key, request, options),
+    async *generate(request, options) {
+      key.checkProfile(profile);
+      yield* metered(engine, key, request, options);
+    },
     async promptIds(request) {
+      key.checkProfile(profile);
       key.checkValid();
       return engine.promptIds(request);
     },
-    async findName(text) {
+    async findName(text, signal) {
       key.checkValid();
       const name = engine.nameOf(text);
-      return ["adapter", "mixture"].some((kind) => key.has(`${kind}:${name}`)) ? engine.findName(text) : undefined;
+      return ["adapter", "mixture"].some((kind) => has(`${kind}:${name}`)) ? engine.findName(text, signal) : undefined;
     },
-    listNames: () => engine.listNames().filter(({ kind, name }) => key.has(`${kind}:${name}`)),
+    ...loading(engine, () => key.checkProfile(profile)),
+    listNames: () => engine.listNames().filter(({ kind, name }) => has(`${kind}:${name}`)),
     listAdapters: () => adapters(engine.listAdapters()),
     listMixtures: () => mixtures(engine.listMixtures()),
     stats() {
       const stats = engine.stats();
-      return { ...stats, adapters: adapters(stats.adapters), mixtures: mixtures(stats.mixtures) };
+      return {
+        ...stats,
+        adapters: adapters(stats.adapters),
+        mixtures: mixtures(stats.mixtures),
+        ...(stats.agreement === undefined ? {} : { agreement: watched(stats.agreement) }),
+        ...(stats.alerts === undefined ? {} : { alerts: watched(stats.alerts) }),
+      };
     },
   });
+}
+
+/** What changes the engine, once `check` lets it. */
+function loading(engine: HttpEngine, check: () => void): Partial<HttpEngine> {
+  const checked =
+    <A extends unknown[], T>(work: (...args: A) => Promise<T>) =>
+    async (...args: A) => {
+      check();
+      return work(...args);
+    };
+  return {
+    loadAdapter: checked((...args) => engine.loadAdapter(...args)),
+    unloadAdapter: checked((name) => engine.unloadAdapter(name)),
+    loadMixture: checked((...args) => engine.loadMixture(...args)),
+    unloadMixture: checked((name) => engine.unloadMixture(name)),
+    loadFiles: checked((...args) => engine.loadFiles(...args)),
+  };
 }
 
 async function* metered(
@@ -43,7 +77,7 @@ async function* metered(
     options.onAccepted?.(accepted);
   };
   try {
-    for await (const event of engine.generate(request, { ...options, onAccepted })) {
+    for await (const event of engine.generate(request, { ...options, tenant: key.id, onAccepted })) {
       if (event.type === "token") tokens++;
       yield event;
     }

@@ -1,5 +1,5 @@
-// What a key may do, as words: "base", "adapter:NAME", "mixture:NAME", "admin". A name that ends in * stands for all that
-// begin so.
+// What a key may do, as words: "base", "adapter:NAME", "mixture:NAME", "admin"; and, of a server with several profiles, in which
+// of them: "profile:NAME", without one in all. A name that ends in * stands for all that begin so.
 
 import type { Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
@@ -7,13 +7,13 @@ import { MoloraError } from "../../proto/errors.ts";
 /** The base and everything loaded, and no loading. */
 export const EVERYTHING = ["base", "adapter:*", "mixture:*"] as const;
 
-const SCOPE = /^(?:base|admin|(?:adapter|mixture):[\w.:/|@=+-]*\*?)$/;
+const SCOPE = /^(?:base|admin|(?:adapter|mixture|profile):[\w.:/|@=+-]*\*?)$/;
 
 /** @throws MoloraError `bad_arguments` */
 export function checkScope(scope: string): void {
   if (SCOPE.test(scope) && !scope.endsWith(":")) return;
   throw new MoloraError("bad_arguments", `there is no scope ${JSON.stringify(scope)}`, {
-    remedy: "Scopes are base, adapter:NAME, mixture:NAME and admin; a NAME may end in *.",
+    remedy: "Scopes are base, adapter:NAME, mixture:NAME, profile:NAME and admin; a NAME may end in *.",
     details: { scope },
   });
 }
@@ -34,6 +34,11 @@ export class Scopes {
   /** "adapter:sql". */
   has(what: string): boolean {
     return this.#words.has(what) || this.#beginnings.some((beginning) => what.startsWith(beginning));
+  }
+
+  hasProfile(name: string): boolean {
+    const named = [...this.#words].some((word) => word.startsWith("profile:"));
+    return !named || this.has(`profile:${name}`);
   }
 
   /** What of a request's routing lies outside; undefined where all of it is allowed. */

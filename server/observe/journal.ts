@@ -2,7 +2,7 @@
 // What people write and what is answered is not in it, unless that was asked for.
 
 import { type Logger, pino } from "pino";
-import type { DoneEvent, GenerateRequest } from "../../proto/api.ts";
+import type { AgreementAlert, DoneEvent, GenerateRequest } from "../../proto/api.ts";
 import type { MoloraError } from "../../proto/errors.ts";
 import type { Caller } from "../caller.ts";
 import { modelIds } from "../model_ids.ts";
@@ -91,6 +91,23 @@ export class Journal implements Observer {
   reloaded(what: "keys" | "certificate", error?: MoloraError): void {
     if (error === undefined) this.#log.info({ what }, "reloaded");
     else this.#log.error({ what, code: error.code, reason: error.message }, "not reloaded, the old one stays");
+  }
+
+  /** Adapters that act at once agree less than they did. */
+  alert({ kind, name, before, now, layer, generations }: AgreementAlert): void {
+    const rounded = (value: number) => Math.round(value * 1e4) / 1e4;
+    this.#log.warn(
+      {
+        [kind]: name,
+        before: rounded(before),
+        now: rounded(now),
+        layer: layer.index,
+        layerBefore: rounded(layer.before),
+        layerNow: rounded(layer.now),
+        new: generations.map((one) => `${one.kind} ${one.name} ${one.hash.slice(0, 12)}`),
+      },
+      "adapters agree less in sign behind a new generation",
+    );
   }
 
   /** Of the server itself. */

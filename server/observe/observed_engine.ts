@@ -23,7 +23,8 @@ export function observedEngine(engine: HttpEngine, observers: readonly Observer[
     unloadAdapter: (name) => told({ what: "unload_adapter", name }, engine.unloadAdapter(name)),
     loadMixture: (name, path, options) => told({ what: "load_mixture", name }, engine.loadMixture(name, path, options)),
     loadFiles: (name, files, options) => {
-      const what = files.has("mixture.json") ? "load_mixture" : "load_adapter";
+      const isMixture = files.has("mixture.json") || files.has("recipe.json");
+      const what = isMixture ? "load_mixture" : "load_adapter";
       return told({ what, name }, engine.loadFiles(name, files, options));
     },
     unloadMixture: (name) => told({ what: "unload_mixture", name }, engine.unloadMixture(name)),

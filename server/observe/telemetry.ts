@@ -106,8 +106,9 @@ function asked(request: GenerateRequest, { id, identity, transport }: Caller): A
   return { ...Object.fromEntries(given), "molora.request": id, "network.protocol.name": transport };
 }
 
-function answered({ usage, timings, finishReason, generations }: DoneEvent): Attributes {
+function answered({ usage, timings, finishReason, generations, agreement }: DoneEvent): Attributes {
   return {
+    ...(agreement === undefined ? {} : { "molora.sign_agreement": agreement }),
     "gen_ai.usage.input_tokens": usage.promptTokens,
     "gen_ai.usage.output_tokens": usage.completionTokens,
     "gen_ai.response.finish_reasons": [finishReason],

@@ -28,6 +28,16 @@ export function registerTiers(registry: Registry, tiers: () => TierReport): void
   gauge("molora_names_host", "Adapters and mixtures in host memory", ({ host }) => host.names);
   gauge("molora_host_cache_bytes", "Bytes of host memory they take", ({ host }) => host.bytes);
   counter("molora_host_evictions_total", "Adapters and mixtures that left host memory", ({ host }) => host.evictions);
+  gauge("molora_disk_cache_bytes", "Bytes of fetched files on the disk", ({ disk }) => disk?.bytes ?? 0);
+  gauge("molora_disk_cache_files", "Fetched files on the disk", ({ disk }) => disk?.files ?? 0);
+  counter("molora_disk_cache_hits_total", "Files that were found on the disk", ({ disk }) => disk?.hits ?? 0);
+  counter("molora_disk_cache_misses_total", "Files that were not, and fetched", ({ disk }) => disk?.misses ?? 0);
+  counter(
+    "molora_disk_cache_damaged_total",
+    "Of these, the ones that were there and not whole",
+    ({ disk }) => disk?.damaged ?? 0,
+  );
+  counter("molora_disk_cache_evictions_total", "Files that gave way to others", ({ disk }) => disk?.evictions ?? 0);
   gauge("molora_requests_loading", "Requests that wait for an adapter to be read", ({ loads }) => loads.waiting);
   counter("molora_loads_total", "Names that were looked for on demand", ({ loads }) => loads.begun);
   counter(

@@ -5,11 +5,19 @@ import { sliced } from "../../files/slices.ts";
 import type { Codec } from "../../proto/codec.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { errorReply, eventMessage } from "../../proto/events.ts";
-import type { ClientMessage, Frame, GenerateMessage, ServerMessage } from "../../proto/messages.ts";
+import type {
+  ClientMessage,
+  Frame,
+  GenerateMessage,
+  PushDataMessage,
+  PushMessage,
+  ServerMessage,
+} from "../../proto/messages.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
-import { administrate, type Permissions } from "./admin.ts";
+import { administrate, loadPushed, type Permissions, requireAdmin } from "./admin.ts";
 import type { Outbox } from "./outbox.ts";
+import { Push } from "./push.ts";
 
 export class Session {
   readonly #engineFor: (id: string) => EnginePort;
@@ -19,6 +27,8 @@ export class Session {
   readonly #limits: ServerLimits;
   /** Open requests by the id the client chose. */
   readonly #open = new Map<string, AbortController>();
+  /** The push under way and its id: one at a time, since it is held in memory. */
+  #push: { id: string; push: Push } | undefined;
   /** Frames that came while earlier ones are worked through. */
   readonly #inbox: Frame[] = [];
   #draining = false;
@@ -93,12 +103,48 @@ export class Session {
       this.#cancel(message.id);
       return;
     }
+    if (message.type === "push_data") {
+      this.#takePushed(message);
+      return;
+    }
     this.#checkOpen(message.id);
-    void this.#run(message.id, (signal) =>
-      message.type === "generate"
-        ? this.#generate(message, signal)
-        : administrate(this.#engineFor(message.id), message, this.#permissions),
-    );
+    void this.#run(message.id, (signal) => this.#answer(message, signal));
+  }
+
+  #answer(
+    message: Exclude<ClientMessage, { type: "cancel" | "push_data" }>,
+    signal: AbortSignal,
+  ): Promise<ServerMessage> {
+    if (message.type === "generate") return this.#generate(message, signal);
+    if (message.type === "push") return this.#receive(message, signal);
+    return administrate(this.#engineFor(message.id), message, this.#permissions);
+  }
+
+  /** A push from its announcement to the loaded generation. */
+  async #receive(message: PushMessage, signal: AbortSignal): Promise<ServerMessage> {
+    requireAdmin(this.#permissions, message.type);
+    if (this.#push !== undefined) {
+      throw new MoloraError("queue_full", `the push "${this.#push.id}" is under way on this connection`, {
+        remedy: "Wait for its end, or open another connection.",
+      });
+    }
+    const { maxUploadBytes } = this.#permissions;
+    const push = new Push(message, { maxUploadBytes, stallMs: this.#limits.stallMs });
+    this.#push = { id: message.id, push };
+    try {
+      signal.addEventListener("abort", () => push.end(new MoloraError("cancelled", "the push was cancelled")));
+      this.#say({ type: "received", id: message.id, bytes: 0 });
+      await push.whole;
+      return await loadPushed(this.#engineFor(message.id), message, await push.files());
+    } finally {
+      this.#push = undefined;
+    }
+  }
+
+  #takePushed({ id, offset, data }: PushDataMessage): void {
+    if (this.#push?.id !== id) throw about("unknown_request", `no push "${id}" is under way on this connection`, id);
+    const bytes = this.#push.push.take({ offset, data });
+    this.#say({ type: "received", id, bytes });
   }
 
   /** One request from first to last: `work` resolves to the message that ends it; what it throws ends it as an error. */

@@ -1,7 +1,7 @@
 // WebSocket at the edge of an http.Server: upgrades, one session a socket, keep-alive, and the ways a socket ends.
 // What messages mean is session.ts's, how much may wait outbox.ts's.
 
-import type { IncomingHttpHeaders, IncomingMessage, Server } from "node:http";
+import type { IncomingMessage, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import { type RawData, WebSocket, WebSocketServer } from "ws";
 import { MoloraError } from "../../proto/errors.ts";
@@ -10,6 +10,7 @@ import type { Access } from "../access.ts";
 import { type EngineFor, requestId } from "../caller.ts";
 import type { ServerLimits } from "../limits.ts";
 import type { EnginePort } from "../port.ts";
+import { DEFAULT_UPLOAD } from "../pushed_files.ts";
 import { refuseUpgrade } from "../sockets.ts";
 import { type Handshake, shakeHands } from "./handshake.ts";
 import { Outbox } from "./outbox.ts";
@@ -20,6 +21,8 @@ export interface StreamOptions extends Access {
   /** The folders clients may load from, by paths relative to them. Without one, loading is refused. */
   adapterRoot?: string;
   mixtureRoot?: string;
+  /** Bytes of the files that a client pushes. Default 256 MiB. */
+  maxUploadBytes?: number;
   limits?: Partial<ServerLimits>;
   /** Told why a connection was not made. */
   onRefused?: (error: MoloraError, request: IncomingMessage) => void;
@@ -44,7 +47,7 @@ const MOST_BACKLOG = 16;
 
 /**
  * Serves the stream on `server`, beside whatever else it does. The engines stay the caller's to close. `refusal`: why a
- * socket is one too many, if it is.
+ * socket is one too many, or asks for what is not here, if so.
  */
 export function attachStream(
   server: Server,
@@ -75,7 +78,7 @@ export function attachStream(
       const handshake = shakeHands(request, options);
       handshakes.set(request, handshake);
       listener.handleUpgrade(request, stream, head, (socket) => {
-        connections.add(connect(socket as StreamSocket, handshake, request.headers));
+        connections.add(connect(socket as StreamSocket, handshake, request));
       });
     } catch (thrown) {
       const error = MoloraError.from(thrown);
@@ -84,18 +87,20 @@ export function attachStream(
     }
   };
 
-  const connect = (socket: StreamSocket, { codec, identity }: Handshake, headers: IncomingHttpHeaders): Connection => {
+  const connect = (socket: StreamSocket, { codec, identity }: Handshake, request: IncomingMessage): Connection => {
+    const { headers, url = "/" } = request;
     const connectionId = requestId(headers);
     const engineOf = (id: string) =>
-      engineFor({ id: `${connectionId}/${id}`, identity, transport: "websocket", headers });
+      engineFor({ id: `${connectionId}/${id}`, identity, transport: "websocket", headers, url });
     const receipts = new Receipts(socket, limits.hardBufferBytes / 4);
     const outbox = new Outbox(
       (frame, sent) => receipts.send(frame, sent),
       limits,
       (error) => connection.cut(POLICY, error),
     );
-    const { adapterRoot, mixtureRoot } = options;
-    const session = new Session(engineOf, codec, outbox, { identity, adapterRoot, mixtureRoot }, limits);
+    const { adapterRoot, mixtureRoot, maxUploadBytes = DEFAULT_UPLOAD } = options;
+    const permissions = { identity, adapterRoot, mixtureRoot, maxUploadBytes };
+    const session = new Session(engineOf, codec, outbox, permissions, limits);
     const connection = new Connection(socket, session, outbox, limits, (error) =>
       codec.server.encode(errorReply(error)),
     );

@@ -22,6 +22,7 @@ export class ActivationArgs {
   GROUP: i32;
   MODULE0: i32;
   RANK4: i32;
+  DTYPE: i32;
 }
 
 const OUTPUTS: i32 = 256;
@@ -54,6 +55,6 @@ function part(a: ActivationArgs, token: i32, member: i32, from: i32, count: i32)
   if (!a.table) return source;
   const copy = scratch + <usize>(member * OUTPUTS << 2);
   memory.copy(copy, source, <usize>count << 2);
-  addLora(copy, source, token, member, from, count, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+  addLora(copy, source, token, member, from, count, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
   return copy;
 }

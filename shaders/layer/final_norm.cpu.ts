@@ -29,6 +29,7 @@ export class FinalNormArgs {
   GROUP: i32;
   MODULE0: i32;
   RANK4: i32;
+  DTYPE: i32;
 }
 
 export function final_norm(args: usize, first: i32, end: i32): void {
@@ -41,7 +42,7 @@ export function final_norm(args: usize, first: i32, end: i32): void {
     const bare = !a.AFTER && a.SCALE == 1;
     memory.copy(x, output, bytes);
     if (bare) addRow(x, residual, a.HIDDEN, 1);
-    addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+    addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
     if (!bare) {
       if (a.AFTER) normRow(x, a.after, x, a.HIDDEN, a.EPS);
       scaleRow(x, a.HIDDEN, a.SCALE);

@@ -14,7 +14,7 @@ import {
   QUANTISED_FORMATS,
 } from "../formats/device_format.ts";
 import type { Constants, CpuBody, Fragment, GpuTraits, Kernel } from "../kernel.ts";
-import { type LoraShape, shapeConstants } from "../lora/lora_form.ts";
+import { factorTexts, type LoraShape, shapeConstants } from "../lora/lora_form.ts";
 import type { StepShape } from "../step.ts";
 
 export interface LinearFacts {
@@ -126,8 +126,13 @@ function fragmentsOf(
     { texts: sums ? [gpu.subgroups ? "layer/linear_sums_subgroup" : "layer/linear_sums_shared"] : [] },
     { texts: [`layer/linear_${variant}`] },
     endingFragment(ending),
-    { texts: shrink === undefined ? ["lora/shrink_none"] : ["lora/shrink_bindings", "lora/shrink_workgroup"] },
+    shrink === undefined ? { texts: ["lora/shrink_none"] } : shrinkFragment(shrink),
   ];
+}
+
+function shrinkFragment(shape: LoraShape): Fragment {
+  const texts = ["lora/shrink_bindings", ...factorTexts(shape), "lora/shrink_workgroup"];
+  return { texts, constants: { ADAPTERS_BINDING: 6 } };
 }
 
 /** How weights lie, and their products with activations. */

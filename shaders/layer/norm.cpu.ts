@@ -30,6 +30,7 @@ export class NormArgs {
   GROUP: i32;
   MODULE0: i32;
   RANK4: i32;
+  DTYPE: i32;
 }
 
 export function norm(args: usize, first: i32, end: i32): void {
@@ -40,12 +41,12 @@ export function norm(args: usize, first: i32, end: i32): void {
     const output = a.output + <usize>token * bytes;
     if (a.ADD && (a.AFTER || a.SCALE != 1)) {
       memory.copy(x, output, bytes);
-      addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+      addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
       if (a.AFTER) normRow(x, a.after, x, a.HIDDEN, a.EPS);
       addRow(row, x, a.HIDDEN, a.SCALE);
     } else if (a.ADD) {
       for (let i: usize = 0; i < bytes; i += 16) v128.store(row + i, f32x4.add(v128.load(row + i), v128.load(output + i)));
-      addLora(row, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+      addLora(row, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
     }
     if (a.BARE) memory.copy(x, row, bytes);
     else normRow(row, a.weight, x, a.HIDDEN, a.EPS);

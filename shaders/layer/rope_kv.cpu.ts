@@ -34,6 +34,7 @@ export class RopeKvArgs {
   GROUP: i32;
   MODULE0: i32;
   RANK4: i32;
+  DTYPE: i32;
 }
 
 /** In scratch memory, behind the rows that are normed together: a head on its way into a cell of halves. */
@@ -71,7 +72,7 @@ function summed(a: RopeKvArgs, t: i32, member: i32, first: i32, count: i32): usi
   const at = (t * (a.HEADS + 2 * a.KV_HEADS) + heads) * a.HEAD_DIM + first;
   const base = a.qkv + (<usize>at << 2);
   memory.copy(scratch, base, <usize>count << 2);
-  addLora(scratch, base, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4);
+  addLora(scratch, base, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
   return scratch;
 }
 

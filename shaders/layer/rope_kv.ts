@@ -1,7 +1,7 @@
 // Rotates q and k by position, adds the LoRA deltas of q, k and v, and writes k and v into their pages. See rope_kv.wgsl.
 
 import type { Constants, Fragment, Kernel } from "../kernel.ts";
-import { type LoraUse, loraConstants, loraFragment } from "../lora/lora_form.ts";
+import { type InPool, type LoraUse, loraConstants, loraFragment } from "../lora/lora_form.ts";
 
 /** What keys and values are held in. */
 export type KvDtype = "f32" | "f16";
@@ -36,6 +36,7 @@ export const ropeKv: Kernel<RopeKvFacts> = {
     const heads = numHeads + 2 * numKvHeads;
     // A thread a pair where every pair is turned as it is, else a workgroup a head.
     const plain = norm === undefined && rotaryDim === headDim;
+    const pool = boundAs(kv, lora);
     return {
       text: plain ? "layer/rope_kv" : "layer/rope_kv_heads",
       bindings: {
@@ -47,8 +48,8 @@ export const ropeKv: Kernel<RopeKvFacts> = {
         pool: "read_write",
       },
       fragments: [
-        loraFragment(lora, true),
-        { texts: [`layer/kv_${kv}`, "layer/rope_kv_rows"] },
+        loraFragment(lora, pool),
+        { texts: [pool === "words" ? "layer/kv_f32_words" : `layer/kv_${kv}`, "layer/rope_kv_rows"] },
         ...(plain ? [] : [normFragment(norm)]),
       ],
       grid: ({ tokens }) => [plain ? Math.ceil((heads * headDim) / 8 / 64) : heads, tokens, 1],
@@ -62,6 +63,12 @@ export const ropeKv: Kernel<RopeKvFacts> = {
     },
   ],
 };
+
+/** Factors that are no floats must not be read as such: a GPU may change the bits of what is no number. */
+function boundAs(kv: KvDtype, { form, shape: { dtype = "f32" } }: LoraUse): InPool {
+  if (kv === "f16") return "halves";
+  return form === "gather" && dtype !== "f32" ? "words" : "floats";
+}
 
 /** Rows that are normed together. */
 function normConstants({ numHeads, numKvHeads, headDim, norm }: Omit<RopeKvFacts, "lora">): Constants {

@@ -2,14 +2,14 @@
 // The consumer of the base layer's output adds the planes to it.
 
 import type { Kernel } from "../kernel.ts";
-import { type LoraShape, shapeConstants } from "./lora_form.ts";
+import { factorTexts, type LoraShape, shapeConstants } from "./lora_form.ts";
 import { tileBound } from "./segments.ts";
 
 export const expandSegmented: Kernel<LoraShape> = {
   name: "expand_segmented",
   constants: shapeConstants,
-  wgsl: ({ rows }) => {
-    const all = rows.reduce((sum, count) => sum + count, 0);
+  wgsl: (lora) => {
+    const all = lora.rows.reduce((sum, count) => sum + count, 0);
     return {
       text: "lora/expand_segmented",
       bindings: {
@@ -22,7 +22,7 @@ export const expandSegmented: Kernel<LoraShape> = {
         table: "read",
         y: "read",
       },
-      fragments: [{ texts: ["lora/add_rows"] }],
+      fragments: [{ texts: factorTexts(lora), constants: { ADAPTERS_BINDING: 3 } }],
       grid: (shape) => [Math.ceil(all / 128), tileBound(shape), 1],
     };
   },

@@ -5,7 +5,6 @@
 @group(0) @binding(0) var<storage, read> order: array<u32>;
 @group(0) @binding(1) var<storage, read> tiles: array<vec4u>;
 @group(0) @binding(2) var<storage, read> tile_count: array<u32>;
-@group(0) @binding(3) var<storage, read> pool: array<vec4f>;
 @group(0) @binding(4) var<storage, read> shrunk: array<vec4f>;
 @group(0) @binding(5) var<storage, read_write> planes: array<vec4f>;
 @group(0) @binding(6) var<storage, read> table: array<Entry>;
@@ -20,9 +19,9 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   let row = id.x * 4u;
   let member = select(0u, select(1u, 2u, GROUP > 2 && row >= ROW_2), GROUP > 1 && row >= ROW_1);
   let within = row - select(0u, select(u32(ROW_1), u32(ROW_2), member == 2u), member > 0u);
-  let header = pool[tile.x + MODULE0 + member];
+  let header = adapter(tile.x + MODULE0 + member);
   let rank4 = (u32(header.z) + 3u) / 4u;
-  let b = u32(i32(tile.x) + i32(header.y)) + within * rank4;
+  let b = u32(i32(tile.x) + i32(header.y)) + within / 4u * stride_b(rank4);
   for (var n = 0u; n < tile.z; n += 4u) {
     // Past the tile's end, its last entry again.
     let last = tile.z - 1u;
@@ -34,7 +33,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     var s2 = vec4f(0.0);
     var s3 = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {
-      let rows = mat4x4f(pool[b + r], pool[b + rank4 + r], pool[b + 2u * rank4 + r], pool[b + 3u * rank4 + r]);
+      let rows = factor_b(b, r, rank4);
       s0 = add_rows(s0, rows, shrunk[h.x + r]);
       s1 = add_rows(s1, rows, shrunk[h.y + r]);
       s2 = add_rows(s2, rows, shrunk[h.z + r]);
@@ -42,8 +41,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     }
     if (header.w > 0.0) {
       let rows = tile.x + u32(header.w) + within / 2u;
-      let gain = pool[rows];
-      let shift = pool[rows + 1u];
+      let gain = adapter(rows);
+      let shift = adapter(rows + 1u);
       s0 = change_rows(s0, table[at.x].gate, gain, shift, y[at.x / ENTRIES * PLANE4 + id.x]);
       s1 = change_rows(s1, table[at.y].gate, gain, shift, y[at.y / ENTRIES * PLANE4 + id.x]);
       s2 = change_rows(s2, table[at.z].gate, gain, shift, y[at.z / ENTRIES * PLANE4 + id.x]);

@@ -1,10 +1,11 @@
 // LoRA's A side: shrunk[t, j, m, r] = gate · Σ_k A[m][r, k] · x[t, k]
 // for entry j of token t, module m of the group and rank index r; rows in [rank, 4 · rank4) are written as 0.
 // Shapes: table [T, ENTRIES]; x [T, COLS] f32; shrunk [T, ENTRIES, GROUP, 4 · RANK4] f32. Adapter run at `address` (vec4
-// units): 8 headers (offset of A, offset of B, rank, offset of changed rows), then the matrices; A is [rank, COLS] row-major.
+// units): 8 headers (offset of A, offset of B, rank, offset of changed rows), then the matrices; A is [rank, COLS] row-major, held as DTYPE
+// (cpu/factors.cpu.ts).
 // Items: ceil(T / 4) · step.entries · GROUP · 4: four tokens, an entry, a module, and of its blocks of four ranks every
 // fourth one. Neighbouring tokens of one adapter share loads of A; no token's sums depend on that.
-import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
+import { shrinkOne, shrinkTwo, strideA } from "../cpu/factors.cpu";
 import { headerAt } from "../cpu/lora.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { entryAt, NO_EXPERT, stepAt } from "../step.cpu";
@@ -21,6 +22,7 @@ export class ShrinkArgs {
   RANK4: i32;
   GROUP: i32;
   MODULE0: i32;
+  DTYPE: i32;
 }
 
 /** Tokens of an item, and items that share a module's ranks. */
@@ -59,21 +61,22 @@ function shrinkTokens(a: ShrinkArgs, address: i32, member: i32, token: i32, j: i
   const blocks = min((rank + 3) >> 2, a.RANK4);
   const matrix = a.adapters + (<usize>(address + <i32>load<f32>(header)) << 4);
   const bytes = <usize>a.COLS << 2;
+  const stride = strideA(a.DTYPE, bytes);
   const x = a.x + <usize>token * bytes;
   for (let block = part; block < blocks; block += PARTS) {
     // Rows past the rank: the last again, dropped below.
     const r = block << 2;
-    const r0 = matrix + <usize>r * bytes;
-    const r1 = matrix + <usize>min(r + 1, rank - 1) * bytes;
-    const r2 = matrix + <usize>min(r + 2, rank - 1) * bytes;
-    const r3 = matrix + <usize>min(r + 3, rank - 1) * bytes;
+    const r0 = matrix + <usize>r * stride;
+    const r1 = matrix + <usize>min(r + 1, rank - 1) * stride;
+    const r2 = matrix + <usize>min(r + 2, rank - 1) * stride;
+    const r3 = matrix + <usize>min(r + 3, rank - 1) * stride;
     const inside = i32x4.lt_s(i32x4.add(i32x4.splat(r), i32x4(0, 1, 2, 3)), i32x4.splat(rank));
     if (pair) {
-      dotsTwo(x, x + bytes, r0, r1, r2, r3, bytes, scratch);
+      shrinkTwo(a.DTYPE, x, x + bytes, r0, r1, r2, r3, bytes, scratch);
       put(a, token, j, member, block, v128.and(v128.load(scratch), inside));
       put(a, token + 1, j, member, block, v128.and(v128.load(scratch, 16), inside));
     } else {
-      put(a, token, j, member, block, v128.and(dotsOne(x, r0, r1, r2, r3, bytes), inside));
+      put(a, token, j, member, block, v128.and(shrinkOne(a.DTYPE, x, r0, r1, r2, r3, bytes), inside));
     }
   }
 }

@@ -3,9 +3,8 @@
 // for entry j of token t, module m of the group and rank index r; rows in [rank, 4 * rank4) are written as 0.
 // Shapes: table [T, ENTRIES]; shrunk [T, ENTRIES, GROUP, 4 * RANK4] f32; xf [T, COLS] f32, whatever x is.
 // Adapter run at `address` (vec4 units): 8 headers (offset of A, offset of B, rank, offset of changed rows), then the matrices;
-// A is [rank, COLS] row-major. Source: BGMV, Punica (Chen et al. 2023), section 4.
+// A is [rank, COLS] row-major, as lora/factors_*.wgsl say. Source: BGMV, Punica (Chen et al. 2023), section 4.
 @group(0) @binding(5) var<storage, read> table: array<Entry>;
-@group(0) @binding(6) var<storage, read> adapters: array<vec4f>;
 @group(0) @binding(7) var<storage, read_write> shrunk: array<f32>;
 @group(0) @binding(8) var<storage, read> xf: array<vec4f>;
 

@@ -1,7 +1,7 @@
 // LoRA's A side for many tokens: one adapter's rows against the tokens of a tile. See shrink_segmented.wgsl.
 
 import type { Kernel } from "../kernel.ts";
-import { type LoraShape, shapeConstants } from "./lora_form.ts";
+import { factorTexts, type LoraShape, shapeConstants } from "./lora_form.ts";
 import { tileBound } from "./segments.ts";
 
 export interface ShrinkFacts {
@@ -13,7 +13,7 @@ export interface ShrinkFacts {
 export const shrinkSegmented: Kernel<ShrinkFacts> = {
   name: "shrink_segmented",
   constants: ({ inputs, shape }) => ({ IN: inputs, ...shapeConstants(shape) }),
-  wgsl: ({ shape: { rows } }) => ({
+  wgsl: ({ shape }) => ({
     text: "lora/shrink_segmented",
     bindings: {
       table: "read",
@@ -24,6 +24,7 @@ export const shrinkSegmented: Kernel<ShrinkFacts> = {
       pool: "read",
       shrunk: "read_write",
     },
-    grid: (shape) => [Math.ceil((rows.length * shape.maxRank4) / 16), tileBound(shape), 1],
+    fragments: [{ texts: factorTexts(shape), constants: { ADAPTERS_BINDING: 5 } }],
+    grid: (step) => [Math.ceil((shape.rows.length * step.maxRank4) / 16), tileBound(step), 1],
   }),
 };

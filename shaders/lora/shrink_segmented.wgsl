@@ -7,7 +7,6 @@
 @group(0) @binding(2) var<storage, read> tiles: array<vec4u>;
 @group(0) @binding(3) var<storage, read> tile_count: array<u32>;
 @group(0) @binding(4) var<storage, read> x: array<vec4f>;
-@group(0) @binding(5) var<storage, read> pool: array<vec4f>;
 @group(0) @binding(6) var<storage, read_write> shrunk: array<f32>;
 
 const IN4 = u32(IN / 4);
@@ -19,17 +18,17 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let address = tile.x;
   var row = 2u * (group.x * 32u + lane);
   var member = 0u;
-  var header = pool[address + MODULE0];
+  var header = adapter(address + MODULE0);
   while (row >= (u32(header.z) + 3u) / 4u * 4u) {
     row -= (u32(header.z) + 3u) / 4u * 4u;
     member++;
     if (member == GROUP) { return; }
-    header = pool[address + MODULE0 + member];
+    header = adapter(address + MODULE0 + member);
   }
   let rank = u32(header.z);
   let matrix = u32(i32(address) + i32(header.x));
-  let a = matrix + min(row, rank - 1u) * IN4;
-  let b = matrix + min(row + 1u, rank - 1u) * IN4;
+  let a = matrix + min(row, rank - 1u) * stride_a(IN4);
+  let b = matrix + min(row + 1u, rank - 1u) * stride_a(IN4);
   for (var n = 0u; n < tile.z; n += 4u) {
     // Past the tile's end, its last entry again.
     let last = tile.z - 1u;
@@ -39,8 +38,8 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
     var sums_a = array<vec4f, 4>();
     var sums_b = array<vec4f, 4>();
     for (var k = 0u; k < IN4; k++) {
-      let weight_a = pool[a + k];
-      let weight_b = pool[b + k];
+      let weight_a = factor_a(a, k, IN4);
+      let weight_b = factor_a(b, k, IN4);
       for (var t = 0u; t < 4u; t++) {
         let v = x[source[t] + k];
         sums_a[t] = fma(weight_a, v, sums_a[t]);

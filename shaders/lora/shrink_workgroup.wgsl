@@ -7,12 +7,12 @@ fn shrink(group: u32, token0: u32, lane: u32) {
   for (var i = 0u; i < SHRINK_ROWS; i++) {
     let member = (task.first + i) % GROUP;
     let r = (task.first + i) / GROUP;
-    let header = adapters[address + MODULE0 + member];
+    let header = adapter(address + MODULE0 + member);
     var sum = 0.0;
     if (r < u32(header.z)) {
-      let a = u32(i32(address) + i32(header.x)) + r * COLS4;
+      let a = u32(i32(address) + i32(header.x)) + r * stride_a(COLS4);
       for (var k = lane; k < COLS4; k += WORKGROUP) {
-        sum += dot(adapters[a + k], xf[v + k]);
+        sum += dot(factor_a(a, k, COLS4), xf[v + k]);
       }
     }
     put_sum(i, lane, sum);
@@ -21,7 +21,7 @@ fn shrink(group: u32, token0: u32, lane: u32) {
   if (lane < SHRINK_ROWS) {
     let member = (task.first + lane) % GROUP;
     let r = (task.first + lane) / GROUP;
-    let header = adapters[address + MODULE0 + member];
+    let header = adapter(address + MODULE0 + member);
     if (r < min((u32(header.z) + 3u) / 4u, RANK4) * 4u) { store_shrunk(task, member, r, take_sum(lane)); }
   }
 }

@@ -4,7 +4,8 @@
 // keys ℓ = the cosines' average s_t = s_{t−1} + max(1 / (t + 1), 1 − memory) (cos_t − s_{t−1}), where it reaches the threshold.
 // Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised. An expert that cannot
 // be chosen (arrow: without a prototype; keys: below its threshold) is never kept, so a list may be shorter than k. Where no key
-// is met, the default expert stands alone.
+// is met, the default expert stands alone. What a router chose is followed by the sequence's fixed list, which is empty where
+// nothing stands beside the router.
 // Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [SEQUENCES + pages, EXPERTS] log b or s, of every
 // sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
 // Items: sequences, since a belief runs through a sequence's tokens in order. It begins from the page before, where there is
@@ -48,7 +49,7 @@ export function route(args: usize, first: i32, end: i32): void {
     }
     const router = routerAt(a.pool, sequence.router);
     if (<i32>router.kind == VOCABULARY) {
-      for (let t = from; t < behindLast; t++) byVocabulary(a, router, t);
+      for (let t = from; t < behindLast; t++) byVocabulary(a, router, sequence.fixed, t);
       continue;
     }
     const experts = <i32>router.experts;
@@ -64,7 +65,7 @@ export function route(args: usize, first: i32, end: i32): void {
     if (keyed && router.memory != 0) {
       averageCosines(sequence, experts, router.memory, evidenceOf(a, from), a.belief, a.blocks, a.SEQUENCES, a.EXPERTS);
     }
-    for (let t = from; t < behindLast; t++) keepTop(a, router, t, experts);
+    for (let t = from; t < behindLast; t++) keepTop(a, router, sequence.fixed, t, experts);
   }
 }
 
@@ -91,7 +92,7 @@ function logit(a: RouteArgs, router: Router, token: i32, output: i32): f32 {
   return across(product) + load<f32>(behind(router, router.b2) + (<usize>output << 2));
 }
 
-function keepTop(a: RouteArgs, router: Router, token: i32, experts: i32): void {
+function keepTop(a: RouteArgs, router: Router, fixed: i32, token: i32, experts: i32): void {
   const logits = evidenceOf(a, token);
   const most = min(<i32>router.top_k, a.ENTRIES);
   const soft = router.soft != 0;
@@ -131,7 +132,16 @@ function keepTop(a: RouteArgs, router: Router, token: i32, experts: i32): void {
     put(entryAt(a.table, token * a.ENTRIES), <i32>load<f32>(expertAt(router, fallback)), 1, fallback);
     kept = 1;
   }
-  if (kept < a.ENTRIES) put(entryAt(a.table, token * a.ENTRIES + kept), 0, 0, NO_EXPERT);
+  addFixed(a, fixed, token, kept);
+}
+
+/** Ends the list of a token, whose first `kept` entries its router chose. */
+function addFixed(a: RouteArgs, fixed: i32, token: i32, kept: i32): void {
+  for (let j = 0; kept + j < a.ENTRIES; j++) {
+    const entry = entryAt(a.fixed_entries, fixed + j);
+    put(entryAt(a.table, token * a.ENTRIES + kept + j), entry.address, entry.gate, entry.expert);
+    if (entry.expert == NO_EXPERT) return;
+  }
 }
 
 @inline
@@ -142,7 +152,7 @@ function put(entry: Entry, address: i32, gate: f32, expert: u32): void {
   entry.pad = 0;
 }
 
-function byVocabulary(a: RouteArgs, router: Router, token: i32): void {
+function byVocabulary(a: RouteArgs, router: Router, fixed: i32, token: i32): void {
   const id = <f32>load<u32>(a.ids + (<usize>token << 2));
   const count = <i32>router.ranges;
   let range = behind(router, router.ranges_at);
@@ -155,5 +165,5 @@ function byVocabulary(a: RouteArgs, router: Router, token: i32): void {
     range += 16;
   }
   put(entryAt(a.table, token * a.ENTRIES), <i32>load<f32>(expertAt(router, chosen)), 1, chosen);
-  if (a.ENTRIES > 1) put(entryAt(a.table, token * a.ENTRIES + 1), 0, 0, NO_EXPERT);
+  addFixed(a, fixed, token, 1);
 }

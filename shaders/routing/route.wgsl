@@ -4,7 +4,8 @@
 // keys ℓ = the cosines' average s_t = s_{t−1} + max(1 / (t + 1), 1 − memory) (cos_t − s_{t−1}), where it reaches the threshold.
 // Gates: p = softmax(ℓ / temperature), the top k kept (ties: lower index), 1/k each or renormalised. An expert that cannot
 // be chosen (arrow: without a prototype; keys: below its threshold) is never kept, so a list may be shorter than k. Where no
-// key is met, the default expert stands alone.
+// key is met, the default expert stands alone. What a router chose is followed by the sequence's fixed list, which is empty
+// where nothing stands beside the router.
 // Shapes: gate [T, GATE_WIDTH], evidence [T, EXPERTS + 1] scratch, belief [SEQUENCES + pages, EXPERTS] log b or s, of every
 // sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
 // One workgroup a sequence, since a belief runs through its tokens in order. It begins from the page before, where there
@@ -35,7 +36,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   let kind = u32(pool[router].x);
   if (kind == VOCABULARY) {
     for (var t = lane; t < sequence.count; t += THREADS) {
-      by_vocabulary(router, sequence.first + t);
+      by_vocabulary(router, sequence.fixed, sequence.first + t);
     }
     return;
   }
@@ -54,7 +55,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) la
   }
   storageBarrier();
   for (var t = lane; t < sequence.count; t += THREADS) {
-    keep_top(router, sequence.first + t, experts);
+    keep_top(router, sequence.fixed, sequence.first + t, experts);
   }
 }
 
@@ -135,7 +136,7 @@ fn softplus(v: f32) -> f32 {
   return max(v, 0.0) + log(1.0 + exp(-abs(v)));
 }
 
-fn keep_top(router: u32, token: u32, experts: u32) {
+fn keep_top(router: u32, fixed: u32, token: u32, experts: u32) {
   let at = token * STRIDE;
   let top_k = min(u32(pool[router].z), u32(ENTRIES));
   let soft = pool[router].w != 0.0;
@@ -178,10 +179,21 @@ fn keep_top(router: u32, token: u32, experts: u32) {
     table[token * ENTRIES] = Entry(u32(pool[addresses + fallback].x), 1.0, fallback, 0u);
     kept = 1u;
   }
-  if (kept < ENTRIES) { table[token * ENTRIES + kept] = Entry(0u, 0.0, NO_EXPERT, 0u); }
+  add_fixed(fixed, token, kept);
 }
 
-fn by_vocabulary(router: u32, token: u32) {
+// Ends the list of a token, whose first `kept` entries its router chose.
+fn add_fixed(fixed: u32, token: u32, kept: u32) {
+  var count = kept;
+  for (var j = 0u; count < ENTRIES; j++) {
+    let entry = fixed_entries[fixed + j];
+    table[token * ENTRIES + count] = entry;
+    if (entry.expert == NO_EXPERT) { break; }
+    count++;
+  }
+}
+
+fn by_vocabulary(router: u32, fixed: u32, token: u32) {
   let id = f32(ids[token]);
   let ranges = router + u32(pool[router + 3u].y);
   let count = u32(pool[router + 3u].z);
@@ -195,5 +207,5 @@ fn by_vocabulary(router: u32, token: u32) {
   }
   let address = u32(pool[router + u32(pool[router + 3u].x) + chosen].x);
   table[token * ENTRIES] = Entry(address, 1.0, chosen, 0u);
-  if (ENTRIES > 1) { table[token * ENTRIES + 1u] = Entry(0u, 0.0, NO_EXPERT, 0u); }
+  add_fixed(fixed, token, 1u);
 }

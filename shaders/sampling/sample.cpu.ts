@@ -4,6 +4,7 @@
 // A draw is the arg max of logit / temperature + Gumbel noise (Gumbel-max; Maddison et al. 2014), the noise hashed from
 // (seed, position, token), so that it depends on nothing else. Thresholds are found without sorting: equal logits are kept
 // or dropped together. Greedy ties: the lowest id.
+// Of a row, the first `ids` logits are read where it says so, and the others are as if there were none.
 // Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT, and behind them rows of
 // biases, f32 bits; masks [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of the
 // same. What lies behind the last row of logits and of counts, up to 12 bytes, may be read.
@@ -60,7 +61,7 @@ function sampleRow(a: SampleArgs, r: i32, row: LogitRow): void {
   w.biases = row.bias == NO_BIAS ? 0 : a.counts + (<usize>row.bias * a.VOCAB << 2);
   w.mask = row.mask == NO_MASK ? 0 : a.masks + (<usize>row.mask * ((a.VOCAB + 31) >> 5) << 2);
   w.row = changetype<usize>(row);
-  w.vocab = a.VOCAB;
+  w.vocab = row.ids > 0 ? row.ids : a.VOCAB;
   if ((row.report > 0 || row.given == SAMPLE) && overflows(w)) {
     store<u32>(a.results + (<usize>(r * a.RESULT) << 2), OVERFLOW);
     if (row.given == SAMPLE) store<u32>(a.sampled + (<usize>row.slot << 2), 0);

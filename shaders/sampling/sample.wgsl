@@ -6,6 +6,7 @@
 // or dropped together. Greedy ties: the lowest id, and where a temperature is so low that the logits divided by it overflow.
 // A row with a NaN or an infinity gives OVERFLOW in place of the id, and token 0 for whoever reads `sampled` before the
 // host has seen that.
+// Of a row, the first `ids` logits count where it says so, and the others are as if there were none.
 // Shapes: logits [R, VOCAB] f32; counts [rows, VOCAB]: occurrences in the output, and IN_PROMPT, and behind them rows of
 // biases, f32 bits; masks [slots, ceil(VOCAB / 32)] bits; results [R, RESULT] words: id, log-probability, then pairs of
 // the same.
@@ -144,10 +145,15 @@ fn report(r: u32, place: u32, id: u32, normaliser: f32) {
   results[at + 1u] = bitcast<u32>(raw4(r, id / 4u)[id % 4u] - normaliser);
 }
 
+// Ids that a row has logits of.
+fn ids_of(row: LogitRow) -> u32 {
+  return select(row.ids, N, row.ids == 0u);
+}
+
 fn stage_after(row: LogitRow, walk: Walk) -> u32 {
   let stage = walk.stage;
   if (row.temperature == 0.0 || abs(walk.top) > row.temperature * LARGEST) { return DONE; }
-  if (stage < TOP_K && row.top_k > 0u && row.top_k < N) { return TOP_K; }
+  if (stage < TOP_K && row.top_k > 0u && row.top_k < ids_of(row)) { return TOP_K; }
   if (stage < TOP_P && row.top_p < 1.0) { return TOP_P; }
   return DRAW;
 }
@@ -190,8 +196,10 @@ fn narrowed(before: Bracket, cuts: vec4f, all: Gathered, top_p: f32) -> Bracket 
 // Walks the row, and gathers what the lanes found.
 fn gather(row: LogitRow, r: u32, walk: Walk, lane: u32) -> Gathered {
   var mine = Gathered(Found(NOTHING, 0u), 0u, vec4f(0.0), vec4f(0.0));
-  for (var i = lane; i < N4; i += THREADS) {
-    let raw = raw4(r, i);
+  let ids = ids_of(row);
+  for (var i = lane; 4u * i < ids; i += THREADS) {
+    let inside = vec4u(4u * i) + vec4u(0u, 1u, 2u, 3u) < vec4u(ids);
+    let raw = select(vec4f(NOTHING), raw4(r, i), inside);
     mine.broken |= u32(any((bitcast<vec4u>(raw) & vec4u(EXPONENT)) == vec4u(EXPONENT)));
     let l = logits4(row, raw, i, walk.stage < PICK);
     if (!any(l >= vec4f(walk.cuts.w))) { continue; }

@@ -7,18 +7,18 @@ import { after, test } from "node:test";
 import { readConfig } from "../../cli/config/config_file.ts";
 import { readArguments } from "../../cli/flags/arguments.ts";
 import { SERVE_FLAGS } from "../../cli/flags/serve_flags.ts";
-import { LOAD_FLAGS } from "../../cli/load.ts";
+import { PROFILE_FLAGS } from "../../cli/profiles.ts";
 import { closeEngine, serveNano } from "../server/http/http_server.ts";
 
 after(closeEngine);
 
-const SPECS = { ...LOAD_FLAGS, ...SERVE_FLAGS };
+const SPECS = { ...PROFILE_FLAGS, ...SERVE_FLAGS };
 const manifest = await readFile("deploy/kubernetes/molora.yaml", "utf8");
 
 test("the settings in the ConfigMap are settings of serve, and their port is the container's", () => {
   const [, block] = /molora\.toml: \|\n((?: {4}.*\n)+)/.exec(manifest) ?? [];
   const toml = block.replace(/^ {4}/gm, "");
-  const { flags } = readArguments([], SPECS, 0, readConfig(toml, "ConfigMap", SPECS));
+  const { flags } = readArguments([], SPECS, 0, readConfig(toml, "ConfigMap", { settings: SPECS }).settings);
   assert.ok(manifest.includes(`containerPort: ${flags.port} }`));
   const [, grace] = /terminationGracePeriodSeconds: (\d+)/.exec(manifest) ?? [];
   const [, pause] = /command: \[sleep, "(\d+)"\]/.exec(manifest) ?? [];

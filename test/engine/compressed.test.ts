@@ -3,4 +3,4 @@
 import { compressedBesidePlain } from "./compressed_case.ts";
 import { onEachHost } from "./each_device.ts";
 
-onEachHost("compressed adapters beside plain ones", compressedBesidePlain, ["cpu"]);
+onEachHost("compressed adapters beside plain ones", (device) => compressedBesidePlain(device), ["cpu"]);

@@ -14,6 +14,7 @@ import { nodeHost } from "../../node/host.ts";
 import type { GenerateRequest } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { writeMixture } from "../../router/write.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { loadAdapterFolder } from "../../training/frozen/load.ts";
 import { collect } from "./parity.ts";
 
@@ -45,7 +46,12 @@ function logprobs(answer: Awaited<ReturnType<typeof collect>>): number[] {
   return (answer.done.promptLogprobs ?? []).map(({ logprob }) => logprob);
 }
 
-export async function compressedBesidePlain(device: Required<Pick<DeviceOptions, "device">>): Promise<void> {
+/** `adapterDtype`: of the set and what is beside it; `tolerance`: in nats, from plain adapters in f32. */
+export async function compressedBesidePlain(
+  device: Required<Pick<DeviceOptions, "device">>,
+  adapterDtype: AdapterDtype = "f32",
+  tolerance = 2e-4,
+): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "molora-compressed-"));
   const options = { model: `${TINY}/base`, contextLength: 128, maxRank: 64, ...device };
   const adapters = Object.fromEntries(NAMES.map((name) => [name, `${TINY}/adapters/${name}`]));
@@ -53,6 +59,7 @@ export async function compressedBesidePlain(device: Required<Pick<DeviceOptions,
   const plain = await Engine.load(nodeHost(), { ...options, adapters });
   const packed = await Engine.load(nodeHost(), {
     ...options,
+    adapterDtype,
     adapters: { r8: resolve(folder), other: `${TINY}/adapters/r8` },
   });
   try {
@@ -75,7 +82,10 @@ export async function compressedBesidePlain(device: Required<Pick<DeviceOptions,
       const [actual, expected] = [logprobs(answer), logprobs(wanted[i])];
       assert.equal(actual.length, expected.length);
       for (const [t, value] of actual.entries()) {
-        assert.ok(Math.abs(value - expected[t]) < 2e-4, `request ${i}, token ${t}: ${value}, expected ${expected[t]}`);
+        assert.ok(
+          Math.abs(value - expected[t]) < tolerance,
+          `request ${i}, token ${t}: ${value}, expected ${expected[t]}`,
+        );
       }
     }
     assert.ok(

@@ -11,16 +11,20 @@ import { MoloraError } from "../../proto/errors.ts";
 import { raises } from "../raises.ts";
 import { idsFrom, NANO_OPTIONS, OTHER, overflowEndsOnlyItsOwn, STREAM, TOO_LARGE } from "./failure_cases.ts";
 
-async function open(): Promise<{ engine: Engine; threads: Worker[] }> {
+/** `most`: devices that can be opened. */
+async function open(most = 1): Promise<{ engine: Engine; threads: Worker[] }> {
   const threads: Worker[] = [];
-  const openDevice = () =>
-    openCpuDevice({
+  let opened = 0;
+  const openDevice = async () => {
+    if (opened++ >= most) throw new MoloraError("no_gpu_adapter", "no device is left");
+    return openCpuDevice({
       threads: 2,
       start: (...setup) => {
         threads.push(startWorker(...setup));
         return threads.at(-1)!;
       },
     });
+  };
   return { engine: await Engine.load({ ...nodeHost(), openDevice }, NANO_OPTIONS), threads };
 }
 
@@ -79,7 +83,7 @@ test("a caller whose own code throws leaves nothing behind", async () => {
   assert.deepEqual([engine.stats().running, engine.stats().waiting], [0, 0]);
 });
 
-test("a lost thread ends every request with the reason, and the engine says so from then on", async () => {
+test("where no other device can be had, a lost one ends every request with the reason, and the engine says so from then on", async () => {
   let told: MoloraError | undefined;
   void engine.ended.then((error) => {
     told = error;
@@ -93,5 +97,19 @@ test("a lost thread ends every request with the reason, and the engine says so f
   }
   assert.equal(told?.code, "gpu_lost");
   assert.equal(engine.closed, told);
-  await raises("gpu_lost", /thread of the CPU device ended/, () => idsOf(STREAM));
+  assert.match(told?.message ?? "", /none can be opened: no device is left/);
+  await raises("gpu_lost", /device was lost/, () => idsOf(STREAM));
+});
+
+test("what ran on a lost device goes on on the next one (lost_device.slow.test.ts has all kinds of requests)", async () => {
+  const opened = await open(2);
+  try {
+    const expected = await idsFrom(opened.engine, STREAM);
+    const running = idsFrom(opened.engine, STREAM);
+    setTimeout(() => opened.threads[1].terminate(), 20);
+    assert.deepEqual(await running, expected);
+    assert.equal(opened.engine.counters.revivals, 1);
+  } finally {
+    await opened.engine.close();
+  }
 });

@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { Engine } from "../../engine/engine.ts";
 import type { EngineOptions } from "../../engine/options.ts";
 import { nodeHost } from "../../node/host.ts";
-import type { DoneEvent, GenerateRequest, Routing, TokenEvent } from "../../proto/api.ts";
+import type { DoneEvent, GenerateOptions, GenerateRequest, Routing, TokenEvent } from "../../proto/api.ts";
 
 export interface Row {
   prompt: string;
@@ -94,9 +94,10 @@ export function routingOf(use: Use): Routing {
 export async function collect(
   engine: Engine,
   request: GenerateRequest,
+  options?: GenerateOptions,
 ): Promise<{ tokens: TokenEvent[]; done: DoneEvent }> {
   const tokens: TokenEvent[] = [];
-  for await (const event of engine.generate(request)) {
+  for await (const event of engine.generate(request, options)) {
     if (event.type === "done") return { tokens, done: event };
     tokens.push(event);
   }

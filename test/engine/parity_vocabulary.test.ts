@@ -38,7 +38,7 @@ for (const name of readdirSync(MODELS)) {
 }
 
 onEachHost(
-  "tables of an adapter: freed when it is unloaded, found again under another name, refused in halves and mixtures",
+  "tables of an adapter: freed when it is unloaded, found again under another name, refused in halves and where a mixture's differ",
   async (device) => {
     const { engine, fixture } = await open("llama-biases", device);
     const made = await mkdtemp(join(tmpdir(), "molora-vocabulary-"));
@@ -64,14 +64,35 @@ onEachHost(
       await raises("bad_request", /"rows" has an embedding.*weighed by 0.5/, stack([{ id: "rows", weight: 0.5 }]));
       const two = ["rows", "tables"].map((id) => ({ id, weight: 1 }));
       await raises("bad_request", /"rows" has an embedding.*so does "tables"/, stack(two));
-      const mixture = {
-        format: "molora-mixture/1",
-        base_model: { architecture: "LlamaForCausalLM", hidden_size: 32, num_hidden_layers: engine.config.numLayers },
-        experts: [{ name: "base" }, { name: "rows", adapter: join(process.cwd(), path, "rows") }],
-        router: { type: "uniform", top_k: 2, gate: "unit" },
+      const mixtureOf = async (names: string[]) => {
+        const experts = names.map((name) => ({ name, adapter: join(process.cwd(), path, name) }));
+        const numbers = { hidden_size: 32, num_hidden_layers: engine.config.numLayers };
+        const mixture = {
+          format: "molora-mixture/1",
+          base_model: { architecture: "LlamaForCausalLM", ...numbers },
+          experts: [{ name: "base" }, ...experts],
+          router: { type: "vocabulary", ranges: [], default: 1 },
+        };
+        await writeFile(`${made}/mixture.json`, JSON.stringify(mixture));
+        return engine.loadMixture("mine", made);
       };
-      await writeFile(`${made}/mixture.json`, JSON.stringify(mixture));
-      await raises("mixture_invalid", /expert "rows" has an embedding/, () => engine.loadMixture("mine", made));
+      await raises("mixture_invalid", /experts "rows" and "tables" have embeddings/, () =>
+        mixtureOf(["rows", "tables"]),
+      );
+      await mixtureOf(["rows", "r2"]);
+      const scored = async (routing: object) =>
+        (await collect(engine, { ids, maxTokens: 1, promptLogprobs: 0, ...routing })).done.promptLogprobs!;
+      const [alone, routed] = [await scored({ adapter: "rows" }), await scored({ mixture: "mine" })];
+      for (const [t, { logprob }] of routed.entries()) assert.ok(Math.abs(logprob - alone[t].logprob) < 1e-4);
+      // The mixture holds the adapter, and its tables, on.
+      await engine.unloadAdapter("rows");
+      const kept = await scored({ mixture: "mine" });
+      for (const [t, { logprob }] of kept.entries()) assert.ok(Math.abs(logprob - alone[t].logprob) < 1e-4);
+      const beside = engine.deviceBytes;
+      await engine.unloadMixture("mine");
+      await answer("r2");
+      await answer("r2");
+      assert.ok(engine.deviceBytes < beside, `${engine.deviceBytes} of ${beside} bytes`);
     } finally {
       await rm(made, { recursive: true });
       await engine.close();

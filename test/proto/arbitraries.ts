@@ -47,6 +47,8 @@ function arbitraryOf(spec: Spec, least: number): fc.Arbitrary<unknown> {
       return fc.string({ unit, minLength: spec.min, maxLength: Math.min(spec.max / 2, 24) });
     case "boolean":
       return fc.boolean();
+    case "bytes":
+      return fc.uint8Array({ maxLength: 64 });
     case "integer":
       return fc.integer({ min: spec.min, max: spec.max });
     case "number":

@@ -39,7 +39,9 @@ test("MessagePack", () => {
   refuses(msgpack, bytes(0xdf, 0x01, 0xff, 0xff, 0xff), "bad_frame", /ends early/);
   refuses(msgpack, new Uint8Array(1e5).fill(0x91), "bad_frame", /deep/);
   refuses(msgpack, pack({ type: "cancel", id: new Date() }), "bad_frame", /extension/);
-  refuses(msgpack, pack({ type: "cancel", id: Buffer.from("a") }), "bad_frame", /binary/);
+  refuses(msgpack, pack({ type: "cancel", id: Buffer.from("a") }), "bad_request", /"id" must be a string, got 1 bytes/);
+  refuses(msgpack, bytes(0xc6, 0xff, 0xff, 0xff, 0xff), "bad_frame", /ends early/);
+  refuses(msgpack, pack({ type: "push_data", id: "a", offset: 0, data: "no*base64" }), "bad_request", /base64/);
   refuses(msgpack, bytes(0x81, 0x01, 0x01), "bad_frame", /key/);
   refuses(msgpack, bytes(0xa1, 0xff), "bad_frame");
   refuses(msgpack, Buffer.concat([pack({ type: "cancel", id: "1" }), bytes(0)]), "bad_frame", /after/);

@@ -46,6 +46,7 @@ function tableFields(): string[] {
 function protoType(spec: Spec): string {
   if (spec.kind === "object") return spec.message;
   if (spec.kind === "integer" || spec.kind === "number") return spec.wire;
+  if (spec.kind === "bytes") return "bytes";
   return spec.kind === "boolean" ? "bool" : "string";
 }
 
@@ -89,6 +90,7 @@ function written(spec: Spec, value: unknown): unknown {
 /** What a proto3 reader sees of a decoded message: absent scalars at their default, longs as numbers. */
 function seen(spec: Spec, read: unknown): unknown {
   if (spec.kind === "integer") return Number(read);
+  if (spec.kind === "bytes") return new Uint8Array(read as Uint8Array);
   if (spec.kind !== "object") return read;
   const message = read as Record<string, unknown>;
   const value: Record<string, unknown> = {};

@@ -41,6 +41,14 @@ const chat = (content: string) =>
 const frame = (prompt: string) => JSON.stringify({ type: "generate", id: "%", maxTokens: 1, prompt });
 const words = "Tell me a story about a dog and a cat. ".repeat(5);
 
+/** The language of the first takes 2^20 states to tell, that of the second 150² repetitions of anything. */
+const schema = (pattern: string) =>
+  JSON.stringify({
+    model: "nano",
+    messages: [{ role: "user", content: "x" }],
+    response_format: { type: "json_schema", json_schema: { name: "x", schema: { type: "string", pattern } } },
+  });
+
 const FLOODS: [string, Omit<Flood, "port">, Record<string, number>][] = [
   ["10,000 requests over 500 connections", { kind: "http", requests: 10_000, connections: 500, body: chat(words) }, {}],
   ["10,000 frames over one socket", { kind: "stream", requests: 10_000, connections: 1, body: frame(words) }, {}],
@@ -54,6 +62,21 @@ const FLOODS: [string, Omit<Flood, "port">, Record<string, number>][] = [
     "frames of 1 MB",
     { kind: "stream", requests: 32, connections: 4, body: frame(" ".repeat(2 ** 20 - 200)) },
     { prompt_too_long: 32 },
+  ],
+  [
+    "grammars of a million states",
+    { kind: "http", requests: 8, connections: 4, body: schema("^[ab]*a[ab]{20}$") },
+    { 400: 8 },
+  ],
+  [
+    "grammars of nested repetitions",
+    { kind: "http", requests: 8, connections: 4, body: schema("^(.{0,150}){0,150}$") },
+    { 400: 8 },
+  ],
+  [
+    "bodies of JSON 4,500 deep",
+    { kind: "http", requests: 200, connections: 20, body: `{"model":${"[".repeat(4500)}${"]".repeat(4500)}}` },
+    { 400: 200 },
   ],
 ];
 

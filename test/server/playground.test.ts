@@ -23,8 +23,8 @@ interface Asked {
 async function app(t: TestContext) {
   const router = new Router({
     bodyLimit: 1,
-    admit: ({ id, headers }) => ({ id, headers, identity: new Identity(false), transport: "http" }),
-    engineFor: () => assert.fail("no page needs the engine"),
+    admit: ({ id, headers, url }) => ({ id, headers, url, identity: new Identity(false), transport: "http" }),
+    profileOf: () => assert.fail("no page needs the engine"),
     onError: (thrown, _request, reply) => reply.status(MoloraError.from(thrown).status).send(),
     notFound: (_request, reply) => reply.status(404).send(),
   });

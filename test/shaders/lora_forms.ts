@@ -6,6 +6,7 @@ import {
   caseAdapters,
   ENTRIES,
   gatesOf,
+  heldAdapters,
   type Modules,
   mostEntries,
   type PlacedAdapters,
@@ -20,6 +21,7 @@ import type { ModelConfig } from "../../files/families/config.ts";
 import { firstModule, groupRows, LORA_GROUPS, type LoraGroup, moduleShape } from "../../files/families/modules.ts";
 import { launch } from "../../shaders/kernel.ts";
 import { linear } from "../../shaders/layer/linear.ts";
+import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraForm, LoraShape } from "../../shaders/lora/lora_form.ts";
 import { MAX_SORT, segments } from "../../shaders/lora/segments.ts";
@@ -47,6 +49,7 @@ export interface Deltas {
 }
 
 export class LoraForms {
+  /** As they are held. */
   readonly adapters: Modules[];
   readonly shape: LoraShape;
   readonly step: View;
@@ -58,12 +61,18 @@ export class LoraForms {
   readonly #pool: View;
 
   /** A linear layer of the group's shape with random weights, and adapters for it in a pool. */
-  static async create(device: Device, config: ModelConfig, group: LoraGroup): Promise<LoraForms> {
+  static async create(
+    device: Device,
+    config: ModelConfig,
+    group: LoraGroup,
+    dtype: AdapterDtype = "f32",
+  ): Promise<LoraForms> {
     const rows = groupRows(config, group);
     const cols = moduleShape(config, LORA_GROUPS[group][0])[1];
     const all = rows.reduce((sum, count) => sum + count, 0);
     const linear = await linearCase(device, [randomTensor("f32", all, cols, 5)], MAX_TOKENS);
-    const shape = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: MAX_TOKENS };
+    const sizes = { entries: ENTRIES, rank4: RANK4, maxTokens: MAX_TOKENS, dtype };
+    const shape = { firstModule: firstModule(group), rows, ...sizes };
     return new LoraForms(device, config, group, shape, linear);
   }
 
@@ -73,8 +82,9 @@ export class LoraForms {
     this.shape = shape;
     this.#linear = linear;
     this.step = linear.views.step;
-    this.adapters = caseAdapters(config);
-    this.placed = placeAdapters(this.adapters, 2 * 16 * config.numKvHeads * config.headDim, FREE_PAGES);
+    const exact = caseAdapters(config);
+    this.adapters = heldAdapters(exact, shape.dtype ?? "f32");
+    this.placed = placeAdapters(exact, 2 * 16 * config.numKvHeads * config.headDim, FREE_PAGES, shape.dtype);
     this.#pool = allocateFrom(device, "pool", this.placed.pool);
   }
 

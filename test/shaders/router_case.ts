@@ -48,8 +48,10 @@ export function randomGate(width: number, outputs: number, seed: number) {
   };
 }
 
-/** What a token of a sequence meets: a router, or a list that holds for all its tokens. */
-export type CaseRoute = { router: PlacedMixture } | { fixed: { address: number; gate: number }[] };
+type CaseList = { address: number; gate: number }[];
+
+/** What a token of a sequence meets: a router, with a list beside it or without, or a list that holds for all its tokens. */
+export type CaseRoute = { router: PlacedMixture; beside?: CaseList } | { fixed: CaseList };
 
 export interface CaseSequence {
   route: CaseRoute;
@@ -102,7 +104,9 @@ export class RouterBench {
       structs.push(ids.length, sequence.ids.length, sequence.start, blocks, sequence.row, addresses[s], s * entries, 0);
       for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
       ids.push(...sequence.ids);
-      if ("fixed" in sequence.route) writeList(fixed, 4 * s * entries, sequence.route.fixed);
+      const { route } = sequence;
+      if ("fixed" in route) writeList(fixed, 4 * s * entries, route.fixed);
+      else writeList(fixed, 4 * s * entries, route.beside ?? [], route.router.addresses.length);
     }
     const width = Math.max(
       0,
@@ -167,10 +171,11 @@ function writeList(
   words: Uint32Array<ArrayBuffer>,
   at: number,
   list: readonly { address: number; gate: number }[],
+  firstExpert = 0,
 ): void {
   const target = wordBuffer(words.buffer);
-  for (const [expert, { address, gate }] of list.entries()) {
-    ENTRY.write(target, at + expert * ENTRY.words, { address, gate, expert });
+  for (const [j, { address, gate }] of list.entries()) {
+    ENTRY.write(target, at + j * ENTRY.words, { address, gate, expert: firstExpert + j });
   }
   if (list.length < CAPACITY.entries) ENTRY.write(target, at + list.length * ENTRY.words, { expert: NO_EXPERT });
 }

@@ -31,6 +31,8 @@ export interface CaseRow {
   seen?: ReadonlyMap<number, Seen>;
   /** What is added to logits, by id. */
   biases?: ReadonlyMap<number, number>;
+  /** Ids that count, from 0 up. Default: all. */
+  ids?: number;
 }
 
 export interface CaseResult {
@@ -72,6 +74,7 @@ export async function sampleRows(device: Device, vocab: number, rows: readonly C
       mask: row.allowed === undefined ? NO_MASK : masks.push(maskOf(row.allowed, maskWords)) - 1,
       counted: row.seen === undefined ? 0 : 1,
       bias: row.biases === undefined ? NO_BIAS : R + state,
+      ids: row.ids ?? 0,
     });
     for (const [id, bias] of row.biases ?? []) biases[state * vocab + id] = bias;
     for (const [id, { inPrompt, times }] of row.seen ?? []) {

@@ -11,6 +11,7 @@ import { MemorySource, type SourceFolder } from "../../files/source.ts";
 import { freshAdapter } from "../../training/adapter_start.ts";
 import { AdapterTrainer } from "../../training/adapter_trainer.ts";
 import { readCheckpoint, writeCheckpoint } from "../../training/checkpoint.ts";
+import { addedImportance } from "../../training/importance.ts";
 import { learningRate } from "../../training/optimizer/schedule.ts";
 import { cutBatch, drawBatch, type TrainingText, trainingText, weighted } from "../../training/training_texts.ts";
 import { onHostDevice } from "../host_device.ts";
@@ -135,3 +136,37 @@ function memoryFolder(config: string, safetensors: Uint8Array): SourceFolder {
     list: async () => [...files.keys()],
   };
 }
+
+onHostDevice(
+  "held near its start an adapter moves less where it mattered, and importance is that of single texts",
+  async (device) => {
+    const { config, weights } = await tinyModel(device);
+    const shape = { rank: 3, alpha: 6, modules: ["q_proj", "down_proj"], layers: new Set([1, 3]) } as const;
+    const capacity = { tokens: 64, sequences: 4 };
+    const common = { config, weights, capacity, optimizer: {} };
+    const fresh = await AdapterTrainer.create(device, { ...common, adapter: freshAdapter(config, shape, 4) });
+    for (let step = 0; step < 3; step++) await fresh.trainer.step(batches[0], 1e-2);
+    const adapter = await fresh.adapter();
+    const importance = await fresh.trainer.importance(batches[0]);
+    assert.ok([...importance.values()].some((values) => values.some((value) => value > 0)));
+    assert.equal((await fresh.trainer.importance(batches[0])).size, importance.size, "gradients are cleared behind it");
+
+    const distances: number[] = [];
+    for (const strength of [0, 1, 100]) {
+      const held = strength === 0 ? {} : { held: { strength, importance: addedImportance(importance, undefined) } };
+      const { trainer } = await AdapterTrainer.create(device, { ...common, adapter, ...held });
+      const start = await trainer.values();
+      const penalties: (number | undefined)[] = [];
+      for (let step = 0; step < 5; step++) penalties.push((await trainer.step(batches[1], 1e-2)).penalty);
+      assert.equal(penalties[0], strength === 0 ? undefined : 0);
+      assert.ok(strength === 0 || penalties[4]! > 0);
+      let distance = 0;
+      for (const [name, values] of await trainer.values()) {
+        const weight = importance.get(name)!;
+        for (const [i, value] of values.entries()) distance += weight[i] * (value - start.get(name)![i]) ** 2;
+      }
+      distances.push(distance);
+    }
+    assert.ok(distances[0] > distances[1] && distances[1] > distances[2], `${distances}`);
+  },
+);

@@ -4,12 +4,12 @@ import type { Interval } from "./bootstrap.ts";
 import { drawing, element, escaped, textAt } from "./svg.ts";
 
 /** A linear scale with round marks. */
-interface Scale {
+export interface Scale {
   at(value: number): number;
   marks: number[];
 }
 
-function scale(least: number, most: number, from: number, to: number): Scale {
+export function scale(least: number, most: number, from: number, to: number): Scale {
   const span = Math.max(most - least, 1e-9);
   const step = [1, 2, 5].map((unit) => unit * 10 ** Math.floor(Math.log10(span / 4))).find((size) => span / size <= 6);
   const size = step ?? 10 ** Math.ceil(Math.log10(span / 4));
@@ -108,7 +108,8 @@ export function heatMap(
   cells: readonly (readonly (number | null)[])[],
   full = 1,
 ): string {
-  const [cellWidth, cellHeight, left, top] = [68, 22, 76, 26];
+  const [cellWidth, cellHeight, top] = [68, 22, 26];
+  const left = Math.max(76, 12 + 7 * Math.max(...rowLabels.map(({ length }) => length)));
   const width = left + columnLabels.length * cellWidth + 8;
   const height = top + rowLabels.length * cellHeight + 8;
   const head = columnLabels.map((label, c) =>

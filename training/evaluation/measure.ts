@@ -2,7 +2,7 @@
 
 import { bootstrap, pooledMean, type Share } from "./bootstrap.ts";
 import type { Losses } from "./policies.ts";
-import type { Gain, Measure, PolicyReport, SetMeasures } from "./report.ts";
+import type { Gain, Measure, PolicyReport, SetMeasures, SetSizes } from "./report.ts";
 import { type EvaluatedText, MIXED, MIXED_WITH_BASE } from "./texts.ts";
 
 /** The losses of each policy; one that chooses with hindsight may have others for completions. */
@@ -71,7 +71,7 @@ function gain(
   );
 }
 
-/** One share for each text of the set, over its tokens that count. */
+/** One share for each text of the set that has tokens that count, over these. */
 function sharesOf(texts: readonly EvaluatedText[], set: string, losses: Losses, counts: Counts): Share[] {
   return texts.flatMap((text, i) => {
     if (text.set !== set) return [];
@@ -82,10 +82,21 @@ function sharesOf(texts: readonly EvaluatedText[], set: string, losses: Losses, 
       share.sum += loss;
       share.tokens++;
     }
-    return [share];
+    return share.tokens === 0 ? [] : [share];
   });
 }
 
 function bytesOf(text: EvaluatedText, counted: readonly boolean[]): number {
   return text.bytes.reduce((sum, bytes, t) => sum + (t > 0 && counted[t] ? bytes : 0), 0);
+}
+
+export function setsOf(texts: readonly EvaluatedText[]): SetSizes {
+  const sets: SetSizes = {};
+  for (const { set, ids, completion } of texts) {
+    sets[set] ??= { texts: 0, tokens: 0, completionTokens: 0 };
+    sets[set].texts++;
+    sets[set].tokens += ids.length - 1;
+    sets[set].completionTokens += completion.filter(Boolean).length;
+  }
+  return sets;
 }

@@ -68,12 +68,14 @@ export interface TrainingCurve {
   valid: { step: number; loss: number; agreement?: number }[];
 }
 
+/** Texts and tokens of every set. */
+export type SetSizes = Record<string, { texts: number; tokens: number; completionTokens: number }>;
+
 export interface EvaluationReport {
   /** Whether routing pays, in plain words. */
   headline: string;
   experts: string[];
-  /** Texts and tokens of every set. */
-  sets: Record<string, { texts: number; tokens: number; completionTokens: number }>;
+  sets: SetSizes;
   policies: PolicyReport[];
   bins: Bin[];
   /** By set of mixed texts, and "single" for all others together. */

@@ -41,10 +41,14 @@ export async function loadMixtureFolder(
 
 export async function loadAdapterFolder(host: Host, name: string, path: string, config: ModelConfig): Promise<Adapter> {
   const adapter = await loadAdapter(name, await host.open(path), config);
-  const { invocation, vocabulary } = adapter;
+  const { invocation, vocabulary, experts } = adapter;
   // What trains, scores or merges reads factors as pairs.
-  if (invocation === undefined && vocabulary === undefined) return plainAdapter(adapter);
-  const what = invocation ? "is an activated LoRA" : "has an embedding or an output head of its own";
+  if (invocation === undefined && vocabulary === undefined && experts === undefined) return plainAdapter(adapter);
+  const what = experts
+    ? "extends the base's own experts"
+    : invocation
+      ? "is an activated LoRA"
+      : "has an embedding or an output head of its own";
   throw new MoloraError("adapter_unsupported", `adapter "${name}" ${what}: no router is made for it`, {
     remedy: "Name it in requests, or take an adapter of layers only.",
   });

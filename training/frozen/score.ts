@@ -99,7 +99,7 @@ export class TextScorer {
       for (const key of keys.slice(0, -1)) {
         const address = key === undefined ? 0 : base.pool.address(this.#model.firstPage(key));
         const entry = { address, weight: key === undefined ? 0 : 1 };
-        writeEntries(table, token++ * capacity.entries * ENTRY.words, [entry], capacity.entries);
+        writeEntries(table, token++ * capacity.entries * ENTRY.words, { entries: [entry] }, capacity.entries);
       }
     }
     device.write(base.views.workspace.tables.layers[0], table.words);

@@ -4,9 +4,11 @@ import { packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import { LORA_MODULES, type LoraModuleName, moduleShape } from "../../../files/families/modules.ts";
 import type { LoraModule } from "../../../files/lora/adapter.ts";
+import type { AdapterDtype } from "../../../shaders/lora/adapter_dtype.ts";
 import { ENTRY, NO_EXPERT } from "../../../shaders/step.ts";
 import { wordBuffer } from "../../../shaders/struct.ts";
 import { randomFloats } from "../random.ts";
+import { heldFactor } from "../reference/held_factor.ts";
 
 export type Modules = Partial<Record<LoraModuleName, LoraModule>>;
 
@@ -17,10 +19,11 @@ export interface CaseEntry {
 }
 
 /** Highest rank among the adapters, in vec4s. */
-export const RANK4 = 8;
+export const RANK4 = 10;
 /** Entries a token can have. */
 export const ENTRIES = 4;
-const RANKS = [1, 2, 3, 4, 5, 16, 32];
+/** Beyond 32, a row of B is more than one block of int8. */
+const RANKS = [1, 2, 3, 4, 5, 16, 38];
 /** Floats of a gap between runs: no run begins at 0. */
 const GAP = 16;
 
@@ -72,6 +75,23 @@ function modulesOf(
   );
 }
 
+/** The adapters with the values that a dtype holds them at; B has its scale in it. */
+export function heldAdapters(adapters: readonly Modules[], dtype: AdapterDtype): Modules[] {
+  return adapters.map((modules) =>
+    Object.fromEntries(
+      Object.entries(modules).map(([name, lora]) => {
+        const { a, b, rank, scale } = lora;
+        if (rank === 0) return [name, lora];
+        const scaled = b.map((value) => scale * value);
+        return [
+          name,
+          { ...lora, scale: 1, a: heldFactor(a, a.length / rank, dtype), b: heldFactor(scaled, rank, dtype) },
+        ];
+      }),
+    ),
+  );
+}
+
 /** Adapters' runs in a pool, then free pages. */
 export interface PlacedAdapters {
   pool: Float32Array<ArrayBuffer>;
@@ -82,8 +102,13 @@ export interface PlacedAdapters {
 }
 
 /** Runs one after another behind gaps of NaNs, which nothing may read, then free pages. */
-export function placeAdapters(adapters: readonly Modules[], pageFloats: number, freePages: number): PlacedAdapters {
-  const runs = adapters.map(packAdapterLayer);
+export function placeAdapters(
+  adapters: readonly Modules[],
+  pageFloats: number,
+  freePages: number,
+  dtype: AdapterDtype = "f32",
+): PlacedAdapters {
+  const runs = adapters.map((adapter) => packAdapterLayer(adapter, dtype));
   const firstPage = Math.ceil(runs.reduce((sum, run) => sum + run.length + GAP, GAP) / pageFloats);
   const pool = new Float32Array((firstPage + freePages) * pageFloats).fill(Number.NaN);
   const addresses: number[] = [];

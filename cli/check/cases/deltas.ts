@@ -7,6 +7,7 @@ import type { ModelConfig } from "../../../files/families/config.ts";
 import { firstModule, groupRows, LORA_GROUPS, type LoraGroup, moduleShape } from "../../../files/families/modules.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { linear } from "../../../shaders/layer/linear.ts";
+import type { AdapterDtype } from "../../../shaders/lora/adapter_dtype.ts";
 import { expandSegmented } from "../../../shaders/lora/expand_segmented.ts";
 import type { LoraForm, LoraShape, LoraUse } from "../../../shaders/lora/lora_form.ts";
 import { MAX_SORT, segments } from "../../../shaders/lora/segments.ts";
@@ -23,6 +24,7 @@ import {
   caseAdapters,
   ENTRIES,
   gatesOf,
+  heldAdapters,
   type Modules,
   placeAdapters,
   RANK4,
@@ -41,6 +43,8 @@ export interface Group {
   config: ModelConfig;
   group: LoraGroup;
   lists: readonly CaseEntry[][];
+  /** What adapters are held in. Default f32. */
+  dtype?: AdapterDtype;
 }
 
 /** What a consumer of the linear layer's output binds, and what that output is with the deltas. */
@@ -57,14 +61,19 @@ export interface Deltas {
   compared: Compared[];
 }
 
-export async function deltasOf(device: Device, { config, group, lists }: Group, form: DeltaForm): Promise<Deltas> {
+export async function deltasOf(
+  device: Device,
+  { config, group, lists, dtype = "f32" }: Group,
+  form: DeltaForm,
+): Promise<Deltas> {
   const tokens = lists.length;
   const rows = groupRows(config, group);
   const all = rows.reduce((sum, count) => sum + count, 0);
   const cols = moduleShape(config, LORA_GROUPS[group][0])[1];
-  const adapters = caseAdapters(config);
+  const exact = caseAdapters(config);
+  const adapters = heldAdapters(exact, dtype);
   const pageFloats = 2 * 16 * config.numKvHeads * config.headDim;
-  const { pool, addresses, firstPage } = placeAdapters(adapters, pageFloats, FREE_PAGES);
+  const { pool, addresses, firstPage } = placeAdapters(exact, pageFloats, FREE_PAGES, dtype);
   const { views: matrix, values } = await caseWeights(device, "f32", [all, cols], 5);
   const entries = Math.max(0, ...lists.map((list) => list.length));
   const shape = stepShape({ tokens, sequences: 1, entries, maxRank4: RANK4, adapters: adapters.length });
@@ -74,6 +83,7 @@ export async function deltasOf(device: Device, { config, group, lists }: Group, 
     entries: ENTRIES,
     rank4: RANK4,
     maxTokens: MAX_TOKENS,
+    dtype,
   };
   const x = randomFloats(tokens * cols, 7);
   const shrunk = new Output(device, MAX_TOKENS * ENTRIES * rows.length * RANK4 * 4);

@@ -9,6 +9,7 @@ import { activation } from "../../../shaders/layer/activation.ts";
 import { finalNorm } from "../../../shaders/layer/final_norm.ts";
 import { norm } from "../../../shaders/layer/norm.ts";
 import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
+import { ADAPTER_DTYPES } from "../../../shaders/lora/adapter_dtype.ts";
 import { rowSquares } from "../../../shaders/lora/row_squares.ts";
 import { LOGIT_ROW } from "../../../shaders/step.ts";
 import { wordBuffer } from "../../../shaders/struct.ts";
@@ -77,18 +78,23 @@ function rowSquaresCase(type: WeightType): KernelCase {
   };
 }
 
+/** Every skew with factors as f32; the narrower dtypes, which differ in how a factor is read, on the raggedest. */
+const HELD = ADAPTER_DTYPES.flatMap((dtype) =>
+  (dtype === "f32" ? SKEWS : (["ragged"] as const)).map((skew) => ({ dtype, skew })),
+);
+
 function consumerCases(): KernelCase[] {
   return CONSUMERS.flatMap((consumer) =>
     (["gather", "segmented"] as const).flatMap((form) =>
-      SKEWS.flatMap((skew) =>
+      HELD.flatMap(({ dtype, skew }) =>
         TOKENS.map(
           (tokens): KernelCase => ({
             kernel: `${consumer.kernel} + LoRA, ${form}`,
-            name: `${skew}, ${tokens} tokens`,
+            name: `${skew}, ${tokens} tokens${dtype === "f32" ? "" : `, ${dtype}`}`,
             ...onlyFor(form),
             async run(device) {
               const lists = listsOf(skew, tokens, 10);
-              const deltas = await deltasOf(device, { config: CONFIG, group: consumer.group, lists }, form);
+              const deltas = await deltasOf(device, { config: CONFIG, group: consumer.group, lists, dtype }, form);
               return [...deltas.compared, ...(await consumer.run(device, deltas))];
             },
           }),

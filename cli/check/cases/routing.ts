@@ -130,10 +130,11 @@ interface Chosen {
   expert: number;
 }
 
-/** A sequence behind a router, and one behind it with a fixed list. */
+/** A sequence behind a router, with an entry beside the router's where there is room, and one behind it with a fixed list. */
 async function routed(device: Device, router: Placed, tokens: number): Promise<Compared[]> {
   const { entries, experts } = CAPACITY;
   const fixed: Chosen[] = [1, 2, 3].map((n) => ({ address: 8 * n, gate: n / 4, expert: n - 1 }));
+  const beside: Chosen = { address: 48, gate: -0.5, expert: router.mixture.experts.length };
   const ids = Array.from({ length: tokens }, (_, i) => [0, 6, 7, 9, 10, 11, 2 ** 21 - 1, 2 ** 21][i % 8]);
   const x = randomFloats(2 * tokens * HIDDEN, 3);
   // The router behind a gap of NaNs: nothing lies at 0.
@@ -144,6 +145,8 @@ async function routed(device: Device, router: Placed, tokens: number): Promise<C
     ...gap,
   ]);
   const lists = wordBuffer(2 * entries * ENTRY.bytes);
+  ENTRY.write(lists, 0, { ...beside });
+  ENTRY.write(lists, ENTRY.words, { expert: NO_EXPERT });
   for (const [i, entry] of fixed.entries()) ENTRY.write(lists, (entries + i) * ENTRY.words, { ...entry });
   ENTRY.write(lists, (entries + fixed.length) * ENTRY.words, { expert: NO_EXPERT });
   const shape = stepShape({
@@ -174,7 +177,8 @@ async function routed(device: Device, router: Placed, tokens: number): Promise<C
   };
   const facts = { hidden: HIDDEN, gateWidth: CAPACITY.gateWidth, tokens: 2 * tokens };
   await runOnce(device, [launch(gate, facts, views), launch(route, CAPACITY, views)], shape);
-  const expected = [...expectedLists(router, x.subarray(0, tokens * HIDDEN), ids), ...ids.map(() => fixed)];
+  const chosen = expectedLists(router, x.subarray(0, tokens * HIDDEN), ids);
+  const expected = [...chosen.map((list) => [...list, beside].slice(0, entries)), ...ids.map(() => fixed)];
   return compareLists(await table.readWords(), expected);
 }
 

@@ -31,6 +31,8 @@ interface Rule {
   given?: true;
   /** Only two thirds of the ids may be picked. */
   masked?: true;
+  /** A seventh of the row's ids, the last ones, do not count. */
+  short?: true;
 }
 
 const RULES: Rule[] = [
@@ -41,6 +43,7 @@ const RULES: Rule[] = [
   { temperature: 1 },
   { temperature: 0.3 },
   { temperature: 7, masked: true },
+  { temperature: 1, short: true },
   { temperature: 1, topK: 1 },
   { temperature: 1, topK: 40 },
   { temperature: 1, topP: 0.9 },
@@ -117,7 +120,7 @@ class Row {
     this.#vocab = vocab;
     this.#rule = rule;
     this.#r = r;
-    this.#logits = logitsOf(vocab, r);
+    this.#logits = logitsOf(vocab, r).subarray(0, this.#ids);
     this.#order = ranked(Float64Array.from(this.#logits));
     if (rule.repetition === undefined) return;
     for (const [j, id] of this.#order.slice(0, 6).entries())
@@ -126,7 +129,7 @@ class Row {
 
   write({ target, logits, counts, masks }: Arrays): void {
     const [r, rule] = [this.#r, this.#rule];
-    logits.set(this.#logits, r * this.#vocab);
+    logits.set(logitsOf(this.#vocab, r), r * this.#vocab);
     for (const [id, { inPrompt, times }] of this.#seen) {
       counts[r * this.#vocab + id] = (times | (inPrompt ? IN_PROMPT : 0)) >>> 0;
     }
@@ -145,6 +148,7 @@ class Row {
       report: 1 + ALTERNATIVES,
       mask: rule.masked ? r : NO_MASK,
       counted: this.#seen.size > 0 ? 1 : 0,
+      ids: this.#rule.short ? this.#ids : 0,
     });
   }
 
@@ -177,6 +181,10 @@ class Row {
     const p = sampleFilters(softmax(allowed.map((logit) => logit / temperature)), { topK, topP, minP });
     const { id, margin } = gumbelDraw(p, 1000 + this.#r, 7 * this.#r);
     return margin < CLOSE && p[found] > 0 ? found : id;
+  }
+
+  get #ids(): number {
+    return this.#rule.short ? this.#vocab - Math.floor(this.#vocab / 7) : this.#vocab;
   }
 
   get #given(): number {

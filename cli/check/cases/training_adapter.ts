@@ -2,6 +2,7 @@
 
 import { wordBuffer } from "../../../shaders/struct.ts";
 import { adamw, RULE } from "../../../shaders/training/adamw.ts";
+import { anchor } from "../../../shaders/training/anchor.ts";
 import { backwardBias } from "../../../shaders/training/backward_bias.ts";
 import { backwardLoraGate } from "../../../shaders/training/backward_lora_gate.ts";
 import { backwardSilu } from "../../../shaders/training/backward_silu.ts";
@@ -29,6 +30,7 @@ export function trainingAdapterCases(): KernelCase[] {
     siluCase,
     ...[4, 1028].map(adamwCase),
     ...[4, 5000].map(squaresCase),
+    ...[4, 5000].map(anchorCase),
   ];
 }
 
@@ -167,6 +169,33 @@ function squaresCase(count: number): KernelCase {
       const { partials } = await compute<{ count: number }, void>(device, squares, { count }, undefined, arrays);
       const expected = [values.reduce((sum, value) => sum + value * value, 0)];
       return [{ actual: [partials.reduce((sum, part) => sum + part, 0)], expected, tolerance: TOLERANCE }];
+    },
+  };
+}
+
+/** The gradient it adds against finite differences of the penalty in float64. */
+function anchorCase(count: number): KernelCase {
+  return {
+    kernel: "anchor",
+    name: `${count} parameters`,
+    async run(device) {
+      const strength = 0.37;
+      const [values, anchors, before] = [1, 2, 3].map((seed) => randomFloats(count, seed));
+      const importance = randomFloats(count, 4).map(Math.abs);
+      const arrays = { values, anchors, importance, gradients: before.slice(), partials: new Float32Array(PARTIALS) };
+      const facts = { count, strength };
+      const found = await compute<typeof facts, void>(device, anchor, facts, undefined, arrays);
+      const penalty = (at: Float64Array) =>
+        (strength / 2) * at.reduce((sum, value, i) => sum + importance[i] * (value - anchors[i]) ** 2, 0);
+      const added = found.gradients.map((value, i) => value - before[i]);
+      return [
+        compareGradient(added, penalty, values),
+        {
+          actual: [found.partials.reduce((sum, part) => sum + part, 0)],
+          expected: [penalty(Float64Array.from(values))],
+          tolerance: TOLERANCE,
+        },
+      ];
     },
   };
 }

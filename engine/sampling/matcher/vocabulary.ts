@@ -7,7 +7,7 @@ export interface TokenList {
   bytes: Uint8Array;
   /** Token i's begin at `offsets[i]` and end at `offsets[i + 1]`. */
   offsets: Uint32Array;
-  /** Rows of the model's logits. */
+  /** Ids of a mask: as many as tokens, or more. */
   vocabSize: number;
 }
 

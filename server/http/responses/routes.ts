@@ -1,8 +1,8 @@
 // `/v1/responses`: make one, whole or streamed, look one up, delete one.
 
+import { thinks } from "../../../engine/text/reasoning.ts";
 import type { ChatMessage } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
-import type { HttpEngine } from "../../port.ts";
 import type { CompletionOptions } from "../completions.ts";
 import { servedModel } from "../request_fields.ts";
 import type { HttpRequest, Router } from "../router.ts";
@@ -15,12 +15,7 @@ import { begunResponse, type ResponseObject } from "./reply.ts";
 import { readResponses } from "./request.ts";
 import { ResponseStore } from "./store.ts";
 
-export function responseRoutes(
-  app: Router,
-  { tokenizer }: HttpEngine,
-  base: string,
-  { strict, heartbeatMs, limits }: CompletionOptions,
-): void {
+export function responseRoutes(app: Router, { strict, heartbeatMs, limits }: CompletionOptions): void {
   const stores = new Map<string, ResponseStore>();
   /** Each key has its own: nobody reads what another was answered. */
   const storeOf = ({ caller }: HttpRequest): ResponseStore => {
@@ -33,14 +28,16 @@ export function responseRoutes(
   app.post("/v1/responses", async (request, reply) => {
     const unknown = new UnknownFields(strict);
     const store = storeOf(request);
-    const served = await servedModel(request, base);
+    const { engine } = request;
+    const served = await servedModel(request);
     const asked = readResponses(request.body, served, store, unknown);
     tellIgnored(reply, unknown);
-    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), served.thinks);
     const abort = new AbortController();
     // A client that goes away frees what it had.
     reply.raw.on("close", () => abort.abort());
-    const [run] = await startRuns(request.engine, [asked.request], abort);
+    const [run] = await startRuns(engine, [asked.request], abort);
+    const tokenizer = engine.tokenizerOf(asked.request);
+    const events = new ResponseEvents(tokenizer, begunResponse(asked.echoed), thinks(tokenizer.chatTemplate));
     const keep = (response: ResponseObject) => {
       if (asked.echoed.store && !abort.signal.aborted)
         store.put({ response, conversation: after(asked.conversation, response) });

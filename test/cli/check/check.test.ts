@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
-import { BorrowedDevice } from "../../../cli/check/borrowed_device.ts";
 import type { KernelCase } from "../../../cli/check/case.ts";
 import { allCases } from "../../../cli/check/cases.ts";
 import { check, checkFailed, shown } from "../../../cli/check/check.ts";
@@ -12,6 +11,7 @@ import { NANO_PROMPT, NANO_USES } from "../../../cli/check/nano_logprobs.ts";
 import { Output } from "../../../cli/terminal/output.ts";
 import type { Device, Launch, Program } from "../../../engine/device/device.ts";
 import type { View } from "../../../engine/device/memory.ts";
+import { DevicePart } from "../../../engine/device/part.ts";
 import { openCpuDevice } from "../../../node/cpu.ts";
 import type { Fixture } from "../../engine/parity.ts";
 import { sources } from "../../house/sources.ts";
@@ -33,7 +33,7 @@ async function withCpu(body: (device: Device) => Promise<void>): Promise<void> {
 }
 
 /** Remembers which kernels were launched. */
-class Recorder extends BorrowedDevice {
+class Recorder extends DevicePart {
   readonly kernels = new Set<string>();
 
   override prepare<Shape>(launches: readonly Launch<Shape>[]): Promise<Program<Shape>> {
@@ -43,7 +43,7 @@ class Recorder extends BorrowedDevice {
 }
 
 /** Spoils the first word of everything that the last launches of a program write. */
-class Spoiler extends BorrowedDevice {
+class Spoiler extends DevicePart {
   readonly #written = new Map<unknown, View[]>();
 
   override async prepare<Shape>(launches: readonly Launch<Shape>[]): Promise<Program<Shape>> {

@@ -117,3 +117,15 @@ test("of a hub's repository headers are fetched, and no weights", async (t) => {
   assert.deepEqual([adapter.kind, adapter.loads, adapter.adapter!.hiddenSize], ["adapter", true, 32]);
   assert.equal((await ask("hf:user/qwen2:mixtures/belief", "--model", "hf:user/qwen2")).loads, true);
 });
+
+test("an adapter's own vocabulary and tokenizer, and experts kept together, are told", async () => {
+  const facts = async (path: string) => (json(await molora(["inspect", path, "--json"])) as Inspection).adapter!;
+  const chat = await facts("test/fixtures/grown/llama-biases/adapters/chat");
+  assert.deepEqual([chat.vocabulary, chat.tokenizer, chat.ranks], [323, true, [2]]);
+  const tables = await facts("test/fixtures/grown/llama-biases/adapters/tables");
+  assert.deepEqual([tables.vocabulary, tables.tokenizer], [328, false]);
+  const experts = await facts("test/fixtures/expert_lora/qwen3-moe/adapters/parameters");
+  assert.deepEqual([experts.vocabulary, experts.modules, experts.ranks], [null, ["experts", "q_proj"], [3]]);
+  const shown = await molora(["inspect", "test/fixtures/grown/llama-biases/adapters/chat"]);
+  assert.match(shown.stdout, /tokens +323 of its own, with a tokenizer/);
+});

@@ -134,3 +134,37 @@ test("odd data is refused before anything is loaded, by file and line", async ()
     assert.doesNotMatch(ran.stderr, /loading/);
   }
 });
+
+test("an adapter with a tokenizer of its own reads rows by that, the base by its own, in one run", async () => {
+  const folder = "test/fixtures/grown/llama-biases";
+  const { spellings } = JSON.parse(await readFile(`${folder}/expected.json`, "utf8"));
+  const [{ text, ids }] = spellings;
+  const data = await dataFile("own.jsonl", [JSON.stringify({ text })]);
+  const model = ["--model", "test/fixtures/families/models/llama-biases", "--adapter", `chat=${folder}/adapters/chat`];
+  const uses = ["--use", "chat", "--use", "base", "--per-token", "--top", "1"];
+  const ran = await molora(["score", ...model, ...uses, "--data", data, "--dtype", "f32", "--json"]);
+  const { rows } = json(ran) as Scored;
+  assert.deepEqual(rows[0].ids, ids);
+  assert.notDeepEqual(rows[1].ids, ids);
+  assert.ok(Math.max(...rows[1].ids!) < 320);
+  assert.ok(rows.every(({ logprobs }) => logprobs!.every((value) => value < 0 && Number.isFinite(value))));
+  const said = await molora([
+    ...[
+      "generate",
+      ...model,
+      "--use",
+      "chat",
+      "--prompt",
+      text,
+      "--raw",
+      "--max-tokens",
+      "3",
+      "--logprobs",
+      "1",
+      "--json",
+    ],
+  ]);
+  const answer = json(said) as { usage: { prompt_tokens: number }; ids: number[]; tokens: string[] };
+  assert.equal(answer.usage.prompt_tokens, ids.length);
+  for (const [i, id] of answer.ids.entries()) if (id >= 320) assert.match(answer.tokens[i], /^<\|/);
+});

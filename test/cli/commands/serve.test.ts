@@ -2,6 +2,9 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { test } from "node:test";
 import type { ErrorMessage } from "../../../proto/api.ts";
@@ -76,6 +79,34 @@ const BEYOND: [flags: string[], says: RegExp][] = [
   [["--max-sequences", "5000"], /maxSequences is 5000/],
   [["--adapter-root", "nowhere"], /--adapter-root nowhere does not exist/],
 ];
+
+test("profiles of a file are engines of their own, under their names", async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), "molora-serve-"));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, "molora.toml");
+  await writeFile(file, `port = 0\ncontext = 512\n[profiles.legal]\n[profiles.short]\ncontext = 64\n[profiles.left]\n`);
+  const child = start(["serve", "--config", file, "--json", "--profile", "legal", "--profile", "short"]);
+  const [line] = await once(createInterface({ input: child.stdout! }), "line");
+  const { port } = JSON.parse(line) as { port: number };
+  const listed = await (await fetch(`http://127.0.0.1:${port}/v1/models`)).json();
+  const bases = (listed as { data: { id: string; parent: string | null }[] }).data.filter(({ parent }) => !parent);
+  assert.deepEqual(
+    bases.map(({ id }) => id),
+    ["legal", "short"],
+  );
+  const long = (model: string) =>
+    fetch(`http://127.0.0.1:${port}/v1/completions`, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ model, prompt: "a b c d ".repeat(40), max_tokens: 1 }),
+    });
+  assert.deepEqual([(await long("legal:sql")).status, (await long("short:sql")).status], [200, 400]);
+  child.kill("SIGTERM");
+  assert.deepEqual(await once(child, "close"), [0, null]);
+  const unknown = await molora(["serve", "--config", file, "--profile", "shrt"]);
+  assert.equal(unknown.code, 2);
+  assert.match(unknown.stderr, /no profile "shrt".*\n.*Did you mean short\?/);
+});
 
 test("what cannot be ends the start with exit code 2, the reason and the remedy", async () => {
   for (const [flags, says] of BEYOND) {

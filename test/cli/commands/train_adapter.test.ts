@@ -90,3 +90,57 @@ test("what makes no sense is refused before any work", async () => {
   assert.match((await molora([...plain, ...out, "--layers", "2-4"])).stdout, /numbers from 0 to 3/);
   assert.equal((await molora(plain)).code, 2);
 });
+
+test("--after goes on from an adapter, in its shape, and of several from the one that fits; training.json tells the tree", async () => {
+  interface Told {
+    validations: { loss: number }[];
+    steps: { penalty?: number }[];
+    after?: { path: string; hash: string }[];
+    compared?: { path?: string; loss: number }[];
+  }
+  const other = join(folder, "other.jsonl");
+  const rows = Array.from({ length: 12 }, (_, i) => ({ prompt: `say ${i}`, completion: "no, never so" }));
+  await writeFile(other, rows.map((row) => JSON.stringify(row)).join("\n"));
+  const data = join(folder, "train.jsonl");
+  const valid = ["--valid", data, "--steps", "12"];
+  const first = await molora(args("task1", ...valid, "--importance", "4"));
+  assert.equal(first.code, 0, first.stdout);
+  const learned = json<Told>(first).validations[1].loss;
+
+  const after = (out: string, ...more: string[]) => {
+    const small = ["--batch", "4", "--length", "48", "--lr", "0.01", "--warmup", "2", "--json"];
+    return molora(["train-adapter", "--model", MODEL, "--out", join(folder, out), ...small, ...more]);
+  };
+  const task1 = join(folder, "task1");
+  const onward = ["--data", other, ...valid, "--after", task1];
+  const free = json<Told>(await after("free", ...onward, "--keep", "0"));
+  const held = json<Told>(await after("held", ...onward, "--keep", "1", "--importance", "4"));
+  // Both begin where the first task ended, and are taught to contradict it; the one that is held forgets less of it.
+  for (const { validations } of [free, held]) assert.ok(Math.abs(validations[0].loss - learned) < 1e-4);
+  assert.ok(
+    held.validations[1].loss < free.validations[1].loss,
+    JSON.stringify([free, held].map((run) => run.validations)),
+  );
+  assert.equal(free.steps[5].penalty, undefined);
+  assert.ok(held.steps[5].penalty! > 0);
+
+  const third = json<Told>(await after("third", "--data", other, "--steps", "2", "--after", join(folder, "held")));
+  assert.deepEqual(
+    third.after!.map(({ path }) => path),
+    [join(folder, "held"), task1],
+  );
+  const several = ["--after", task1, "--after", join(folder, "free")];
+  const chosen = json<Told>(await after("chosen", "--data", other, "--steps", "2", ...several));
+  assert.equal(chosen.compared!.length, 3);
+  assert.equal(chosen.after![0].path, join(folder, "free"), "it was trained on the same rows");
+
+  const shaped = await after("none", ...onward, "--rank", "8");
+  assert.equal(shaped.code, 2);
+  assert.match(shaped.stdout, /--rank is given beside --after/);
+  await writeFile(
+    join(folder, "free", "importance.safetensors"),
+    await readFile(join(task1, "adapter_model.safetensors")),
+  );
+  const stale = await after("none", "--data", other, "--steps", "2", "--after", join(folder, "free"));
+  assert.match(stale.stdout, /data_invalid.*importance\.safetensors/);
+});

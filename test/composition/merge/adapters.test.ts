@@ -107,11 +107,13 @@ test("what is no product of two factors is refused by name: DoRA, changed rows, 
   const ones = new Float32Array(plain.b.length / plain.rank).fill(1);
   const dora = adapterOf("dora", [{ q_proj: { ...plain, unsettled: { magnitude: ones } } }, {}]);
   const rows = adapterOf("rows", [{ q_proj: { ...plain, rows: { gain: ones, shift: ones } } }, {}]);
+  const worded = { ...adapterOf("worded", [{ q_proj: plain }, {}]), vocabulary: { size: 8, hash: "" } };
   const activated = { ...adapterOf("late", [{ q_proj: plain }, {}]), invocation: [1] };
   for (const [adapter, reason] of [
     [dora, /"dora" is a DoRA/],
     [rows, /"rows" changes rows/],
     [activated, /"late" acts/],
+    [worded, /"worded" has an embedding or an output head/],
   ] as const) {
     await raises("adapter_unsupported", reason, () => merged({ method: "cat" }, [ONE, adapter]));
   }

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { heldAdapters, type Modules } from "../../../cli/check/cases/adapters.ts";
 import {
   adapterRank4,
   adapterRunBytes,
@@ -12,8 +13,10 @@ import {
 } from "../../../engine/adapters/pack_adapter.ts";
 import { LORA_MODULES, type LoraModuleName } from "../../../files/families/modules.ts";
 import type { Adapter } from "../../../files/lora/adapter.ts";
+import { ADAPTER_DTYPES, type AdapterDtype } from "../../../shaders/lora/adapter_dtype.ts";
 import { atOnce } from "../../at_once.ts";
 import { adapterOf, loraModule, values } from "../../files/lora/synthetic.ts";
+import { checkClose } from "../../shaders/device.ts";
 
 const RANKS: Partial<Record<LoraModuleName, number>> = { q_proj: 1, k_proj: 4, o_proj: 5, up_proj: 16, down_proj: 3 };
 const LAYER: Adapter["layers"][number] = Object.fromEntries(
@@ -64,15 +67,62 @@ test("a packed adapter has a run a layer and no factors beside it", () => {
   const { layers, ...adapter } = adapterOf("a", [LAYER, {}, { v_proj: loraModule("v_proj", 2, 1) }]);
   adapter.report.ranks = [2, 16];
   const packed = atOnce(packAdapter({ ...adapter, layers }));
-  assert.deepEqual(packed, { ...adapter, runs: layers.map(packAdapterLayer), rank4: 4 });
+  assert.deepEqual(packed, {
+    ...adapter,
+    runs: layers.map((layer) => packAdapterLayer(layer)),
+    ...HELD,
+    rank4: 4,
+    experts: false,
+  });
   assert.equal(packedRunBytes(packed), adapterRunBytes({ ...adapter, layers }));
 });
 
-test("what is unpacked is what was packed, the scale in B", () => {
-  const unpacked = unpackAdapterLayer(packAdapterLayer(LAYER));
-  assert.deepEqual(Object.keys(unpacked).sort(), Object.keys(LAYER).sort());
-  for (const [name, { scale, b, ...rest }] of Object.entries(LAYER)) {
-    assert.deepEqual(unpacked[name as LoraModuleName], { ...rest, scale: 1, b: b.map((x) => scale * x) }, name);
-  }
-  assert.deepEqual(unpackAdapterLayer(packAdapterLayer({})), {});
+/** What unpacking needs beside the run. */
+const HELD = {
+  dtype: "f32",
+  columns: { q_proj: 8, k_proj: 8, v_proj: 8, o_proj: 12, up_proj: 8, down_proj: 20 },
+} as const;
+
+for (const dtype of ADAPTER_DTYPES) {
+  test(`what is unpacked is what was packed, as ${dtype} holds it, the scale in B`, () => {
+    const runs = [packAdapterLayer(LAYER, dtype), packAdapterLayer({}, dtype)];
+    const packed = { ...HELD, dtype, runs };
+    const unpacked = unpackAdapterLayer(packed, 0);
+    const [held] = heldAdapters([LAYER as Modules], dtype);
+    assert.deepEqual(Object.keys(unpacked).sort(), Object.keys(LAYER).sort());
+    for (const [name, lora] of Object.entries(held)) {
+      const own = LAYER[name as LoraModuleName]!;
+      const { a, b, ...rest } = unpacked[name as LoraModuleName]!;
+      assert.deepEqual(rest, { rank: own.rank, scale: 1, ...(own.rows ? { rows: own.rows } : {}) }, name);
+      // A scale is rounded once when it is stored, the reference's product once more.
+      for (const [found, expected] of [
+        [a, lora.a],
+        [b, dtype === "f32" ? own.b.map((x) => own.scale * x) : lora.b],
+      ]) {
+        checkClose(found, expected, dtype === "q8_0" || dtype === "q4_0" ? 1e-6 : 0);
+      }
+    }
+    assert.deepEqual(unpackAdapterLayer(packed, 1), {});
+  });
+}
+
+test("narrower factors take fewer bytes: of rank 16 on 256 columns half, less than a third, and a sixth", () => {
+  const wide = { rank: 16, scale: 1, a: values(16 * 256, 1), b: values(256 * 16, 2) };
+  const bytes = (dtype: AdapterDtype) => packAdapterLayer({ q_proj: wide }, dtype).byteLength - 8 * 16;
+  assert.equal(bytes("f32"), 4 * 2 * 16 * 256);
+  assert.equal(bytes("f16"), 2 * 2 * 16 * 256);
+  // A: 16 rows of 256 bytes and 8 scales. B: 256 rows of 16 bytes and a scale.
+  assert.equal(bytes("q8_0"), 16 * (256 + 32) + 256 * (16 + 4));
+  assert.equal(bytes("q4_0"), 16 * (128 + 32) + 256 * (8 + 4));
+});
+
+test("a value beyond half precision is refused where factors are halves, and nowhere else", () => {
+  const module = { ...loraModule("q_proj", 2, 1), scale: 70_000 };
+  const adapter = adapterOf("huge", [{ q_proj: module }]);
+  adapter.report.ranks = [2];
+  assert.throws(() => atOnce(packAdapter(adapter, "f16")), {
+    code: "adapter_unsupported",
+    message: /"huge" has .* q_proj/,
+  });
+  for (const dtype of ["f32", "q8_0", "q4_0"] as const) atOnce(packAdapter(adapter, dtype));
 });

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LoadedGeneration } from "../../../engine/adapters/generation.ts";
 import type { PackedAdapter } from "../../../engine/adapters/pack_adapter.ts";
-import { type LoadedGeneration, Registry } from "../../../engine/adapters/registry.ts";
+import { Registry } from "../../../engine/adapters/registry.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { Mixture } from "../../../router/mixture.ts";
 import { adapterOf } from "../../files/lora/synthetic.ts";
@@ -20,8 +21,8 @@ function mixtureOf(name: string, experts: string[], sha256?: string): Mixture {
 }
 
 function packedOf(name: string, version = 1): PackedAdapter {
-  const { layers: _, ...rest } = adapterOf(name, [], version);
-  return { ...rest, runs: [], rank4: 0 };
+  const { layers: _, experts: __, ...rest } = adapterOf(name, [], version);
+  return { ...rest, runs: [], dtype: "f32", columns: {}, rank4: 0, experts: false };
 }
 
 function recording(): { registry: Registry; released: string[] } {

@@ -2,7 +2,7 @@
 // are shared, stacks that need room for all their adapters at once. What is generated is compared with an engine that has it all.
 
 import assert from "node:assert/strict";
-import { cpSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -198,5 +198,57 @@ test("a broken adapter is refused by what is wrong with it, and one more request
   } finally {
     await engine.close();
     rmSync(broken, { recursive: true });
+  }
+});
+
+test("a recipe of a source is made when somebody asks for it, gives way, and is made again to the same", async () => {
+  const recipes = join(root, "recipes");
+  const write = (weight: number) => {
+    const parts = [
+      {
+        name: "domain",
+        merge: { method: "cat", adapters: [{ name: "math", adapter: join(folder, "math"), weight: 0.5 }] },
+      },
+      { name: "sql", adapter: join(folder, "sql"), weight },
+    ];
+    mkdirSync(join(recipes, "person"), { recursive: true });
+    writeFileSync(join(recipes, "person", "recipe.json"), JSON.stringify({ format: "molora-recipe/1", parts }));
+  };
+  write(0.25);
+  const adapters = [
+    { id: "math", weight: 0.5 },
+    { id: "sql", weight: 0.25 },
+  ];
+  const byHand = await textOf(whole, { adapters });
+  const engine = await Engine.load({
+    model: NANO,
+    sources: [folder, recipes],
+    hostCacheBytes: bytesOf("math", "sql", "code"),
+  });
+  try {
+    assert.equal(await textOf(engine, { mixture: "person" }), byHand);
+    const named = () => engine.listNames().find(({ name }) => name === "person")!;
+    const { hash } = named();
+    for (const adapter of ["code", "medical", "math"])
+      assert.equal(await textOf(engine, { adapter }), texts.get(adapter));
+    assert.equal(named().tier, "source", "it gave way");
+    assert.equal(await textOf(engine, { mixture: "person" }), byHand);
+    assert.equal(named().hash, hash);
+  } finally {
+    await engine.close();
+  }
+  const loaded = await Engine.load({
+    model: NANO,
+    sources: [folder],
+    recipes: { me: join(recipes, "person") },
+    hostCacheBytes: bytesOf("math", "sql", "code"),
+  });
+  try {
+    for (const adapter of ["code", "medical", "math"]) await textOf(loaded, { adapter });
+    assert.equal(loaded.listNames().find(({ name }) => name === "me")!.tier, "source");
+    write(0.5);
+    await raises("checksum_mismatch", /"me" were changed/, () => textOf(loaded, { mixture: "me" }));
+  } finally {
+    await loaded.close();
   }
 });

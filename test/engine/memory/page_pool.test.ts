@@ -30,14 +30,28 @@ test("a run takes the first hole it fits and the highest free page is found agai
   assert.equal(pool.takePage(), 9);
 });
 
-test("wouldFit answers for the pool as it would be and changes nothing", () => {
+test("a trial answers for the pool as it would be and changes nothing", () => {
   const pool = new PagePool(6);
   pool.takeRun(2);
   pool.takeRun(2);
-  assert.equal(pool.wouldFit([2], []), false);
-  assert.equal(pool.wouldFit([2, 1], [{ first: 1, pages: 2 }]), true);
-  assert.equal(pool.wouldFit([3], [{ first: 1, pages: 2 }]), false, "three pages are free, but not in a row");
-  assert.equal(pool.wouldFit([3], [{ first: 3, pages: 2 }]), true);
+  const [low, high] = [
+    { first: 1, pages: 2 },
+    { first: 3, pages: 2 },
+  ];
+  assert.equal(pool.wouldFit([2]), false);
+  assert.equal(pool.wouldFit([1]), true);
+  const trial = pool.trial();
+  assert.equal(trial.release(low), 2, "the hole ends where the other run begins");
+  assert.equal(trial.fits([2, 1]), true);
+  assert.equal(trial.fits([2, 2]), false);
+  assert.equal(trial.fits([2, 1]), true, "asking takes nothing");
+  assert.equal(trial.fits([3]), false, "three pages are free, but not in a row");
+  trial.take(low);
+  assert.equal(trial.fits([2]), false);
+  assert.equal(trial.release(high), 3, "the free page behind it belongs to the hole");
+  assert.equal(trial.fits([3]), true);
+  assert.equal(trial.release(low), 5);
+  assert.equal(trial.fits([5]), true);
   assert.equal(pool.free, 1);
   assert.equal(pool.takeRun(1), 5);
 });

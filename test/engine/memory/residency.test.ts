@@ -67,6 +67,22 @@ test("the least recently used idle generation goes first, a pinned one never", (
   assert.equal(residency.acquire([need("f", 3)]), undefined);
 });
 
+test("one that is to stay gives way last, and does where nothing else can", () => {
+  const { residency } = setUp(6);
+  warm(residency, need("stays", 2), need("a", 2), need("b", 2));
+  residency.pin("stays");
+  warm(residency, need("c", 2), need("d", 2));
+  assert.deepEqual(keys(residency).sort(), ["c", "d", "stays"]);
+  assert.ok(residency.evictFor(2));
+  assert.deepEqual(keys(residency).sort(), ["d", "stays"]);
+  assert.ok(residency.evictFor(6), "what runs goes before");
+  assert.deepEqual(keys(residency), []);
+  warm(residency, need("stays", 2), need("a", 2), need("b", 2));
+  residency.unpin("stays");
+  warm(residency, need("c", 2));
+  assert.deepEqual(keys(residency).sort(), ["a", "b", "c"]);
+});
+
 test("a mixture is placed whole or not at all, and nothing is evicted in vain", () => {
   const { pool, residency } = setUp(8);
   warm(residency, need("idle", 3));

@@ -6,7 +6,6 @@ import { test } from "node:test";
 import { Prompts } from "../../../engine/requests/prompt.ts";
 import type { Tokenizer } from "../../../engine/text/tokenizer.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
-import type { ModelConfig } from "../../../files/families/config.ts";
 import type { GenerateRequest } from "../../../proto/api.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import { nanoFolder, openFolder, STORIES, smollm2Metadata } from "../text/models.ts";
@@ -20,8 +19,9 @@ const MODELS: [string, Tokenizer | undefined, string][] = [
 ];
 
 function prompts(tokenizer: Tokenizer, contextLength: number, checkRoom: (more: number) => void = () => {}) {
-  const config = { vocabSize: tokenizer.vocabSize } as ModelConfig;
-  return new Prompts({ config, contextLength, tokenizer, scheduler: { checkRoom } });
+  const reader = new Prompts({ contextLength, scheduler: { checkRoom } });
+  const lexicon = { key: undefined, tokenizer, size: tokenizer.vocabSize, endIds: [] };
+  return { read: (request: GenerateRequest) => reader.read(request, lexicon) };
 }
 
 /** The longest the event loop was held meanwhile, in milliseconds. */

@@ -219,7 +219,7 @@ test("LoRAs of a fused matrix's modules are written as one, with the same deltas
   assert.ok(layers[0].k_proj?.b.every((value) => value === 0));
 });
 
-test("of a mixture of experts, attention and dense layers take a LoRA; experts' matrices are refused by name", async () => {
+test("of a mixture of experts, attention and dense layers take a LoRA; what else is said of experts is refused by name", async () => {
   const experts = { count: 4, used: 2, intermediateSize: 8, normalised: true, dense: [1] };
   const config: ModelConfig = { ...SMALL, architecture: "Qwen3MoeForCausalLM", experts };
   const pair = (path: string, [out, inp]: [number, number]): WrittenTensor[] => [
@@ -243,8 +243,13 @@ test("of a mixture of experts, attention and dense layers take a LoRA; experts' 
     layers.map((layer) => Object.keys(layer).sort()),
     [["q_proj"], ["q_proj", "up_proj"]],
   );
-  const expert = pair("base_model.model.model.layers.0.mlp.experts.3.up_proj", [8, 8]);
-  await raises("adapter_unsupported", /matrices of a base's experts/, () => load([...attention, ...dense, ...expert]));
-  const router = pair("base_model.model.model.layers.0.mlp.gate", [4, 8]);
-  await raises("adapter_unsupported", /router of a base's experts/, () => load([...attention, ...dense, ...router]));
+  const magnitude = { name: "base_model.model.model.layers.0.mlp.experts.3.up_proj.lora_magnitude_vector", shape: [8] };
+  const other = { ...magnitude, data: values(8, 3) };
+  await raises("adapter_unsupported", /another change of the matrices of a base's experts/, () =>
+    load([...attention, ...dense, other]),
+  );
+  const router = { name: "base_model.model.model.layers.0.mlp.gate.modules_to_save.weight", shape: [4, 8] };
+  await raises("adapter_unsupported", /fully trained modules/, () =>
+    load([...attention, ...dense, { ...router, data: values(32, 4) }]),
+  );
 });

@@ -162,7 +162,6 @@ test("what is not served is refused by name", () => {
     [{ peft_type: "ADALORA" }, /ADALORA/],
     [{ bias: "some" }, /bias: some/],
     [{ modules_to_save: ["score"] }, /modules_to_save: score/],
-    [{ target_parameters: ["experts.w"] }, /target_parameters/],
     [{ layer_replication: [[0, 2]] }, /layer_replication/],
     [{ use_qalora: true }, /use_qalora/],
     [{ use_bdlora: { nblocks: 2 } }, /use_bdlora/],

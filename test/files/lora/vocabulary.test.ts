@@ -29,6 +29,13 @@ function load(tensors: WrittenTensor[], fields: Record<string, unknown> = {}, ba
   return loadAdapter("a", new MemoryFolder(files), base);
 }
 
+function loadAlone(tensors: WrittenTensor[], targets: string[]) {
+  const config = { peft_type: "LORA", r: 2, lora_alpha: 4, target_modules: targets };
+  const weights = writeSafetensors(tensors);
+  const files = { "adapter_config.json": JSON.stringify(config), "adapter_model.safetensors": weights };
+  return loadAdapter("a", new MemoryFolder(files), SMALL);
+}
+
 const both = { target_modules: ["0.self_attn.q_proj", "embed_tokens", "lm_head"] };
 const pairs = [
   tensor(`${EMBEDDING}.lora_embedding_A`, 2, 50),
@@ -62,17 +69,76 @@ test("trained rows go by their ids, to a tied head too; so does a table that is 
   assert.equal((await load([own], { modules_to_save: ["embed_tokens"] })).vocabulary?.head, undefined);
 });
 
-test("a vocabulary of another size is refused by name, with a way out", async () => {
-  const grown: [WrittenTensor[], object][] = [
-    [[tensor(`${EMBEDDING}.weight`, 52, 8), tensor(`${HEAD}.weight`, 52, 8)], {}],
-    [[tensor(`${HEAD}.modules_to_save.weight`, 64, 8)], { modules_to_save: ["lm_head"] }],
-    [[tensor(`${EMBEDDING}.lora_embedding_A`, 2, 52), pairs[1], pairs[2], pairs[3]], both],
-    [[rows], { trainable_token_indices: [7, 50] }],
+const table = (name: string, rows: number) => tensor(`${name}.weight`, rows, 8);
+
+test("a vocabulary of another size: both tables in the file, whichever way PEFT saves them", async () => {
+  const untied = { ...SMALL, tieEmbeddings: false };
+  for (const size of [44, 52]) {
+    const { vocabulary, report } = await load([table(EMBEDDING, size), table(HEAD, size)], {}, untied);
+    assert.equal(vocabulary?.size, size);
+    assert.deepEqual(vocabulary?.embedding?.table?.shape, [size, 8]);
+    assert.deepEqual(report.vocabulary, { tokens: size, tokenizer: "base" });
+  }
+  const copies = [EMBEDDING, HEAD].flatMap((name) =>
+    ["", ".modules_to_save", ".original_module"].map((part) => table(name + part, 52)),
+  );
+  const saved = await load(copies, { modules_to_save: ["embed_tokens", "lm_head"] }, untied);
+  assert.notEqual(saved.vocabulary?.head?.table?.name, `${HEAD}.original_module.weight`);
+  const wider = [
+    tensor(`${EMBEDDING}.lora_embedding_A`, 2, 52),
+    pairs[1],
+    pairs[2],
+    tensor(`${HEAD}.lora_B.weight`, 52, 2),
   ];
-  for (const [tensors, fields] of grown) {
-    await raises("adapter_unsupported", /a vocabulary of \d+ tokens, its base one of 50/, () =>
-      load(tensors, { ...fields }),
-    );
+  const bases = [table(`${EMBEDDING}.base_layer`, 52), table(`${HEAD}.base_layer`, 52)];
+  const targeted = await load([...wider, ...bases], both, untied);
+  assert.equal(targeted.vocabulary?.embedding?.pair?.b.length, 2 * 52);
+  assert.equal(targeted.vocabulary?.size, 52);
+  // Rows behind the base's last need no table where all of them were trained.
+  const trained = await load([tensor(`${EMBEDDING}.token_adapter.trainable_tokens_delta`, 3, 8)], {
+    trainable_token_indices: [7, 50, 51],
+  });
+  assert.equal(trained.vocabulary?.size, 52);
+});
+
+test("an adapter of a table alone extends no module, and need not", async () => {
+  const { vocabulary, layers, report } = await loadAlone(pairs.slice(2), ["lm_head"]);
+  assert.ok(layers.every((layer) => Object.keys(layer).length === 0));
+  assert.equal(vocabulary?.head?.pair?.rank, 2);
+  assert.deepEqual(report.ranks, []);
+  await raises("adapter_mismatch", /target_modules name no module/, () => loadAlone([], ["c_attn"]));
+});
+
+test("where the base ties its tables, one that was resized is both", async () => {
+  for (const name of [EMBEDDING, HEAD]) {
+    const { vocabulary } = await load([table(name, 52)]);
+    assert.equal(vocabulary?.embedding?.table?.name, `${name}.weight`);
+    assert.equal(vocabulary?.head?.table?.name, `${name}.weight`);
+  }
+  const copy = [table(`${EMBEDDING}.modules_to_save`, 52), table(`${EMBEDDING}.original_module`, 52)];
+  const { vocabulary } = await load(copy, { modules_to_save: ["embed_tokens"] });
+  assert.equal(vocabulary?.head?.table?.name, `${EMBEDDING}.original_module.weight`);
+  const beside = [rows, tensor(`${HEAD}.token_adapter.trainable_tokens_delta`, 2, 8), table(HEAD, 52)];
+  const tied = await load(beside, { trainable_token_indices: [7, 41] });
+  assert.equal(tied.vocabulary?.head?.rows, tied.vocabulary?.embedding?.rows);
+  assert.equal(tied.vocabulary?.head?.table?.shape[0], 52);
+});
+
+test("a vocabulary of another size whose rows were not saved is refused by name, with a way out", async () => {
+  const untied = { ...SMALL, tieEmbeddings: false };
+  const grown: [WrittenTensor[], object, RegExp][] = [
+    [[table(EMBEDDING, 52)], {}, /an embedding of 52 tokens and an output head of 50/],
+    [[table(`${HEAD}.modules_to_save`, 64)], { modules_to_save: ["lm_head"] }, /of 50 tokens and an output head of 64/],
+    [
+      [tensor(`${EMBEDDING}.lora_embedding_A`, 2, 52), pairs[1], pairs[2], pairs[3]],
+      both,
+      /rows of the others are not/,
+    ],
+    [[pairs[0], pairs[1], pairs[2], tensor(`${HEAD}.lora_B.weight`, 52, 2)], both, /rows of the others are not/],
+    [[rows], { trainable_token_indices: { embed_tokens: [7, 51] } }, /rows of the others are not/],
+  ];
+  for (const [tensors, fields, message] of grown) {
+    await raises("adapter_unsupported", message, () => load(tensors, { ...fields }, untied));
   }
 });
 

@@ -100,6 +100,26 @@ test("models whose computation no kernel has are refused by name", async () => {
   assert.equal(parse({ architectures: ["MistralForCausalLM"], sliding_window: null }).numLayers, 2);
 });
 
+test("Gemma's activation, as its first releases name it too", async () => {
+  const gemma = { architectures: ["GemmaForCausalLM"], hidden_act: undefined };
+  for (const named of [{}, { hidden_act: "gelu" }, { hidden_act: "gelu", hidden_activation: null }]) {
+    assert.equal(parse({ ...gemma, ...named }).activation, "gelu_tanh");
+  }
+  assert.equal(parse({ ...gemma, hidden_act: "gelu", hidden_activation: "gelu_pytorch_tanh" }).activation, "gelu_tanh");
+  const refused = [{ hidden_act: "silu" }, { hidden_activation: "gelu" }];
+  for (const named of refused)
+    await raises("unsupported_architecture", /hidden_act/, () => parse({ ...gemma, ...named }));
+  assert.equal(parse({ hidden_act: "swish" }).activation, undefined);
+});
+
+test("a soft-cap that transformers has a field for and does not compute is refused", async () => {
+  const gemma3 = { architectures: ["Gemma3ForCausalLM"], hidden_act: undefined };
+  assert.equal(parse({ ...gemma3, attn_logit_softcapping: null }).attentionSoftcap, undefined);
+  await raises("unsupported_architecture", /attn_logit_softcapping/, () =>
+    parse({ ...gemma3, attn_logit_softcapping: 50 }),
+  );
+});
+
 test("numbers that make no sense", async () => {
   const wrong: [object, RegExp][] = [
     [{ hidden_size: 0 }, /hiddenSize is 0/],

@@ -113,6 +113,18 @@ test("what was fetched once is served from the disk when the place goes away, an
   assert.match(told.join(), /cannot be asked, so what it held last is taken/);
   const sources = sourcesOf([url], options);
   await raises("download_failed", /503/, () => sources.find("never-seen"));
+  const { bytes, files, hits, misses, damaged, evictions } = sources.disk!;
+  assert.deepEqual(
+    { bytes, files, hits, misses, damaged, evictions },
+    {
+      bytes: WEIGHTS.length,
+      files: 1,
+      hits: 2,
+      misses: 1,
+      damaged: 0,
+      evictions: 0,
+    },
+  );
 });
 
 test("an earlier source that cannot be asked is not passed over: a later one may hold something else of the name", async (t) => {

@@ -36,7 +36,8 @@ async function thinking(t: TestContext, text: string, thinks?: true): Promise<st
     },
   });
   const files = { kind: "hf", tokenizer, tokenizerConfig: undefined, chatTemplate: TEMPLATE } as const;
-  const server = await serve({ ...scripted, tokenizer: loadTokenizer(files) }, {});
+  const own = loadTokenizer(files);
+  const server = await serve({ ...scripted, tokenizer: own, tokenizerOf: () => own }, {});
   t.after(() => server.close());
   return server.baseUrl;
 }

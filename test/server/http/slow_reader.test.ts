@@ -16,6 +16,7 @@ test("a stream that nobody reads is cut off, its request cancelled, and others a
     tokenizer,
     contextLength,
     capacity,
+    tokenizerOf: () => tokenizer,
     promptIds: async () => [1],
   });
   const server = await serve(engine, { limits: { stallMs: 400, closeMs: 100 } });

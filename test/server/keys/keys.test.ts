@@ -5,6 +5,8 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
+import { Engine } from "../../../node/index.ts";
+import { serve } from "../../../server/http/serve.ts";
 import { changeKeys } from "../../../server/keys/key_file.ts";
 import { type KeyRecord, newKey } from "../../../server/keys/key_record.ts";
 import { Keyring } from "../../../server/keys/keyring.ts";
@@ -171,4 +173,25 @@ test("an expired key is refused", async (t) => {
   const { baseUrl } = await serveNano(t, { keys: await Keyring.open(path) });
   const answer = await fetch(`${baseUrl}/models`, { headers: bearer(secrets[0]) });
   assert.equal(answer.status, 401);
+});
+
+test("where requests wait, keys take turns: a burst of one does not hold up single requests of another", async (t) => {
+  const scopes = ["base", "adapter:*"];
+  const { path, secrets } = await keyFile(t, { name: "many", scopes }, { name: "one", scopes });
+  const engine = await Engine.load({ maxSequences: 1, contextLength: 512, poolBytes: 32 * 2 ** 20 });
+  t.after(() => engine.close());
+  const server = await serve(engine, { keys: await Keyring.open(path) });
+  t.after(() => server.close());
+  const ended: string[] = [];
+  const ask = async (name: string, secret: string, model: string) => {
+    const body = { model, prompt: "Count.", max_tokens: 24, molora: {}, ignore_eos: true };
+    assert.equal((await post(`${server.baseUrl}/completions`, body, bearer(secret))).status, 200);
+    ended.push(name);
+  };
+  const models = ["nano", "nano:math", "nano:sql", "nano:code"];
+  const many = Array.from({ length: 8 }, (_, i) => ask("many", secrets[0], models[i % 4]));
+  while (engine.stats().waiting < 7) await new Promise((resolve) => setTimeout(resolve, 2));
+  await ask("one", secrets[1], "nano:medical");
+  assert.ok(ended.indexOf("one") <= 3, ended.join(" "));
+  await Promise.all(many);
 });

@@ -11,11 +11,13 @@ import type { View } from "../../../engine/device/memory.ts";
 import { rotations } from "../../../engine/model/rotations.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import type { LoraGroup } from "../../../files/families/modules.ts";
+import { decodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { activation } from "../../../shaders/layer/activation.ts";
 import { finalNorm } from "../../../shaders/layer/final_norm.ts";
 import { norm } from "../../../shaders/layer/norm.ts";
-import { ropeKv } from "../../../shaders/layer/rope_kv.ts";
+import { type KvDtype, ropeKv } from "../../../shaders/layer/rope_kv.ts";
+import { ADAPTER_DTYPES, type AdapterDtype } from "../../../shaders/lora/adapter_dtype.ts";
 import type { LoraUse } from "../../../shaders/lora/lora_form.ts";
 import { LOGIT_ROW, type StepShape } from "../../../shaders/step.ts";
 import { checkClose, onEachDevice, randomFloats, run, SENTINEL } from "../device.ts";
@@ -55,6 +57,8 @@ interface Consumer {
   run(bench: Bench, lora: LoraUse, views: Record<string, View>): Promise<Float32Array<ArrayBuffer>>;
   /** y: the linear layer's output with the deltas, float64. */
   expected(y: Float64Array, tokens: number): Float64Array;
+  /** Default TOLERANCE. */
+  tolerance?: number;
 }
 
 /** What consumers read beside the deltas. */
@@ -81,15 +85,19 @@ function takeCells(
   pool: Float32Array<ArrayBuffer>,
   before: Float32Array<ArrayBuffer>,
   cells: readonly number[],
+  kv: KvDtype,
 ): number[] {
+  // Words of a float each, or of two halves.
+  const halves = kv === "f16" ? 2 : 1;
+  const words = new Uint32Array(pool.buffer, pool.byteOffset, pool.length);
   const rest = pool.slice();
   const taken = cells.flatMap((cell) =>
     [0, 1].flatMap((half) =>
       Array.from({ length: KV_ROWS }, (_, i) => {
         const head = half * numKvHeads + Math.floor(i / headDim);
         const at = Math.floor(cell / 16) * PAGE + (head * 16 + (cell % 16)) * headDim + (i % headDim);
-        rest[at] = before[at];
-        return pool[at];
+        rest[Math.floor(at / halves)] = before[Math.floor(at / halves)];
+        return halves === 1 ? pool[at] : decodeFloat16((words[at >> 1] >> (16 * (at & 1))) & 0xffff);
       }),
     ),
   );
@@ -149,11 +157,18 @@ const CONSUMERS: Record<string, Consumer> = {
       return swiglu(halves[0], halves[1]);
     },
   },
-  rope_kv: {
+  rope_kv: rotated("f32"),
+  "rope_kv of halves": { ...rotated("f16"), tolerance: 6e-4 },
+};
+
+/** `kv`: what K and V are kept in. */
+function rotated(kv: KvDtype): Consumer {
+  return {
     group: "qkv",
     async run({ device, forms, y, shape }, lora, views) {
       const { pool, firstPage } = forms.placed;
-      const cells = Array.from({ length: shape.tokens }, (_, t) => 16 * firstPage + cellOf(t));
+      const page = kv === "f16" ? 2 * firstPage : firstPage;
+      const cells = Array.from({ length: shape.tokens }, (_, t) => 16 * page + cellOf(t));
       const tokens = new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell]));
       const q = new Output(device, shape.tokens * Q_ROWS);
       const written = new Output(device, pool.length, pool);
@@ -165,9 +180,9 @@ const CONSUMERS: Record<string, Consumer> = {
       };
       // It reads the adapters where it writes K and V.
       const bound = { ...inputs, q: q.view, ...views, pool: written.view, adapters: written.view };
-      await run(device, [launch(ropeKv, { numHeads, numKvHeads, headDim, lora }, bound)], shape);
-      const kv = takeCells(await written.read(), pool, cells);
-      return Float32Array.from([...(await q.read()), ...kv]);
+      await run(device, [launch(ropeKv, { numHeads, numKvHeads, headDim, kv, lora }, bound)], shape);
+      const stored = takeCells(await written.read(), pool, cells, kv);
+      return Float32Array.from([...(await q.read()), ...stored]);
     },
     expected: (y, tokens) => {
       const all = Q_ROWS + 2 * KV_ROWS;
@@ -183,18 +198,22 @@ const CONSUMERS: Record<string, Consumer> = {
       ]);
       return Float64Array.from([...q, ...cells]);
     },
-  },
-};
+  };
+}
 
-for (const [name, consumer] of Object.entries(CONSUMERS)) {
+const CASES = Object.entries(CONSUMERS).flatMap(([name, consumer]) =>
+  ADAPTER_DTYPES.map((dtype): [string, Consumer, AdapterDtype] => [`${name}, ${dtype}`, consumer, dtype]),
+);
+
+for (const [name, consumer, dtype] of CASES) {
   onEachDevice(`${name}: gather equals float64, on every skew`, async (device) => {
-    const forms = await LoraForms.create(device, CONFIG, consumer.group);
+    const forms = await LoraForms.create(device, CONFIG, consumer.group, dtype);
     for (const [what, lists] of mixes(forms)) {
       const { views, shrunk, y, shape } = await forms.run("gather", lists);
       checkShrunk(forms, lists, await shrunk.readWords());
       const bench = { device, forms, y: y.view, shape };
       const gathered = await consumer.run(bench, { form: "gather", shape: forms.shape }, views);
-      checkClose(gathered, expectedOf(consumer, forms, lists, await y.read()), TOLERANCE);
+      checkClose(gathered, expectedOf(consumer, forms, lists, await y.read()), consumer.tolerance ?? TOLERANCE);
       if (shape.entries > 0) continue;
       checkSameBits(await consumer.run(bench, { form: "none", shape: forms.shape }, views), gathered, `${what}, none`);
     }
@@ -202,14 +221,14 @@ for (const [name, consumer] of Object.entries(CONSUMERS)) {
 
   const segmented = `${name}: segmented equals float64, and gather of the same shrunk vectors bit by bit, on every skew`;
   const check = async (device: Device) => {
-    const forms = await LoraForms.create(device, CONFIG, consumer.group);
+    const forms = await LoraForms.create(device, CONFIG, consumer.group, dtype);
     for (const [what, lists] of mixes(forms)) {
       const { views, shrunk, planes, y, shape } = await forms.run("segmented", lists);
       checkShrunk(forms, lists, await shrunk.readWords());
       checkPlanes(forms, lists, await planes.readWords());
       const bench = { device, forms, y: y.view, shape };
       const through = await consumer.run(bench, { form: "segmented", shape: forms.shape }, views);
-      checkClose(through, expectedOf(consumer, forms, lists, await y.read()), TOLERANCE);
+      checkClose(through, expectedOf(consumer, forms, lists, await y.read()), consumer.tolerance ?? TOLERANCE);
       checkSameBits(await consumer.run(bench, { form: "gather", shape: forms.shape }, views), through, what);
     }
   };

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import {
   caseAdapters,
   ENTRIES,
+  heldAdapters,
   listsOf,
   mostEntries,
   placeAdapters,
@@ -18,6 +19,7 @@ import { firstModule, LORA_GROUPS, type LoraGroup } from "../../../files/familie
 import type { StoredType } from "../../../files/weights/stored/formats.ts";
 import { launch } from "../../../shaders/kernel.ts";
 import { type LinearFacts, linear } from "../../../shaders/layer/linear.ts";
+import type { AdapterDtype } from "../../../shaders/lora/adapter_dtype.ts";
 import { checkClose, GuardedOutput, isUnwritten, onEachDevice, run, withoutSubgroups } from "../device.ts";
 import { linearCase, randomTensor } from "../linear_case.ts";
 import { stepShape, writeStep } from "../step_case.ts";
@@ -53,28 +55,35 @@ interface Case {
   rows: number[];
   cols: number;
   type: StoredType;
+  /** What adapters are held in. */
+  dtype: AdapterDtype;
 }
 
 const CASES: Case[] = [
-  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32" },
-  { group: "qkv", rows: [40, 20, 20], cols: 96, type: "q4_1" },
-  { group: "gateUp", rows: [60, 60], cols: 96, type: "f16" },
+  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "f32" },
+  { group: "qkv", rows: [40, 20, 20], cols: 96, type: "q4_1", dtype: "f32" },
+  { group: "gateUp", rows: [60, 60], cols: 96, type: "f16", dtype: "f32" },
+  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "f16" },
+  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "q8_0" },
+  { group: "gateUp", rows: [60, 60], cols: 96, type: "q4_1", dtype: "q8_0" },
+  { group: "qkv", rows: [40, 20, 20], cols: 36, type: "f32", dtype: "q4_0" },
 ];
 
 for (const c of CASES) {
-  onEachDevice(`shrink of ${c.group} beside ${c.type} weights`, (device) => checkCase(device, c));
+  onEachDevice(`shrink of ${c.group}, ${c.dtype}, beside ${c.type} weights`, (device) => checkCase(device, c));
 }
 const withoutThem = () => withoutSubgroups((device) => checkCase(device, CASES[0]));
 onEachDevice("shrink without subgroups", withoutThem, ["gpu"]);
 
-async function checkCase(device: Device, { group, rows, cols, type }: Case): Promise<void> {
-  const adapters = caseAdapters(configOf(cols));
-  const { pool, addresses } = placeAdapters(adapters, 256, 1);
+async function checkCase(device: Device, { group, rows, cols, type, dtype }: Case): Promise<void> {
+  const exact = caseAdapters(configOf(cols));
+  const adapters = heldAdapters(exact, dtype);
+  const { pool, addresses } = placeAdapters(exact, 256, 1, dtype);
   const total = rows.reduce((sum, count) => sum + count, 0);
   const c = await linearCase(device, [randomTensor(type, total, cols, 3)], Math.max(...TOKENS));
   const { format, quants, scales } = c.weights.shards[0];
   const bound = { ...c.views, quants, scales, xf: c.views.x, adapters: allocateFrom(device, "pool", pool) };
-  const shrink = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16 };
+  const shrink = { firstModule: firstModule(group), rows, entries: ENTRIES, rank4: RANK4, maxTokens: 16, dtype };
   for (const builtFor of BUILT_FOR) {
     const facts: LinearFacts = { format, rows: total, cols, activations: "f32", tokens: builtFor };
     for (const tokens of TOKENS) {

@@ -74,7 +74,9 @@ const ROUTERS: Record<string, PlacedMixture> = {
   vocabulary: placedMixture(VOCABULARY, [undefined, ADAPTERS[0], ADAPTERS[1], ADAPTERS[2]]),
 };
 
-onEachDevice("every kind of router, fixed lists and none, in one step", async (device) => {
+const BESIDE = [9, 10, 11].map((n) => ({ address: 8 * n, gate: n / 8 - 1.25 }));
+
+onEachDevice("every kind of router, fixed lists, none and both, in one step", async (device) => {
   for (const counts of [[1], [2, 1, 7], [70, 3]]) {
     const bench = new RouterBench(device);
     const routes: [string, CaseSequence["route"]][] = [
@@ -82,6 +84,10 @@ onEachDevice("every kind of router, fixed lists and none, in one step", async (d
       ["fixed", { fixed: [1, 2, 3].map((n) => ({ address: 8 * n, gate: n / 4 })) }],
       ["full", { fixed: [4, 3, 2, 1].map((n) => ({ address: 8 * n, gate: -n })) }],
       ["none", { fixed: [] }],
+      // As many as there is room for behind what the router chose: one keeps 1 of 4, one 2, one all 4.
+      ...["belief", "vocabulary", "belief, two soft", "uniform", "arrow without any"].map(
+        (name): [string, CaseSequence["route"]] => [name, { router: ROUTERS[name], beside: BESIDE }],
+      ),
     ];
     // Nine rows of state; sequences without a router need none.
     const sequences = routes.map(([, route], i) => ({
@@ -101,7 +107,16 @@ onEachDevice("every kind of router, fixed lists and none, in one step", async (d
       if ("fixed" in route) {
         const list = route.fixed.map((entry, expert) => ({ ...entry, expert }));
         for (const actual of own) assert.deepEqual(actual, list, name);
-      } else checkLists(name, own, expectedLists(route.router, part, sequences[i].ids));
+      } else {
+        const experts = route.router.addresses.length;
+        const beside = (route.beside ?? []).map((entry, j) => ({ ...entry, expert: experts + j }));
+        const chosen = expectedLists(route.router, part, sequences[i].ids);
+        checkLists(
+          name,
+          own,
+          chosen.map((list) => [...list, ...beside].slice(0, CAPACITY.entries)),
+        );
+      }
       first += count;
     }
   }

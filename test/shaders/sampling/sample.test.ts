@@ -273,6 +273,33 @@ onEachDevice("logits of any size: thresholds are found far below the top, and cl
   }
 });
 
+for (const vocab of [1027, 4096]) {
+  onEachDevice(`${vocab} tokens: of a row that has fewer ids, nothing beyond them counts`, async (device) => {
+    for (const ids of [vocab - 1, vocab - 4, 33, 2]) {
+      const logits = logitsOf(vocab, ids);
+      const own = logits.slice(0, ids);
+      logits.fill(1000, ids).fill(Number.NaN, vocab - 1);
+      const order = ranked(Float64Array.from(own));
+      const given = ids - 1;
+      const draws = Array.from({ length: 40 }, (_, seed) => ({ logits, ids, temperature: 1, topK: ids, seed }));
+      const rows: CaseRow[] = [{ logits, ids, alternatives: 2 }, { logits, ids, given, alternatives: 1 }, ...draws];
+      const [greedy, scored, ...drawn] = await sampleRows(device, vocab, rows);
+      const logs = logSoftmax(own);
+      assert.equal(greedy.id, order[0]);
+      assert.deepEqual(
+        greedy.top.map(({ id }) => id),
+        order.slice(0, 2),
+      );
+      assert.ok(Math.abs(greedy.logprob - logs[order[0]]) < 2e-5);
+      assert.ok(Math.abs(scored.logprob - logs[given]) < 2e-5);
+      for (const [seed, { id }] of drawn.entries()) {
+        const { id: expected, margin } = gumbelDraw(softmax(own), seed, 0);
+        if (margin > 1e-4) assert.equal(id, expected);
+      }
+    }
+  });
+}
+
 onEachDevice(
   "penalties count what is picked, masks hold for greedy too, log-probabilities are of the raw logits",
   async (device) => {

@@ -1,53 +1,23 @@
-// The clients strangers bring in Python (python_clients.py says which, and what each does) against the real engine. They are
-// installed into a folder of their own; without Python or a registry this skips, loudly. A virtual environment that has
-// them already is named by MOLORA_PYTHON_CLIENTS.
+// The clients strangers bring in Python (python_clients.py says which, and what each does) against the real engine, installed once
+// from pinned requirements (constraints.txt has what they need in turn); without Python or a registry this skips, loudly. A
+// virtual environment that has them already is named by MOLORA_PYTHON_CLIENTS.
 
 import assert from "node:assert/strict";
-import { execFile } from "node:child_process";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, type TestContext, test } from "node:test";
+import { pythonWith, run } from "../../../python_venv.ts";
 import { closeEngine, nano, serveNano } from "../http_server.ts";
 
 after(closeEngine);
 
 const FOLDER = "test/server/http/clients";
 const QUESTION = "How many singers are there?\nTable columns: age, name, singer";
-const MINUTE = 60_000;
-
-interface Ran {
-  failed: boolean;
-  stdout: string;
-  stderr: string;
-}
-
-function run(minutes: number, command: string, ...args: string[]): Promise<Ran> {
-  return new Promise((resolve) => {
-    execFile(command, args, { timeout: minutes * MINUTE, maxBuffer: 2 ** 26 }, (error, stdout, stderr) =>
-      resolve({ failed: error !== null, stdout, stderr }),
-    );
-  });
-}
 
 /** Python with the clients; undefined, and the test skipped, where there can be none. */
 async function python(t: TestContext): Promise<string | undefined> {
   const ready = process.env.MOLORA_PYTHON_CLIENTS;
   if (ready !== undefined) return join(ready, "bin", "python");
-  const venv = await mkdtemp(join(tmpdir(), "molora-python-"));
-  t.after(() => rm(venv, { recursive: true, force: true }));
-  const made = await run(2, "python3", "-m", "venv", venv);
-  if (made.failed) {
-    t.skip(`no virtual environment, so that NO Python client was tried: ${made.stderr}`);
-    return undefined;
-  }
-  const pip = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", `${FOLDER}/requirements.txt`];
-  const installed = await run(20, join(venv, "bin", "python"), ...pip);
-  if (!installed.failed) return join(venv, "bin", "python");
-  const unreachable = /No matching distribution|Connection|Temporary failure|Max retries|timed out/i;
-  assert.match(installed.stderr, unreachable, installed.stderr);
-  t.skip(`pip reaches no registry that has the clients, so that NO Python client was tried: ${installed.stderr}`);
-  return undefined;
+  return pythonWith(t, "clients", [`${FOLDER}/requirements.txt`, `${FOLDER}/constraints.txt`]);
 }
 
 test("openai, LiteLLM, LangChain, instructor, pydantic-ai and the Agents SDK of Python", async (t) => {
