@@ -1,7 +1,7 @@
 // What an engine reports of itself.
 
 import type { EngineStats } from "../proto/api.ts";
-import type { LoadedMixture, LoadedRecipe } from "./adapters/registry.ts";
+import type { LoadedMixture, LoadedRecipe } from "./adapters/generation.ts";
 import type { EngineParts } from "./assemble.ts";
 
 /** What the engine counts and holds at this moment. */
