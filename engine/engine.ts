@@ -31,7 +31,7 @@ import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
 import { admit, neverBegan } from "./requests/admission.ts";
 import { lexiconOf } from "./requests/lexicon.ts";
-import { isReady, MOST_TRIES, type Read, readAgain, readRequest } from "./requests/readiness.ts";
+import { isReady, MOST_TRIES, promptIdsOf, type Read, readAgain, readRequest } from "./requests/readiness.ts";
 import type { Ticket } from "./requests/ticket.ts";
 import { engineStats } from "./stats.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
@@ -44,10 +44,7 @@ export class Engine implements EngineApi {
     this.#parts = parts;
   }
 
-  /**
-   * Opens the device and reads the base model, where no engine of the same host has both, then adapters and mixtures. Frees
-   * all that is its own when any of it fails.
-   */
+  /** Takes a base that an engine of this host has, or opens the device and reads it, then adapters and mixtures. Frees its own when any fails. */
   static async load(host: Host, options: EngineOptions): Promise<Engine> {
     const use = await useBackbone(host, options, checkSizes(options));
     try {
@@ -62,8 +59,11 @@ export class Engine implements EngineApi {
       await engine.#prepare(options);
       return engine;
     } catch (error) {
+      const crowded = use.users > 1 && MoloraError.from(error).code === "gpu_limit";
       await use.release();
-      throw error;
+      if (!crowded) throw error;
+      const { identify: _, ...alone } = host; // the shared device has no room for one more
+      return Engine.load(alone, options);
     }
   }
 
@@ -145,15 +145,6 @@ export class Engine implements EngineApi {
    * that the request held is free by the next step.
    *
    * @throws MoloraError from the first pull, where the request cannot run.
-   *
-   * @example
-   * ```ts
-   * const messages = [{ role: "user", content: "What are the symptoms of asthma?" }];
-   * for await (const event of engine.generate({ messages, mixture: "default", maxTokens: 40 })) {
-   *   process.stdout.write(event.text);
-   *   if (event.type === "done") console.log(event.finishReason, event.usage);
-   * }
-   * ```
    */
   async *generate(request: GenerateRequest, options: GenerateOptions = {}): AsyncGenerator<GenerationEvent, void> {
     const { admission, loop, demand } = this.#parts;
@@ -193,10 +184,8 @@ export class Engine implements EngineApi {
     }
   }
 
-  async promptIds(request: GenerateRequest): Promise<readonly number[]> {
-    const { admission, prompts, demand } = this.#parts;
-    await demand.ready(request);
-    return prompts.read(request, lexiconOf(admission, demand.named(request)));
+  promptIds(request: GenerateRequest): Promise<readonly number[]> {
+    return promptIdsOf(this.#parts, request);
   }
 
   /** What spells the ids of a request's adapters, as far as they are in memory. */
@@ -214,12 +203,6 @@ export class Engine implements EngineApi {
    * Merges loaded adapters into one that is served under `name` from then on; requests that run go on meanwhile.
    *
    * @throws MoloraError `unknown_adapter`, `bad_arguments` for options that the method does not take, `adapter_no_effect`
-   *
-   * @example
-   * ```ts
-   * const adapters = [{ name: "math", weight: 0.7 }, { name: "sql" }];
-   * const { merge } = await engine.merge("both", { method: "ties_svd", density: 0.3, adapters });
-   * ```
    */
   merge(name: string, request: MergeRequest): Promise<MergedReport> {
     return this.#parts.library.mergeAdapters(name, request);

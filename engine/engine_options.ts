@@ -37,7 +37,7 @@ export interface EngineOptions extends DeviceOptions {
   kvDtype?: "f32" | "f16";
   /**
    * What A and B of adapters are held in, on the device and in host memory: f32, as exact as their files; f16, half of that;
-   * q8_0, int8 in blocks of 32, a quarter and a little; q4_0, 4 bits, a sixth. More adapters fit then. Default f32.
+   * q8_0, int8 in blocks of 32, about a third; q4_0, 4 bits, a fifth. More adapters fit then. Default f32.
    */
   adapterDtype?: "f32" | "f16" | "q8_0" | "q4_0";
   /** Longest sequence, in tokens. Default: the model's own, at most 8192. */

@@ -1,7 +1,7 @@
 // What an engine reports of itself.
 
 import type { EngineStats } from "../proto/api.ts";
-import type { LoadedMixture, LoadedRecipe } from "./adapters/registry.ts";
+import type { LoadedMixture, LoadedRecipe } from "./adapters/generation.ts";
 import type { EngineParts } from "./assemble.ts";
 
 /** What the engine counts and holds at this moment. */
@@ -10,7 +10,6 @@ export function engineStats(
   model: string,
 ): EngineStats {
   const { scheduler, registry } = admission;
-  const resident = new Set(residency.residents().map(({ key }) => key));
   const loaded = registry.list();
   return {
     model,
@@ -31,7 +30,9 @@ export function engineStats(
     adapters: loaded.flatMap(({ generation, running }) => {
       if (generation.kind !== "adapter") return [];
       const { name, hash, key } = generation;
-      return [{ name, hash, resident: resident.has(key), running, tokens: shares.adapterTokens(name) }];
+      return [
+        { name, hash, resident: residency.firstPage(key) !== undefined, running, tokens: shares.adapterTokens(name) },
+      ];
     }),
     mixtures: loaded.flatMap(({ generation }) => {
       if (generation.kind === "adapter") return [];

@@ -4,10 +4,6 @@ import type { VocabularyChange } from "../../files/lora/vocabulary.ts";
 import type { MixtureReport } from "../../proto/api.ts";
 import type { Capacity } from "../model/capacity.ts";
 import type { Catalogue } from "./catalogue.ts";
-import { checkFits } from "./limits.ts";
-import type { PackedAdapter } from "./pack_adapter.ts";
-import type { Bank } from "./placement.ts";
-import type { Origin } from "./read_routing.ts";
 import {
   adapterKey,
   allHeldBy,
@@ -15,8 +11,12 @@ import {
   type LoadedGeneration,
   type LoadedMixture,
   type LoadedRecipe,
-  type Registry,
-} from "./registry.ts";
+} from "./generation.ts";
+import { checkFits } from "./limits.ts";
+import type { PackedAdapter } from "./pack_adapter.ts";
+import type { Bank } from "./placement.ts";
+import type { Origin } from "./read_routing.ts";
+import type { Registry } from "./registry.ts";
 import { adapterHostBytes, hostBytes, type Shelf } from "./shelf.ts";
 import type { Vocabularies } from "./vocabularies.ts";
 

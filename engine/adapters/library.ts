@@ -9,12 +9,13 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { ExpertAdapter } from "./generation.ts";
 import type { Keeper } from "./keeper.ts";
 import { mergeable, mergedFolder } from "./mergeable.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { type ReadingParts, readAdapter } from "./read_adapter.ts";
 import { type NamedExpert, type Origin, type RoutingSources, readRouting } from "./read_routing.ts";
-import type { ExpertAdapter, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 import type { Shelf } from "./shelf.ts";
 
 export interface LibraryParts extends ReadingParts {

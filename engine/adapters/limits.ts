@@ -5,8 +5,8 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { ResidentNeed } from "../memory/residency.ts";
 import type { Capacity } from "../model/capacity.ts";
+import type { LoadedGeneration } from "./generation.ts";
 import { gateWidth, routedEntries } from "./pack_router.ts";
-import type { LoadedGeneration } from "./registry.ts";
 
 /** @throws MoloraError `adapter_unsupported` */
 export function checkRank({ name, report }: Adapter, capacity: Capacity): void {

@@ -2,9 +2,8 @@
 // It knows nothing of pages; the layout is shaders/lora/lora_gather.wgsl's.
 
 import { LORA_MODULES, type LoraModuleName } from "../../files/families/modules.ts";
-import type { Adapter, LoraModule, RowChange } from "../../files/lora/adapter.ts";
+import type { Adapter, ExpertLayer, LoraModule, RowChange } from "../../files/lora/adapter.ts";
 import { expandedLayer } from "../../files/lora/compressed_adapter.ts";
-import type { ExpertLayer } from "../../files/lora/expert_layer.ts";
 import type { Compressed } from "../../files/lora/shared_factors.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";

@@ -1,8 +1,7 @@
 // Packs what an adapter adds to a layer's own experts into its run of that layer, as f32 whatever its other factors are held in;
 // the layout is shaders/experts/shrink_experts.wgsl's.
 
-import type { LoraModule } from "../../files/lora/adapter.ts";
-import type { ExpertLayer } from "../../files/lora/expert_layer.ts";
+import type { ExpertLayer, LoraModule } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { EXPERT_HEADERS, EXPERT_PARTS } from "../../shaders/experts/expert_lora.ts";
 

@@ -2,8 +2,8 @@
 
 import { arrowPrototype } from "../../router/arrow.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import type { ExpertAdapter, Prototypes } from "./generation.ts";
 import { layerFactors } from "./pack_adapter.ts";
-import type { ExpertAdapter, Prototypes } from "./registry.ts";
 
 /** Prototypes of every layer and expert, one after another; none where the router is no Arrow. */
 export function* prototypesOf(mixture: Mixture, adapters: readonly ExpertAdapter[]): Generator<void, Prototypes> {

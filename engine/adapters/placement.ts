@@ -10,10 +10,10 @@ import type { Placement, Residency, ResidentNeed } from "../memory/residency.ts"
 import type { FixedEntry, RoutePlan } from "../scheduler/sequence.ts";
 import type { PlacedRoute } from "../step/batch.ts";
 import type { Run } from "./factors/format.ts";
+import { heldBy, type LoadedAdapter, type LoadedGeneration, type LoadedMixture } from "./generation.ts";
 import { packedRunBytes } from "./pack_adapter.ts";
 import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
 import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
-import { heldBy, type LoadedAdapter, type LoadedGeneration, type LoadedMixture } from "./registry.ts";
 
 /** What adapters of a compressed set share: it lies on the device as a generation of its own. */
 interface LoadedFactors {

@@ -12,12 +12,13 @@ import { MIXTURE_FILE, readMixture } from "../../router/format.ts";
 import type { MixtureExpert } from "../../router/mixture.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
+import { type ExpertAdapter, type LoadedMixture, type LoadedRecipe, loadedMixture } from "./generation.ts";
 import { checkMixture } from "./limits.ts";
 import { mergeable } from "./mergeable.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { prototypesOf } from "./pack_prototypes.ts";
 import { checkGeneration, makeRecipe } from "./recipes.ts";
-import { type ExpertAdapter, type LoadedMixture, type LoadedRecipe, loadedMixture, type Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 /** What is known of a load beside the name: where it came from, and what it is to be. */
 export interface Origin {

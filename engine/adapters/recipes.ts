@@ -11,10 +11,10 @@ import type { MixtureReport, RecipePartReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import type { Capacity } from "../model/capacity.ts";
+import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./generation.ts";
 import { mergedFolder } from "./mergeable.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { routedEntries } from "./pack_router.ts";
-import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./registry.ts";
 
 /** How a recipe gets at what its parts name. */
 export interface RecipeReader {

@@ -4,46 +4,20 @@
 
 import { BASE_NAME, checkName } from "../../files/lora/names.ts";
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
-import { checkExpert, checkTables } from "../../router/experts.ts";
 import type { Mixture } from "../../router/mixture.ts";
+import {
+  type ExpertAdapter,
+  heldBy,
+  type LoadedAdapter,
+  type LoadedGeneration,
+  type LoadedMixture,
+  type LoadedRecipe,
+  loadedAdapter,
+  loadedMixture,
+  type Prototypes,
+} from "./generation.ts";
+import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-
-interface Loaded {
-  name: string;
-  /** Content hash, as reports and streams give it. */
-  hash: string;
-  /** Identity of all that determines its effect; equal keys are interchangeable on the device and in KV reuse. */
-  key: string;
-}
-
-export interface LoadedAdapter extends Loaded {
-  kind: "adapter";
-  adapter: PackedAdapter;
-}
-
-export interface LoadedMixture extends Loaded {
-  kind: "mixture";
-  mixture: Mixture;
-  /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
-  experts: readonly (LoadedAdapter | undefined)[];
-  /** What an Arrow router compares tokens with, `[layer][expert]`; none for other routers. */
-  prototypes: Prototypes;
-}
-
-/** A recipe: adapters that every token takes, and at most one mixture that routes beside them. Held as long as the recipe is. */
-export interface LoadedRecipe extends Loaded {
-  kind: "recipe";
-  /** In the recipe's order, the merged ones among them. */
-  stack: readonly { name: string; weight: number; generation: LoadedAdapter }[];
-  routed: LoadedMixture | undefined;
-}
-
-export type Prototypes = readonly (readonly (Float32Array | undefined)[])[];
-
-/** An adapter that a mixture's expert adds; undefined where it adds nothing. */
-export type ExpertAdapter = PackedAdapter | undefined;
-
-export type LoadedGeneration = LoadedAdapter | LoadedMixture | LoadedRecipe;
 
 /** A running request's hold on a generation: whatever is loaded or unloaded, it stays. */
 export interface Pin<T extends LoadedGeneration = LoadedGeneration> {
@@ -246,59 +220,4 @@ export class Registry {
     const remedy = found === undefined ? loaded : `It names ${withArticle(namedKind(found))}: ask for it as one.`;
     return new MoloraError(code, `no ${kind} is named ${JSON.stringify(name)}`, { remedy, details: { known } });
   }
-}
-
-/** What a request asks for a generation as. */
-export type NamedKind = "adapter" | "mixture";
-
-export function namedKind({ kind }: LoadedGeneration): NamedKind {
-  return kind === "adapter" ? "adapter" : "mixture";
-}
-
-function withArticle(kind: NamedKind): string {
-  return kind === "adapter" ? "an adapter" : "a mixture";
-}
-
-/** See Loaded.key. */
-export function adapterKey({ hash }: Pick<PackedAdapter, "hash">): string {
-  return `adapter/${hash}`;
-}
-
-export function loadedAdapter(adapter: PackedAdapter): LoadedAdapter {
-  return { kind: "adapter", name: adapter.name, hash: adapter.hash, key: adapterKey(adapter), adapter };
-}
-
-/** `adapters[i]` serves expert i. @throws MoloraError `mixture_invalid`, `checksum_mismatch` */
-export function loadedMixture(
-  mixture: Mixture,
-  adapters: readonly ExpertAdapter[],
-  prototypes: Prototypes,
-): LoadedMixture {
-  if (adapters.length !== mixture.experts.length) {
-    const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
-    throw new MoloraError("mixture_invalid", message);
-  }
-  for (const [i, expert] of mixture.experts.entries()) checkExpert(expert, adapters[i]);
-  checkTables(mixture, adapters);
-  const experts = adapters.map((adapter) => adapter && loadedAdapter(adapter));
-  const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
-  return { kind: "mixture", name: mixture.name, hash: mixture.hash, key, mixture, experts, prototypes };
-}
-
-/** What a generation holds as long as it is held itself: a mixture's experts, a recipe's adapters and its mixture. */
-export function heldBy(generation: LoadedGeneration): LoadedGeneration[] {
-  switch (generation.kind) {
-    case "adapter":
-      return [];
-    case "mixture":
-      return generation.experts.filter((expert) => expert !== undefined);
-    case "recipe":
-      return [...generation.stack.map((part) => part.generation), ...(generation.routed ? [generation.routed] : [])];
-  }
-}
-
-/** The same at every depth, each once. */
-export function allHeldBy(generation: LoadedGeneration): LoadedGeneration[] {
-  const held = heldBy(generation).flatMap((part) => [part, ...allHeldBy(part)]);
-  return [...new Map(held.map((part) => [part.key, part])).values()];
 }

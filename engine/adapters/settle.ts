@@ -5,8 +5,8 @@ import { groupRows, LORA_GROUPS, type LoraGroup, type LoraModuleName } from "../
 import type { Adapter, LoraModule } from "../../files/lora/adapter.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type Device, readView } from "../device/device.ts";
+import type { ForwardViews } from "../model/forward_views.ts";
 import { measureRows, type RowMeasures } from "../model/row_measures.ts";
-import type { ForwardViews } from "../model/stage.ts";
 
 export interface SettlingBase {
   device: Device;

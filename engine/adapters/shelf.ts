@@ -5,8 +5,9 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Catalogue } from "./catalogue.ts";
+import type { LoadedGeneration, Prototypes } from "./generation.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-import type { LoadedGeneration, Prototypes, Registry } from "./registry.ts";
+import type { Registry } from "./registry.ts";
 
 export interface ShelfParts {
   registry: Registry;

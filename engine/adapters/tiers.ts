@@ -4,7 +4,8 @@ import type { NameReport, TierReport } from "../../proto/api.ts";
 import type { Residency } from "../memory/residency.ts";
 import type { Catalogue } from "./catalogue.ts";
 import type { Demand } from "./demand.ts";
-import { heldBy, type LoadedGeneration, type Registry } from "./registry.ts";
+import { heldBy, type LoadedGeneration } from "./generation.ts";
+import type { Registry } from "./registry.ts";
 import { hostBytes, type Shelf } from "./shelf.ts";
 
 /** In the order of loading. */

@@ -12,9 +12,9 @@ import { PagePool } from "../memory/page_pool.ts";
 import { Residency } from "../memory/residency.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Capacity } from "./capacity.ts";
+import type { ForwardViews } from "./forward_views.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
 import { type RotationKind, rotationKinds, rotationTable } from "./rotations.ts";
-import type { ForwardViews } from "./stage.ts";
 import { type ModelWeights, type UploadOptions, uploadWeights } from "./weights.ts";
 import { allocateWorkspace } from "./workspace.ts";
 

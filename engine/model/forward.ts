@@ -5,8 +5,9 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { Device, Launch, Program } from "../device/device.ts";
 import { expertTrace } from "./experts.ts";
+import type { ForwardViews } from "./forward_views.ts";
 import { layer } from "./layer.ts";
-import { type ForwardViews, Stage } from "./stage.ts";
+import { Stage } from "./stage.ts";
 import { kindName, type StepKind } from "./step_kind.ts";
 
 /** From ids to sampled tokens. `fixed`: how the table of a step without routers comes about. */

@@ -1,18 +1,15 @@
 // The launches of a forward pass, one kernel at a time, for one kind of step: which views each works on.
 // Their order stands in layer.ts and forward.ts.
 
-import type { ModelConfig } from "../../files/families/config.ts";
 import { firstModule, groupRows, type LoraGroup } from "../../files/families/modules.ts";
-import { type ActivationForm, QUANTISED_FORMATS } from "../../shaders/formats/device_format.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import { launch, type Views } from "../../shaders/kernel.ts";
 import { activation } from "../../shaders/layer/activation.ts";
 import { attention } from "../../shaders/layer/attention.ts";
 import { embed } from "../../shaders/layer/embed.ts";
 import { finalNorm } from "../../shaders/layer/final_norm.ts";
-import { type LinearFacts, linear } from "../../shaders/layer/linear.ts";
 import { norm } from "../../shaders/layer/norm.ts";
-import { type KvDtype, ropeKv } from "../../shaders/layer/rope_kv.ts";
-import type { AdapterDtype } from "../../shaders/lora/adapter_dtype.ts";
+import { ropeKv } from "../../shaders/layer/rope_kv.ts";
 import { core } from "../../shaders/lora/core.ts";
 import { expandSegmented } from "../../shaders/lora/expand_segmented.ts";
 import type { LoraShape, LoraUse } from "../../shaders/lora/lora_form.ts";
@@ -24,27 +21,11 @@ import { trace } from "../../shaders/routing/trace.ts";
 import { sample } from "../../shaders/sampling/sample.ts";
 import type { Launch } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
-import type { Capacity } from "./capacity.ts";
-import type { InputViews } from "./inputs.ts";
-import type { LinearShard, LinearWeights } from "./linear_weights.ts";
+import type { ForwardViews } from "./forward_views.ts";
+import type { LinearWeights } from "./linear_weights.ts";
+import { multiply, type Product } from "./multiply.ts";
 import type { StepKind } from "./step_kind.ts";
-import type { ModelWeights } from "./weights.ts";
-import type { Activations, Workspace } from "./workspace.ts";
-
-/** All that launches of a forward pass are bound to. */
-export interface ForwardViews {
-  config: ModelConfig;
-  capacity: Capacity;
-  kvDtype: KvDtype;
-  adapterDtype: AdapterDtype;
-  weights: ModelWeights;
-  workspace: Workspace;
-  inputs: InputViews;
-  /** One view a layer: KV pages, adapters, routers. */
-  pool: readonly View[];
-  /** One view a layer: (cos, sin) by position. */
-  rotations: readonly View[];
-}
+import type { Activations } from "./workspace.ts";
 
 /** Half of a layer: its attention, whose output is of the group "o", or its MLP. */
 export interface Block {
@@ -133,21 +114,12 @@ export class Stage {
     const table = this.table(i);
     const lora = { table, adapters: pool[i], shrunk, xf: input.x };
     const along = this.kind.lora === "gather" ? { shrink: shape } : {};
-    const launches = matrix.shards.map((shard, n) =>
-      launch(
-        linear,
-        { ...this.#facts(matrix, shard, this.kind.tokens), ...ending, ...(n === 0 ? along : {}) },
-        {
-          step: inputs.step,
-          quants: shard.quants,
-          scales: shard.scales,
-          ...this.#taken(shard, input),
-          y,
-          ...(bias && { bias }),
-          ...lora,
-        },
-      ),
-    );
+    const launches = multiply(matrix, {
+      ...this.#product(input, y, this.kind.tokens),
+      facts: { ...ending },
+      firstFacts: along,
+      views: { ...(bias && { bias }), ...lora },
+    });
     const cores = this.kind.cores ? [launch(core, shape, { step: inputs.step, table, pool: pool[i], shrunk })] : [];
     if (this.kind.lora !== "segmented") return [...launches, ...cores];
     const { order, tiles, tileCount } = workspace;
@@ -162,15 +134,7 @@ export class Stage {
 
   /** to = W · from, for every token, without adapters. */
   project(matrix: LinearWeights, from: Activations, to: View): Launch[] {
-    return matrix.shards.map((shard) =>
-      launch(linear, this.#facts(matrix, shard, this.kind.tokens), {
-        step: this.views.inputs.step,
-        quants: shard.quants,
-        scales: shard.scales,
-        ...this.#taken(shard, from),
-        y: to,
-      }),
-    );
+    return multiply(matrix, this.#product(from, to, this.kind.tokens));
   }
 
   /** q and k, with their deltas, normed where the model norms them, turned by position; k and v into their pages. */
@@ -224,23 +188,14 @@ export class Stage {
 
   /** Logits of every wanted row by an output head, into `y`, whose rows may have room for more ids. */
   logits(matrix: LinearWeights = this.views.weights.head, y: View = this.views.workspace.logits): Launch[] {
-    const { config, capacity, inputs, workspace } = this.views;
+    const { config, capacity, workspace } = this.views;
     const { logitScale, logitSoftcap } = config;
     const scaled = logitScale !== undefined || logitSoftcap !== undefined;
     const ending = scaled && { ending: { scale: logitScale ?? 1, cap: logitSoftcap ?? 0 } };
-    return matrix.shards.map((shard) =>
-      launch(
-        linear,
-        { ...this.#facts(matrix, shard, this.kind.rows), rows: capacity.vocabulary, per: "rows", ...ending },
-        {
-          step: inputs.step,
-          quants: shard.quants,
-          scales: shard.scales,
-          ...this.#taken(shard, workspace.head),
-          y,
-        },
-      ),
-    );
+    return multiply(matrix, {
+      ...this.#product(workspace.head, y, this.kind.rows),
+      facts: { rows: capacity.vocabulary, per: "rows", ...ending },
+    });
   }
 
   /** A token for every wanted row by its logits, and the routing of those rows. */
@@ -276,19 +231,8 @@ export class Stage {
     });
   }
 
-  #facts({ rows, cols }: LinearWeights, shard: LinearShard, tokens: number): LinearFacts {
-    const { format, firstRow, rows: count } = shard;
-    return { format, rows, cols, shard: { firstRow, rows: count }, activations: this.#formFor(shard), tokens };
-  }
-
-  /** int8 activations serve quantised weights; weights left as floats read f32. */
-  #formFor({ format }: LinearShard): ActivationForm {
-    return QUANTISED_FORMATS.has(format) ? this.activations : "f32";
-  }
-
-  /** What a linear layer reads of its input. */
-  #taken(shard: LinearShard, { x, xq, xs }: Activations): Views<View> {
-    return this.#formFor(shard) === "q8" ? { x, xq, xs } : { x };
+  #product(from: Activations, y: View, tokens: number): Product {
+    return { step: this.views.inputs.step, activations: this.activations, from, y, tokens };
   }
 
   /** The deltas of a block's output: none where nothing is added, or what experts have computed. */

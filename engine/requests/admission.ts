@@ -3,8 +3,10 @@
 import type { Accepted, DoneEvent, GenerateRequest, Generation, TokenTrace } from "../../proto/api.ts";
 import { MAX_LOGPROBS } from "../../proto/contract.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { LoadedGeneration } from "../adapters/generation.ts";
+import { namedKind } from "../adapters/named_kind.ts";
 import type { Bank } from "../adapters/placement.ts";
-import { type LoadedGeneration, namedKind, type Pin } from "../adapters/registry.ts";
+import type { Pin } from "../adapters/registry.ts";
 import type { Constraint } from "../sampling/constraint.ts";
 import { resolveSampling } from "../sampling/sampling.ts";
 import type { Job } from "../scheduler/job.ts";

@@ -2,7 +2,8 @@
 
 import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe, Registry } from "../adapters/registry.ts";
+import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe } from "../adapters/generation.ts";
+import type { Registry } from "../adapters/registry.ts";
 import type { RoutePlan } from "../scheduler/sequence.ts";
 
 export interface ChoiceParts {
@@ -62,6 +63,7 @@ export function choose(
         key: generation.key,
         weight,
         ...startOf(generation, prompt),
+        ...(generation.adapter.vocabulary === undefined ? {} : { embeds: true as const }),
       })),
     },
     generations: loaded.map(({ generation }) => generation),

@@ -3,7 +3,8 @@
 
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Routing } from "../../proto/api.ts";
-import { allHeldBy, type LoadedAdapter, type LoadedGeneration, type Registry } from "../adapters/registry.ts";
+import { allHeldBy, type LoadedAdapter, type LoadedGeneration } from "../adapters/generation.ts";
+import type { Registry } from "../adapters/registry.ts";
 import type { Tokenizer } from "../text/tokenizer.ts";
 
 export interface LexiconParts {

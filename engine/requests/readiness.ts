@@ -21,6 +21,15 @@ export type Read = Omit<Prepared, "id" | "tenant">;
 /** How often a request may find that what it waited for gave way before it could use it. */
 export const MOST_TRIES = 100;
 
+/** The ids of its prompt alone. @throws MoloraError as `readRequest` does for them */
+export async function promptIdsOf(
+  { admission, prompts, demand }: ReadinessParts,
+  request: GenerateRequest,
+): Promise<readonly number[]> {
+  await demand.ready(request);
+  return prompts.read(request, lexiconOf(admission, demand.named(request)));
+}
+
 /** @throws MoloraError what is wrong with prompt and grammar, what loading throws, `cancelled` by the signal */
 export async function readRequest(
   { admission, prompts, grammars, demand }: ReadinessParts,

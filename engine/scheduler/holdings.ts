@@ -157,7 +157,10 @@ function routeName(plan: RoutePlan): string {
       return "none";
     case "fixed": {
       const first = plan.entries.filter(({ from = 0 }) => from === 0);
-      return first.length === 0 ? "none" : `fixed ${entriesName(first)}`;
+      const embedding = plan.entries.find(({ from = 0, embeds }) => from > 0 && embeds);
+      const names = [...(first.length === 0 ? [] : [`fixed ${entriesName(first)}`])];
+      if (embedding !== undefined) names.push(`embedded by ${embedding.key}`);
+      return names.length === 0 ? "none" : names.join(", ");
     }
     case "router":
       return `router ${plan.key}${plan.beside === undefined ? "" : ` beside ${entriesName(plan.beside)}`}`;

@@ -9,6 +9,8 @@ export interface FixedEntry {
   weight: number;
   /** The position from which it acts (activated LoRA). Absent: from the first. */
   from?: number;
+  /** Its own embedding is that of all positions, wherever it begins to act. */
+  embeds?: true;
 }
 
 /**

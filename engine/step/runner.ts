@@ -7,8 +7,8 @@ import type { Vocabularies, VocabularyPrograms } from "../adapters/vocabularies.
 import type { Device, Program } from "../device/device.ts";
 import { subView, type View } from "../device/memory.ts";
 import type { Forward, Pieces } from "../model/forward.ts";
+import type { ForwardViews } from "../model/forward_views.ts";
 import type { InputLayout } from "../model/inputs.ts";
-import type { ForwardViews } from "../model/stage.ts";
 import { stepKind } from "../model/step_kind.ts";
 import { countsTokens } from "../sampling/sampling.ts";
 import type { Slice } from "../scheduler/sequence.ts";

@@ -1,9 +1,9 @@
 // The tokenizer of an adapter that has a vocabulary of its own: its folder's, or the base's with what its folder adds.
 
 import type { OwnTokenizer } from "../../files/lora/own_tokenizer.ts";
-import { addedTokens, namedToken } from "./huggingface.ts";
-import { type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
-import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { addedTokens, huggingFaceSpec, namedToken } from "./huggingface.ts";
+import { isObject, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import type { Tokenizer } from "./tokenizer.ts";
 
 /**
  * Where the folder has no chat template, the base's holds.
@@ -11,13 +11,24 @@ import { loadTokenizer, type Tokenizer } from "./tokenizer.ts";
  * @throws MoloraError `tokenizer_invalid`
  */
 export function adapterTokenizer(base: Tokenizer, own: OwnTokenizer): Tokenizer {
-  if (own.tokenizer === undefined) return base.extended((spec) => extendedSpec(spec, own));
-  const { chatTemplate, toolTemplate } = base;
-  const templates =
-    own.templates.chatTemplate === undefined
-      ? { chatTemplate, ...(toolTemplate === undefined ? {} : { toolTemplate }) }
-      : own.templates;
-  return loadTokenizer({ kind: "hf", tokenizer: own.tokenizer, tokenizerConfig: own.config, ...templates });
+  return base.extended((spec) => (own.tokenizer === undefined ? extendedSpec(spec, own) : ownSpec(spec, own)));
+}
+
+/** A tokenizer.json whose model is the base's shares what is made of it: most add a few tokens, and no more. */
+function ownSpec(spec: TokenizerSpec, { tokenizer = {}, config, templates }: OwnTokenizer): TokenizerSpec {
+  const { chatTemplate, toolTemplate } = templates.chatTemplate === undefined ? spec : templates;
+  const more = toolTemplate === undefined ? {} : { toolTemplate };
+  const own = huggingFaceSpec(tokenizer, config, { chatTemplate, ...more });
+  if (!isEqual(own.json.model, spec.json.model)) return own;
+  return { ...own, json: { ...own.json, model: spec.json.model } };
+}
+
+function isEqual(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (Array.isArray(a) && Array.isArray(b)) return a.length === b.length && a.every((item, i) => isEqual(item, b[i]));
+  if (!isObject(a) || !isObject(b)) return false;
+  const names = Object.keys(a);
+  return names.length === Object.keys(b).length && names.every((name) => isEqual(a[name], b[name]));
 }
 
 /** An id that the base has a token for may get another: reserved ones are there for that. */

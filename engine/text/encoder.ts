@@ -36,7 +36,7 @@ export class Encoder {
 
   /** @throws MoloraError `tokenizer_invalid` for a part that is malformed or of an unsupported kind. */
   constructor(spec: TokenizerSpec) {
-    const { added_tokens: added, model } = spec.json;
+    const { added_tokens: added } = spec.json;
     const control = controlTokens(spec);
     // Added tokens stand last, and go before those of the vocabulary.
     const own = spec.tokens.flatMap((token, id): [string, number][] => (token === undefined ? [] : [[token, id]]));
@@ -46,10 +46,7 @@ export class Encoder {
     this.#preTokenizer = preTokenizer(spec.json.pre_tokenizer);
     const withheld = new Set(control.map(({ id }) => id));
     const spelling = this.#preTokenizer.byteLevel ? byteSpelling : undefined;
-    this.#model =
-      model.type === "Unigram"
-        ? new Unigram(model, { withheld })
-        : new Bpe(model, { withheld, byteSpelling: spelling, idOf });
+    this.#model = pieceModel(spec, withheld, spelling, idOf);
     this.#surroundings = surroundings(spec.json.post_processor, idOf);
     this.#all = this.#finders(added);
     this.#ordinary = this.#finders(added.filter((token) => !control.includes(token)));
@@ -147,6 +144,28 @@ export class Encoder {
     this.#work = 0;
     return true;
   }
+}
+
+/** The last model made of each description: a tokenizer that only adds tokens to another's has its model too. */
+const MODELS = new WeakMap<object, { with: string; model: PieceModel }>();
+
+/** Making one takes as long as reading all of its tokens and merges. */
+function pieceModel(
+  { json: { model }, tokens }: TokenizerSpec,
+  withheld: ReadonlySet<number>,
+  byteSpelling: readonly string[] | undefined,
+  idOf: (token: string) => number | undefined,
+): PieceModel {
+  const has = (id: number) =>
+    model.type === "Unigram" ? id < model.vocab.length : Object.hasOwn(model.vocab, tokens[id] ?? "");
+  const unknown = typeof model.unk_token === "string" ? idOf(model.unk_token) : undefined;
+  const depends = JSON.stringify([[...withheld].filter(has).sort(), byteSpelling !== undefined, unknown]);
+  const known = MODELS.get(model);
+  if (known?.with === depends) return known.model;
+  const made =
+    model.type === "Unigram" ? new Unigram(model, { withheld }) : new Bpe(model, { withheld, byteSpelling, idOf });
+  MODELS.set(model, { with: depends, model: made });
+  return made;
 }
 
 function strips({ lstrip, rstrip }: AddedToken): boolean {

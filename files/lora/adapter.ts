@@ -3,7 +3,6 @@
 
 import type { AdapterReport } from "../../proto/api.ts";
 import type { LoraModuleName } from "../families/modules.ts";
-import type { ExpertLayer } from "./expert_layer.ts";
 import type { Compressed } from "./shared_factors.ts";
 import type { VocabularyChange } from "./vocabulary.ts";
 
@@ -37,6 +36,13 @@ export interface Unsettled {
   /** Stands in the place of the base's bias. */
   newBias?: Float32Array;
 }
+
+/**
+ * What an adapter adds to a layer's own experts. router: to the logits by which experts are chosen, [experts] of [hidden]. The
+ * others: to the matrices of all experts, one behind the other: A is [experts, rank, in], B [experts, out, rank]; an expert that
+ * the adapter leaves alone has zeros.
+ */
+export type ExpertLayer = Partial<Record<"router" | "gate_proj" | "up_proj" | "down_proj", LoraModule>>;
 
 /** An immutable generation of an adapter. `layers[i]` holds only the modules it extends. */
 export interface Adapter {

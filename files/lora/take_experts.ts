@@ -6,9 +6,8 @@ import { type Experts, expertsOf } from "../families/facts.ts";
 import { EXPERT_MODULES } from "../families/tensor_names.ts";
 import { readFloats } from "../weights/floats.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
-import type { LoraModule } from "./adapter.ts";
+import type { ExpertLayer, LoraModule } from "./adapter.ts";
 import type { AdapterClaims } from "./claims.ts";
-import type { ExpertLayer } from "./expert_layer.ts";
 import { type ExpertName, expertPaths, parseExpertName } from "./expert_places.ts";
 import { refuse } from "./refusals.ts";
 

@@ -3,10 +3,11 @@
 import { Counter, type Registry } from "prom-client";
 import type { HttpEngine } from "../port.ts";
 import { labelled } from "./instruments.ts";
+import { onceATurn } from "./once_a_turn.ts";
 
 /** `engine`: the one that tells of alerts itself. */
 export function registerAgreement(registry: Registry, engine: HttpEngine): void {
-  const seen = () => engine.stats().agreement ?? [];
+  const seen = onceATurn(() => engine.stats().agreement ?? []);
   const help = "Share of parameters on which adapters that act at once agree in sign, weighted by gates";
   labelled(registry, "molora_sign_agreement", `${help}, over the last tokens`, ["name", "kind"], (set) => {
     for (const { kind, name, agreement } of seen()) set({ name, kind }, agreement);

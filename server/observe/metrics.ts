@@ -1,10 +1,12 @@
 // What Prometheus is told: latencies as they are met, and a picture of the engine whenever it asks.
 
 import { Counter, Histogram, Registry } from "prom-client";
+import type { EngineStats } from "../../proto/api.ts";
 import type { HttpEngine } from "../port.ts";
 import { registerAgreement } from "./agreement_metrics.ts";
 import { counts, labelled, SECONDS } from "./instruments.ts";
 import type { Observation, Observer } from "./observer.ts";
+import { onceATurn } from "./once_a_turn.ts";
 import { registerTiers } from "./tier_metrics.ts";
 
 export class Metrics implements Observer {
@@ -26,8 +28,14 @@ export class Metrics implements Observer {
       labelNames: ["outcome"],
       registers,
     });
-    registerPicture(this.registry, engine);
-    registerTiers(this.registry, () => engine.tiers());
+    registerPicture(
+      this.registry,
+      onceATurn(() => engine.stats()),
+    );
+    registerTiers(
+      this.registry,
+      onceATurn(() => engine.tiers()),
+    );
     registerAgreement(this.registry, engine);
   }
 
@@ -54,8 +62,8 @@ export class Metrics implements Observer {
 }
 
 /** Gauges and counters read from the engine's own counts at the moment of asking. */
-function registerPicture(registry: Registry, engine: HttpEngine): void {
-  const { gauge, counter } = counts(registry, () => engine.stats());
+function registerPicture(registry: Registry, stats: () => EngineStats): void {
+  const { gauge, counter } = counts(registry, stats);
   gauge("molora_requests_running", "Requests in the batch", ({ running }) => running);
   gauge("molora_requests_waiting", "Requests in the queue", ({ waiting }) => waiting);
   counter("molora_steps_total", "Steps run", ({ steps }) => steps);
@@ -87,21 +95,21 @@ function registerPicture(registry: Registry, engine: HttpEngine): void {
   );
   // A gauge: unloading an adapter takes its count away.
   labelled(registry, "molora_adapter_tokens", "Tokens generated with an adapter", ["adapter"], (set) => {
-    for (const { name, tokens } of engine.stats().adapters) set({ adapter: name }, tokens);
+    for (const { name, tokens } of stats().adapters) set({ adapter: name }, tokens);
   });
   labelled(registry, "molora_adapter_requests_running", "Running requests that hold it", ["adapter"], (set) => {
-    for (const { name, running } of engine.stats().adapters) set({ adapter: name }, running);
+    for (const { name, running } of stats().adapters) set({ adapter: name }, running);
   });
   const perLayer = ["mixture", "layer", "expert"];
   labelled(registry, "molora_routing_share", "Share of a layer's choices an expert got", perLayer, (set) => {
-    for (const { name: mixture, experts, layers } of engine.stats().mixtures) {
+    for (const { name: mixture, experts, layers } of stats().mixtures) {
       for (const [layer, { share }] of layers.entries()) {
         for (const [e, expert] of experts.entries()) set({ mixture, layer: String(layer), expert }, share[e]);
       }
     }
   });
   labelled(registry, "molora_routing_entropy", "Entropy of a layer's shares, in nats", perLayer.slice(0, 2), (set) => {
-    for (const { name: mixture, layers } of engine.stats().mixtures) {
+    for (const { name: mixture, layers } of stats().mixtures) {
       for (const [layer, { entropy }] of layers.entries()) set({ mixture, layer: String(layer) }, entropy);
     }
   });

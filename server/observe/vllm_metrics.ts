@@ -7,6 +7,7 @@ import { modelIds } from "../model_ids.ts";
 import type { HttpEngine } from "../port.ts";
 import { counts, labelled } from "./instruments.ts";
 import type { Observation, Observer } from "./observer.ts";
+import { onceATurn } from "./once_a_turn.ts";
 
 const FIRST_TOKEN = [
   0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640, 2560,
@@ -83,7 +84,8 @@ export class VllmMetrics implements Observer {
 
   #registerPicture(registry: Registry): void {
     const engine = this.#engine;
-    const { gauge, counter } = counts(registry, () => engine.stats(), this.#labels);
+    const stats = onceATurn(() => engine.stats());
+    const { gauge, counter } = counts(registry, stats, this.#labels);
     gauge("vllm:num_requests_running", "Requests in the batch", ({ running }) => running);
     gauge("vllm:num_requests_waiting", "Requests in the queue", ({ waiting }) => waiting);
     // What others can have at once counts as free: beginnings kept for later, adapters nobody uses.
@@ -107,7 +109,7 @@ export class VllmMetrics implements Observer {
       "Models that requests hold; the value is the time",
       adapters,
       (set) => {
-        const labels = { max_lora: String(sequences), ...this.#adapterLabels(engine.stats().waiting) };
+        const labels = { max_lora: String(sequences), ...this.#adapterLabels(stats().waiting) };
         set(labels, Date.now() / 1000);
       },
     );

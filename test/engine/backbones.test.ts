@@ -158,6 +158,16 @@ test("a device that is lost, with none in its place, ends all engines on it; the
   assert.deepEqual(await idsFrom(again, OTHER), expected);
 });
 
+test("an engine for which the shared device has no room gets one of its own", async (t) => {
+  const expected = (await alone()).math;
+  const { load, devices } = house(t);
+  const large = { ...MATH, poolBytes: 2 ** 31 };
+  const [first, second] = [await load(large), await load(large)];
+  assert.deepEqual([devices.length, first.sharedBy, second.sharedBy], [2, 1, 1]);
+  assert.deepEqual(await Promise.all([idsFrom(first, OTHER), idsFrom(second, OTHER)]), [expected, expected]);
+  assert.equal((await load(MATH)).sharedBy, 2, "a small one still finds room");
+});
+
 test("files that changed are another base", async (t) => {
   const folder = await mkdtemp(join(tmpdir(), "molora-base-"));
   t.after(() => rm(folder, { recursive: true }));

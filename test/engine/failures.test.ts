@@ -100,3 +100,16 @@ test("where no other device can be had, a lost one ends every request with the r
   assert.match(told?.message ?? "", /none can be opened: no device is left/);
   await raises("gpu_lost", /device was lost/, () => idsOf(STREAM));
 });
+
+test("what ran on a lost device goes on on the next one (lost_device.slow.test.ts has all kinds of requests)", async () => {
+  const opened = await open(2);
+  try {
+    const expected = await idsFrom(opened.engine, STREAM);
+    const running = idsFrom(opened.engine, STREAM);
+    setTimeout(() => opened.threads[1].terminate(), 20);
+    assert.deepEqual(await running, expected);
+    assert.equal(opened.engine.counters.revivals, 1);
+  } finally {
+    await opened.engine.close();
+  }
+});

@@ -38,7 +38,7 @@ export interface LlamaCpp {
 export async function openLlamaCpp(folder: string, modelPath: string): Promise<LlamaCpp> {
   const resolved = createRequire(join(folder, "package.json")).resolve("node-llama-cpp");
   const { getLlama } = (await import(pathToFileURL(resolved).href)) as { getLlama(options: object): Promise<Llama> };
-  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error" });
+  const llama = await getLlama({ gpu: false, build: "never", skipDownload: true, logLevel: "error", maxThreads: 1 });
   const model = await llama.loadModel({ modelPath });
   return {
     tokenize(text) {
@@ -46,7 +46,7 @@ export async function openLlamaCpp(folder: string, modelPath: string): Promise<L
       return [...(shouldPrependBosToken && bos !== null ? [bos] : []), ...model.tokenize(text, false)];
     },
     async loss(ids) {
-      const context = await model.createContext({ contextSize: ids.length + 1 });
+      const context = await model.createContext({ contextSize: ids.length + 1, threads: 1 });
       const sequence = context.getSequence();
       let loss = 0;
       for (let at = 0; at < ids.length - 1; at += CHUNK) {

@@ -1,17 +1,12 @@
 // A frozen base with frozen adapters and routers on the device: what routers are trained and compared on.
 // There is no scheduler: whole texts come side by side (texts.ts), each with KV pages of its own.
 
+import type { ExpertAdapter, LoadedAdapter, LoadedMixture, Prototypes } from "../../engine/adapters/generation.ts";
 import { adapterRank4, adapterRunBytes, type PackedAdapter, packAdapter } from "../../engine/adapters/pack_adapter.ts";
 import { prototypesOf } from "../../engine/adapters/pack_prototypes.ts";
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
 import { Bank } from "../../engine/adapters/placement.ts";
-import {
-  type ExpertAdapter,
-  type LoadedAdapter,
-  type LoadedMixture,
-  type Prototypes,
-  Registry,
-} from "../../engine/adapters/registry.ts";
+import { Registry } from "../../engine/adapters/registry.ts";
 import { settleAdapter } from "../../engine/adapters/settle.ts";
 import type { Device } from "../../engine/device/device.ts";
 import type { DeviceOptions, Host } from "../../engine/host.ts";

@@ -1,7 +1,7 @@
 // A router's gates as trained parameters, and back. Rows of fc2 fill whole vec4s; the rows that fill up stay zero.
 
+import type { LoadedMixture } from "../../engine/adapters/generation.ts";
 import { gateOffsets } from "../../engine/adapters/pack_router.ts";
-import type { LoadedMixture } from "../../engine/adapters/registry.ts";
 import type { Device } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";
 import type { MlpGate } from "../../router/mixture.ts";

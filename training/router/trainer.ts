@@ -1,6 +1,6 @@
 // Trains one mixture's router on a frozen model: each batch of texts with targets is one step of AdamW.
 
-import type { LoadedMixture } from "../../engine/adapters/registry.ts";
+import type { LoadedMixture } from "../../engine/adapters/generation.ts";
 import type { Program } from "../../engine/device/device.ts";
 import { stepKind } from "../../engine/model/step_kind.ts";
 import { REPORT_BYTES } from "../../shaders/training/label_loss.ts";

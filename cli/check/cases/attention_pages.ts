@@ -1,5 +1,6 @@
 // Paged attention over slices of several sequences, whose pages lie scattered in a pool of NaNs.
 
+import { decodeFloat16, encodeFloat16 } from "../../../files/weights/stored/float16.ts";
 import { attention } from "../../../shaders/layer/attention.ts";
 import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
 import type { Compared, KernelCase } from "../case.ts";
@@ -19,17 +20,18 @@ export interface CaseSlice {
 
 /** `builtFor`: about how many tokens the launch is built for. */
 export function attentionCase(heads: HeadFacts, slices: readonly CaseSlice[], builtFor: number): KernelCase {
-  const { numHeads, numKvHeads, headDim } = heads;
+  const { numHeads, numKvHeads, headDim, kv: held = "f32" } = heads;
   const positions = slices.map(({ start, count }) => `${start}…${start + count - 1}`).join(", ");
   return {
     kernel: "attention",
-    name: `${numHeads} heads over ${numKvHeads} of ${headDim}, positions ${positions}, built for ${builtFor}`,
+    name: `${numHeads} heads over ${numKvHeads} of ${headDim}, KV in ${held}, positions ${positions}, built for ${builtFor}`,
     async run(device) {
       const tokens = slices.reduce((sum, { count }) => sum + count, 0);
       const width = numHeads * headDim;
       const q = randomFloats(tokens * width, 1).map((value) => 3 * value);
+      const stored = (value: number) => (held === "f16" ? decodeFloat16(encodeFloat16(value)) : value);
       const kv = (seed: number) =>
-        slices.map(({ start, count }, i) => randomFloats((start + count) * numKvHeads * headDim, seed + i));
+        slices.map(({ start, count }, i) => randomFloats((start + count) * numKvHeads * headDim, seed + i).map(stored));
       const [k, v] = [kv(10), kv(20)];
       const arrays = { q, ...paged(heads, slices, k, v), x: new Float32Array(tokens * width) };
       const shape = stepShape({ tokens, sequences: slices.length });
@@ -48,7 +50,7 @@ export function attentionCase(heads: HeadFacts, slices: readonly CaseSlice[], bu
 
 /** The arrays of a step, and K and V in pages that take turns over the pool. */
 function paged(
-  { numKvHeads, headDim }: HeadFacts,
+  { numKvHeads, headDim, kv }: HeadFacts,
   slices: readonly CaseSlice[],
   k: readonly Float32Array[],
   v: readonly Float32Array[],
@@ -78,5 +80,6 @@ function paged(
     for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
   }
   const words = (numbers: readonly number[]) => Uint32Array.from(numbers);
-  return { tokens: words(tokens), sequences: words(sequences), blocks: words(blocks), pool };
+  const cells = kv === "f16" ? new Uint32Array(Uint16Array.from(pool, encodeFloat16).buffer) : pool;
+  return { tokens: words(tokens), sequences: words(sequences), blocks: words(blocks), pool: cells };
 }

@@ -1,8 +1,7 @@
 // LoRA on the matrices of a model's own experts and on their router: ragged ranks, adapters without experts, skewed lists.
 
 import { packAdapterLayer } from "../../../engine/adapters/pack_adapter.ts";
-import type { LoraModule } from "../../../files/lora/adapter.ts";
-import type { ExpertLayer } from "../../../files/lora/expert_layer.ts";
+import type { ExpertLayer, LoraModule } from "../../../files/lora/adapter.ts";
 import { expandExperts } from "../../../shaders/experts/expand_experts.ts";
 import type { ExpertPart } from "../../../shaders/experts/expert_lora.ts";
 import { shrinkExperts } from "../../../shaders/experts/shrink_experts.ts";

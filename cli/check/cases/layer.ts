@@ -2,6 +2,7 @@
 
 import { embed } from "../../../shaders/layer/embed.ts";
 import { norm } from "../../../shaders/layer/norm.ts";
+import type { HeadFacts } from "../../../shaders/layer/rope_kv.ts";
 import { NO_LORA } from "../../../shaders/lora/lora_form.ts";
 import { ON_DEVICE } from "../../../shaders/step.ts";
 import type { KernelCase } from "../case.ts";
@@ -111,10 +112,11 @@ function int8NormCase(tokens: number): KernelCase {
 }
 
 function attentionCases(): KernelCase[] {
-  const heads = [
+  const heads: HeadFacts[] = [
     { numHeads: 3, numKvHeads: 3, headDim: 8 },
     { numHeads: 9, numKvHeads: 3, headDim: 64 },
     { numHeads: 4, numKvHeads: 1, headDim: 96 },
+    { numHeads: 4, numKvHeads: 2, headDim: 64, kv: "f16" },
   ];
   const mixes = [
     [{ start: 0, count: 1 }],

@@ -2,9 +2,10 @@
 
 import assert from "node:assert/strict";
 import { after, beforeEach, test } from "node:test";
+import type { LoadedAdapter, LoadedMixture } from "../../../engine/adapters/generation.ts";
 import { packAdapter } from "../../../engine/adapters/pack_adapter.ts";
 import { Bank } from "../../../engine/adapters/placement.ts";
-import { type LoadedAdapter, type LoadedMixture, Registry } from "../../../engine/adapters/registry.ts";
+import { Registry } from "../../../engine/adapters/registry.ts";
 import { type Device, readView } from "../../../engine/device/device.ts";
 import { subView } from "../../../engine/device/memory.ts";
 import { DevicePool } from "../../../engine/memory/device_pool.ts";

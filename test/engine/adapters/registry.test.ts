@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { LoadedGeneration } from "../../../engine/adapters/generation.ts";
 import type { PackedAdapter } from "../../../engine/adapters/pack_adapter.ts";
-import { type LoadedGeneration, Registry } from "../../../engine/adapters/registry.ts";
+import { Registry } from "../../../engine/adapters/registry.ts";
 import { MoloraError } from "../../../proto/errors.ts";
 import type { Mixture } from "../../../router/mixture.ts";
 import { adapterOf } from "../../files/lora/synthetic.ts";

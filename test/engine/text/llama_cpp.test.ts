@@ -20,7 +20,7 @@ for (const [kind, pre] of GGUF_KINDS) {
     assert.equal(theirs.length, strings.length);
     const ids = strings.map((text) => gguf.encode(text, { addBos: false }).join(","));
     // A table of characters is SentencePiece's in a GGUF; `tokenizers` takes what joins a character of it along.
-    const alike = (text: string) => kind !== "t5" || !/[ﬁ½①Ⅷ１２ſ][\p{M}\u200d]/u.test(text);
+    const alike = (text: string) => kind !== "t5" || !/(?:[ﬁ½①Ⅷ１２ſ\s\u200b]|\u0301)[\p{M}\u200d]/u.test(text);
     const wrong = strings.filter((text, i) => alike(text) && ids[i] !== own.encode(text, { addBos: false }).join(","));
     assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} differ from tokenizer.json`);
     const same = ids.filter((found, i) => digest(found) === theirs[i]).length;
