@@ -52,7 +52,7 @@ test("the structs of a step are as long as kernels stride by, and their names di
       ["Token", 16],
       ["Sequence", 32],
       ["Entry", 16],
-      ["LogitRow", 64],
+      ["LogitRow", 80],
       ["LossRow", 16],
       ["Rule", 32],
     ],
