@@ -1,7 +1,9 @@
 // What is read from files people bring, each as a whole small file and a way to open it: fuzz.slow.test.ts damages them.
 
 import { readdirSync, readFileSync } from "node:fs";
+import { readRecipe } from "../../../composition/recipe/recipe.ts";
 import { Template } from "../../../engine/text/jinja/template.ts";
+import { utf8 } from "../../../engine/text/token_bytes.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import type { ModelConfig } from "../../../files/families/config.ts";
 import { loadAdapter } from "../../../files/lora/load.ts";
@@ -160,6 +162,30 @@ const { tokenizer, tokenizerConfig, chatTemplate } = wholeFiles();
 const TEMPLATE = new Uint8Array(readFileSync("test/fixtures/text/templates/qwen3.jinja"));
 const CONFIGS: { config: unknown }[] = json("test/fixtures/families/configs.json");
 
+/** Single bytes, and pairs of letters that merge into words. */
+const TEKKEN = {
+  config: {
+    pattern: "[^\\s]+|\\s+",
+    num_vocab_tokens: 260,
+    default_vocab_size: 264,
+    default_num_special_tokens: 4,
+    version: "v7",
+  },
+  vocab: [...Array.from({ length: 256 }, (_, byte) => [byte]), ...["th", "the", "on", "once"].map(utf8)].map(
+    (bytes, rank) => ({ rank, token_bytes: Buffer.from(bytes).toString("base64"), token_str: null }),
+  ),
+  special_tokens: ["<unk>", "<s>", "</s>", "[INST]"].map((token_str, rank) => ({ rank, token_str, is_control: true })),
+};
+
+const RECIPE = {
+  format: "molora-recipe/1",
+  parts: [
+    { name: "domain", merge: { method: "ties_svd", density: 0.5, rank: 8, adapters: [{ name: "a", adapter: "a" }] } },
+    { name: "style", adapter: "b", weight: 0.5, sha256: "0".repeat(64) },
+    { name: "user", mixture: "c" },
+  ],
+};
+
 export const LOADERS: readonly Loader[] = [
   file("safetensors", read("test/fixtures/tiny/llama3-f16/model.safetensors"), async (source) =>
     readAll(await readSafetensors(source, { otherTypes: "list" })),
@@ -188,6 +214,12 @@ export const LOADERS: readonly Loader[] = [
       chatTemplate,
     });
   }),
+  asJson("tekken.json", TEKKEN, (tekken) =>
+    loadTokenizer({ kind: "tekken", tekken: (tekken ?? {}) as Record<string, unknown>, chatTemplate: undefined }),
+  ),
+  folder("recipe", { "recipe.json": JSON.stringify(RECIPE) }, async (from) =>
+    readRecipe((await from.open("recipe.json"))!),
+  ),
   ...CONFIGS.map(({ config }, i) => asJson(`config.json: ${i}`, config, (value) => parseHfConfig(value))),
   folder(
     "mixture",
