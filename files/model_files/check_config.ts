@@ -17,6 +17,9 @@ const LIMITS = {
   contextLength: 1 << 26,
 } as const satisfies Partial<Record<keyof ModelConfig, number>>;
 
+/** Experts of all layers: names of as many tensors are looked for. */
+const MOST_EXPERTS = 1 << 16;
+
 /** Checks that sizes are whole and of this world. @throws MoloraError `config_invalid` */
 export function checkSizes(file: string, config: Pick<ModelConfig, keyof typeof LIMITS>): void {
   for (const [field, limit] of Object.entries(LIMITS)) {
@@ -34,6 +37,7 @@ export function checkConfig(file: string, config: ModelConfig): ModelConfig {
   if (numHeads % numKvHeads !== 0) throw configInvalid(file, `${numHeads} heads do not share ${numKvHeads} KV heads`);
   if (headDim % 2 !== 0) throw configInvalid(file, `head size ${headDim} is odd; RoPE rotates pairs`);
   checkRope(file, config);
+  checkExperts(file, config);
   if (!(config.normEps > 0 && config.normEps < 1)) throw configInvalid(file, `normEps is ${config.normEps}`);
   if (!(config.ropeTheta > 0 && Number.isFinite(config.ropeTheta))) {
     throw configInvalid(file, `ropeTheta is ${config.ropeTheta}`);
@@ -44,6 +48,21 @@ export function checkConfig(file: string, config: ModelConfig): ModelConfig {
     }
   }
   return config;
+}
+
+function checkExperts(file: string, { experts, numLayers }: ModelConfig): void {
+  if (experts === undefined) return;
+  const { count, used, intermediateSize } = experts;
+  const most = Math.floor(MOST_EXPERTS / numLayers);
+  if (!Number.isInteger(count) || count < 1 || count > most) {
+    throw configInvalid(file, `a layer has ${count} experts, not a whole number from 1 to ${most}`);
+  }
+  if (!Number.isInteger(used) || used < 1 || used > count) {
+    throw configInvalid(file, `a token takes ${used} of ${count} experts`);
+  }
+  if (!Number.isInteger(intermediateSize) || intermediateSize < 1 || intermediateSize > LIMITS.intermediateSize) {
+    throw configInvalid(file, `an expert's intermediateSize is ${intermediateSize}`);
+  }
 }
 
 function checkRope(file: string, { headDim, rotaryDim = headDim, ropeScaling }: ModelConfig): void {

@@ -149,9 +149,6 @@ function layerTypes(json: Json): string[] | undefined {
 function readExperts(json: Json, { numLayers, intermediateSize }: Sizes): Facts {
   const count = number(json, json.num_experts === undefined ? "num_local_experts" : "num_experts");
   const used = number(json, "num_experts_per_tok");
-  if (!(Number.isInteger(count) && Number.isInteger(used) && used >= 1 && used <= count)) {
-    throw configInvalid(FILE, `a token takes ${used} of ${count} experts`);
-  }
   const every = positive(json, "decoder_sparse_step", 1);
   const plain = numbers(json, "mlp_only_layers") ?? [];
   const dense = Array.from({ length: numLayers }, (_, i) => i).filter(

@@ -144,6 +144,24 @@ test("numbers that make no sense", async () => {
   await raises("config_invalid", /generation_config\.json/, () => parseHfConfig(BASE, 3));
 });
 
+test("experts without number or reason", async () => {
+  const sparse = {
+    architectures: ["OlmoeForCausalLM"],
+    num_experts: 64,
+    num_experts_per_tok: 8,
+    norm_topk_prob: false,
+  };
+  assert.equal(parse(sparse).experts?.count, 64);
+  const wrong: [object, RegExp][] = [
+    [{ num_experts: 3e6 }, /a layer has 3000000 experts/],
+    [{ num_experts: 0 }, /a layer has 0 experts/],
+    [{ num_experts: 1.5 }, /a layer has 1\.5 experts/],
+    [{ num_experts_per_tok: 65 }, /a token takes 65 of 64 experts/],
+    [{ num_experts_per_tok: 0 }, /a token takes 0 of 64/],
+  ];
+  for (const [more, reason] of wrong) await raises("config_invalid", reason, () => parse({ ...sparse, ...more }));
+});
+
 test("any JSON in any field gives a config or a typed error", () => {
   const fields = [
     ...Object.keys(BASE),
