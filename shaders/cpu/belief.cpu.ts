@@ -1,5 +1,6 @@
 // The belief of a routed sequence: a filter along its tokens (routing/route.cpu.ts), in logarithms throughout. An expert that is as
 // good as out, under a switch probability too small for f32, still comes back.
+import { copyBytes } from "./bytes.cpu";
 import { exp1, log1, sigmoid1, softplus1 } from "./math.cpu";
 import { NEVER } from "./router.cpu";
 import { scratch } from "./scratch.cpu";
@@ -17,7 +18,7 @@ export function filterBelief(
   if (sequence.start == 0) {
     for (let e: usize = 0; e < bytes; e += 4) store<f32>(logs + e, evenly);
   } else {
-    memory.copy(logs, sequence.start % 16 == 0 ? pages + pageBefore(sequence, blocks, sequence.start) * row : state, bytes);
+    copyBytes(logs, sequence.start % 16 == 0 ? pages + pageBefore(sequence, blocks, sequence.start) * row : state, bytes);
   }
   for (let t = 0; t < sequence.count; t++) {
     const turn = load<f32>(evidence + bytes);
@@ -33,12 +34,12 @@ export function filterBelief(
     for (let e: usize = 0; e < bytes; e += 4) sum += exp1(load<f32>(logs + e) - top);
     const normaliser = top + log1(sum);
     for (let e: usize = 0; e < bytes; e += 4) store<f32>(logs + e, load<f32>(logs + e) - normaliser);
-    memory.copy(evidence, logs, bytes);
+    copyBytes(evidence, logs, bytes);
     const end = sequence.start + t + 1;
-    if (end % 16 == 0) memory.copy(pages + pageBefore(sequence, blocks, end) * row, logs, bytes);
+    if (end % 16 == 0) copyBytes(pages + pageBefore(sequence, blocks, end) * row, logs, bytes);
     evidence += stride;
   }
-  memory.copy(state, logs, bytes);
+  copyBytes(state, logs, bytes);
 }
 
 /** Number of the page that ends before position `end`. */

@@ -1,4 +1,5 @@
 // The keys of a keyed router: cosines of what a token has beyond the centre, and their average along a sequence.
+import { copyBytes } from "./bytes.cpu";
 import { across, acrossFour } from "./lanes.cpu";
 import { pageBefore } from "./belief.cpu";
 import { madd } from "./simd.cpu";
@@ -41,8 +42,8 @@ export function averageCosines(
       }
     }
     before = cosines;
-    if ((position + 1) % 16 == 0) memory.copy(pages + pageBefore(sequence, blocks, position + 1) * row, cosines, bytes);
+    if ((position + 1) % 16 == 0) copyBytes(pages + pageBefore(sequence, blocks, position + 1) * row, cosines, bytes);
     cosines += stride;
   }
-  memory.copy(state, before, bytes);
+  copyBytes(state, before, bytes);
 }

@@ -1,5 +1,6 @@
 // Semantics: order[bounds[e]] … order[bounds[e + 1] − 1] = the slots t · USED + k with chosen[t, k] = e, in their order.
 // Shapes: chosen [T, USED]; order [T · USED]; bounds [EXPERTS + 1]. Items: one.
+import { zeroBytes } from "../cpu/bytes.cpu";
 import { stepAt } from "../step.cpu";
 
 @unmanaged
@@ -16,7 +17,7 @@ export function sort_experts(args: usize, first: i32, end: i32): void {
   if (first == end) return;
   const a = changetype<SortExpertsArgs>(args);
   const slots = stepAt(a.step).tokens * a.USED;
-  memory.fill(a.bounds, 0, <usize>(a.EXPERTS + 1) << 2);
+  zeroBytes(a.bounds, <usize>(a.EXPERTS + 1) << 2);
   // First the number of each behind its place, then where each begins, and at last, as slots are placed, where it ends.
   for (let slot = 0; slot < slots; slot++) {
     const at = boundOf(a, slot) + 4;

@@ -1,6 +1,7 @@
 // Semantics: y[t, i] = f(g) · u, f = silu or, where GELU, gelu by its approximation with tanh, where g = gate_up[t, i] + lora(t, gate, i) and u = gate_up[t, FFN + i] + lora(t, up, i)
 // Shapes: gate_up [T, 2·FFN] f32, x (y) [T, FFN] f32; xq, xs: x in int8 blocks, where xq is not null. table = 0: no adapters.
 // Items: T · ceil(FFN / 256): 256 consecutive outputs of one token.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { addLora } from "../cpu/lora.cpu";
 import { gelu4, silu4 } from "../cpu/math.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
@@ -54,7 +55,7 @@ function part(a: ActivationArgs, token: i32, member: i32, from: i32, count: i32)
   const source = a.gate_up + (<usize>((2 * token + member) * a.FFN + from) << 2);
   if (!a.table) return source;
   const copy = scratch + <usize>(member * OUTPUTS << 2);
-  memory.copy(copy, source, <usize>count << 2);
+  copyBytes(copy, source, <usize>count << 2);
   addLora(copy, source, token, member, from, count, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
   return copy;
 }

@@ -2,6 +2,7 @@
 // x[r] = RMSNorm(residual[t] + SCALE · a) · weight for the token t that heads each row of logits
 // Shapes: residual, output [T, HIDDEN], x [R, HIDDEN] f32; weight, after [HIDDEN]; xq, xs: x in int8 blocks, where xq is not null. table = 0: no
 // adapters. Items: rows of logits.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { addLora } from "../cpu/lora.cpu";
 import { addRow, normRow, scaleRow } from "../cpu/norm_row.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
@@ -40,7 +41,7 @@ export function final_norm(args: usize, first: i32, end: i32): void {
     const residual = a.residual + <usize>token * bytes, output = a.output + <usize>token * bytes;
     const x = a.x + <usize>r * bytes;
     const bare = !a.AFTER && a.SCALE == 1;
-    memory.copy(x, output, bytes);
+    copyBytes(x, output, bytes);
     if (bare) addRow(x, residual, a.HIDDEN, 1);
     addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
     if (!bare) {

@@ -3,6 +3,7 @@
 // Shapes: residual, output, x [T, HIDDEN] f32; weight, after [HIDDEN]; xq, xs: x in int8 blocks, where xq is not null.
 // ADD = 0: the first norm of a step, which has no output to add and leaves the residual as it is. table = 0: no adapters.
 // Items: tokens.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { addLora } from "../cpu/lora.cpu";
 import { finish } from "../cpu/quantize_blocks.cpu";
 import { addRow, normRow } from "../cpu/norm_row.cpu";
@@ -40,7 +41,7 @@ export function norm(args: usize, first: i32, end: i32): void {
     const row = a.residual + <usize>token * bytes, x = a.x + <usize>token * bytes;
     const output = a.output + <usize>token * bytes;
     if (a.ADD && (a.AFTER || a.SCALE != 1)) {
-      memory.copy(x, output, bytes);
+      copyBytes(x, output, bytes);
       addLora(x, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
       if (a.AFTER) normRow(x, a.after, x, a.HIDDEN, a.EPS);
       addRow(row, x, a.HIDDEN, a.SCALE);
@@ -48,7 +49,7 @@ export function norm(args: usize, first: i32, end: i32): void {
       for (let i: usize = 0; i < bytes; i += 16) v128.store(row + i, f32x4.add(v128.load(row + i), v128.load(output + i)));
       addLora(row, output, token, 0, 0, a.HIDDEN, a.step, a.table, a.shrunk, a.adapters, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
     }
-    if (a.BARE) memory.copy(x, row, bytes);
+    if (a.BARE) copyBytes(x, row, bytes);
     else normRow(row, a.weight, x, a.HIDDEN, a.EPS);
     finish(a.x, a.xq, a.xs, token * a.HIDDEN, a.HIDDEN);
   }

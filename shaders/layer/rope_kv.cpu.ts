@@ -5,6 +5,7 @@
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. The pool holds the adapters too. table = 0: no adapters.
 // Items: T · (HEADS + 2·KV_HEADS), heads innermost.
 // Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { narrowRow } from "../cpu/kv_cells.cpu";
 import { addLora } from "../cpu/lora.cpu";
 import { normRow } from "../cpu/norm_row.cpu";
@@ -60,7 +61,7 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
       cell = a.pool + <usize>place * 16 * width + <usize>(token.cell & 15) * width;
       out = a.KV_HALF ? scratch + ROW : cell;
     }
-    if (member == 2) memory.copy(out, row, bytes);
+    if (member == 2) copyBytes(out, row, bytes);
     else rotate(row, out, a.rotations + <usize>(token.position * a.ROTARY << 2), a.ROTARY, bytes);
     if (a.KV_HALF && member > 0) narrowRow(out, a.HEAD_DIM, cell);
   }
@@ -71,7 +72,7 @@ function summed(a: RopeKvArgs, t: i32, member: i32, first: i32, count: i32): usi
   const heads = member == 0 ? 0 : a.HEADS + (member - 1) * a.KV_HEADS;
   const at = (t * (a.HEADS + 2 * a.KV_HEADS) + heads) * a.HEAD_DIM + first;
   const base = a.qkv + (<usize>at << 2);
-  memory.copy(scratch, base, <usize>count << 2);
+  copyBytes(scratch, base, <usize>count << 2);
   addLora(scratch, base, t, member, first, count, a.step, a.table, a.shrunk, a.pool, a.ENTRIES, a.GROUP, a.MODULE0, a.RANK4, a.DTYPE);
   return scratch;
 }
@@ -90,7 +91,7 @@ function rotate(row: usize, out: usize, rotation: usize, rotary: i32, bytes: usi
   const turned = <usize>rotary << 2, half = turned >> 1;
   if (half % 16 == 0) turn(row, out, rotation, half);
   else turnOneByOne(row, out, rotation, half);
-  if (turned < bytes) memory.copy(out + turned, row + turned, bytes - turned);
+  if (turned < bytes) copyBytes(out + turned, row + turned, bytes - turned);
 }
 
 /** `half`: bytes of half of what is turned; `rotation`: as many pairs (cos, sin) as it has floats. */

@@ -1,6 +1,7 @@
 // Semantics: shrunk[t, j, m, :] becomes core_m · shrunk[t, j, m, :] for entries whose adapter has cores; others stay.
 // Shapes: table [T, ENTRIES]; shrunk [T, ENTRIES, GROUP, 4 · RANK4] f32. The twin of lora/core.wgsl, which says where cores lie.
 // Items: T · step.entries · GROUP, modules innermost.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { dotsOne } from "../cpu/dots.cpu";
 import { headerAt } from "../cpu/lora.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -43,7 +44,7 @@ export function core(args: usize, first: i32, end: i32): void {
 
 function multiplyFull(h: usize, matrix: usize, rank: i32, rank4: i32): void {
   const bytes = <usize>rank4 << 4;
-  memory.copy(scratch, h, bytes);
+  copyBytes(scratch, h, bytes);
   for (let block = 0; block < rank4; block++) {
     // Rows past the rank: the last again, dropped.
     const r = block << 2;

@@ -10,6 +10,7 @@
 // sequence's last token and of the last token in every full page of KV; table [T, ENTRIES].
 // Items: sequences, since a belief runs through a sequence's tokens in order. It begins from the page before, where there is
 // a full one: the page may have been filled for another sequence that began alike.
+import { copyBytes } from "../cpu/bytes.cpu";
 import { filterBelief } from "../cpu/belief.cpu";
 import { averageCosines } from "../cpu/cosines.cpu";
 import { across } from "../cpu/lanes.cpu";
@@ -43,7 +44,7 @@ export function route(args: usize, first: i32, end: i32): void {
     if (sequence.router == 0) {
       const list = changetype<usize>(entryAt(a.fixed_entries, sequence.fixed));
       for (let t = from; t < behindLast; t++) {
-        memory.copy(changetype<usize>(entryAt(a.table, t * a.ENTRIES)), list, <usize>a.ENTRIES << 4);
+        copyBytes(changetype<usize>(entryAt(a.table, t * a.ENTRIES)), list, <usize>a.ENTRIES << 4);
       }
       continue;
     }

@@ -1,5 +1,6 @@
 // Semantics and shapes: backward_attention_key_value.wgsl. Items: ceil(T / 32) · KV_HEADS, heads innermost: 32 neighbouring
 // keys. A sum runs over tiles of 32 tokens, in a tile over heads, for a head over tokens.
+import { copyBytes, zeroBytes } from "../cpu/bytes.cpu";
 import { gradientRow, KEY_BYTES, runLength, scoreTile, TOKENS } from "../cpu/causal_tiles.cpu";
 import { packColumns, packTransposed, tileOuter } from "../cpu/columns.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -52,14 +53,14 @@ function back(a: BackwardAttentionKeyValueArgs, token: i32, count: i32, group: i
   packTransposed(a.qkv + key, row, count, dim, keyPanels, bytes << 3);
   packTransposed(a.qkv + value, row, count, dim, valuePanels, bytes << 3);
   const dk = valuePanels + tile + 2 * (<usize>QUERIES * bytes), dv = dk + tile;
-  memory.fill(dk, 0, 2 * tile);
+  zeroBytes(dk, 2 * tile);
   const shared = a.HEADS / a.KV_HEADS;
   for (let base = (token - sequence.first) & ~(QUERIES - 1); base < sequence.count; base += QUERIES) {
     for (let h = group * shared; h < (group + 1) * shared; h++) backHead(a, sequence, base, h, token, count, dk, dv);
   }
   for (let n = 0; n < count; n++) {
-    memory.copy(a.dqkv + key + <usize>n * row, dk + <usize>n * bytes, bytes);
-    memory.copy(a.dqkv + value + <usize>n * row, dv + <usize>n * bytes, bytes);
+    copyBytes(a.dqkv + key + <usize>n * row, dk + <usize>n * bytes, bytes);
+    copyBytes(a.dqkv + value + <usize>n * row, dv + <usize>n * bytes, bytes);
   }
 }
 

@@ -1,5 +1,6 @@
 // Semantics and shapes: backward_belief.wgsl, with the quotients of small beliefs taken from logarithms: what is handed
 // back is de · r and dρ · ρ' = Σ de (1 − ρ − r), for r as in label_loss.wgsl. Items: sequences.
+import { zeroBytes } from "../cpu/bytes.cpu";
 import { stayedShare } from "../cpu/belief.cpu";
 import { exp1, log1, sigmoid1, withoutTiny } from "../cpu/math.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -23,7 +24,7 @@ export function backward_belief(args: usize, first: i32, end: i32): void {
   const later = scratch;
   for (let s = first; s < end; s++) {
     const sequence = sequenceAt(a.sequences, s);
-    memory.fill(later, 0, bytes);
+    zeroBytes(later, bytes);
     for (let n = sequence.count - 1; n >= 0; n--) {
       const t = <usize>(sequence.first + n);
       const turn = load<f32>(a.z + t * stride + bytes), dz = a.dz + t * stride;

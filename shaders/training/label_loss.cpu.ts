@@ -1,4 +1,5 @@
 // Semantics and shapes: label_loss.wgsl. Items: sequences.
+import { zeroBytes } from "../cpu/bytes.cpu";
 import { stayedShare } from "../cpu/belief.cpu";
 import { exp1, log1, sigmoid1, withoutTiny } from "../cpu/math.cpu";
 import { scratch } from "../cpu/scratch.cpu";
@@ -31,8 +32,8 @@ export function label_loss(args: usize, first: i32, end: i32): void {
   for (let s = first; s < end; s++) {
     const sequence = sequenceAt(a.sequences, s);
     const report = changetype<Report>(a.report + (<usize>s << 4));
-    memory.fill(changetype<usize>(report), 0, 16);
-    memory.fill(scratch, 0, bytes);
+    zeroBytes(changetype<usize>(report), 16);
+    zeroBytes(scratch, bytes);
     for (let n = sequence.count - 1; n >= 0; n--) {
       const t = sequence.first + n;
       const normaliser: f32 = a.BELIEF ? 0 : logSum(evidenceAt(a, t), bytes);
