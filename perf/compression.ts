@@ -4,23 +4,19 @@
 // DATA has a folder for each of the four domains with valid.jsonl.gz in it.
 
 import { table } from "../cli/terminal/table.ts";
-import { readRows } from "../cli/training/data_file.ts";
 import { type CompressedAdapters, compressAdapters } from "../composition/compress/compress.ts";
-import { loadTokenizer } from "../engine/text/tokenizer.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
 import { expandedLayer } from "../files/lora/compressed_adapter.ts";
-import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
+import { openModelFiles } from "../files/model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
-import { renderRow } from "../training/data/render.ts";
 import { FrozenModel } from "../training/frozen/frozen_model.ts";
 import { loadAdapterFolder } from "../training/frozen/load.ts";
 import { TextScorer } from "../training/frozen/score.ts";
+import { DOMAINS, domainTexts, LENGTH } from "./domain_texts.ts";
 import { withCopies } from "./noisy_copies.ts";
 
 const NANO = "models/nano";
-const DOMAINS = ["math", "sql", "medical", "code"];
 const ROWS = 12;
-const LENGTH = 128;
 
 const [data, ...lists] = process.argv.slice(2);
 if (data === undefined)
@@ -30,7 +26,7 @@ const [counts, ranks, clusters, [iterations]] = ["16,64,256", "16,32,64", "1,4",
 );
 
 const files = await openModelFiles(await nodeHost().open(NANO));
-const texts = await readTexts(files);
+const texts = await domainTexts(files, data, ROWS);
 const originals: Adapter[] = [];
 for (const name of DOMAINS) {
   originals.push(await loadAdapterFolder(nodeHost(), name, `${NANO}/adapters/${name}`, files.config));
@@ -77,21 +73,6 @@ console.log(
   `Loss of each adapter on its own domain: ${own.map((loss, i) => `${DOMAINS[i]} ${loss.toFixed(4)}`).join(", ")}`,
 );
 console.log(table(["adapters", "rank", "clusters", "error", "nats lost", "MB", "times smaller", "seconds"], rows));
-
-async function readTexts({ tokenizerFiles }: ModelFiles): Promise<number[][][]> {
-  const tokenizer = loadTokenizer(tokenizerFiles);
-  return Promise.all(
-    DOMAINS.map(async (domain) => {
-      const found: number[][] = [];
-      for await (const row of readRows(`${data}/${domain}/valid.jsonl.gz`)) {
-        const ids = renderRow(tokenizer, row).ids.slice(0, LENGTH);
-        if (ids.length > 8) found.push(ids);
-        if (found.length === ROWS) break;
-      }
-      return found;
-    }),
-  );
-}
 
 /** Mean loss in nats a token of each adapter on its own domain. */
 async function losses(adapters: readonly Adapter[]): Promise<number[]> {

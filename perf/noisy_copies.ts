@@ -13,7 +13,8 @@ export function withCopies(originals: readonly Adapter[], count: number): Adapte
   });
 }
 
-function copyOf(adapter: Adapter, seed: number): Adapter {
+/** With a name and a hash of its own, so that it is another adapter to whoever loads it. */
+export function copyOf(adapter: Adapter, seed: number): Adapter {
   const random = new Random(seed);
   const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
   const noisy = (values: Float32Array) => {
@@ -25,5 +26,5 @@ function copyOf(adapter: Adapter, seed: number): Adapter {
       Object.entries(layer).map(([name, lora]) => [name, { ...lora, a: noisy(lora.a), b: noisy(lora.b) }]),
     ),
   );
-  return { ...adapter, hash: `${adapter.hash} ${seed}`, layers };
+  return { ...adapter, name: `${adapter.name}-${seed}`, hash: `${adapter.hash} ${seed}`, layers };
 }

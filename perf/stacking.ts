@@ -7,24 +7,19 @@
 
 import { writeFileSync } from "node:fs";
 import { table } from "../cli/terminal/table.ts";
-import { readRows } from "../cli/training/data_file.ts";
-import { loadTokenizer } from "../engine/text/tokenizer.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
-import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
+import { openModelFiles } from "../files/model_files/model_files.ts";
 import { nodeHost } from "../node/host.ts";
-import { renderRow } from "../training/data/render.ts";
 import { bootstrap, type Interval, pooledMean, type Share } from "../training/evaluation/bootstrap.ts";
 import { drawing, element, textAt } from "../training/evaluation/svg.ts";
 import { FrozenModel } from "../training/frozen/frozen_model.ts";
 import { loadAdapterFolder } from "../training/frozen/load.ts";
 import { TextScorer } from "../training/frozen/score.ts";
-import { Random } from "../training/random.ts";
+import { DOMAINS, domainTexts, LENGTH } from "./domain_texts.ts";
+import { copyOf } from "./noisy_copies.ts";
 
 const NANO = "models/nano";
-const DOMAINS = ["math", "sql", "medical", "code"];
 const MOST = 8;
-const NOISE = 0.1;
-const LENGTH = 128;
 
 const RULES: Record<string, (n: number) => number[]> = {
   "weights 1": (n) => Array(n).fill(1),
@@ -36,7 +31,7 @@ const [data, rowsText = "24", svg] = process.argv.slice(2);
 if (data === undefined) throw new Error("usage: node dist/perf/stacking.js DATA [rows] [FILE.svg]");
 
 const files = await openModelFiles(await nodeHost().open(NANO));
-const texts = await readTexts(files, Number(rowsText));
+const texts = await domainTexts(files, data, Number(rowsText));
 const originals: Adapter[] = [];
 for (const name of DOMAINS) {
   originals.push(await loadAdapterFolder(nodeHost(), name, `${NANO}/adapters/${name}`, files.config));
@@ -78,36 +73,6 @@ function stackOf(domain: number, n: number): string[] {
   const others = [1, 2, 3].map((step) => (domain + step) % 4);
   const order = [domain, ...others, ...others.map((i) => 4 + 2 * i), 4 + 2 * others[0] + 1];
   return order.slice(0, n).map((i) => model.adapters[i].key);
-}
-
-async function readTexts({ tokenizerFiles }: ModelFiles, rows: number): Promise<number[][][]> {
-  const tokenizer = loadTokenizer(tokenizerFiles);
-  return Promise.all(
-    DOMAINS.map(async (domain) => {
-      const found: number[][] = [];
-      for await (const row of readRows(`${data}/${domain}/valid.jsonl.gz`)) {
-        const ids = renderRow(tokenizer, row).ids.slice(0, LENGTH);
-        if (ids.length > 8) found.push(ids);
-        if (found.length === rows) break;
-      }
-      return found;
-    }),
-  );
-}
-
-function copyOf(adapter: Adapter, seed: number): Adapter {
-  const random = new Random(seed);
-  const normal = () => Math.sqrt(-2 * Math.log(1 - random.next())) * Math.cos(2 * Math.PI * random.next());
-  const noisy = (values: Float32Array) => {
-    const size = NOISE * Math.sqrt(values.reduce((sum, value) => sum + value * value, 0) / values.length);
-    return values.map((value) => value + size * normal());
-  };
-  const layers = adapter.layers.map((layer) =>
-    Object.fromEntries(
-      Object.entries(layer).map(([name, lora]) => [name, { ...lora, a: noisy(lora.a), b: noisy(lora.b) }]),
-    ),
-  );
-  return { ...adapter, name: `${adapter.name}-${seed}`, hash: `${adapter.hash} ${seed}`, layers };
 }
 
 /** Heights of labels, none nearer to another than a line of text. */
