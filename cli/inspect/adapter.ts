@@ -48,6 +48,7 @@ async function readFile(source: ByteSource): Promise<Read> {
   const config = {
     base_model_name_or_path: metadata.get("general.base_model.0.name"),
     lora_alpha: metadata.get("adapter.lora.alpha"),
+    alora_invocation_tokens: metadata.get("adapter.alora.invocation_tokens"),
   };
   return { format: "GGUF", config, weights: tensors, tokenizer: false };
 }
@@ -106,7 +107,7 @@ function factsOf({ format, config, weights, tokenizer }: Read): AdapterFacts {
     if (READS_RESIDUAL.test(parsed.inner)) hiddenSize ??= inputs;
   }
   const text = (value: unknown) => (typeof value === "string" ? value : null);
-  const { lora_alpha: alpha } = config;
+  const { lora_alpha: alpha, alora_invocation_tokens: invocation } = config;
   return {
     format,
     baseModel: text(config.base_model_name_or_path) ?? text(config.model),
@@ -116,6 +117,7 @@ function factsOf({ format, config, weights, tokenizer }: Read): AdapterFacts {
     layers,
     hiddenSize,
     parameters,
+    activated: invocation !== undefined && invocation !== null,
     vocabulary,
     tokenizer,
   };
