@@ -1,6 +1,7 @@
 // A tokenizer's description from the metadata of a GGUF file: the same tokenizer.json that its model came with.
 // llama.cpp is the model for which key means what and what its absence means.
 
+import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import type { GgufValue } from "../../files/weights/gguf/gguf.ts";
 import { ggufPre } from "./gguf_pre.ts";
 import { BYTE_LEVEL, splitOn } from "./pre_tokenizer.ts";
@@ -33,7 +34,7 @@ interface Kind {
  * @throws MoloraError `tokenizer_invalid` where a key is missing, malformed, or names an unsupported model or
  * pre-tokenizer.
  */
-export function ggufSpec(metadata: Metadata): TokenizerSpec {
+export function ggufSpec(metadata: Metadata, beside: Partial<ChatTemplates> = {}): TokenizerSpec {
   const tokens = texts(metadata, "tokens");
   const types = numbers(metadata, "token_type");
   const kind = kindOf(metadata, tokens, types);
@@ -57,8 +58,12 @@ export function ggufSpec(metadata: Metadata): TokenizerSpec {
     tokens,
     bosId,
     eosId,
-    chatTemplate: template("tokenizer.chat_template"),
-    toolTemplate: template("tokenizer.chat_template.tool_use"),
+    ...(beside.chatTemplate === undefined
+      ? {
+          chatTemplate: template("tokenizer.chat_template"),
+          toolTemplate: beside.toolTemplate ?? template("tokenizer.chat_template.tool_use"),
+        }
+      : { chatTemplate: beside.chatTemplate, toolTemplate: beside.toolTemplate }),
   };
 }
 

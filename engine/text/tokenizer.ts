@@ -93,7 +93,7 @@ function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
 }
 
 function specOf(files: TokenizerFiles): TokenizerSpec {
-  if (files.kind === "gguf") return ggufSpec(files.metadata);
+  if (files.kind === "gguf") return ggufSpec(files.metadata, files);
   return files.kind === "tekken"
     ? tekkenSpec(files.tekken, files)
     : huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files);
