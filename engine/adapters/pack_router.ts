@@ -16,7 +16,7 @@ export interface PlacedExperts {
   addresses: readonly number[];
 }
 
-/** How the hidden layer of an MLP router lies: as in the mixture, or, on the CPU, in panels of 8 rows (formats/q8_0.cpu.ts). */
+/** How the hidden layer of an MLP router lies: as in the mixture, or, on the CPU, in panels (shaders/formats/q8_0.cpu.ts). */
 export type GateForm = "f32" | "q8_0";
 
 /** Bytes of a router's run; the same in every layer. */
