@@ -1,6 +1,6 @@
 // How weights lie on a device. On a GPU as formats/*.wgsl say, row by row; on the CPU in panels of rows (formats/*.cpu.ts).
 
-/** q4 holds GGUF's q4_0 and q4_1, q5 its q5_1, q4_k and q6_k what has scales in two levels (files/weights/stored/scaled_groups.ts). */
+/** q4 holds GGUF's q4_0 and q4_1, q5 its q5_0 and q5_1, q4_k and q6_k what has scales in two levels (files/weights/stored/scaled_groups.ts). */
 export type DeviceFormat = "f32" | "f16" | "q8_0" | "q4" | "q5" | "q4_k" | "q6_k";
 
 /** Those whose weights share scales: they can meet int8 activations. */

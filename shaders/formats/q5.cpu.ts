@@ -1,4 +1,4 @@
-// Weights of 5 bits with a scale and a minimum per 32 columns (GGUF's q5_1): w = d · code + m. 6 bits a weight.
+// Weights of 5 bits with a scale and a minimum per 32 columns (GGUF's q5_0 and q5_1): w = d · code + m. 6 bits a weight.
 // A block of a panel (8 rows, 32 columns): 8 halves d, 8 halves m, then words [5][8 rows]: byte i of word j < 4 of a row holds
 // the low bits of column 4j + i in its low nibble, of column 16 + 4j + i in the high one; bit p of byte i of word 4 is the fifth
 // bit of column 4p + i.

@@ -1,4 +1,4 @@
-// Weights held as 5 bits with a scale and a minimum per 32 columns (GGUF's q5_1): quants[row][cols / 32] (vec4u; the low nibble
+// Weights held as 5 bits with a scale and a minimum per 32 columns (GGUF's q5_0 and q5_1): quants[row][cols / 32] (vec4u; the low nibble
 // of byte i has the low bits of column i, the high nibble those of column 16 + i), scales[row][cols / 32] (f16 d, f16 m; a word
 // in which bit p of byte i is the fifth bit of column 4p + i). weight = d * code + m.
 

@@ -55,6 +55,7 @@ const HALVES: Partial<Record<StoredType, readonly (readonly [at: number, value: 
     [0, 1 / 8],
     [2, -7 / 8],
   ],
+  q5_0: [[0, 1 / 16]],
   q5_1: [
     [0, 1 / 16],
     [2, -7 / 8],

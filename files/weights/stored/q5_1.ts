@@ -1,5 +1,6 @@
 // Q5_1: halves d and m, 32 fifth bits, 16 bytes of nibbles in Q4_0's order; d·q + m.
 
+import { fourRows } from "./fifth_bits.ts";
 import { EXPONENT, eachBlock, findIn, halfAt } from "./floats_in_blocks.ts";
 import type { StoredFormat } from "./format.ts";
 import { wordsOf } from "./words.ts";
@@ -38,13 +39,3 @@ export const Q5_1: StoredFormat = {
     return { quants, scales };
   },
 };
-
-/** Bit 4p + i to bit p of byte i, so that a shift brings the bits of four neighbours to the same place of four bytes. */
-function fourRows(bits: number): number {
-  let out = 0;
-  for (let p = 0; p < 8; p++) {
-    const four = (bits >>> (4 * p)) & 15;
-    out |= ((four * 0x204081) & 0x01010101) << p;
-  }
-  return out;
-}

@@ -205,6 +205,9 @@ test("an adapter's own vocabulary and tokenizer, and experts kept together, are 
   assert.deepEqual([tables.vocabulary, tables.tokenizer], [328, false]);
   const experts = await facts("test/fixtures/expert_lora/qwen3-moe/adapters/parameters");
   assert.deepEqual([experts.vocabulary, experts.modules, experts.ranks], [null, ["experts", "q_proj"], [3]]);
+  const gguf = await facts("test/fixtures/expert_lora/qwen3-moe/gguf/parameters.gguf");
+  assert.deepEqual([gguf.format, gguf.modules, gguf.ranks], ["GGUF", ["experts", "attn_q"], [3]]);
+  assert.deepEqual([gguf.layers, gguf.hiddenSize, gguf.alpha], [experts.layers, experts.hiddenSize, experts.alpha]);
   const shown = await molora(["inspect", "test/fixtures/grown/llama-biases/adapters/chat"]);
   assert.match(shown.stdout, /tokens +323 of its own, with a tokenizer/);
 });

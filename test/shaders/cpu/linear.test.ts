@@ -38,6 +38,8 @@ const FORMS: [StoredType, DeviceFormat, ActivationForm][] = [
     [type, "q6_k", "f32"],
     [type, "q6_k", "q8"],
   ]),
+  ["q5_0", "q5", "f32"],
+  ["q5_0", "q5", "q8"],
   ["q5_1", "q5", "f32"],
   ["q5_1", "q5", "q8"],
   ["q4_k", "q4_k", "f32"],
