@@ -1,6 +1,7 @@
 // Which weight formats there are, and what each of them does where a kernel asks. A new format: its file, and a case here.
 // Weights lie in panels of 8 rows (the last padded with zeros), written by files/weights/stored/pack_panels.ts.
 import { GROUPS_BLOCK, oneGroups } from "../cpu/tile_groups.cpu";
+import { oneFives } from "../cpu/tile_fives.cpu";
 import { INTEGER_BLOCK, tileIntegers } from "../cpu/tile_integers.cpu";
 import { F16_COLUMN, floatsF16, oneF16, rowF16 } from "./f16.cpu";
 import { F32_COLUMN, rowF32 } from "./f32.cpu";
@@ -72,14 +73,21 @@ export function tile(
   format: i32, panel: usize, blocks: i32, x0: usize, x1: usize, x2: usize, x3: usize,
   s0: usize, s1: usize, s2: usize, s3: usize, y0: usize, y1: usize, y2: usize, y3: usize, rows: i32, begin: bool, sums: usize,
 ): void {
-  if (format != Q6_K && format != Q5) {
+  if (format == Q5) {
+    oneFives(panel, blocks, x0, s0, y0, rows, begin);
+    oneFives(panel, blocks, x1, s1, y1, rows, begin);
+    oneFives(panel, blocks, x2, s2, y2, rows, begin);
+    // Past the end, the last token comes once more: its sums must not run on twice.
+    if (y3 != y2) oneFives(panel, blocks, x3, s3, y3, rows, begin);
+    return;
+  }
+  if (format != Q6_K) {
     tileIntegers(panel, blocks, x0, x1, x2, x3, s0, s1, s2, s3, y0, y1, y2, y3, rows, begin, sums);
     return;
   }
   oneGroups(panel, blocks, x0, s0, y0, rows, begin);
   oneGroups(panel, blocks, x1, s1, y1, rows, begin);
   oneGroups(panel, blocks, x2, s2, y2, rows, begin);
-  // Past the end, the last token comes once more: its sums must not run on twice.
   if (y3 != y2) oneGroups(panel, blocks, x3, s3, y3, rows, begin);
 }
 

@@ -3,9 +3,10 @@
 // the low bits of column 4j + i in its low nibble, of column 16 + 4j + i in the high one; bit p of byte i of word 4 is the fifth
 // bit of column 4p + i.
 import { sixteen, spread } from "../cpu/codes.cpu";
-import { wholeBytes, widenHigh, widenLow, widenSplat } from "../cpu/lanes.cpu";
-import { dotPairs, madd, wholeDots } from "../cpu/simd.cpu";
-import { GROUPS_BLOCK } from "../cpu/tile_groups.cpu";
+import { widenHigh, widenLow, widenSplat } from "../cpu/lanes.cpu";
+import { dotPairs, madd } from "../cpu/simd.cpu";
+import { halvesDots } from "../cpu/tile_fives.cpu";
+import { INTEGER_BLOCK } from "../cpu/tile_integers.cpu";
 
 /** Bytes of a block of 8 rows. */
 export const Q5_BLOCK: i32 = 192;
@@ -16,37 +17,34 @@ const FIFTH: usize = 160;
 @inline
 function codes(p: i32, nibbles: v128, fifth: v128): v128 {
   const low = v128.and(p < 4 ? nibbles : i32x4.shr_u(nibbles, 4), i8x16.splat(15));
-  return v128.or(low, v128.and(p < 4 ? i32x4.shl(fifth, 4 - p) : i32x4.shr_u(fifth, p - 4), i8x16.splat(16)));
+  return v128.or(low, v128.and(p < 4 ? i32x4.shl(fifth, 4 - p) : p > 4 ? i32x4.shr_u(fifth, p - 4) : fifth, i8x16.splat(16)));
 }
 
-/** Blocks to the panel that cpu/tile_groups.cpu.ts reads: sums of 32 columns would not fit in the 16 bits of cpu/tile_integers. */
+/** Blocks to the panel that cpu/tile_fives.cpu.ts reads. */
 export function unpackQ5(w: usize, blocks: i32, panel: usize): void {
   for (let b = 0; b < blocks; b++) {
     const d = v128.load(w), m = v128.load(w, 16);
-    const d0 = widenLow(d), d1 = widenHigh(d), m0 = widenLow(m), m1 = widenHigh(m);
-    for (let group: usize = 0; group < <usize>GROUPS_BLOCK; group += GROUPS_BLOCK >> 1) {
-      v128.store(panel + group, d0);
-      v128.store(panel + group, d1, 16);
-      v128.store(panel + group, m0, 32);
-      v128.store(panel + group, m1, 48);
-    }
+    v128.store(panel, widenLow(d));
+    v128.store(panel, widenHigh(d), 16);
+    v128.store(panel, widenLow(m), 32);
+    v128.store(panel, widenHigh(m), 48);
     for (let rows: usize = 0; rows < 32; rows += 16) {
       const fifth = v128.load(w + rows, FIFTH), to = panel + rows;
       let v = v128.load(w + rows, 32);
       v128.store(to, codes(0, v, fifth), 64);
-      v128.store(to, codes(4, v, fifth), 256);
+      v128.store(to, codes(4, v, fifth), 192);
       v = v128.load(w + rows, 64);
       v128.store(to, codes(1, v, fifth), 96);
-      v128.store(to, codes(5, v, fifth), 288);
+      v128.store(to, codes(5, v, fifth), 224);
       v = v128.load(w + rows, 96);
       v128.store(to, codes(2, v, fifth), 128);
-      v128.store(to, codes(6, v, fifth), 320);
+      v128.store(to, codes(6, v, fifth), 256);
       v = v128.load(w + rows, 128);
       v128.store(to, codes(3, v, fifth), 160);
-      v128.store(to, codes(7, v, fifth), 352);
+      v128.store(to, codes(7, v, fifth), 288);
     }
     w += Q5_BLOCK;
-    panel += GROUPS_BLOCK;
+    panel += INTEGER_BLOCK;
   }
 }
 
@@ -75,31 +73,32 @@ export function floatsQ5(w: usize, columns: i32, panel: usize): void {
   }
 }
 
-/** Integer sums of 16 columns of four rows, from word p of codes on: up to 8 · 127 · 31, which 16 bits hold. */
-@inline
-function dots(p: i32, x: usize, v0: v128, v1: v128, v2: v128, v3: v128, fifth: v128): v128 {
-  const zero = i32x4.splat(0);
-  const even = dotPairs(v128.load32_splat(x, 8), codes(p + 2, v2, fifth), dotPairs(v128.load32_splat(x, 0), codes(p, v0, fifth), zero));
-  const odd = dotPairs(v128.load32_splat(x, 12), codes(p + 3, v3, fifth), dotPairs(v128.load32_splat(x, 4), codes(p + 1, v1, fifth), zero));
-  return wholeDots(i16x8.add(even, odd));
-}
-
 /** One token against 8 rows, straight from the bits: the sums of rows 0 … 3 at `out`, 4 … 7 behind them. */
 export function oneQ5(w: usize, blocks: i32, x: usize, xs: usize, out: usize): void {
   let low = f32x4.splat(0), high = low;
   for (let b = 0; b < blocks; b++) {
-    const d = v128.load(w), m = v128.load(w, 16), scale = v128.load32_splat(xs);
-    const sum0 = f32x4.mul(scale, wholeBytes(v128.load(x))), sum1 = f32x4.mul(scale, wholeBytes(v128.load(x, 16)));
-    let fifth = v128.load(w, FIFTH);
-    let v0 = v128.load(w, 32), v1 = v128.load(w, 64), v2 = v128.load(w, 96), v3 = v128.load(w, 128);
-    let factor = f32x4.mul(widenLow(d), scale), minimum = widenLow(m);
-    low = madd(factor, dots(0, x, v0, v1, v2, v3, fifth), madd(minimum, sum0, low));
-    low = madd(factor, dots(4, x + 16, v0, v1, v2, v3, fifth), madd(minimum, sum1, low));
-    fifth = v128.load(w, FIFTH + 16);
-    v0 = v128.load(w, 48); v1 = v128.load(w, 80); v2 = v128.load(w, 112); v3 = v128.load(w, 144);
-    factor = f32x4.mul(widenHigh(d), scale); minimum = widenHigh(m);
-    high = madd(factor, dots(0, x, v0, v1, v2, v3, fifth), madd(minimum, sum0, high));
-    high = madd(factor, dots(4, x + 16, v0, v1, v2, v3, fifth), madd(minimum, sum1, high));
+    const f = v128.load(w, FIFTH), h = v128.load(w, FIFTH + 16);
+    let a = i32x4.splat(0), c = a, e = a, g = a;
+    let v = v128.load(w, 32), u = v128.load(w, 48), t = v128.load32_splat(x, 0);
+    a = dotPairs(t, codes(0, v, f), a); c = dotPairs(t, codes(0, u, h), c);
+    t = v128.load32_splat(x, 16);
+    e = dotPairs(t, codes(4, v, f), e); g = dotPairs(t, codes(4, u, h), g);
+    v = v128.load(w, 64); u = v128.load(w, 80); t = v128.load32_splat(x, 4);
+    a = dotPairs(t, codes(1, v, f), a); c = dotPairs(t, codes(1, u, h), c);
+    t = v128.load32_splat(x, 20);
+    e = dotPairs(t, codes(5, v, f), e); g = dotPairs(t, codes(5, u, h), g);
+    v = v128.load(w, 96); u = v128.load(w, 112); t = v128.load32_splat(x, 8);
+    a = dotPairs(t, codes(2, v, f), a); c = dotPairs(t, codes(2, u, h), c);
+    t = v128.load32_splat(x, 24);
+    e = dotPairs(t, codes(6, v, f), e); g = dotPairs(t, codes(6, u, h), g);
+    v = v128.load(w, 128); u = v128.load(w, 144); t = v128.load32_splat(x, 12);
+    a = dotPairs(t, codes(3, v, f), a); c = dotPairs(t, codes(3, u, h), c);
+    t = v128.load32_splat(x, 28);
+    e = dotPairs(t, codes(7, v, f), e); g = dotPairs(t, codes(7, u, h), g);
+    const d = v128.load(w), m = v128.load(w, 16);
+    const scale = v128.load32_splat(xs), sum = v128.load32_splat(xs, 4);
+    low = madd(f32x4.mul(widenLow(d), scale), halvesDots(a, e), madd(widenLow(m), sum, low));
+    high = madd(f32x4.mul(widenHigh(d), scale), halvesDots(c, g), madd(widenHigh(m), sum, high));
     w += Q5_BLOCK;
     x += 32;
     xs += 8;
