@@ -1,7 +1,7 @@
 // The forward pass: one program for each kind of step, prepared when first needed and run ever after.
 
 import type { ModelConfig } from "../../files/families/config.ts";
-import { turn } from "../../files/slices.ts";
+import { pause } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { Device, Launch, Program } from "../device/device.ts";
@@ -73,8 +73,8 @@ export class Forward {
     let done = 0;
     const programs: Promise<void>[] = [];
     for (const kind of kinds) {
+      await pause(); // one program is a few hundred launches
       programs.push(this.program(kind).then(() => onProgress(++done, kinds.length)));
-      await turn(); // one program is a few hundred launches
     }
     await Promise.all(programs);
   }
