@@ -1,6 +1,7 @@
 // Model names as OpenAI's clients know them: the base by its own, adapters and mixtures as `base:name`.
 
 import { basename } from "node:path";
+import { inVain } from "../../engine/adapters/asked.ts";
 import type { RecipePartReport, Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { EnginePort, HttpEngine } from "../port.ts";
@@ -54,14 +55,19 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
   const text = nameIn(base, model);
   if (text !== undefined) {
     const name = engine.nameOf(text);
-    if (engine.listAdapters().some((adapter) => adapter.name === name)) return { adapter: name };
-    if (engine.listMixtures().some((mixture) => mixture.name === name)) return { mixture: name };
+    const kind = engine.nameReport(name)?.kind;
+    if (kind !== undefined) return kind === "adapter" ? { adapter: name } : { mixture: name };
   }
+  const asked = text === undefined ? { places: [], againMs: 0 } : engine.asked(text);
   const known = listModels(engine, base, 0).map(({ id }) => id);
   const more = known.length > MOST_SHOWN ? ` and ${known.length - MOST_SHOWN} more` : "";
   throw new MoloraError("unknown_model", `the model ${JSON.stringify(model.slice(0, 256))} does not exist`, {
-    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.`,
-    details: { field: "model", known: known.slice(0, MOST_SHOWN) },
+    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.${inVain(asked)}`,
+    details: {
+      field: "model",
+      known: known.slice(0, MOST_SHOWN),
+      ...(asked.places.length === 0 ? {} : { asked: asked.places }),
+    },
   });
 }
 
