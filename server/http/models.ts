@@ -9,7 +9,12 @@ import type { HttpRequest } from "./router.ts";
 
 /** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
 export function baseName(engine: EnginePort, given: string | undefined): string {
-  return given ?? basename(engine.stats().model).replace(/\.gguf$/i, "");
+  return given ?? stemOf(engine.stats().model);
+}
+
+/** Of a base's folder or file. */
+export function stemOf(model: string): string {
+  return basename(model).replace(/\.gguf$/i, "");
 }
 
 /** One entry of `/v1/models`. `parent` is the base of an adapter or a mixture. */
@@ -24,18 +29,17 @@ export interface ModelCard {
   molora: { kind: "base" | "adapter" | "mixture"; hash?: string; experts?: string[]; parts?: RecipePartReport[] };
 }
 
+/** That of a base alone. */
+export function baseModel(base: string, created: number): ModelCard {
+  const named = { id: base, object: "model", created, owned_by: "molora", root: base } as const;
+  return { ...named, parent: null, molora: { kind: "base" } };
+}
+
 export function listModels(engine: EnginePort, base: string, created: number): ModelCard[] {
-  const card = (id: string, molora: ModelCard["molora"]): ModelCard => ({
-    id,
-    object: "model",
-    created,
-    owned_by: "molora",
-    root: base,
-    parent: id === base ? null : base,
-    molora,
-  });
+  const own = baseModel(base, created);
+  const card = (id: string, molora: ModelCard["molora"]): ModelCard => ({ ...own, id, parent: base, molora });
   return [
-    card(base, { kind: "base" }),
+    own,
     ...engine.listAdapters().map(({ name, hash }) => card(`${base}:${name}`, { kind: "adapter", hash })),
     ...engine
       .listMixtures()
