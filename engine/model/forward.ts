@@ -1,6 +1,7 @@
 // The forward pass: one program for each kind of step, prepared when first needed and run ever after.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import { pause } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { Device, Launch, Program } from "../device/device.ts";
@@ -70,7 +71,12 @@ export class Forward {
     onProgress: (done: number, total: number) => void = () => {},
   ): Promise<void> {
     let done = 0;
-    await Promise.all(kinds.map((kind) => this.program(kind).then(() => onProgress(++done, kinds.length))));
+    const programs: Promise<void>[] = [];
+    for (const kind of kinds) {
+      await pause(); // one program is a few hundred launches
+      programs.push(this.program(kind).then(() => onProgress(++done, kinds.length)));
+    }
+    await Promise.all(programs);
   }
 
   /** The launches of one kind of step, for whoever puts others together. */

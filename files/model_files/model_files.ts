@@ -2,7 +2,7 @@
 
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
-import { type ByteSource, readText, type SourceFolder } from "../source.ts";
+import { type ByteSource, readSmall, type SourceFolder } from "../source.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
 import { partOf } from "../weights/gguf/split.ts";
 import { readQuantization } from "../weights/packed/quantization.ts";
@@ -18,13 +18,14 @@ import { ggufConfig } from "./gguf_config.ts";
 import { readRopeFactors } from "./gguf_rope.ts";
 import { parseHfConfig } from "./hf_config.ts";
 import { modelHash } from "./model_hash.ts";
+import { parseTokenizerJson } from "./tokenizer_json.ts";
 import { textConfig, textTensors } from "./wrapped.ts";
 
 /** What a tokenizer is made from. JSON is parsed, not yet checked. */
 export type TokenizerFiles =
   | ({
       kind: "hf";
-      /** tokenizer.json */
+      /** tokenizer.json, see tokenizer_json.ts */
       tokenizer: Record<string, unknown>;
       /** tokenizer_config.json */
       tokenizerConfig: Record<string, unknown> | undefined;
@@ -142,7 +143,7 @@ async function unpacked(tensors: TensorSource, quantization: unknown): Promise<T
 /** @throws MoloraError `file_not_found`, `tokenizer_invalid` */
 export async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
   const config = await readJson(folder, "tokenizer_config.json", "tokenizer_invalid");
-  const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid");
+  const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid", parseTokenizerJson);
   if (!tokenizer) {
     const tekken = await readJson(folder, "tekken.json", "tokenizer_invalid");
     if (tekken) return { kind: "tekken", tekken, ...(await readTemplates(folder, config)) };
@@ -157,13 +158,13 @@ export async function readTokenizerFiles(folder: SourceFolder, weights: Weights)
  *
  * @throws MoloraError `code` for anything else in it.
  */
-async function readJson(folder: SourceFolder, path: string, code: ErrorCode) {
+async function readJson(folder: SourceFolder, path: string, code: ErrorCode, parse = parseJson) {
   const source = await folder.open(path);
   if (!source) return undefined;
   const remedy = "Fetch the file again; it must hold one JSON object.";
   let json: unknown;
   try {
-    json = JSON.parse(await readText(source));
+    json = await parse(await readSmall(source));
   } catch (cause) {
     if (MoloraError.is(cause)) throw cause;
     throw new MoloraError(code, `${source.name} is not JSON`, { remedy, cause });
@@ -182,6 +183,10 @@ function noTokenizer(folder: SourceFolder, names: readonly string[]): MoloraErro
     remedy: "Write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).",
     details: { path: "tokenizer.json" },
   });
+}
+
+async function parseJson(bytes: Uint8Array): Promise<unknown> {
+  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 function notThere(folder: SourceFolder, path: string): MoloraError {

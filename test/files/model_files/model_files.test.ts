@@ -7,6 +7,7 @@ import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { expectedTensors } from "../../../files/model_files/expected.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { MemorySource } from "../../../files/source.ts";
+import type { TextList } from "../../../files/text_list.ts";
 import { openPath } from "../../../node/files.ts";
 import { raises } from "../../raises.ts";
 import { f32Safetensors, GgufPieces, MemoryFolder, safetensorsBytes } from "../weights/build_files.ts";
@@ -203,11 +204,11 @@ test("the vocabulary in nano's GGUF is tokenizer.json's", async () => {
   const { tokenizerFiles } = await openModelFiles(await openPath("models/nano/nano.Q8_0.gguf"));
   const metadata = tokenizerFiles.kind === "gguf" ? tokenizerFiles.metadata : assert.fail();
   const { model } = JSON.parse(await readFile("models/nano/tokenizer.json", "utf8"));
-  const tokens = metadata.get("tokenizer.ggml.tokens") as string[];
+  const tokens = metadata.get("tokenizer.ggml.tokens") as TextList;
   assert.equal(tokens.length, 4096);
-  for (const [token, id] of Object.entries(model.vocab)) assert.equal(tokens[Number(id)], token);
+  for (const [token, id] of Object.entries(model.vocab)) assert.equal(tokens.at(Number(id)), token);
   assert.deepEqual(
-    metadata.get("tokenizer.ggml.merges"),
+    [...(metadata.get("tokenizer.ggml.merges") as TextList)],
     model.merges.map((pair: string[]) => pair.join(" ")),
   );
 });
