@@ -39,6 +39,7 @@ export interface EngineParts {
   prompts: Prompts;
   library: Library;
   catalogue: Catalogue;
+  registry: Registry;
   shelf: Shelf;
   demand: Demand;
   loop: Loop;
@@ -73,14 +74,17 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const forward = new Forward(device, views, activations);
   const dtype = options.dtype ?? "auto";
   const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
-  const registry: Registry = new Registry(
-    ({ key }) => {
+  const registry: Registry = new Registry({
+    onHold: (generation) => shelf.held(generation),
+    onRelease(generation) {
+      const { key } = generation;
       bank.remove(key);
       vocabularies.remove(key);
       watch.forget(key);
+      shelf.left(generation);
     },
-    () => shelf.released(),
-  );
+    onIdle: () => shelf.released(),
+  });
   const shelf = new Shelf({ registry, catalogue, usage, budget: options.hostCacheBytes });
   const inFlight = new InFlight(schedulerOptions.runAhead);
   const runner = new Runner(device, { views, inputs, forward, bank, vocabularies });
@@ -115,7 +119,7 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const grammars = new Grammars({ open: host.openGrammarThread, ...spelt });
   const { chatTemplateKwargs } = options;
   const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
-  const names = { library, catalogue, shelf, demand };
+  const names = { library, catalogue, registry, shelf, demand };
   const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

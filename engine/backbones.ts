@@ -41,7 +41,10 @@ export interface BackboneUse {
   release(): Promise<void>;
 }
 
-export type BackboneOptions = Pick<EngineOptions, "model" | "device" | "threads" | "dtype" | "onProgress">;
+export type BackboneOptions = Pick<
+  EngineOptions,
+  "model" | "device" | "threads" | "dtype" | "onProgress" | "onPressure"
+>;
 
 /** What is there of a base before its weights are read. */
 interface Opened {
@@ -187,12 +190,13 @@ async function readFiles(host: Host, { model }: BackboneOptions): Promise<Pick<O
 async function load(
   host: Host,
   { files, tokenizer, part }: Opened,
-  { dtype = "auto", onProgress }: BackboneOptions,
+  { dtype = "auto", onProgress, onPressure }: BackboneOptions,
 ): Promise<Backbone> {
-  await makeRoom(
+  const missing = await makeRoom(
     host,
     [...files.tensors.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0),
   );
+  if (missing > 0) await onPressure?.(missing);
   const progress = onProgress === undefined ? {} : { onProgress };
   const weights = await uploadWeights(part, files.config, files.tensors, { dtype, ...progress });
   return { files, tokenizer, weights, bytes: part.bytes };
@@ -269,15 +273,16 @@ export async function keepBackbone(host: Host, options: BackboneOptions): Promis
   };
 }
 
-/** Gives up kept bases that no engine uses, until as many bytes are free. */
-async function makeRoom(host: Host, bytes: number): Promise<void> {
+/** Gives up kept bases that no engine uses, until as many bytes are free. How many are missing still. */
+async function makeRoom(host: Host, bytes: number): Promise<number> {
   let free = host.freeBytes?.() ?? Number.POSITIVE_INFINITY;
   for (const use of [...kept]) {
-    if (free >= bytes) return;
+    if (free >= bytes) return 0;
     if (use.users > 1) continue;
     free += use.backbone.bytes;
     await giveUp(use);
   }
+  return Math.max(0, bytes - free);
 }
 
 async function giveUp(use: BackboneUse): Promise<void> {

@@ -203,7 +203,7 @@ export class Library {
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
     if (origin.path === undefined) return this.#loadedExpert(expert);
-    const taken = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
+    const taken = registry.find(expert.name);
     const loaded = taken?.kind === "adapter" ? taken.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
     const path = host.resolve(origin.path, expert.adapter);

@@ -19,6 +19,9 @@ export interface ShelfParts {
 
 export class Shelf {
   readonly #parts: ShelfParts;
+  /** By key, as it was when it was first held. */
+  readonly #sizes = new Map<string, number>();
+  #bytes = 0;
   #evictions = 0;
   #waiting: (() => void)[] = [];
   /** Names that one request is gathering. */
@@ -32,8 +35,22 @@ export class Shelf {
     return this.#parts.budget;
   }
 
+  /** What generations take that somebody holds. */
   get bytes(): number {
-    return this.#parts.registry.generations().reduce((sum, generation) => sum + hostBytes(generation), 0);
+    return this.#bytes;
+  }
+
+  /** A generation is held that was not. */
+  held(generation: LoadedGeneration): void {
+    const bytes = hostBytes(generation);
+    this.#sizes.set(generation.key, bytes);
+    this.#bytes += bytes;
+  }
+
+  /** Nobody holds a generation any more. */
+  left({ key }: LoadedGeneration): void {
+    this.#bytes -= this.#sizes.get(key) ?? 0;
+    this.#sizes.delete(key);
   }
 
   /** Names that lost their place to others. */

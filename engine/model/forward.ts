@@ -13,16 +13,11 @@ import { kindName, type StepKind } from "./step_kind.ts";
 
 /** From ids to sampled tokens. `fixed`: how the table of a step without routers comes about. */
 export function forward(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
-  return [...s.embed(), ...embeddedToLogits(s, fixed), ...logitsToTokens(s)];
+  return [...s.embed(), ...embeddedToNormed(s, fixed), ...s.logits(), ...logitsToTokens(s)];
 }
 
-function embeddedToLogits(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
-  return [
-    ...(s.kind.routed ? [] : fixed),
-    ...s.views.weights.layers.flatMap((_, i) => layer(s, i)),
-    s.finish(),
-    ...s.logits(),
-  ];
+function embeddedToNormed(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
+  return [...(s.kind.routed ? [] : fixed), ...s.views.weights.layers.flatMap((_, i) => layer(s, i)), s.finish()];
 }
 
 function logitsToTokens(s: Stage): Launch[] {
@@ -30,7 +25,12 @@ function logitsToTokens(s: Stage): Launch[] {
 }
 
 /** A forward pass in the pieces between which tables of adapters do their part. */
-const PIECES = { embed: (s: Stage) => s.embed(), through: embeddedToLogits, pick: logitsToTokens };
+const PIECES = {
+  embed: (s: Stage) => s.embed(),
+  through: embeddedToNormed,
+  head: (s: Stage) => s.logits(),
+  pick: logitsToTokens,
+};
 export type Pieces = Record<keyof typeof PIECES, Program>;
 
 /**
@@ -93,8 +93,9 @@ export class Forward {
   async pieces(kind: StepKind): Promise<Pieces> {
     const piece = (name: keyof Pieces) =>
       this.#program(`${name} ${kindName(kind)}`, () => PIECES[name](this.stage(kind)));
-    const [embed, through, pick] = await Promise.all([piece("embed"), piece("through"), piece("pick")]);
-    return { embed, through, pick };
+    const names = ["embed", "through", "head", "pick"] as const;
+    const [embed, through, head, pick] = await Promise.all(names.map(piece));
+    return { embed, through, head, pick };
   }
 
   #program(name: string, launches: () => Launch[]): Promise<Program> {

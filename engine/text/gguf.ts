@@ -1,6 +1,7 @@
 // A tokenizer's description from the metadata of a GGUF file: the same tokenizer.json that its model came with.
 // llama.cpp is the model for which key means what and what its absence means.
 
+import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import { TextList } from "../../files/text_list.ts";
 import type { GgufValue } from "../../files/weights/gguf/gguf.ts";
 import { ggufPre } from "./gguf_pre.ts";
@@ -47,7 +48,10 @@ interface Tokens {
  * @throws MoloraError `tokenizer_invalid` where a key is missing, malformed, or names an unsupported model or
  * pre-tokenizer.
  */
-export function* ggufSpec(metadata: Metadata): Generator<undefined, TokenizerSpec> {
+export function* ggufSpec(
+  metadata: Metadata,
+  beside: Partial<ChatTemplates> = {},
+): Generator<undefined, TokenizerSpec> {
   const texts = optionalTexts(metadata, "tokens");
   if (texts === undefined) throw tokenizerInvalid("tokenizer.ggml.tokens is missing");
   const vocabulary = yield* TokenTable.of(texts);
@@ -73,8 +77,12 @@ export function* ggufSpec(metadata: Metadata): Generator<undefined, TokenizerSpe
     tokens: new TokenTexts(vocabulary, new Map()),
     bosId,
     eosId,
-    chatTemplate: template("tokenizer.chat_template"),
-    toolTemplate: template("tokenizer.chat_template.tool_use"),
+    ...(beside.chatTemplate === undefined
+      ? {
+          chatTemplate: template("tokenizer.chat_template"),
+          toolTemplate: beside.toolTemplate ?? template("tokenizer.chat_template.tool_use"),
+        }
+      : { chatTemplate: beside.chatTemplate, toolTemplate: beside.toolTemplate }),
   };
 }
 

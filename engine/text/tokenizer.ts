@@ -109,7 +109,7 @@ function* triedTokenizer(spec: () => Generator<undefined, TokenizerSpec>): Gener
 }
 
 function specOf(files: TokenizerFiles): Generator<undefined, TokenizerSpec> {
-  if (files.kind === "gguf") return ggufSpec(files.metadata);
+  if (files.kind === "gguf") return ggufSpec(files.metadata, files);
   return files.kind === "tekken"
     ? tekkenSpec(files.tekken, files)
     : huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files);

@@ -31,7 +31,7 @@ export type TokenizerFiles =
       tokenizerConfig: Record<string, unknown> | undefined;
     } & ChatTemplates)
   | ({ kind: "tekken" /** Mistral's tekken.json */; tekken: Record<string, unknown> } & ChatTemplates)
-  | { kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> };
+  | ({ kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> } & Partial<ChatTemplates>);
 
 /** A base model ready to be loaded: every tensor the config asks for is there, in shape and readable. */
 export interface ModelFiles {
@@ -50,7 +50,8 @@ export interface ModelFiles {
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
  * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its
- * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer.
+ * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer,
+ * chat_template.jinja the template.
  *
  * @throws MoloraError `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
@@ -146,8 +147,8 @@ export async function readTokenizerFiles(folder: SourceFolder, weights: Weights)
   if (!tokenizer) {
     const tekken = await readJson(folder, "tekken.json", "tokenizer_invalid");
     if (tekken) return { kind: "tekken", tekken, ...(await readTemplates(folder, config)) };
-    if (weights.metadata) return { kind: "gguf", metadata: weights.metadata };
-    throw notThere(folder, "tokenizer.json");
+    if (weights.metadata) return { kind: "gguf", metadata: weights.metadata, ...(await readTemplates(folder, config)) };
+    throw noTokenizer(folder, await folder.list());
   }
   return { kind: "hf", tokenizer, tokenizerConfig: config, ...(await readTemplates(folder, config)) };
 }
@@ -170,6 +171,18 @@ async function readJson(folder: SourceFolder, path: string, code: ErrorCode, par
   }
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   throw new MoloraError(code, `${source.name} is not a JSON object`, { remedy });
+}
+
+/** Of older models, which only the library that made them can turn into a tokenizer.json. */
+const OLDER = ["tokenizer.model", "vocab.json"];
+
+function noTokenizer(folder: SourceFolder, names: readonly string[]): MoloraError {
+  const older = OLDER.find((name) => names.includes(name));
+  if (older === undefined) return notThere(folder, "tokenizer.json");
+  return new MoloraError("file_not_found", `${folder.name} holds no tokenizer.json, only ${older}`, {
+    remedy: "Write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).",
+    details: { path: "tokenizer.json" },
+  });
 }
 
 async function parseJson(bytes: Uint8Array): Promise<unknown> {

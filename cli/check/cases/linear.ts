@@ -25,7 +25,7 @@ const STEPS: [tokens: number, builtFor: number][] = [
 export function linearCases(): KernelCase[] {
   return STEPS.flatMap(([tokens, builtFor]) => [
     ...WEIGHT_TYPES.map((type) => floatCase(type, tokens, builtFor)),
-    ...(["q8_0", "q4_0", "q4_1", "q4_k", "q6_k"] as const).map((type) => int8Case(type, tokens)),
+    ...(["q8_0", "q4_0", "q4_1", "q5_1", "q4_k", "q6_k"] as const).map((type) => int8Case(type, tokens)),
   ]);
 }
 
