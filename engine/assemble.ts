@@ -70,7 +70,8 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const catalogue = new Catalogue();
   const usage = new Usage(options.eviction);
   const scheduler = new Scheduler(schedulerOptions, pages, residency);
-  const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const activations = activationForm(device, config, options.activations);
+  const forward = new Forward(device, views, activations);
   const dtype = options.dtype ?? "auto";
   const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
   const registry: Registry = new Registry({
@@ -111,7 +112,7 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
   const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
   const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
-  const library = new Library({ host, ...reading, registry, catalogue, shelf, keeper });
+  const library = new Library({ host, ...reading, activations, registry, catalogue, shelf, keeper });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const spelt = { tokenizer, vocabSize: config.vocabSize, room: capacity.vocabulary };

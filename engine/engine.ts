@@ -68,12 +68,15 @@ export class Engine implements EngineApi {
     }
   }
 
-  /** Compiles what the first requests will need, where a device takes long over that. */
+  /** Compiles what the first requests will need. */
   async #prepare({ onCompile }: EngineOptions): Promise<void> {
     const { device, forward, library } = this.#parts;
-    if (!device.wishes.preparesAhead) return;
-    const kinds = usualKinds({ adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 });
-    await forward.prepare(kinds, onCompile);
+    const { preparesAhead, segments } = device.wishes;
+    if (!preparesAhead) return;
+    const offered = { adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 };
+    const kinds = usualKinds({ ...offered, segments });
+    // On a CPU it takes milliseconds: nothing to tell.
+    await forward.prepare(kinds, device.kind === "gpu" ? onCompile : undefined);
   }
 
   /** What computes, in words. */

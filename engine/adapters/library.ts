@@ -6,6 +6,7 @@ import { checkName } from "../../files/lora/names.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -24,6 +25,7 @@ export interface LibraryParts extends ReadingParts {
   catalogue: Catalogue;
   shelf: Shelf;
   keeper: Keeper;
+  activations: ActivationForm;
 }
 
 /**

@@ -10,6 +10,7 @@ import type { SourceFolder } from "../../files/source.ts";
 import type { MixtureReport, RecipePartReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
+import type { Router } from "../../router/mixture.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./generation.ts";
 import { mergedFolder } from "./mergeable.ts";
@@ -60,7 +61,7 @@ export async function makeRecipe(
     stack.push({ name: part.name, weight: part.weight, generation: loadedAdapter(adapter) });
     reports.push({ name: part.name, kind: part.kind, hash: adapter.hash, weight: part.weight, ...made });
   }
-  checkEntries(name, stack.length, routed, reader.capacity);
+  checkEntries(name, stack.length, routed?.mixture.router, reader.capacity.entries);
   const hash = await sha256(new TextEncoder().encode([text, ...reports.map((part) => part.hash)].join("\n")));
   // What it does follows from the parts, whatever the file looks like.
   const held = [...stack.map(({ generation, weight }) => `${generation.key} ${weight}`), routed?.key ?? "no router"];
@@ -98,8 +99,12 @@ export function checkGeneration({ name, sha256 }: { name: string; sha256: string
   });
 }
 
-/** A recipe changes layers, from the first token on. */
-function refuseForeign(recipe: string, { name }: RecipePart, { invocation, vocabulary }: PackedAdapter): void {
+/** A recipe changes layers, from the first token on. @throws MoloraError `mixture_invalid` */
+export function refuseForeign(
+  recipe: string,
+  { name }: Pick<RecipePart, "name">,
+  { invocation, vocabulary }: { invocation?: unknown; vocabulary?: unknown },
+): void {
   if (invocation === undefined && vocabulary === undefined) return;
   const what = invocation
     ? "is an activated LoRA, which a prompt switches on"
@@ -109,10 +114,11 @@ function refuseForeign(recipe: string, { name }: RecipePart, { invocation, vocab
   });
 }
 
-function checkEntries(name: string, stacked: number, routed: LoadedMixture | undefined, { entries }: Capacity): void {
-  const chosen = routed === undefined ? 0 : routedEntries(routed.mixture.router);
+/** `entries`: adapters that an engine gives a token at most. @throws MoloraError `mixture_invalid` */
+export function checkEntries(name: string, stacked: number, router: Router | undefined, entries: number): void {
+  const chosen = router === undefined ? 0 : routedEntries(router);
   if (stacked + chosen <= entries) return;
-  const beside = routed === undefined ? "" : ` beside ${chosen} of its mixture`;
+  const beside = router === undefined ? "" : ` beside ${chosen} of its mixture`;
   throw new MoloraError(
     "mixture_invalid",
     `recipe "${name}" gives a token ${stacked} adapters${beside}; this engine takes ${entries}`,

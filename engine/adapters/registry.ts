@@ -14,7 +14,8 @@ import {
   type LoadedRecipe,
   loadedAdapter,
   loadedMixture,
-  type Prototypes,
+  type PreparedRouter,
+  UNPREPARED,
 } from "./generation.ts";
 import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
@@ -85,9 +86,9 @@ export class Registry {
     mixture: Mixture,
     adapters: readonly ExpertAdapter[],
     check: Check = () => {},
-    prototypes: Prototypes = [],
+    prepared: PreparedRouter = UNPREPARED,
   ): LoadedMixture {
-    return this.add(loadedMixture(mixture, adapters, prototypes), check);
+    return this.add(loadedMixture(mixture, adapters, prepared), check);
   }
 
   /** Makes the name of a mixture or a recipe stand for it. @throws MoloraError `bad_request`, or what `check` throws. */

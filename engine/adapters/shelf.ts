@@ -5,7 +5,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { LoadedGeneration, Prototypes } from "./generation.ts";
+import type { LoadedGeneration, PreparedRouter } from "./generation.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import type { Registry } from "./registry.ts";
 
@@ -144,7 +144,7 @@ export class Shelf {
 export function hostBytes(generation: LoadedGeneration): number {
   if (generation.kind === "recipe") return 0; // what it holds is counted by itself
   if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
-  return routerHostBytes(generation.mixture, generation.prototypes);
+  return routerHostBytes(generation.mixture, generation.prepared);
 }
 
 /** With its own embedding and head: they lie on the device, and go when it goes. */
@@ -152,13 +152,14 @@ export function adapterHostBytes({ runs, tableBytes = 0 }: Pick<PackedAdapter, "
   return bytesOf(runs) + tableBytes;
 }
 
-export function routerHostBytes({ router }: Mixture, prototypes: Prototypes): number {
+export function routerHostBytes({ router }: Mixture, { prototypes, gates = [] }: PreparedRouter): number {
   const known = prototypes.flatMap((layer) => layer.filter((prototype) => prototype !== undefined));
   if (router.type !== "mlp") return bytesOf(known);
-  return bytesOf(router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]));
+  const own = router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]);
+  return bytesOf([...own, ...gates]);
 }
 
-function bytesOf(arrays: readonly Float32Array[]): number {
+function bytesOf(arrays: readonly ArrayBufferView[]): number {
   return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 
