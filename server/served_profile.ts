@@ -107,11 +107,12 @@ export class ServedProfile implements Profile {
 
   /** What a connection asks that may come before the engine is open. */
   portFor(caller: Caller): EnginePort {
-    if (this.#awake !== undefined) return this.engineFor(caller);
-    return sleepingPort(this.base, async () => {
+    if (this.#lazy === undefined) return this.engineFor(caller);
+    const wake = async () => {
       const release = await this.hold();
       return { port: this.engineFor(caller), release };
-    });
+    };
+    return sleepingPort(this.base, wake, () => (this.isOpen ? this.engineFor(caller) : undefined));
   }
 
   /** Opens it where it is not, and keeps it open until what it returns is called. @throws MoloraError what opening throws, `engine_closed` */

@@ -1,4 +1,5 @@
-// An engine that is not open yet, as a connection sees it: whatever it is asked to do opens it first; what it would list is nothing.
+// An engine that may not be open, as a connection sees it: whatever it is asked to do opens it first and keeps it open; what it lists
+// while it is not is nothing.
 
 import type { EnginePort } from "./port.ts";
 
@@ -8,7 +9,12 @@ export interface Woken {
   release(): void;
 }
 
-export function sleepingPort(base: string, wake: () => Promise<Woken>): EnginePort {
+/** `current`: the engine while it is open. */
+export function sleepingPort(
+  base: string,
+  wake: () => Promise<Woken>,
+  current: () => EnginePort | undefined,
+): EnginePort {
   const awake = async <T>(work: (port: EnginePort) => Promise<T>): Promise<T> => {
     const { port, release } = await wake();
     try {
@@ -26,14 +32,14 @@ export function sleepingPort(base: string, wake: () => Promise<Woken>): EnginePo
         release();
       }
     },
-    listAdapters: () => [],
-    listMixtures: () => [],
+    listAdapters: () => current()?.listAdapters() ?? [],
+    listMixtures: () => current()?.listMixtures() ?? [],
     loadAdapter: (...args) => awake((port) => port.loadAdapter(...args)),
     unloadAdapter: (name) => awake((port) => port.unloadAdapter(name)),
     loadMixture: (...args) => awake((port) => port.loadMixture(...args)),
     unloadMixture: (name) => awake((port) => port.unloadMixture(name)),
     loadFiles: (...args) => awake((port) => port.loadFiles(...args)),
-    stats: () => ({ model: base, ...NOTHING, adapters: [], mixtures: [] }),
+    stats: () => current()?.stats() ?? { model: base, ...NOTHING, adapters: [], mixtures: [] },
   };
 }
 

@@ -64,9 +64,11 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
   }
   const asked = text === undefined ? { places: [], againMs: 0 } : engine.asked(text);
   const known = listModels(engine, base, 0).map(({ id }) => id);
+  // As vLLM's clients ask for an adapter.
+  const meant = text === undefined && /^[\w.-]+$/.test(model) ? ` Adapters and mixtures go by ${base}:NAME.` : "";
   const more = known.length > MOST_SHOWN ? ` and ${known.length - MOST_SHOWN} more` : "";
   throw new MoloraError("unknown_model", `the model ${JSON.stringify(model.slice(0, 256))} does not exist`, {
-    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.${inVain(asked)}`,
+    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.${meant}${inVain(asked)}`,
     details: {
       field: "model",
       known: known.slice(0, MOST_SHOWN),

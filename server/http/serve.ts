@@ -15,6 +15,7 @@ import { type HttpOptions, httpApp } from "./app.ts";
 import { baseName } from "./models.ts";
 import { VERSION } from "./version.ts";
 
+export type { Asked } from "../../engine/adapters/asked.ts";
 export type { ServerLimits } from "../limits.ts";
 export type { HttpEngine } from "../port.ts";
 export type { LazyEngine } from "../served_profile.ts";

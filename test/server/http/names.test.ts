@@ -72,6 +72,7 @@ test("a model that nobody loaded is found by its name, an adapter as well as a m
     missing.body.error!.message,
     /Asked in vain: adapters, mixtures; the next time after 10 s at the earliest/,
   );
+  assert.match((await complete("sql")).body.error!.message, /Adapters and mixtures go by nano:NAME\./);
   const direct = await complete("nano|s3://bucket/x");
   assert.deepEqual([direct.status, direct.body.error?.code], [403, "not_permitted"]);
   assert.equal((await complete("nano|/etc")).body.error?.code, "bad_request");
