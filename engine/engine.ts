@@ -71,10 +71,10 @@ export class Engine implements EngineApi {
   /** Compiles what the first requests will need. */
   async #prepare({ onCompile }: EngineOptions): Promise<void> {
     const { device, forward, library } = this.#parts;
-    const { preparesAhead, segments } = device.wishes;
+    const { preparesAhead, tiles } = device.wishes;
     if (!preparesAhead) return;
     const offered = { adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 };
-    const kinds = usualKinds({ ...offered, segments });
+    const kinds = usualKinds({ ...offered, tiles });
     // On a CPU it takes milliseconds: nothing to tell.
     await forward.prepare(kinds, device.kind === "gpu" ? onCompile : undefined);
   }

@@ -154,7 +154,7 @@ function merged(steps: Profiler["steps"]): Profiler["steps"][number] {
 async function forwardOnly(model: FrozenModel, texts: readonly LabelledText[]): Promise<() => Promise<unknown>> {
   const plan = { kind: "router", key: model.mixtures[0].key } as const;
   const { tokens, entries } = model.capacity;
-  const stage = model.stage(stepKind({ tokens, rows: 0, entries, routed: true }, model.device.wishes.segments));
+  const stage = model.stage(stepKind({ tokens, rows: 0, entries, routed: true }, model.device.wishes.tiles));
   const layers = Array.from({ length: model.config.numLayers }, (_, i) => layer(stage, i));
   const program = await model.device.prepare([...stage.embed(), ...layers.flat()]);
   const { ids } = model.base.views.workspace;

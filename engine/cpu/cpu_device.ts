@@ -35,7 +35,7 @@ export class CpuDevice implements Device {
   readonly wishes: DeviceWishes = {
     poolBytes: 512 * MB,
     stepsAhead: 0,
-    segments: false,
+    tiles: false,
     preparesAhead: true,
     panelRows: 8,
     int8Activations: true,

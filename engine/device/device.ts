@@ -25,8 +25,11 @@ export interface DeviceWishes {
   readonly poolBytes: number;
   /** Steps that may be queued behind the one that runs. */
   readonly stepsAhead: number;
-  /** Whether many tokens' adapters are sorted into segments; else each token gathers its own. */
-  readonly segments: boolean;
+  /**
+   * Whether few tokens and many have programs of their own: other tiles of linear layers, adapters sorted into segments. Else one
+   * program serves all, and each token gathers its own adapters.
+   */
+  readonly tiles: boolean;
   /** Rows of weights that lie together: 1, or the height of a panel (files/weights/stored/pack_panels.ts). */
   readonly panelRows: 1 | 8;
   /** Whether the programs of usual steps are prepared when the engine loads, so that no request waits for them. */

@@ -62,7 +62,7 @@ export class GpuDevice implements Device {
       poolBytes: (isSoftware ? 256 : 2048) * MB,
       // Where host and device share the cores, running ahead gains nothing and wastes a step at each end.
       stepsAhead: isSoftware ? 0 : 1,
-      segments: true,
+      tiles: true,
       // On a software adapter that would take longer than the first request saves.
       preparesAhead: !isSoftware,
       panelRows: 1,

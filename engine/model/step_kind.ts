@@ -12,7 +12,7 @@ export interface StepKind {
   cores: boolean;
   /** Some adapter adds to the model's own experts. */
   experts: boolean;
-  /** Class of token counts that one tile of the linear kernel serves. */
+  /** Class of token counts that one tile of the linear kernel serves; one for all where the device has no tiles. */
   tokens: number;
   /** The same for rows of logits. */
   rows: number;
@@ -21,32 +21,32 @@ export interface StepKind {
 /** Below this many tokens, LoRA rows ride along with the linear layers; from here on, sorting by adapter pays on GPUs. */
 const GATHER_TOKENS = 16;
 
-/** `segments`: whether the device sorts many tokens' adapters (DeviceWishes). */
+/** `tiles`: whether the device has programs of its own for few tokens and for many (DeviceWishes). */
 export function stepKind(
   shape: Pick<StepShape, "tokens" | "rows" | "entries" | "routed" | "cores" | "experts">,
-  segments: boolean,
+  tiles: boolean,
 ): StepKind {
-  const many = segments && shape.tokens >= GATHER_TOKENS;
+  const many = tiles && shape.tokens >= GATHER_TOKENS;
   const lora = shape.entries === 0 ? "none" : many ? "segmented" : "gather";
   return {
     lora,
     routed: shape.routed,
     cores: shape.cores ?? false,
     experts: shape.experts ?? false,
-    tokens: tileClass(shape.tokens),
-    rows: tileClass(shape.rows),
+    tokens: tiles ? tileClass(shape.tokens) : ANY,
+    rows: tiles ? tileClass(shape.rows) : ANY,
   };
 }
 
-/** What a server offers, and its device's DeviceWishes.segments. */
+/** What a server offers, and its device's DeviceWishes.tiles. */
 export interface Offered {
   adapters: boolean;
   routers: boolean;
-  segments: boolean;
+  tiles: boolean;
 }
 
 /** Kinds that the first requests of a server ask for: prompts and single or few tokens, with each way to adapters there is. */
-export function usualKinds({ adapters, routers, segments }: Offered): StepKind[] {
+export function usualKinds({ adapters, routers, tiles }: Offered): StepKind[] {
   const ways = [
     { entries: 0, routed: false },
     ...(adapters ? [{ entries: 1, routed: false }] : []),
@@ -57,7 +57,8 @@ export function usualKinds({ adapters, routers, segments }: Offered): StepKind[]
     { tokens: 1, rows: 1 },
     { tokens: 8, rows: 8 },
   ];
-  return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, segments)));
+  const kinds = ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, tiles)));
+  return [...new Map(kinds.map((kind) => [kindName(kind), kind])).values()];
 }
 
 export function kindName({ lora, routed, cores, experts, tokens, rows }: StepKind): string {
@@ -65,8 +66,11 @@ export function kindName({ lora, routed, cores, experts, tokens, rows }: StepKin
   return `${lora}${more} ${routed ? "routed" : "fixed"} ${tokens} ${rows}`;
 }
 
+/** The class of many, and the only one where counts make no difference. */
+const ANY = 64;
+
 function tileClass(count: number): number {
   if (count <= 1) return 1;
   if (count <= 4) return 4;
-  return count < GATHER_TOKENS ? 8 : 64;
+  return count < GATHER_TOKENS ? 8 : ANY;
 }

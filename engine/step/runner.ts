@@ -59,7 +59,7 @@ export class Runner {
     const place = ({ sequence, start }: Slice) => bank.place(sequence.routePlan, start);
     const batch = buildBatch(plan, inputs, views.capacity, place, this.#staging);
     const { shape, rows, words, masks } = batch;
-    const kind = stepKind(shape, this.#device.wishes.segments);
+    const kind = stepKind(shape, this.#device.wishes.tiles);
     const changed = await vocabularies.programs(plan, batch, kind);
     const programs = changed ? between(await forward.pieces(kind), changed) : [await forward.program(kind)];
 

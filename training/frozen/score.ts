@@ -138,7 +138,7 @@ export class TextScorer {
       const { device, capacity } = this.#model;
       const { tokens, logitRows, entries } = capacity;
       const shape = { tokens, rows: logitRows, entries: mode === "plain" ? 0 : entries, routed: mode === "routed" };
-      const stage = this.#model.stage(stepKind(shape, device.wishes.segments));
+      const stage = this.#model.stage(stepKind(shape, device.wishes.tiles));
       // A given table is not chosen anew, but it is sorted as one that was.
       program = device.prepare(forward(stage, mode === "given" ? stage.segment(0) : undefined));
       this.#programs.set(mode, program);

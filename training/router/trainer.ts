@@ -152,7 +152,7 @@ export class RouterTrainer {
       const { device, capacity } = this.#model;
       const { tokens, entries } = capacity;
       // One kind for every step: texts are long enough to be sorted by adapter.
-      const kind = stepKind({ tokens, rows: 0, entries, routed: true }, device.wishes.segments);
+      const kind = stepKind({ tokens, rows: 0, entries, routed: true }, device.wishes.tiles);
       program = device.prepare(routerLaunches(this.#model.stage(kind), this.gates, this.#workspace, learns));
       this.#programs.set(learns, program);
     }
