@@ -9,6 +9,11 @@ import type { Observation, Observer } from "./observer.ts";
 import { onceATurn } from "./once_a_turn.ts";
 import { registerTiers } from "./tier_metrics.ts";
 
+/** Adapters with a series of their own: whoever schedules by these metrics reads them twenty times a second, with thousands of names. */
+const MOST_TOLD = 256;
+/** No adapter can have this name. */
+const OTHERS = "(others)";
+
 export class Metrics implements Observer {
   readonly registry = new Registry();
   readonly #firstToken: Histogram;
@@ -94,11 +99,19 @@ function registerPicture(registry: Registry, stats: () => EngineStats): void {
     ({ adapters }) => adapters.filter(({ resident }) => resident).length,
   );
   // A gauge: unloading an adapter takes its count away.
-  labelled(registry, "molora_adapter_tokens", "Tokens generated with an adapter", ["adapter"], (set) => {
-    for (const { name, tokens } of stats().adapters) set({ adapter: name }, tokens);
+  const tokensHelp = `Tokens generated with an adapter: with the ${MOST_TOLD} used most, and with all others together`;
+  labelled(registry, "molora_adapter_tokens", tokensHelp, ["adapter"], (set) => {
+    const { told, others } = split(stats().adapters, ({ tokens }) => tokens);
+    for (const { name, tokens } of told) set({ adapter: name }, tokens);
+    if (others.length === 0) return;
+    set(
+      { adapter: OTHERS },
+      others.reduce((sum, { tokens }) => sum + tokens, 0),
+    );
   });
   labelled(registry, "molora_adapter_requests_running", "Running requests that hold it", ["adapter"], (set) => {
-    for (const { name, running } of stats().adapters) set({ adapter: name }, running);
+    const { told } = split(stats().adapters, ({ running }) => running);
+    for (const { name, running } of told) set({ adapter: name }, running);
   });
   const perLayer = ["mixture", "layer", "expert"];
   labelled(registry, "molora_routing_share", "Share of a layer's choices an expert got", perLayer, (set) => {
@@ -113,4 +126,11 @@ function registerPicture(registry: Registry, stats: () => EngineStats): void {
       for (const [layer, { entropy }] of layers.entries()) set({ mixture, layer: String(layer) }, entropy);
     }
   });
+}
+
+/** Those that have a series of their own: all where they are few, else those with the most. */
+function split<T>(all: readonly T[], most: (one: T) => number): { told: readonly T[]; others: readonly T[] } {
+  if (all.length <= MOST_TOLD) return { told: all, others: [] };
+  const sorted = [...all].sort((a, b) => most(b) - most(a));
+  return { told: sorted.slice(0, MOST_TOLD), others: sorted.slice(MOST_TOLD) };
 }

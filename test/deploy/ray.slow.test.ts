@@ -35,7 +35,7 @@ test("affinity, loading on first use, a killed replica, scaling up and down", { 
   const executable = await python(t);
   if (executable === undefined) return;
   const port = String(await freePort());
-  const { stdout } = await run(executable, ["test/deploy/ray_check.py", port], { timeout: 600_000 });
+  const { stdout } = await run(executable, ["test/deploy/ray_check.py", port], { timeout: 1_500_000 });
   const saw: Saw = JSON.parse(stdout.split("\n").find((line) => line.startsWith("{")) ?? "");
 
   assert.ok(saw.affinity.every(([, status]) => status === 200));
@@ -75,7 +75,7 @@ test("one adapter for each data set, as tasks; one that fails is told", { timeou
   const shared = ["--model", "models/nano", "--out", out, "--molora", "node bin/molora.mjs", "--cpus", "1"];
   const argv = ["deploy/ray/train_adapters.py", ...shared, ...data.flatMap((each) => ["--data", each])];
   const passed = ["--", "--steps", "2", "--batch", "2", "--rank", "2"];
-  const ran = await run(executable, [...argv, ...passed], { timeout: 600_000 }).catch((error) => error);
+  const ran = await run(executable, [...argv, ...passed], { timeout: 1_500_000 }).catch((error) => error);
   assert.equal(ran.code, 1, ran.stderr);
   const reports = ran.stdout
     .trim()

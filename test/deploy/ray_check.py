@@ -82,7 +82,7 @@ async def loaded(session: aiohttp.ClientSession) -> list[str]:
 
 async def check() -> dict:
     saw: dict = {}
-    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=120)) as session:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=600)) as session:
         serve.run(app({**ARGS, "replicas": "2"}))
         # Four adapters in turn, of which each replica may hold three: with affinity each is loaded once.
         asked = [(name, await ask(session, body(name, 8))) for _ in range(8) for name in ADAPTERS]
@@ -107,12 +107,12 @@ async def check() -> dict:
             "statuses": [one["status"] for one in answers],
             "right": all(one["text"] == whole[ADAPTERS[i % 4]] for i, one in enumerate(answers)),
             "retried": sum(one["attempts"] > 1 for one in answers),
-            "replicas_after": await until_running(lambda count: count == 2, 60),
+            "replicas_after": await until_running(lambda count: count == 2, 180),
         }
 
         # Between one and three, by what is asked.
         serve.run(app({**ARGS, "replicas": "1-3", "target": "2", "up": "1", "down": "3"}))
-        fewest = await until_running(lambda count: count == 1, 60)
+        fewest = await until_running(lambda count: count == 1, 180)
         end = time.time() + 60
         most = fewest
         while time.time() < end and most < 2:
@@ -120,7 +120,7 @@ async def check() -> dict:
             while not all(task.done() for task in load):
                 most = max(most, running())
                 await asyncio.sleep(0.3)
-        saw["scaled"] = {"from": fewest, "to": most, "back": await until_running(lambda count: count == 1, 90)}
+        saw["scaled"] = {"from": fewest, "to": most, "back": await until_running(lambda count: count == 1, 180)}
         for name in ADAPTERS:
             await ask(session, body(name, 1))
         saw["kept"] = await loaded(session)
