@@ -13,6 +13,7 @@ import { reportMixture } from "../../router/experts.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./generation.ts";
 import { mergedFolder } from "./mergeable.ts";
+import { AGREE, disagreement } from "./one_vocabulary.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { routedEntries } from "./pack_router.ts";
 
@@ -56,10 +57,11 @@ export async function makeRecipe(
       continue;
     }
     const { adapter, made } = await adapterOf(part, reader);
-    refuseForeign(name, part, adapter);
+    refuseActivated(name, part, adapter);
     stack.push({ name: part.name, weight: part.weight, generation: loadedAdapter(adapter) });
     reports.push({ name: part.name, kind: part.kind, hash: adapter.hash, weight: part.weight, ...made });
   }
+  checkVocabularies(name, stack, routed);
   checkEntries(name, stack.length, routed, reader.capacity);
   const hash = await sha256(new TextEncoder().encode([text, ...reports.map((part) => part.hash)].join("\n")));
   // What it does follows from the parts, whatever the file looks like.
@@ -98,15 +100,26 @@ export function checkGeneration({ name, sha256 }: { name: string; sha256: string
   });
 }
 
-/** A recipe changes layers, from the first token on. */
-function refuseForeign(recipe: string, { name }: RecipePart, { invocation, vocabulary }: PackedAdapter): void {
-  if (invocation === undefined && vocabulary === undefined) return;
-  const what = invocation
-    ? "is an activated LoRA, which a prompt switches on"
-    : "has an embedding or a head of its own";
-  throw new MoloraError("mixture_invalid", `recipe "${recipe}": part "${name}" ${what}`, {
-    remedy: "Name it in requests, alone or in a stack; a recipe takes adapters of layers only.",
-  });
+/** A recipe acts from the first token on. */
+function refuseActivated(recipe: string, { name }: RecipePart, { invocation }: PackedAdapter): void {
+  if (invocation === undefined) return;
+  throw new MoloraError(
+    "mixture_invalid",
+    `recipe "${recipe}": part "${name}" is an activated LoRA, which a prompt switches on`,
+    {
+      remedy: "Name it in requests, alone or in a stack.",
+    },
+  );
+}
+
+/** One embedding and one head, whoever brings them. */
+function checkVocabularies(recipe: string, stack: LoadedRecipe["stack"], routed: LoadedMixture | undefined): void {
+  const experts = (routed?.experts ?? []).flatMap((expert) => expert ?? []);
+  const wrong = disagreement([
+    ...stack.map(({ name, generation: { adapter }, weight }) => ({ name, adapter, weight })),
+    ...experts.map(({ name, adapter }) => ({ name, adapter, weight: 1 })),
+  ]);
+  if (wrong !== undefined) throw new MoloraError("mixture_invalid", `recipe "${recipe}": ${wrong}`, { remedy: AGREE });
 }
 
 function checkEntries(name: string, stacked: number, routed: LoadedMixture | undefined, { entries }: Capacity): void {
