@@ -4,12 +4,13 @@ import type { Factored } from "../linear/factored.ts";
 import {
   addScaled,
   dot,
+  joinRows,
   type Matrix,
   multiply,
   multiplyTransposed,
   norm,
   rowOf,
-  rowProducts,
+  rowsOf,
   scaleColumns,
   transpose,
   zeros,
@@ -44,27 +45,29 @@ const SETTLED = 1e-6;
  * Compress then Serve (arXiv 2407.00066), section 3.
  */
 export function diagonalised({ u, v, cores }: Joint): Diagonal {
-  const size = u.cols;
-  const start = svd(sumOf(cores, size));
+  const start = svd(sumOf(cores, u.cols));
   let [p, q] = [start.u, transpose(start.vt)];
-  const fit = () => cores.map((core) => bestDiagonal(multiply(core, q), p, q));
-  const all = cores.reduce((sum, { data }) => sum + dot(data, data), 0);
-  let fitted = fit();
+  const [straight, turned] = [joinRows(cores), joinRows(cores.map(transpose))];
+  const all = dot(straight.data, straight.data);
+  let seen = multiply(straight, q);
+  let fitted = bestDiagonals(seen, p, q);
   for (let before = 0, sweep = 0; sweep < SWEEPS; sweep++) {
-    p = bestFactor(cores, fitted, q);
-    fitted = fit();
-    q = bestFactor(cores.map(transpose), fitted, p);
-    fitted = fit();
+    p = bestFactor(seen, fitted, q);
+    fitted = bestDiagonals(seen, p, q);
+    const across = multiply(turned, p);
+    q = bestFactor(across, fitted, p);
+    fitted = bestDiagonals(across, q, p);
     const kept = fitted.reduce((sum, one) => sum + one.kept, 0);
     if (kept - before <= SETTLED * all) break;
     before = kept;
+    seen = multiply(straight, q);
   }
   return { u: multiply(u, p), v: multiply(v, q), cores: fitted };
 }
 
 /** The best σ of a matrix for factors that stay as they are. */
 export function diagonalFor({ b, a }: Factored, u: Matrix, v: Matrix): DiagonalCore {
-  return bestDiagonal(multiply(b, multiply(a, v)), u, v);
+  return bestDiagonals(multiply(b, multiply(a, v)), u, v)[0];
 }
 
 function sumOf(cores: readonly Matrix[], size: number): Matrix {
@@ -73,26 +76,42 @@ function sumOf(cores: readonly Matrix[], size: number): Matrix {
   return sum;
 }
 
-/** σ with the least ‖C − P·diag(σ)·Qᵀ‖: (PᵀP ∘ QᵀQ)·σ = diag(PᵀCQ). @param seen C·Q */
-function bestDiagonal(seen: Matrix, p: Matrix, q: Matrix): DiagonalCore {
-  const wanted = zeros(p.cols, 1);
-  for (let i = 0; i < p.rows; i++) {
-    for (let k = 0; k < p.cols; k++) wanted.data[k] += p.data[i * p.cols + k] * seen.data[i * p.cols + k];
+/**
+ * σᵢ with the least ‖Cᵢ − P·diag(σᵢ)·Qᵀ‖: (PᵀP ∘ QᵀQ)·σᵢ = diag(PᵀCᵢQ). The same for all: they are solved together.
+ *
+ * @param seen CᵢQ behind each other
+ */
+function bestDiagonals(seen: Matrix, p: Matrix, q: Matrix): DiagonalCore[] {
+  const [size, count] = [p.cols, seen.rows / p.rows];
+  const wanted = zeros(size, count);
+  for (let n = 0; n < count; n++) {
+    const own = n * p.rows * size;
+    for (let i = 0; i < p.rows; i++) {
+      for (let k = 0; k < size; k++) wanted.data[k * count + n] += p.data[i * size + k] * seen.data[own + i * size + k];
+    }
   }
-  const sigma = solvePositive(entrywise(multiplyTransposed(p, p), multiplyTransposed(q, q)), wanted).data;
-  return { sigma, kept: dot(sigma, wanted.data) };
+  const solved = transpose(solvePositive(entrywise(multiplyTransposed(p, p), multiplyTransposed(q, q)), wanted));
+  const asked = transpose(wanted);
+  return Array.from({ length: count }, (_, n) => {
+    const sigma = rowOf(solved, n).slice();
+    return { sigma, kept: dot(sigma, rowOf(asked, n)) };
+  });
 }
 
-/** P of unit columns for the others as they are: P · (QᵀQ ∘ Σσᵢσᵢᵀ) = Σ CᵢQ·diag(σᵢ), then lengths go to σ's next turn. */
-function bestFactor(cores: readonly Matrix[], fitted: readonly DiagonalCore[], q: Matrix): Matrix {
-  const wanted = zeros(q.rows, q.cols);
-  const weights = zeros(q.cols, q.cols);
-  for (const [i, core] of cores.entries()) {
-    const { sigma } = fitted[i];
-    addScaled(wanted.data, scaleColumns(multiply(core, q), sigma).data, 1);
-    const column: Matrix = { rows: q.cols, cols: 1, data: sigma };
-    addScaled(weights.data, rowProducts(column, column).data, 1);
+/**
+ * P of unit columns for the others as they are: P · (QᵀQ ∘ Σσᵢσᵢᵀ) = Σ CᵢQ·diag(σᵢ); its lengths go to σ's next turn.
+ *
+ * @param seen CᵢQ behind each other
+ */
+function bestFactor(seen: Matrix, fitted: readonly DiagonalCore[], q: Matrix): Matrix {
+  const [rows, size] = [seen.rows / fitted.length, q.cols];
+  const wanted = zeros(rows, size);
+  for (const [n, { sigma }] of fitted.entries()) {
+    const own = rowsOf(seen, n * rows, (n + 1) * rows);
+    addScaled(wanted.data, scaleColumns(own, sigma).data, 1);
   }
+  const sigmas = joinRows(fitted.map(({ sigma }) => ({ rows: 1, cols: size, data: sigma })));
+  const weights = multiplyTransposed(sigmas, sigmas);
   const columns = solvePositive(entrywise(weights, multiplyTransposed(q, q)), transpose(wanted));
   for (let k = 0; k < columns.rows; k++) {
     const column = rowOf(columns, k);

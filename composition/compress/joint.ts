@@ -34,8 +34,8 @@ export interface JointOptions {
 const ITERATIONS = 10;
 /** Columns of [ΔᵢV] up to which its singular vectors are computed exactly. */
 const EXACT = 16;
-/** Steps of orthogonal iteration that stand for an exact decomposition. */
-const STEPS = 3;
+/** Steps of orthogonal iteration for the first U; each later turn goes on from the one before by a single one. */
+const FIRST_STEPS = 3;
 /** Turns end where one captures so small a share more than the one before. */
 const SETTLED = 1e-6;
 
@@ -76,16 +76,17 @@ function alternated(
 ): { u: Matrix; v: Matrix } {
   const left: Side = { into: (x) => stacked.fromLeft(x), outOf: (parts) => stacked.toLeft(parts), size };
   const right: Side = { into: (x) => stacked.fromRight(x), outOf: (parts) => stacked.toRight(parts), size };
-  let v = start;
-  let u = leading(left, right.into(v), undefined).basis;
+  let [v, throughV] = [start, right.into(start)];
+  let [u, throughU]: [Matrix | undefined, Matrix[] | undefined] = [undefined, undefined];
   let before = 0;
   for (let turn = 1; ; turn++) {
-    // The first turn has found U already.
-    const other = leading(right, left.into(u), v);
+    u = leading(left, throughV, u, throughU).basis;
+    throughU = left.into(u);
+    const other = leading(right, throughU, v, throughV);
     v = other.basis;
     if (turn >= iterations || other.captured - before <= SETTLED * other.captured) return { u, v };
     before = other.captured;
-    u = leading(left, right.into(v), u).basis;
+    throughV = right.into(v);
   }
 }
 
@@ -97,24 +98,27 @@ interface Side {
 }
 
 /**
- * Top-`size` left singular vectors of [FᵢWᵢ], or what some steps from `before` come to where that is large. `captured` is
- * Σ‖beforeᵀFᵢWᵢ‖², 0 where nothing was before.
+ * Top-`size` left singular vectors of [FᵢWᵢ], or where that is large what a step of orthogonal iteration makes of those from
+ * the turn before: FᵀX of them is known by then. `captured` is Σ‖beforeᵀFᵢWᵢ‖², 0 where nothing was before.
  */
 function leading(
   { into, outOf, size }: Side,
   inner: readonly Matrix[],
   before: Matrix | undefined,
+  throughBefore: readonly Matrix[] | undefined,
 ): { basis: Matrix; captured: number } {
-  // Fᵢ (WᵢWᵢᵀ) FᵢᵀX of all matrices, from the right.
-  const weights = inner.map((w) => rowProducts(w, w));
-  const through = (parts: readonly Matrix[]) => outOf(parts.map((part, i) => multiply(weights[i], part)));
-  const first = before && into(before);
-  const captured = (first ?? []).reduce((sum, part, i) => sum + dot(part.data, multiply(weights[i], part).data), 0);
+  // (WᵢWᵢᵀ) FᵢᵀX of all matrices, from the right.
+  const weighted = (parts: readonly Matrix[]) =>
+    parts.map((part, i) => multiply(rowProducts(inner[i], inner[i]), part));
+  const first = before && (throughBefore ?? into(before));
+  const next = first && weighted(first);
+  const captured = (first ?? []).reduce((sum, part, i) => sum + dot(part.data, next![i].data), 0);
   if (inner.length * size <= EXACT) {
     return { basis: firstColumns(svd(joinColumns(inner.map((w, i) => alone(outOf, inner, w, i)))).u, size), captured };
   }
-  let basis = first === undefined ? qr(outOf(inner)).q : qr(through(first)).q;
-  for (let step = first === undefined ? 0 : 1; step < STEPS; step++) basis = qr(through(into(basis))).q;
+  if (next !== undefined) return { basis: qr(outOf(next)).q, captured };
+  let basis = qr(outOf(inner)).q;
+  for (let step = 0; step < FIRST_STEPS; step++) basis = qr(outOf(weighted(into(basis)))).q;
   return { basis, captured };
 }
 
