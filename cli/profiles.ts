@@ -1,4 +1,4 @@
-// The engines that `serve` opens: one, or one for each profile of a configuration file. Those of one base share its weights.
+// What a profile of `serve` may say, which profiles are meant, and an engine as one of them says. Those of one base share its weights.
 
 import type { Engine } from "../node/index.ts";
 import { MoloraError } from "../proto/errors.ts";
@@ -25,26 +25,17 @@ export function chosenProfiles<T>(profiles: ReadonlyMap<string, T>, wanted: read
   );
 }
 
-/** Closes those that were opened when one cannot be. */
-export async function openEngines(
-  profiles: ReadonlyMap<string, ProfileFlags>,
+/** `onPressure` is told of bytes that are missing for the base. */
+export function openEngine(
+  flags: ProfileFlags,
   output: Output,
-): Promise<Map<string, Engine>> {
-  const engines = new Map<string, Engine>();
-  try {
-    for (const [name, flags] of profiles) engines.set(name, await openEngine(flags, output));
-    return engines;
-  } catch (error) {
-    for (const engine of engines.values()) await engine.close();
-    throw error;
-  }
-}
-
-export function openEngine(flags: ProfileFlags, output: Output): Promise<Engine> {
+  onPressure?: (bytes: number) => Promise<void>,
+): Promise<Engine> {
   const { maxSequences, maxQueue, drainThreshold, noPrefixCache, agreementDrop, agreementWindow } = flags;
   return loadEngine(flags, output, {
     ...templateOptions(flags),
     ...sourceOptions(flags, (problem) => output.note(`warning: ${problem}`)),
+    ...(onPressure === undefined ? {} : { onPressure }),
     maxSequences,
     maxQueue,
     ...(drainThreshold === undefined ? {} : { drainAfterMs: 1000 * drainThreshold }),

@@ -18,6 +18,7 @@ import type {
   TierReport,
 } from "../proto/api.ts";
 import type { MoloraError } from "../proto/errors.ts";
+import type { Asked } from "./adapters/asked.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
 import type { Tokenizer } from "./text/tokenizer.ts";
 
@@ -130,6 +131,10 @@ export interface EngineApi {
     files: ReadonlyMap<string, Uint8Array>,
     options?: LoadAdapterOptions,
   ): Promise<AdapterReport | MixtureReport>;
+  /** Where a name that nobody has loaded is looked for. */
+  asked(text: string): Asked;
+  /** Where what a name stands for lies; undefined where nobody has loaded it. Takes as long however many others have a name. */
+  nameReport(name: string): NameReport | undefined;
   /** Every adapter and mixture that has a name, and where it lies. */
   listNames(): NameReport[];
   /** What lies in which tier. */

@@ -39,6 +39,7 @@ export interface EngineParts {
   prompts: Prompts;
   library: Library;
   catalogue: Catalogue;
+  registry: Registry;
   shelf: Shelf;
   demand: Demand;
   loop: Loop;
@@ -69,17 +70,21 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const catalogue = new Catalogue();
   const usage = new Usage(options.eviction);
   const scheduler = new Scheduler(schedulerOptions, pages, residency);
-  const forward = new Forward(device, views, activationForm(device, config, options.activations));
+  const activations = activationForm(device, config, options.activations);
+  const forward = new Forward(device, views, activations);
   const dtype = options.dtype ?? "auto";
   const vocabularies = new Vocabularies({ device, tensors: files.tensors, dtype, forward, views, inputs });
-  const registry: Registry = new Registry(
-    ({ key }) => {
+  const registry: Registry = new Registry({
+    onHold: (generation) => shelf.held(generation),
+    onRelease(generation) {
+      const { key } = generation;
       bank.remove(key);
       vocabularies.remove(key);
       watch.forget(key);
+      shelf.left(generation);
     },
-    () => shelf.released(),
-  );
+    onIdle: () => shelf.released(),
+  });
   const shelf = new Shelf({ registry, catalogue, usage, budget: options.hostCacheBytes });
   const inFlight = new InFlight(schedulerOptions.runAhead);
   const runner = new Runner(device, { views, inputs, forward, bank, vocabularies });
@@ -107,14 +112,14 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
   const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
   const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
-  const library = new Library({ host, ...reading, registry, catalogue, shelf, keeper });
+  const library = new Library({ host, ...reading, activations, registry, catalogue, shelf, keeper });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const spelt = { tokenizer, vocabSize: config.vocabSize, room: capacity.vocabulary };
   const grammars = new Grammars({ open: host.openGrammarThread, ...spelt });
   const { chatTemplateKwargs } = options;
   const prompts = new Prompts({ ...admission, ...(chatTemplateKwargs && { chatTemplateKwargs }) });
-  const names = { library, catalogue, shelf, demand };
+  const names = { library, catalogue, registry, shelf, demand };
   const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
 }

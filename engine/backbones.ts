@@ -2,6 +2,7 @@
 // tokenizer (ServerlessLoRA's backbone sharing). All that an engine adds is a part of the device of its own.
 
 import { type ModelFiles, openModelFiles } from "../files/model_files/model_files.ts";
+import { pause, sliced } from "../files/slices.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { KeptBase } from "./api.ts";
 import type { Device } from "./device/device.ts";
@@ -11,7 +12,7 @@ import { type ModelWeights, uploadWeights } from "./model/weights.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import { checkTemplates } from "./text/chat_template.ts";
 import { checkFits } from "./text/fits_model.ts";
-import { loadTokenizer, type Tokenizer } from "./text/tokenizer.ts";
+import { loadingTokenizer, type Tokenizer } from "./text/tokenizer.ts";
 
 /** What engines of one base share. */
 export interface Backbone {
@@ -40,7 +41,10 @@ export interface BackboneUse {
   release(): Promise<void>;
 }
 
-export type BackboneOptions = Pick<EngineOptions, "model" | "device" | "threads" | "dtype" | "onProgress">;
+export type BackboneOptions = Pick<
+  EngineOptions,
+  "model" | "device" | "threads" | "dtype" | "onProgress" | "onPressure"
+>;
 
 /** What is there of a base before its weights are read. */
 interface Opened {
@@ -158,29 +162,41 @@ async function orForget<T>(entry: Entry, made: Promise<T>): Promise<T> {
   }
 }
 
+/** The device is opened while the files are read: its kernels are compiled by other threads. */
 async function open(host: Host, options: BackboneOptions): Promise<Opened> {
-  const device = await host.openDevice(options);
+  const opening = host.openDevice(options);
+  opening.catch(() => {}); // told below
+  let read: Pick<Opened, "files" | "tokenizer">;
   try {
-    const files = await openModelFiles(await host.open(options.model));
-    const tokenizer = loadTokenizer(files.tokenizerFiles);
-    checkTemplates(tokenizer);
-    checkFits(tokenizer, files.config.vocabSize);
-    return { files, tokenizer, device, part: new DevicePart(device) };
+    read = await readFiles(host, options);
   } catch (error) {
-    await device.close();
+    await (await opening).close();
     throw error;
   }
+  const device = await opening;
+  return { ...read, device, part: new DevicePart(device) };
+}
+
+async function readFiles(host: Host, { model }: BackboneOptions): Promise<Pick<Opened, "files" | "tokenizer">> {
+  const files = await openModelFiles(await host.open(model));
+  const tokenizer = await sliced(loadingTokenizer(files.tokenizerFiles));
+  await pause();
+  checkTemplates(tokenizer);
+  await pause();
+  checkFits(tokenizer, files.config.vocabSize);
+  return { files, tokenizer };
 }
 
 async function load(
   host: Host,
   { files, tokenizer, part }: Opened,
-  { dtype = "auto", onProgress }: BackboneOptions,
+  { dtype = "auto", onProgress, onPressure }: BackboneOptions,
 ): Promise<Backbone> {
-  await makeRoom(
+  const missing = await makeRoom(
     host,
     [...files.tensors.tensors.values()].reduce((sum, { bytes }) => sum + bytes, 0),
   );
+  if (missing > 0) await onPressure?.(missing);
   const progress = onProgress === undefined ? {} : { onProgress };
   const weights = await uploadWeights(part, files.config, files.tensors, { dtype, ...progress });
   return { files, tokenizer, weights, bytes: part.bytes };
@@ -257,15 +273,16 @@ export async function keepBackbone(host: Host, options: BackboneOptions): Promis
   };
 }
 
-/** Gives up kept bases that no engine uses, until as many bytes are free. */
-async function makeRoom(host: Host, bytes: number): Promise<void> {
+/** Gives up kept bases that no engine uses, until as many bytes are free. How many are missing still. */
+async function makeRoom(host: Host, bytes: number): Promise<number> {
   let free = host.freeBytes?.() ?? Number.POSITIVE_INFINITY;
   for (const use of [...kept]) {
-    if (free >= bytes) return;
+    if (free >= bytes) return 0;
     if (use.users > 1) continue;
     free += use.backbone.bytes;
     await giveUp(use);
   }
+  return Math.max(0, bytes - free);
 }
 
 async function giveUp(use: BackboneUse): Promise<void> {

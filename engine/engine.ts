@@ -20,7 +20,8 @@ import type {
 } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import { MIXTURE_FILE } from "../router/format.ts";
-import { nameReports, tierReport } from "./adapters/tiers.ts";
+import type { Asked } from "./adapters/asked.ts";
+import { nameReport, nameReports, tierReport } from "./adapters/tiers.ts";
 import type { EngineApi, LoopCounters } from "./api.ts";
 import { assemble, type EngineParts } from "./assemble.ts";
 import { checkSizes, useBackbone } from "./backbones.ts";
@@ -67,12 +68,15 @@ export class Engine implements EngineApi {
     }
   }
 
-  /** Compiles what the first requests will need, where a device takes long over that. */
+  /** Compiles what the first requests will need. */
   async #prepare({ onCompile }: EngineOptions): Promise<void> {
     const { device, forward, library } = this.#parts;
-    if (!device.wishes.preparesAhead) return;
-    const kinds = usualKinds({ adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 });
-    await forward.prepare(kinds, onCompile);
+    const { preparesAhead, segments } = device.wishes;
+    if (!preparesAhead) return;
+    const offered = { adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 };
+    const kinds = usualKinds({ ...offered, segments });
+    // On a CPU it takes milliseconds: nothing to tell.
+    await forward.prepare(kinds, device.kind === "gpu" ? onCompile : undefined);
   }
 
   /** What computes, in words. */
@@ -169,7 +173,7 @@ export class Engine implements EngineApi {
       ticket = admit(admission, named, { id, ...read, tenant: options.tenant });
     } catch (error) {
       read.constraint?.dispose();
-      throw error;
+      throw demand.explained(error, request);
     }
     const cancel = () => loop.cancel(ticket);
     loop.add(ticket);
@@ -214,8 +218,17 @@ export class Engine implements EngineApi {
    */
   async findName(text: string, signal?: AbortLike): Promise<NameReport | undefined> {
     await this.#parts.demand.ready({ adapter: text }, signal);
-    const name = this.nameOf(text);
-    return this.listNames().find((report) => report.name === name);
+    return this.nameReport(this.nameOf(text));
+  }
+
+  /** Where a name that nobody has loaded is looked for. */
+  asked(text: string): Asked {
+    return this.#parts.demand.asked(text);
+  }
+
+  /** Where what a name stands for lies; undefined where nobody has loaded it. */
+  nameReport(name: string): NameReport | undefined {
+    return nameReport(name, this.#parts);
   }
 
   /** The name under which something is loaded: `text` itself, or one made of an address. */
@@ -241,8 +254,7 @@ export class Engine implements EngineApi {
 
   /** Every adapter and mixture that has a name, and where it lies. */
   listNames(): NameReport[] {
-    const { catalogue, admission, residency } = this.#parts;
-    return nameReports(catalogue, admission.registry, residency);
+    return nameReports(this.#parts);
   }
 
   /** What lies in which tier. */

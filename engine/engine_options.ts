@@ -80,6 +80,11 @@ export interface EngineOptions extends DeviceOptions {
   agreementWindow?: number;
   /** Called while weights are read: bytes done and in all. */
   onProgress?: (done: number, total: number) => void;
+  /**
+   * Called before the base's weights are read where so many bytes too few are free, kept bases given up already: whoever can give up
+   * some does, and the load goes on behind it.
+   */
+  onPressure?: (bytes: number) => Promise<void>;
   /** Called while programs are compiled for a GPU: programs done and in all. */
   onCompile?: (done: number, total: number) => void;
   /**

@@ -2,6 +2,7 @@
 
 import type { ByteSource, SourceFolder } from "../files/source.ts";
 import type { AbortLike, DiskReport } from "../proto/api.ts";
+import type { Asked } from "./adapters/asked.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
 import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
@@ -28,6 +29,8 @@ export interface NameSources {
   find(name: string, signal?: AbortLike): Promise<FoundFolder | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. @throws MoloraError `bad_arguments` */
   nameOf(text: string): string;
+  /** Where `find` looks for a name, or an address. */
+  asked(text: string): Asked;
   /** What is kept of it on a disk; undefined: nothing is. */
   readonly disk?: DiskReport | undefined;
 }

@@ -24,7 +24,7 @@ export interface Sizes {
 
 const DEFAULT_CONTEXT = 8192;
 /** Adapter entries a token can have: the most a stacked request or a router's top-k may ask for. */
-const ENTRIES = 8;
+export const ENTRIES = 8;
 const EXPERTS = 64;
 const GATE_WIDTH = 512;
 /** Tokens that adapters may add, as vLLM has it. */

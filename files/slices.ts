@@ -47,6 +47,11 @@ export function turn(): Promise<void> {
   return sliced(nothing());
 }
 
+/** Lets the event loop turn in any case: between two pieces of work of many milliseconds. */
+export function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
+
 function* nothing(): Generator<void, void> {}
 
 function begin(job: Job): void {

@@ -76,10 +76,15 @@ export function checkRange(source: ByteSource, offset: number, length: number): 
   }
 }
 
-/** A whole small text file, refused above `limit` bytes. */
-export async function readText(source: ByteSource, limit = 64 << 20): Promise<string> {
+/** A whole small file, refused above `limit` bytes. */
+export async function readSmall(source: ByteSource, limit = 64 << 20): Promise<Uint8Array> {
   if (source.size > limit) {
     throw new MoloraError("header_too_large", `${source.name}: ${source.size} bytes, at most ${limit} are read`);
   }
-  return new TextDecoder().decode(await source.read(0, source.size));
+  return source.read(0, source.size);
+}
+
+/** The same as text. */
+export async function readText(source: ByteSource, limit?: number): Promise<string> {
+  return new TextDecoder().decode(await readSmall(source, limit));
 }

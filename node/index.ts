@@ -10,6 +10,7 @@ import { isPreset, openPreset } from "./presets.ts";
 import { openSources } from "./sources/open_sources.ts";
 import type { SourceSettings } from "./sources/settings.ts";
 
+export type { Asked } from "../engine/adapters/asked.ts";
 export type { EngineApi, KeptBase, LoopCounters } from "../engine/api.ts";
 export type { DeviceChoice, EngineOptions, WeightDtype } from "../engine/engine_options.ts";
 export type { MergedReport, MergeRequest } from "../engine/merge_request.ts";

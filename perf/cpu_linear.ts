@@ -9,7 +9,7 @@ import { BUILDS, CpuKernels } from "../test/shaders/cpu/cpu_kernels.ts";
 import { randomFloats } from "../test/shaders/device.ts";
 import { randomTensor } from "../test/shaders/linear_case.ts";
 
-const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4", "q4_k", "q6_k"];
+const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4", "q4_k", "q6_k", "q5"];
 const CASES: [StoredType, DeviceFormat, boolean, rows: number, cols: number][] = [
   ["q4_1", "q4", true, 960, 576],
   ["q4_1", "q4", true, 576, 576],
@@ -21,6 +21,7 @@ const CASES: [StoredType, DeviceFormat, boolean, rows: number, cols: number][] =
   ["f32", "f32", false, 3072, 576],
   ["q4_1", "q4", false, 3072, 576],
   ["q4_1", "q4", true, 2048, 1024],
+  ["q5_1", "q5", true, 2048, 1024],
   ["q4_k", "q4_k", true, 2048, 1024],
   ["q6_k", "q6_k", true, 2048, 1024],
   ["q8_0", "q8_0", true, 2048, 1024],

@@ -33,6 +33,7 @@ const STORED_AS: Record<DeviceFormat, StoredType> = {
   f16: "f16",
   q8_0: "q8_0",
   q4: "q4_1",
+  q5: "q5_1",
   q4_k: "q4_k",
   q6_k: "q6_k",
 };

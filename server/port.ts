@@ -1,6 +1,7 @@
 // What the server needs of an engine, and all it needs: the seam between sockets and everything below.
 // engine/engine.ts has all of it.
 
+import type { Asked } from "../engine/adapters/asked.ts";
 import type { Tokenizer } from "../engine/text/tokenizer.ts";
 import type {
   AbortLike,
@@ -67,6 +68,10 @@ export interface HttpEngine extends EnginePort {
   findName(text: string, signal?: AbortLike): Promise<NameReport | undefined>;
   /** The name under which something is loaded: `text` itself, or one made of an address. */
   nameOf(text: string): string;
+  /** Where a name that nobody has loaded is looked for, as who asks may know. */
+  asked(text: string): Asked;
+  /** Where what a name stands for lies; undefined where nobody has loaded it. */
+  nameReport(name: string): NameReport | undefined;
   listNames(): NameReport[];
   tiers(): TierReport;
   /** Tells of every drop of the agreement between adapters that act at once; absent where nobody watches. */
@@ -94,6 +99,8 @@ export function withMethods(engine: HttpEngine, own: Partial<HttpEngine>): HttpE
     unloadMixture: (name) => engine.unloadMixture(name),
     findName: (text, signal) => engine.findName(text, signal),
     nameOf: (text) => engine.nameOf(text),
+    asked: (text) => engine.asked(text),
+    nameReport: (name) => engine.nameReport(name),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => engine.loadFiles(name, files, options),

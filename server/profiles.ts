@@ -2,18 +2,20 @@
 
 import type { IncomingMessage } from "node:http";
 import { MoloraError } from "../proto/errors.ts";
-import type { Caller, EngineFor } from "./caller.ts";
+import type { Caller } from "./caller.ts";
 import type { HttpEngine } from "./port.ts";
 
 export interface Profile {
   /** Its base's name as a model; `base:name` and `base|address` are of it too. */
   base: string;
-  /** All of it. */
-  engine: HttpEngine;
-  /** As a caller may see it. */
-  engineFor: EngineFor;
+  /** All of it; undefined while it is not open. */
+  readonly engine: HttpEngine | undefined;
+  /** As a caller may see it, while it is open. */
+  engineFor(caller: Caller): HttpEngine;
   /** Whether a caller's key is for it. */
   isFor(caller: Caller): boolean;
+  /** Opens it where it is not, and keeps it open until what it returns is called. @throws MoloraError what opening throws */
+  hold(): Promise<() => void>;
   /** Why no request is taken, if so. */
   readonly closed: MoloraError | undefined;
 }

@@ -1,6 +1,7 @@
 // An engine as strangers see it: what it answers and why it refuses says nothing of where the server keeps its files.
 // It knows nothing of HTTP and sockets; both get their engine through it.
 
+import { isAbsolute } from "node:path";
 import type { DoneEvent, Generation, GenerationEvent } from "../proto/api.ts";
 import { MoloraError } from "../proto/errors.ts";
 import type { HttpEngine } from "./port.ts";
@@ -42,6 +43,11 @@ export function publicEngine(engine: HttpEngine): HttpEngine {
     unloadMixture: (name) => engine.unloadMixture(name),
     findName: (text, signal) => refusing(text, () => engine.findName(text, signal)),
     nameOf: (text) => engine.nameOf(text),
+    asked: (text) => {
+      const { places, againMs } = engine.asked(text);
+      return { places: places.map((place) => (isAbsolute(place) ? lastName(place) : place)), againMs };
+    },
+    nameReport: (name) => engine.nameReport(name),
     listNames: () => engine.listNames(),
     tiers: () => engine.tiers(),
     loadFiles: (name, files, options) => refusing(name, () => engine.loadFiles(name, files, options)),

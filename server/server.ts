@@ -19,8 +19,6 @@ export interface ServerOptions extends StreamOptions {
   port?: number;
   /** Serve over TLS with this certificate. Default: none. */
   tls?: TlsFiles;
-  /** The engine as a caller of the stream may see it. Default: all of it. */
-  engineFor?: EngineFor<EnginePort>;
   /** Why a connection of the stream is not made, if so. Default: all that may connect do. */
   refusal?: (request: IncomingMessage) => MoloraError | undefined;
   /** Answers plain HTTP requests (an Express app, Fastify's `routing`, …). Default: says where the stream is. */
@@ -38,8 +36,15 @@ export interface RunningServer {
   close(): Promise<void>;
 }
 
-/** @throws MoloraError `bad_arguments` for options that cannot be, or where the port cannot be had. */
-export async function startServer(engine: EnginePort, options: ServerOptions = {}): Promise<RunningServer> {
+/**
+ * `engine`: of every caller of the stream, or the one that a caller may see.
+ *
+ * @throws MoloraError `bad_arguments` for options that cannot be, or where the port cannot be had.
+ */
+export async function startServer(
+  engine: EnginePort | EngineFor<EnginePort>,
+  options: ServerOptions = {},
+): Promise<RunningServer> {
   const { host = "127.0.0.1", port = 0, httpHandler = pointToStream } = options;
   checkAccess(options);
   const limits = resolveLimits(options.limits);
@@ -50,7 +55,8 @@ export async function startServer(engine: EnginePort, options: ServerOptions = {
   });
   const sockets = new Sockets(http, limits.maxSockets);
   const refusal = (request: IncomingMessage) => sockets.refusal(request) ?? options.refusal?.(request);
-  const stream = attachStream(http, options.engineFor ?? (() => engine), { ...options, limits }, refusal);
+  const engineFor = typeof engine === "function" ? engine : () => engine;
+  const stream = attachStream(http, engineFor, { ...options, limits }, refusal);
   try {
     await listen(http, host, port);
   } catch (cause) {

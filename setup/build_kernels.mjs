@@ -51,6 +51,8 @@ function compile(out, relaxed) {
     join(ROOT, "node_modules", "assemblyscript", "bin", "asc.js"),
     join("shaders", `kernels${SUFFIX}`),
     ...["--outFile", out, "-O3", "--noAssert", "--runtime", "stub", "--enable", features.join(",")],
+    // memory.copy and memory.fill trap where another thread has just let the memory grow (shaders/cpu/bytes.cpu.ts).
+    ...["--disable", "bulk-memory"],
     ...["--importMemory", "--noExportMemory", "--sharedMemory", "--initialMemory", "1", "--maximumMemory", "65536"],
     ...["--use", `RELAXED=${relaxed ? 1 : 0}`, "--use", "abort="],
   ]);

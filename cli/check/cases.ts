@@ -4,6 +4,7 @@ import type { KernelCase } from "./case.ts";
 import { coreCases } from "./cases/cores.ts";
 import { expertLoraCases } from "./cases/expert_lora.ts";
 import { expertCases } from "./cases/experts.ts";
+import { gateCases } from "./cases/gate.ts";
 import { layerCases } from "./cases/layer.ts";
 import { linearCases } from "./cases/linear.ts";
 import { loraCases } from "./cases/lora.ts";
@@ -23,6 +24,7 @@ export function allCases(): KernelCase[] {
     ...loraCases(),
     ...coreCases(),
     ...routingCases(),
+    ...gateCases(),
     ...samplingCases(),
     ...trainingLayerCases(),
     ...trainingAdapterCases(),

@@ -19,7 +19,7 @@ export const command = defineCommand({
 Of a repository on a hub only names and headers are fetched. What does not load is told part by part, with the reason and
 a remedy; the exit code is 0 all the same. --json prints the same for machines, with "loads" and "problems".
 `,
-  flags: { model: text("PATH", "Try an adapter or a mixture on this base") },
+  flags: { model: text("PATH", "Try an adapter, a mixture or a recipe on this base") },
   positionals: { placeholder: "PATH|hf:user/repo[@revision][:path]", most: 1 },
   async run({ flags, positionals: [path], output }) {
     if (path === undefined) {

@@ -1,13 +1,16 @@
 // `molora serve`: the engine on a port, until interrupted.
 
 import type { Engine } from "../../node/index.ts";
-import { serve, serveProfiles } from "../../server/http/serve.ts";
+import { baseName, stemOf } from "../../server/http/models.ts";
+import { type LazyEngine, serveProfiles } from "../../server/http/serve.ts";
 import { DEFAULT_LIMITS } from "../../server/limits.ts";
 import { playground } from "../../server/playground/static.ts";
 import { defineCommand } from "../command.ts";
 import { readServeFlags, SERVE_FLAGS } from "../flags/serve_flags.ts";
 import { fitSockets, mostOpenFiles } from "../open_files.ts";
-import { chosenProfiles, openEngine, openEngines, PROFILE_FLAGS } from "../profiles.ts";
+import { Preload } from "../preload.ts";
+import { chosenProfiles, PROFILE_FLAGS, type ProfileFlags } from "../profiles.ts";
+import { ServedEngines } from "../served_engines.ts";
 import { serveUntilEnd } from "../serving.ts";
 
 export const command = defineCommand({
@@ -35,9 +38,12 @@ With --json, {"url", "port"} is printed once the port is open.
     const { maxSockets, warning } = fitSockets(await mostOpenFiles(), flags.maxSockets, DEFAULT_LIMITS.maxSockets);
     if (warning !== undefined) output.note(`warning: ${warning}`);
     const chosen = chosenProfiles(profiles, flags.profile);
-    const alone = chosen.size === 0 ? await openEngine(flags, output) : undefined;
-    const engines = await openEngines(chosen, output);
-    const all = alone === undefined ? [...engines.values()] : [alone];
+    const isOne = chosen.size === 0;
+    const model = flags.model ?? "nano";
+    const served = isOne ? new Map([[stemOf(model), flags]]) : chosen;
+    const engines = new ServedEngines(output);
+    const all = await engines.openAll(served);
+    const preload = await Preload.start({ profiles: served, open: engines.open, output });
     const { host, port, maxBodyBytes, maxUploadBytes, strict } = flags;
     const options = {
       ...{ routes: playground, host, port, maxBodyBytes, maxUploadBytes, strict, ...access, ...roots, log },
@@ -45,26 +51,46 @@ With --json, {"url", "port"} is printed once the port is open.
       limits: { ...limits, maxSockets },
     };
     try {
-      const server = await (alone === undefined
-        ? serveProfiles(Object.fromEntries(engines), options)
-        : serve(alone, options));
-      const names = (loaded: { name: string }[]) => loaded.map(({ name }) => name).join(", ") || "none";
-      const listed = (engine: Engine) =>
-        `adapters: ${names(engine.listAdapters())}; mixtures: ${names(engine.listMixtures())}`;
-      const what = alone === undefined ? [...engines.keys()].join(", ") : (flags.model ?? "nano");
-      output.print(`serving ${what} at ${server.url}`);
-      for (const engine of alone === undefined ? [] : [alone]) output.print(listed(engine));
-      for (const [name, engine] of engines) output.print(`${name}: ${listed(engine)}`);
+      const server = await serveProfiles(isOne ? underBaseName(all) : all, options);
+      engines.release = server.release;
+      engines.onClose = (name, engine) => preload?.last(name, engine);
+      output.print(`serving ${isOne ? model : [...served.keys()].join(", ")} at ${server.url}`);
+      for (const name of served.keys()) {
+        const engine = engines.open.get(name);
+        const what = engine === undefined ? "opened when somebody asks for it" : listed(engine);
+        output.print(isOne ? what : `${name}: ${what}`);
+      }
+      for (const place of placesOf(served)) output.print(`more by name, read when somebody asks for them: ${place}`);
       output.print(`playground: ${playgroundUrl(server.url)}`);
       output.print("Ctrl-C ends it.");
       output.result({ url: server.url, port: server.port });
-      const ended = Promise.race(all.map((engine) => engine.ended));
-      await serveUntilEnd({ engine: { ended }, server, output, signal, drainMs, exitOnFailure });
+      void preload?.begin(server.open);
+      engines.onOpen = (name, engine) => void preload?.adapters(name, engine);
+      await serveUntilEnd({ engine: engines, server, output, signal, drainMs, exitOnFailure });
     } finally {
-      for (const engine of all) await engine.close();
+      await preload?.close();
+      await engines.closeAll();
     }
   },
 });
+
+/** One that has no profile's name goes by its base's: what `smollm2` stands for, once that is open. */
+function underBaseName(all: Record<string, Engine | LazyEngine>): Record<string, Engine | LazyEngine> {
+  return Object.fromEntries(
+    Object.entries(all).map(([stem, engine]) => ["open" in engine ? stem : baseName(engine, undefined), engine]),
+  );
+}
+
+const names = (loaded: { name: string }[]) => loaded.map(({ name }) => name).join(", ") || "none";
+
+function listed(engine: Engine): string {
+  return `adapters: ${names(engine.listAdapters())}; mixtures: ${names(engine.listMixtures())}`;
+}
+
+/** Where names come from that nobody has loaded. */
+function placesOf(served: ReadonlyMap<string, ProfileFlags>): string[] {
+  return [...new Set([...served.values()].flatMap(({ adapters, source }) => [...adapters, ...source]))];
+}
 
 function playgroundUrl(stream: string): string {
   const { host, protocol } = new URL(stream);

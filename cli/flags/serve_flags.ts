@@ -60,6 +60,13 @@ export const ENGINE_FLAGS = {
       max: LONGEST,
     },
   ),
+  lazy: toggle("Open this profile when somebody asks for it, and close it again while nobody does and memory is short"),
+  preload: integer(
+    "N",
+    "Read the N adapters most asked for in earlier runs before somebody asks; of lazy profiles, open those that were needed",
+    { min: 0 },
+    0,
+  ),
   noPrefixCache: toggle("Compute every prompt anew: how fast one is answered then tells nobody of another's"),
   agreementDrop: number(
     "X",

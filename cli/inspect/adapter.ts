@@ -14,10 +14,13 @@ export const PEFT_CONFIG = "adapter_config.json";
 export const MLX_WEIGHTS = "adapters.safetensors";
 const PEFT_WEIGHTS = "adapter_model.safetensors";
 
-/** Modules whose input is the residual stream. */
-const READS_RESIDUAL = /\b(q_proj|k_proj|v_proj|qkv_proj|gate_proj|up_proj|gate_up_proj)$/;
+/** Modules whose input is the residual stream, in Hugging Face's names and GGUF's. */
+const READS_RESIDUAL =
+  /\b(q_proj|k_proj|v_proj|qkv_proj|gate_proj|up_proj|gate_up_proj|attn_q|attn_k|attn_v|attn_qkv|ffn_gate|ffn_up)$/;
 
-/** Of all experts together: their rank is not to be seen without their number. */
+const LAYER = /(?:^|\.)(?:layers|blk)\.(\d+)\./;
+const EXPERTS = /\.mlp\.(?:experts|switch_mlp)\.|\.ffn_(?:gate|up|down)_exps\./;
+/** Of all experts together in two dimensions: their rank is not to be seen without their number. */
 const STACKED = /\.mlp\.experts\.(base_layer\.)*lora_[AB]\b/;
 const TABLE = /(?:^|\.)(embed_tokens|lm_head)\.([a-z_]+\.)*weight$/;
 const SPELLING = ["tokenizer.json", "tokenizer_config.json", "added_tokens.json"];
@@ -48,6 +51,7 @@ async function readFile(source: ByteSource): Promise<Read> {
   const config = {
     base_model_name_or_path: metadata.get("general.base_model.0.name"),
     lora_alpha: metadata.get("adapter.lora.alpha"),
+    alora_invocation_tokens: metadata.get("adapter.alora.invocation_tokens"),
   };
   return { format: "GGUF", config, weights: tensors, tokenizer: false };
 }
@@ -91,22 +95,18 @@ function factsOf({ format, config, weights, tokenizer }: Read): AdapterFacts {
   for (const { name, shape } of weights.tensors.values()) {
     parameters += shape.reduce((product, size) => product * size, 1);
     if (TABLE.test(name) && shape.length === 2) vocabulary = shape[0];
-    if (STACKED.test(name)) {
-      modules.add("experts");
-      layers = Math.max(layers, 1 + Number(/(?:^|\.)layers\.(\d+)\./.exec(name)?.[1] ?? -1));
-      continue;
-    }
     const parsed = parseFactorName(name.replace(/\.weight(?=\.lora_)/, ""));
     if (parsed === undefined || parsed.factor === "alpha") continue;
-    modules.add(parsed.inner.split(".").at(-1)!);
-    layers = Math.max(layers, 1 + Number(/(?:^|\.)layers\.(\d+)\./.exec(parsed.inner)?.[1] ?? -1));
-    if (parsed.factor !== "a" || shape.length !== 2) continue;
-    const [rank, inputs] = shape[0] <= shape[1] ? shape : [shape[1], shape[0]];
+    modules.add(EXPERTS.test(name) ? "experts" : parsed.inner.split(".").at(-1)!);
+    layers = Math.max(layers, 1 + Number(LAYER.exec(parsed.inner)?.[1] ?? -1));
+    if (parsed.factor !== "a" || shape.length < 2 || STACKED.test(name)) continue;
+    const [rank, inputs] = shape.slice(-2).sort((a, b) => a - b);
     ranks.add(rank);
+    if (EXPERTS.test(name)) continue;
     if (READS_RESIDUAL.test(parsed.inner)) hiddenSize ??= inputs;
   }
   const text = (value: unknown) => (typeof value === "string" ? value : null);
-  const { lora_alpha: alpha } = config;
+  const { lora_alpha: alpha, alora_invocation_tokens: invocation } = config;
   return {
     format,
     baseModel: text(config.base_model_name_or_path) ?? text(config.model),
@@ -116,6 +116,7 @@ function factsOf({ format, config, weights, tokenizer }: Read): AdapterFacts {
     layers,
     hiddenSize,
     parameters,
+    activated: invocation !== undefined && invocation !== null,
     vocabulary,
     tokenizer,
   };

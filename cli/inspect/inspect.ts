@@ -1,28 +1,21 @@
 // Finds out what a path or a hub's repository is, from names and headers: no device is opened, no weights are read.
 
-import { loadAdapter } from "../../files/lora/load.ts";
-import { openHeaders } from "../../files/model_files/model_files.ts";
-import type { ByteSource, SourceFolder } from "../../files/source.ts";
+import { RECIPE_FILE, RECIPE_FORMAT, recipeText } from "../../composition/recipe/recipe.ts";
+import type { ByteSource } from "../../files/source.ts";
 import { readGgufHeader } from "../../files/weights/gguf/gguf_header.ts";
 import { partOf } from "../../files/weights/gguf/split.ts";
-import { openPath } from "../../node/files.ts";
-import { formatHubReference, isHubReference, parseHubReference } from "../../node/hub/reference.ts";
-import { RemoteFile, RemoteFolder } from "../../node/hub/remote.ts";
-import { Snapshots } from "../../node/hub/snapshot.ts";
-import { MoloraError } from "../../proto/errors.ts";
-import { MIXTURE_FILE, readMixture } from "../../router/format.ts";
+import { isHubReference, parseHubReference } from "../../node/hub/reference.ts";
+import { resolveLocator } from "../../node/sources/locator.ts";
+import { MIXTURE_FILE } from "../../router/format.ts";
 import { inspectAdapter, MLX_WEIGHTS, PEFT_CONFIG } from "./adapter.ts";
 import { inspectBase } from "./base.ts";
-import { type Inspection, type Kind, type Problem, problem } from "./inspection.ts";
+import { fitProblems } from "./fit.ts";
+import type { Inspection, Kind } from "./inspection.ts";
 import { inspectMixture } from "./mixture.ts";
+import { bytesOf, filesOf, type Opened, open } from "./open.ts";
+import { inspectRecipe } from "./recipe.ts";
 
-interface Opened {
-  /** As commands take it. */
-  path: string;
-  from: ByteSource | SourceFolder;
-}
-
-/** `model`: the base that an adapter or a mixture is tried on. @throws MoloraError where there is nothing to inspect */
+/** `model`: the base that an adapter, a mixture or a recipe is tried on. @throws MoloraError where there is nothing to inspect */
 export async function inspect(path: string, model?: string): Promise<Inspection> {
   const opened = await open(path);
   const files = await filesOf(opened);
@@ -31,12 +24,13 @@ export async function inspect(path: string, model?: string): Promise<Inspection>
     path: opened.path,
     kind,
     files,
-    bytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    bytes: bytesOf(files),
     loads: false,
     use: [],
     base: null,
     adapter: null,
     mixture: null,
+    recipe: null,
     problems: [],
     remarks: [],
   };
@@ -45,15 +39,29 @@ export async function inspect(path: string, model?: string): Promise<Inspection>
     const use = several.map((choice) => `--model ${choice}`);
     return { ...found, use, remarks: [`it holds ${several.length} GGUF files: name one of them`] };
   }
-  await fill(found, opened, several[0]);
-  if (model !== undefined && (kind === "adapter" || kind === "mixture")) {
-    found.problems.push(...(await fitProblems(kind, opened, model)));
+  const recipe = kind === "recipe" ? await recipeIn(opened) : undefined;
+  await fill(found, opened, { gguf: several[0], recipe });
+  // What is not whole in itself need not be tried on a base.
+  if (model !== undefined && kind !== null && kind !== "base" && found[kind] !== null) {
+    found.problems.push(...(await fitProblems(kind, opened, model, recipe)));
   }
   const loads = kind !== null && found.problems.length === 0;
   return { ...found, loads, use: loads ? [flagFor(kind, several[0] ?? opened.path)] : [] };
 }
 
-async function fill(found: Inspection, { from }: Opened, gguf: string | undefined): Promise<void> {
+interface Choices {
+  /** Of several files. */
+  gguf: string | undefined;
+  recipe: RecipeSource | undefined;
+}
+
+/** A recipe's file, and what paths in it count from. */
+interface RecipeSource {
+  source: ByteSource;
+  folder: string;
+}
+
+async function fill(found: Inspection, { from }: Opened, { gguf, recipe }: Choices): Promise<void> {
   if (found.kind === "base") {
     const { facts, problems, remarks } = await inspectBase(gguf === undefined ? from : (await open(gguf)).from);
     Object.assign(found, { base: facts, problems, remarks });
@@ -63,42 +71,26 @@ async function fill(found: Inspection, { from }: Opened, gguf: string | undefine
   } else if (found.kind === "mixture" && "list" in from) {
     const { facts, problems } = await inspectMixture(from);
     Object.assign(found, { mixture: facts, problems });
+  } else if (recipe !== undefined) {
+    const { facts, problems } = await inspectRecipe(recipe.source, recipe.folder);
+    const remarks = facts?.parts.some(({ kind }) => kind === "merged")
+      ? ["what is merged is made when it is loaded"]
+      : [];
+    Object.assign(found, { recipe: facts, problems, remarks });
   } else {
     found.problems.push({
       part: "files",
       code: "file_not_found",
-      message: `${found.path} holds no base, no adapter and no mixture that is read`,
-      remedy: "A base has safetensors or a GGUF, an adapter adapter_config.json, a mixture mixture.json.",
+      message: `${found.path} holds no base, no adapter, no mixture and no recipe that is read`,
+      remedy:
+        "A base has safetensors or a GGUF, an adapter adapter_config.json, a mixture mixture.json, a recipe recipe.json.",
     });
   }
 }
 
-async function open(path: string): Promise<Opened> {
-  if (!isHubReference(path)) return { path, from: await openPath(path) };
-  const snapshots = new Snapshots();
-  const pinned = await snapshots.pin(parseHubReference(path));
-  const files = await snapshots.list(pinned);
-  const place = { hub: snapshots.hub, repo: pinned.repo, commit: pinned.revision, files };
-  const file = files.find((candidate) => candidate.path === pinned.path);
-  if (file !== undefined) return { path: formatHubReference(pinned), from: new RemoteFile(place, file) };
-  const folder = new RemoteFolder(place, pinned.path ?? "");
-  if ((await folder.list()).length > 0) return { path: formatHubReference(pinned), from: folder };
-  throw new MoloraError("file_not_found", `${pinned.repo} holds no ${pinned.path ?? "files"}`, {
-    remedy: `It holds: ${files
-      .map((one) => one.path)
-      .slice(0, 12)
-      .join(", ")}.`,
-  });
-}
-
-async function filesOf({ path, from }: Opened): Promise<Inspection["files"]> {
-  if ("read" in from) return [{ path: path.split(/[/:]/).at(-1)!, bytes: from.size }];
-  const names = (await from.list()).sort();
-  return Promise.all(names.map(async (name) => ({ path: name, bytes: (await from.open(name))?.size ?? 0 })));
-}
-
 async function kindOf({ from }: Opened, files: Inspection["files"]): Promise<Kind | null> {
   if ("read" in from) {
+    if (from.name.endsWith(".json") && (await isRecipe(from))) return "recipe";
     if (!from.name.endsWith(".gguf")) return null;
     // What cannot be read is inspected as a base, which says why.
     const header = await readGgufHeader(from).catch(() => undefined);
@@ -106,8 +98,23 @@ async function kindOf({ from }: Opened, files: Inspection["files"]): Promise<Kin
   }
   const names = files.map(({ path }) => path);
   if (names.includes(MIXTURE_FILE)) return "mixture";
+  if (names.includes(RECIPE_FILE)) return "recipe";
   if (names.includes(PEFT_CONFIG) || names.includes(MLX_WEIGHTS)) return "adapter";
   return names.some((name) => /\.(gguf|safetensors)$/.test(name)) || names.includes("config.json") ? "base" : null;
+}
+
+/** By its name, which any file of that name has, or by what it says it is. */
+async function isRecipe(source: ByteSource): Promise<boolean> {
+  if (source.name.split(/[/:]/).at(-1) === RECIPE_FILE) return true;
+  const json: unknown = await recipeText(source)
+    .then(JSON.parse)
+    .catch(() => undefined);
+  return typeof json === "object" && json !== null && "format" in json && json.format === RECIPE_FORMAT;
+}
+
+async function recipeIn({ path, from }: Opened): Promise<RecipeSource> {
+  if ("list" in from) return { source: (await from.open(RECIPE_FILE))!, folder: path };
+  return { source: from, folder: resolveLocator(path, "..") };
 }
 
 /** The GGUF files of a folder without safetensors, as commands take them; of one in parts the first. */
@@ -122,15 +129,4 @@ function ggufChoices({ path, from }: Opened, files: Inspection["files"]): string
 
 function flagFor(kind: Kind, path: string): string {
   return kind === "base" ? `--model ${path}` : `--${kind} NAME=${path}`;
-}
-
-async function fitProblems(kind: "adapter" | "mixture", { from }: Opened, model: string): Promise<Problem[]> {
-  try {
-    const { config } = await openHeaders((await open(model)).from);
-    if (kind === "adapter") await loadAdapter("inspected", from, config);
-    else if ("list" in from) await readMixture("inspected", from, config);
-    return [];
-  } catch (error) {
-    return [problem(`on ${model}`, MoloraError.from(error))];
-  }
 }

@@ -2,7 +2,7 @@
 
 import type { MoloraError } from "../../proto/errors.ts";
 
-export type Kind = "base" | "adapter" | "mixture";
+export type Kind = "base" | "adapter" | "mixture" | "recipe";
 
 export interface Inspection {
   /** As it was named; of a hub with the commit. */
@@ -12,13 +12,14 @@ export interface Inspection {
   /** Files directly inside, or the file itself. */
   files: { path: string; bytes: number }[];
   bytes: number;
-  /** Whether it would be loaded; of adapters and mixtures: onto a base that fits. */
+  /** Whether it would be loaded; of all but a base: onto a base that fits. */
   loads: boolean;
   /** The flags that load it, or one of several choices. */
   use: string[];
   base: BaseFacts | null;
   adapter: AdapterFacts | null;
   mixture: MixtureFacts | null;
+  recipe: RecipeFacts | null;
   /** Why it does not load, part by part. */
   problems: Problem[];
   /** What may surprise. */
@@ -83,6 +84,8 @@ export interface AdapterFacts {
   /** By its q_proj, else any other module that reads the residual. */
   hiddenSize: number | null;
   parameters: number;
+  /** It acts from its invocation in the prompt on. */
+  activated: boolean;
   /** Rows of an embedding or an output head of its own: it may have more tokens than its base. */
   vocabulary: number | null;
   /** Files beside it spell its tokens. */
@@ -93,6 +96,31 @@ export interface MixtureFacts {
   baseModel: { architecture: string; hiddenSize: number; layers: number } | null;
   router: string | null;
   experts: { name: string; adapter: string | null }[];
+}
+
+export interface RecipeFacts {
+  parts: {
+    name: string;
+    kind: "stacked" | "merged" | "routed";
+    /** Null: a router's gates. */
+    weight: number | null;
+    /** How several adapters become one. */
+    method: string | null;
+    of: RecipeSource[];
+  }[];
+}
+
+/** An adapter, or a mixture with the adapters of its experts behind it. */
+export interface RecipeSource {
+  name: string;
+  /** As the file that names it has it; null: the adapter that an engine has under this name. */
+  path: string | null;
+  /** In a merge. */
+  weight: number | null;
+  /** Of its files; null where they cannot be found. */
+  bytes: number | null;
+  /** The generation that it must be. */
+  sha256: string | null;
 }
 
 export function problem(part: string, { code, message, remedy }: MoloraError): Problem {

@@ -1,21 +1,22 @@
 // An inspection as a person reads it.
 
 import { formatBytes } from "../terminal/progress.ts";
-import type { AdapterFacts, BaseFacts, Inspection, MixtureFacts } from "./inspection.ts";
+import type { AdapterFacts, BaseFacts, Inspection, MixtureFacts, RecipeFacts, RecipeSource } from "./inspection.ts";
 
 type Row = [string, string];
 
-const KINDS = { base: "a base model", adapter: "an adapter", mixture: "a mixture" };
+const KINDS = { base: "a base model", adapter: "an adapter", mixture: "a mixture", recipe: "a recipe" };
 
 /** Label and value, top to bottom. */
 export function inspectionRows(found: Inspection): Row[] {
-  const { kind, base, adapter, mixture } = found;
+  const { kind, base, adapter, mixture, recipe } = found;
   return [
     ["what", kind === null ? "nothing that is known here" : KINDS[kind]],
     ["files", `${found.files.length}, ${formatBytes(found.bytes)}`],
     ...(base === null ? [] : baseRows(base)),
     ...(adapter === null ? [] : adapterRows(adapter)),
     ...(mixture === null ? [] : mixtureRows(mixture)),
+    ...(recipe === null ? [] : recipeRows(recipe)),
     ...found.remarks.map((remark): Row => ["note", remark]),
     ...found.use.map((use): Row => ["use", use]),
   ];
@@ -45,12 +46,14 @@ function baseRows({ architecture, format, parameters, types, shape, tokenizer, g
 }
 
 function adapterRows(facts: AdapterFacts): Row[] {
-  const { format, ranks, alpha, modules, layers, hiddenSize, baseModel, parameters, vocabulary, tokenizer } = facts;
+  const { format, ranks, alpha, modules, layers, hiddenSize, baseModel, parameters } = facts;
+  const { activated, vocabulary, tokenizer } = facts;
   const scale = alpha === null ? "" : `, alpha ${alpha}`;
   const width = hiddenSize === null ? "" : ` and a hidden size of ${hiddenSize}`;
   return [
     ["format", `${format}: ${count(parameters)} parameters, rank ${ranks.join(", ") || "unknown"}${scale}`],
     ["extends", modules.join(", ") || "no module that is known"],
+    ...(activated ? [["acts", "from its invocation in the prompt on"] satisfies Row] : []),
     ...(vocabulary === null
       ? []
       : [["tokens", `${vocabulary} of its own, ${tokenizer ? "with a tokenizer" : "and no tokenizer"}`] satisfies Row]),
@@ -67,6 +70,22 @@ function mixtureRows({ router, experts, baseModel }: MixtureFacts): Row[] {
     ["experts", named.join(", ")],
     ["fits", base ?? "unknown"],
   ];
+}
+
+function recipeRows({ parts }: RecipeFacts): Row[] {
+  const rows = parts.map(({ name, kind, weight, method, of }): Row => {
+    const how = { merged: ` by ${method}`, stacked: "", routed: "" }[kind];
+    const at = weight === null ? "" : ` at ${weight}`;
+    return ["part", `${name}: ${kind}${how}${at}: ${of.map(sourceText).join(kind === "merged" ? " + " : ", ")}`];
+  });
+  const sizes = new Map(parts.flatMap(({ of }) => of.map(({ path, bytes }) => [path, bytes ?? 0])));
+  const whole = [...sizes.values()].reduce((sum, bytes) => sum + bytes, 0);
+  return [...rows, ["parts' files", formatBytes(whole)]];
+}
+
+function sourceText({ name, path, weight, bytes }: RecipeSource): string {
+  const size = bytes === null ? "" : `, ${formatBytes(bytes)}`;
+  return `${weight === null ? "" : `${weight} `}${name}${path === null ? "" : ` (${path}${size})`}`;
 }
 
 /** "134.5 M" */

@@ -19,12 +19,12 @@ import ray
 @ray.remote(max_retries=2)
 def train(name: str, command: list[str]) -> dict:
     """Trains one adapter; the end of its output if that failed."""
-    start = time.time()
+    start = time.monotonic()
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         return {"name": name, "code": run.returncode, "error": (run.stderr + run.stdout)[-2000:]}
     result = json.loads(run.stdout)
-    return {"name": name, "code": 0, "seconds": round(time.time() - start, 1), "result": result}
+    return {"name": name, "code": 0, "seconds": round(time.monotonic() - start, 1), "result": result}
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ import type { AbortLike, DiskReport, GenerateRequest } from "../../proto/api.ts"
 import { MoloraError } from "../../proto/errors.ts";
 import type { NameSources } from "../host.ts";
 import type { Usage } from "../memory/usage.ts";
+import { type Asked, inVain } from "./asked.ts";
 import type { Library } from "./library.ts";
 import { Line } from "./line.ts";
 import type { Registry } from "./registry.ts";
@@ -157,6 +158,25 @@ export class Demand {
     } finally {
       this.#stats.seconds += (performance.now() - begun) / 1000;
     }
+  }
+
+  /** Where a name that nobody has loaded is looked for. */
+  asked(text: string): Asked {
+    return this.#parts.sources?.asked(text) ?? { places: [], againMs: 0 };
+  }
+
+  /** The error, with the places that were asked where a name of the request is unknown. */
+  explained(thrown: unknown, request: GenerateRequest): unknown {
+    if (!MoloraError.is(thrown) || !["unknown_adapter", "unknown_mixture"].includes(thrown.code)) return thrown;
+    const unknown = textsOf(request).find((text) => !this.#parts.registry.has(this.nameOf(text)));
+    const asked = this.asked(unknown ?? "");
+    if (unknown === undefined || asked.places.length === 0) return thrown;
+    const { code, message, remedy = "", details } = thrown;
+    return new MoloraError(code, message, {
+      remedy: `${remedy}${inVain(asked)}`,
+      details: { ...details, asked: asked.places },
+      cause: thrown,
+    });
   }
 
   /** The name under which something is loaded: `text` itself, or one made of an address. */

@@ -25,9 +25,18 @@ export interface LoadedMixture extends Loaded {
   mixture: Mixture;
   /** In the order of the mixture's experts; undefined adds nothing. Held as long as the mixture is. */
   experts: readonly (LoadedAdapter | undefined)[];
+  prepared: PreparedRouter;
+}
+
+/** What a router's runs are written from beside the mixture's own numbers. */
+export interface PreparedRouter {
   /** What an Arrow router compares tokens with, `[layer][expert]`; none for other routers. */
   prototypes: Prototypes;
+  /** The hidden layer of an MLP router's gate in panels of q8_0, `[layer]`; absent where it is held as f32. */
+  gates?: readonly Uint8Array<ArrayBuffer>[];
 }
+
+export const UNPREPARED: PreparedRouter = { prototypes: [] };
 
 /** A recipe: adapters that every token takes, and at most one mixture that routes beside them. Held as long as the recipe is. */
 export interface LoadedRecipe extends Loaded {
@@ -57,7 +66,7 @@ export function loadedAdapter(adapter: PackedAdapter): LoadedAdapter {
 export function loadedMixture(
   mixture: Mixture,
   adapters: readonly ExpertAdapter[],
-  prototypes: Prototypes,
+  prepared: PreparedRouter,
 ): LoadedMixture {
   if (adapters.length !== mixture.experts.length) {
     const message = `mixture "${mixture.name}" has ${mixture.experts.length} experts, ${adapters.length} are given`;
@@ -67,7 +76,7 @@ export function loadedMixture(
   checkTables(mixture, adapters);
   const experts = adapters.map((adapter) => adapter && loadedAdapter(adapter));
   const key = ["mixture", mixture.hash, ...experts.map((expert) => expert?.hash ?? BASE_NAME)].join("/");
-  return { kind: "mixture", name: mixture.name, hash: mixture.hash, key, mixture, experts, prototypes };
+  return { kind: "mixture", name: mixture.name, hash: mixture.hash, key, mixture, experts, prepared };
 }
 
 /** What a generation holds as long as it is held itself: a mixture's experts, a recipe's adapters and its mixture. */

@@ -6,6 +6,7 @@ import { checkName } from "../../files/lora/names.ts";
 import type { ByteSource, SourceFolder } from "../../files/source.ts";
 import type { AdapterReport, LoadAdapterOptions, MixtureReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { MergedReport, MergeRequest } from "../merge_request.ts";
 import type { Catalogue } from "./catalogue.ts";
@@ -24,6 +25,7 @@ export interface LibraryParts extends ReadingParts {
   catalogue: Catalogue;
   shelf: Shelf;
   keeper: Keeper;
+  activations: ActivationForm;
 }
 
 /**
@@ -201,7 +203,7 @@ export class Library {
     const { host, registry, catalogue } = this.#parts;
     // What came as bytes lies nowhere, and a path in it is a stranger's: its experts are those of their names.
     if (origin.path === undefined) return this.#loadedExpert(expert);
-    const taken = registry.list().find(({ generation }) => generation.name === expert.name)?.generation;
+    const taken = registry.find(expert.name);
     const loaded = taken?.kind === "adapter" ? taken.adapter : undefined;
     if (loaded !== undefined && loaded.hash === expert.sha256) return loaded;
     const path = host.resolve(origin.path, expert.adapter);

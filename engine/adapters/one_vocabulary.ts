@@ -1,10 +1,8 @@
 // Whether adapters that act together can agree on one embedding and one output head.
 
-import type { PackedAdapter } from "./pack_adapter.ts";
-
 export interface Acting {
   name: string;
-  adapter: Pick<PackedAdapter, "vocabulary">;
+  adapter: { vocabulary?: { hash: string } };
   weight: number;
 }
 

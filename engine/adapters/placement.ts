@@ -13,7 +13,7 @@ import type { Run } from "./factors/format.ts";
 import { heldBy, type LoadedAdapter, type LoadedGeneration, type LoadedMixture } from "./generation.ts";
 import { packedRunBytes } from "./pack_adapter.ts";
 import { packSharedLayer, relocated, sharedRunBytes } from "./pack_compressed.ts";
-import { gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
+import { type GateForm, gateWidth, packRouterLayer, routedEntries, routerRunBytes } from "./pack_router.ts";
 
 /** What adapters of a compressed set share: it lies on the device as a generation of its own. */
 interface LoadedFactors {
@@ -104,7 +104,10 @@ export class Bank {
       if (shared === undefined) return [own];
       return [own, { key: shared.key, pages: this.#pool.pagesFor(sharedRunBytes(shared.factors, shared.dtype)) }];
     }
-    const router = { key: generation.key, pages: this.#pool.pagesFor(routerRunBytes(generation.mixture)) };
+    const router = {
+      key: generation.key,
+      pages: this.#pool.pagesFor(routerRunBytes(generation.mixture, gateForm(generation))),
+    };
     return [router, ...adaptersOf(generation).flatMap((expert) => this.needs(expert))];
   }
 
@@ -238,7 +241,16 @@ function runOf(generation: Placeable, layer: number, own: number, addresses: rea
     const run = generation.adapter.runs[layer]!;
     return factorsOf(generation) === undefined ? run : relocated(run, addresses[0]! - own);
   }
-  return packRouterLayer(generation.mixture, layer, { prototypes: generation.prototypes[layer] ?? [], addresses });
+  const { prototypes, gates } = generation.prepared;
+  return packRouterLayer(generation.mixture, layer, {
+    prototypes: prototypes[layer] ?? [],
+    gate: gates?.[layer],
+    addresses,
+  });
+}
+
+function gateForm({ prepared }: LoadedMixture): GateForm {
+  return prepared.gates === undefined ? "f32" : "q8_0";
 }
 
 function adaptersOf(mixture: LoadedMixture): LoadedAdapter[] {

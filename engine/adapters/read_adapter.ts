@@ -35,7 +35,7 @@ export async function readAdapter(
   const packed = await sliced(packAdapter(adapter, dtype));
   const own = adapter.vocabulary?.tokenizer;
   if (adapter.vocabulary === undefined || own === undefined) return packed;
-  const tokenizer = adapterTokenizer(base, own);
+  const tokenizer = await sliced(adapterTokenizer(base, own));
   checkFits(tokenizer, adapter.vocabulary.size);
   return { ...packed, tokenizer };
 }

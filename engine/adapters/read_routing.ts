@@ -10,13 +10,14 @@ import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
 import { MIXTURE_FILE, readMixture } from "../../router/format.ts";
 import type { MixtureExpert } from "../../router/mixture.ts";
+import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { FoundFolder, Host } from "../host.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { type ExpertAdapter, type LoadedMixture, type LoadedRecipe, loadedMixture } from "./generation.ts";
 import { checkMixture } from "./limits.ts";
 import { mergeable } from "./mergeable.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
-import { prototypesOf } from "./pack_prototypes.ts";
+import { prepareRouter } from "./prepare_router.ts";
 import { checkGeneration, makeRecipe } from "./recipes.ts";
 import type { Registry } from "./registry.ts";
 
@@ -36,6 +37,8 @@ export interface RoutingSources {
   host: Host;
   config: ModelConfig;
   capacity: Capacity;
+  /** What linear layers, and the gates of routers, are multiplied by. */
+  activations: ActivationForm;
   registry: Registry;
   /** Reads a PEFT folder. */
   packed(name: string, from: SourceFolder): Promise<PackedAdapter>;
@@ -110,7 +113,7 @@ async function mixtureOf(
   checkMixture(mixture, sources.capacity);
   const adapters: ExpertAdapter[] = [];
   for (const expert of mixture.experts) adapters.push(await sources.expert(expert, origin));
-  return loadedMixture(mixture, adapters, await sliced(prototypesOf(mixture, adapters)));
+  return loadedMixture(mixture, adapters, await sliced(prepareRouter(mixture, adapters, sources.activations)));
 }
 
 /** @throws MoloraError `file_not_found` */

@@ -10,10 +10,11 @@ import type { SourceFolder } from "../../files/source.ts";
 import type { MixtureReport, RecipePartReport } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { reportMixture } from "../../router/experts.ts";
+import type { Router } from "../../router/mixture.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./generation.ts";
 import { mergedFolder } from "./mergeable.ts";
-import { AGREE, disagreement } from "./one_vocabulary.ts";
+import { type Acting, AGREE, disagreement } from "./one_vocabulary.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { routedEntries } from "./pack_router.ts";
 
@@ -61,8 +62,11 @@ export async function makeRecipe(
     stack.push({ name: part.name, weight: part.weight, generation: loadedAdapter(adapter) });
     reports.push({ name: part.name, kind: part.kind, hash: adapter.hash, weight: part.weight, ...made });
   }
-  checkVocabularies(name, stack, routed);
-  checkEntries(name, stack.length, routed, reader.capacity);
+  checkVocabularies(name, [
+    ...stack.map(({ name, generation: { adapter }, weight }) => ({ name, adapter, weight })),
+    ...(routed?.experts ?? []).flatMap((expert) => (expert === undefined ? [] : [{ ...expert, weight: 1 }])),
+  ]);
+  checkEntries(name, stack.length, routed?.mixture.router, reader.capacity.entries);
   const hash = await sha256(new TextEncoder().encode([text, ...reports.map((part) => part.hash)].join("\n")));
   // What it does follows from the parts, whatever the file looks like.
   const held = [...stack.map(({ generation, weight }) => `${generation.key} ${weight}`), routed?.key ?? "no router"];
@@ -100,32 +104,30 @@ export function checkGeneration({ name, sha256 }: { name: string; sha256: string
   });
 }
 
-/** A recipe acts from the first token on. */
-function refuseActivated(recipe: string, { name }: RecipePart, { invocation }: PackedAdapter): void {
+/** A recipe acts from the first token on. @throws MoloraError `mixture_invalid` */
+export function refuseActivated(
+  recipe: string,
+  { name }: Pick<RecipePart, "name">,
+  { invocation }: { invocation?: unknown },
+): void {
   if (invocation === undefined) return;
-  throw new MoloraError(
-    "mixture_invalid",
-    `recipe "${recipe}": part "${name}" is an activated LoRA, which a prompt switches on`,
-    {
-      remedy: "Name it in requests, alone or in a stack.",
-    },
-  );
+  const what = "is an activated LoRA, which a prompt switches on";
+  throw new MoloraError("mixture_invalid", `recipe "${recipe}": part "${name}" ${what}`, {
+    remedy: "Name it in requests, alone or in a stack.",
+  });
 }
 
-/** One embedding and one head, whoever brings them. */
-function checkVocabularies(recipe: string, stack: LoadedRecipe["stack"], routed: LoadedMixture | undefined): void {
-  const experts = (routed?.experts ?? []).flatMap((expert) => expert ?? []);
-  const wrong = disagreement([
-    ...stack.map(({ name, generation: { adapter }, weight }) => ({ name, adapter, weight })),
-    ...experts.map(({ name, adapter }) => ({ name, adapter, weight: 1 })),
-  ]);
+/** One embedding and one head, whoever brings them. @throws MoloraError `mixture_invalid` */
+export function checkVocabularies(recipe: string, acting: readonly Acting[]): void {
+  const wrong = disagreement(acting);
   if (wrong !== undefined) throw new MoloraError("mixture_invalid", `recipe "${recipe}": ${wrong}`, { remedy: AGREE });
 }
 
-function checkEntries(name: string, stacked: number, routed: LoadedMixture | undefined, { entries }: Capacity): void {
-  const chosen = routed === undefined ? 0 : routedEntries(routed.mixture.router);
+/** `entries`: adapters that an engine gives a token at most. @throws MoloraError `mixture_invalid` */
+export function checkEntries(name: string, stacked: number, router: Router | undefined, entries: number): void {
+  const chosen = router === undefined ? 0 : routedEntries(router);
   if (stacked + chosen <= entries) return;
-  const beside = routed === undefined ? "" : ` beside ${chosen} of its mixture`;
+  const beside = router === undefined ? "" : ` beside ${chosen} of its mixture`;
   throw new MoloraError(
     "mixture_invalid",
     `recipe "${name}" gives a token ${stacked} adapters${beside}; this engine takes ${entries}`,

@@ -14,7 +14,8 @@ import {
   type LoadedRecipe,
   loadedAdapter,
   loadedMixture,
-  type Prototypes,
+  type PreparedRouter,
+  UNPREPARED,
 } from "./generation.ts";
 import { type NamedKind, namedKind, withArticle } from "./named_kind.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
@@ -32,6 +33,16 @@ export type Check = (generation: LoadedGeneration) => void;
 /** Names that a message lists. */
 const MOST_SHOWN = 32;
 
+/** Who keeps something for generations. */
+interface Told {
+  /** A key is held that was not. */
+  onHold?(generation: LoadedGeneration): void;
+  /** The last hold on a key is gone: no request or name can reach it any more. */
+  onRelease?(generation: LoadedGeneration): void;
+  /** The last request that held something has ended. */
+  onIdle?(): void;
+}
+
 interface Use {
   generation: LoadedGeneration;
   /** Names, mixtures and requests that hold it. */
@@ -47,16 +58,10 @@ interface Use {
 export class Registry {
   readonly #names = new Map<string, LoadedGeneration>();
   readonly #uses = new Map<string, Use>();
-  readonly #onRelease: (generation: LoadedGeneration) => void;
-  readonly #onIdle: () => void;
+  readonly #told: Required<Told>;
 
-  /**
-   * `onRelease` is called when the last hold on a key is gone: no request or name can reach it any more. `onIdle`: when the last
-   * request that held something has ended.
-   */
-  constructor(onRelease: (generation: LoadedGeneration) => void = () => {}, onIdle: () => void = () => {}) {
-    this.#onRelease = onRelease;
-    this.#onIdle = onIdle;
+  constructor({ onHold = () => {}, onRelease = () => {}, onIdle = () => {} }: Told = {}) {
+    this.#told = { onHold, onRelease, onIdle };
   }
 
   /**
@@ -81,9 +86,9 @@ export class Registry {
     mixture: Mixture,
     adapters: readonly ExpertAdapter[],
     check: Check = () => {},
-    prototypes: Prototypes = [],
+    prepared: PreparedRouter = UNPREPARED,
   ): LoadedMixture {
-    return this.add(loadedMixture(mixture, adapters, prototypes), check);
+    return this.add(loadedMixture(mixture, adapters, prepared), check);
   }
 
   /** Makes the name of a mixture or a recipe stand for it. @throws MoloraError `bad_request`, or what `check` throws. */
@@ -118,6 +123,11 @@ export class Registry {
     return this.#uses.get(key)?.holds ?? 0;
   }
 
+  /** Requests that hold it. */
+  running({ key }: LoadedGeneration): number {
+    return this.#uses.get(key)?.running ?? 0;
+  }
+
   /** What the name stands for now. @throws MoloraError `unknown_adapter`. */
   adapter(name: string): LoadedAdapter {
     const found = this.#names.get(name);
@@ -134,10 +144,7 @@ export class Registry {
 
   /** Every name and what it stands for, in the order of loading; `running` counts the requests that hold it. */
   list(): { generation: LoadedGeneration; running: number }[] {
-    return [...this.#names.values()].map((generation) => ({
-      generation,
-      running: this.#uses.get(generation.key)?.running ?? 0,
-    }));
+    return [...this.#names.values()].map((generation) => ({ generation, running: this.running(generation) }));
   }
 
   /** Holds a generation for a request. @throws MoloraError `internal` where no name and no request holds it any more. */
@@ -152,7 +159,7 @@ export class Registry {
       held = false;
       use.running--;
       this.#drop(generation.key);
-      if (use.running === 0) this.#onIdle();
+      if (use.running === 0) this.#told.onIdle();
     };
     return { generation, release };
   }
@@ -200,6 +207,7 @@ export class Registry {
       return;
     }
     this.#uses.set(generation.key, { generation, holds: 1, running: 0 });
+    this.#told.onHold(generation);
     for (const part of heldBy(generation)) this.#hold(part);
   }
 
@@ -207,7 +215,7 @@ export class Registry {
     const use = this.#uses.get(key)!;
     if (--use.holds > 0) return;
     this.#uses.delete(key);
-    this.#onRelease(use.generation);
+    this.#told.onRelease(use.generation);
     for (const part of heldBy(use.generation)) this.#drop(part.key);
   }
 

@@ -5,7 +5,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import type { Mixture } from "../../router/mixture.ts";
 import type { Usage } from "../memory/usage.ts";
 import type { Catalogue } from "./catalogue.ts";
-import type { LoadedGeneration, Prototypes } from "./generation.ts";
+import type { LoadedGeneration, PreparedRouter } from "./generation.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import type { Registry } from "./registry.ts";
 
@@ -19,6 +19,9 @@ export interface ShelfParts {
 
 export class Shelf {
   readonly #parts: ShelfParts;
+  /** By key, as it was when it was first held. */
+  readonly #sizes = new Map<string, number>();
+  #bytes = 0;
   #evictions = 0;
   #waiting: (() => void)[] = [];
   /** Names that one request is gathering. */
@@ -32,8 +35,22 @@ export class Shelf {
     return this.#parts.budget;
   }
 
+  /** What generations take that somebody holds. */
   get bytes(): number {
-    return this.#parts.registry.generations().reduce((sum, generation) => sum + hostBytes(generation), 0);
+    return this.#bytes;
+  }
+
+  /** A generation is held that was not. */
+  held(generation: LoadedGeneration): void {
+    const bytes = hostBytes(generation);
+    this.#sizes.set(generation.key, bytes);
+    this.#bytes += bytes;
+  }
+
+  /** Nobody holds a generation any more. */
+  left({ key }: LoadedGeneration): void {
+    this.#bytes -= this.#sizes.get(key) ?? 0;
+    this.#sizes.delete(key);
   }
 
   /** Names that lost their place to others. */
@@ -127,7 +144,7 @@ export class Shelf {
 export function hostBytes(generation: LoadedGeneration): number {
   if (generation.kind === "recipe") return 0; // what it holds is counted by itself
   if (generation.kind === "adapter") return adapterHostBytes(generation.adapter);
-  return routerHostBytes(generation.mixture, generation.prototypes);
+  return routerHostBytes(generation.mixture, generation.prepared);
 }
 
 /** With its own embedding and head: they lie on the device, and go when it goes. */
@@ -135,13 +152,14 @@ export function adapterHostBytes({ runs, tableBytes = 0 }: Pick<PackedAdapter, "
   return bytesOf(runs) + tableBytes;
 }
 
-export function routerHostBytes({ router }: Mixture, prototypes: Prototypes): number {
+export function routerHostBytes({ router }: Mixture, { prototypes, gates = [] }: PreparedRouter): number {
   const known = prototypes.flatMap((layer) => layer.filter((prototype) => prototype !== undefined));
   if (router.type !== "mlp") return bytesOf(known);
-  return bytesOf(router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]));
+  const own = router.layers.flatMap((gate) => [gate.fc1Weight, gate.fc1Bias, gate.fc2Weight, gate.fc2Bias]);
+  return bytesOf([...own, ...gates]);
 }
 
-function bytesOf(arrays: readonly Float32Array[]): number {
+function bytesOf(arrays: readonly ArrayBufferView[]): number {
   return arrays.reduce((sum, { byteLength }) => sum + byteLength, 0);
 }
 

@@ -2,24 +2,36 @@
 
 import type { NameReport, TierReport } from "../../proto/api.ts";
 import type { Residency } from "../memory/residency.ts";
-import type { Catalogue } from "./catalogue.ts";
+import type { Catalogue, CatalogueEntry } from "./catalogue.ts";
 import type { Demand } from "./demand.ts";
 import { heldBy, type LoadedGeneration } from "./generation.ts";
 import type { Registry } from "./registry.ts";
 import { hostBytes, type Shelf } from "./shelf.ts";
 
+export interface TierParts {
+  catalogue: Catalogue;
+  registry: Registry;
+  residency: Residency;
+}
+
 /** In the order of loading. */
-export function nameReports(catalogue: Catalogue, registry: Registry, residency: Residency): NameReport[] {
-  const loaded = new Map(registry.list().map((each) => [each.generation.name, each]));
-  return catalogue.list().map(({ kind, report, pinned, path }): NameReport => {
-    const { name, hash } = report;
-    const found = loaded.get(name);
-    const known = { kind, name, hash, pinned: pinned || path === undefined };
-    if (found === undefined) return { ...known, tier: "source", bytes: report.bytes, users: 0 };
-    const { generation, running } = found;
-    const tier = isPlaced(generation, residency) ? "device" : "host";
-    return { ...known, tier, bytes: hostBytes(generation), users: running };
-  });
+export function nameReports(parts: TierParts): NameReport[] {
+  return parts.catalogue.list().map((entry) => reportOf(entry, parts));
+}
+
+/** Of one name, whatever else has one; undefined where it stands for nothing. */
+export function nameReport(name: string, parts: TierParts): NameReport | undefined {
+  const entry = parts.catalogue.get(name);
+  return entry && reportOf(entry, parts);
+}
+
+function reportOf({ kind, report, pinned, path }: CatalogueEntry, { registry, residency }: TierParts): NameReport {
+  const { name, hash } = report;
+  const known = { kind, name, hash, pinned: pinned || path === undefined };
+  const generation = registry.find(name);
+  if (generation === undefined) return { ...known, tier: "source", bytes: report.bytes, users: 0 };
+  const tier = isPlaced(generation, residency) ? "device" : "host";
+  return { ...known, tier, bytes: hostBytes(generation), users: registry.running(generation) };
 }
 
 /** Whether it has pages: a recipe where all that it holds has some. */

@@ -33,9 +33,11 @@ export interface VocabularyParts {
   inputs: InputLayout;
 }
 
-/** What a step runs behind the base's embedding, and behind its head. */
+/** What a step runs behind the base's embedding, and behind or in place of its head. */
 export interface VocabularyPrograms {
   embeddings: Program[];
+  /** Whether any row of logits is by the base's head. */
+  baseHead: boolean;
   heads: Program[];
 }
 
@@ -175,12 +177,12 @@ export class Vocabularies {
     for (const tables of this.#parting.splice(0)) this.#free(tables);
     const used = new Set(plan.slices.flatMap(({ sequence }) => this.#tablesOf(sequence.routePlan) ?? []));
     this.#read = used;
-    const programs: VocabularyPrograms = { embeddings: [], heads: [] };
+    const tablesOf = rows.map(({ slice }) => this.#tablesOf(slice.sequence.routePlan));
+    const baseHead = tablesOf.some((tables) => tables?.head === undefined);
+    const programs: VocabularyPrograms = { embeddings: [], baseHead, heads: [] };
     for (const tables of used) {
       this.#writeTokens(tables, plan, words);
-      const taken = Uint32Array.from(rows, ({ slice }) =>
-        this.#tablesOf(slice.sequence.routePlan) === tables ? 1 : 0,
-      );
+      const taken = Uint32Array.from(tablesOf, (mine) => (mine === tables ? 1 : 0));
       if (taken.length > 0) this.#parts.device.write(tables.taken, taken);
       if (tables.embedding) programs.embeddings.push(await this.#embedding(tables, tables.embedding, kind));
       if (tables.head) programs.heads.push(await this.#head(tables, tables.head, kind));

@@ -36,13 +36,15 @@ export class CpuDevice implements Device {
     poolBytes: 512 * MB,
     stepsAhead: 0,
     segments: false,
-    preparesAhead: false,
+    preparesAhead: true,
     panelRows: 8,
     int8Activations: true,
   };
   readonly #memory: CpuMemory;
   readonly #table: ArgumentTable;
   readonly #bodies: readonly string[];
+  /** Their places in that list. */
+  readonly #places: ReadonlyMap<string, number>;
   readonly #crew: Crew;
   #list: CpuBuffer;
   /** The last thing that was asked for; undefined when all is done. */
@@ -57,6 +59,7 @@ export class CpuDevice implements Device {
     this.description = description;
     this.#table = table;
     this.#bodies = Object.keys(table);
+    this.#places = new Map(this.#bodies.map((body, place) => [body, place]));
     this.#memory = new CpuMemory(memory, CONTROL_BYTES);
     this.#list = this.#memory.take("commands", 4096);
     const setups = Array.from({ length: threads }, (_, thread): ThreadSetup => {
@@ -125,7 +128,7 @@ export class CpuDevice implements Device {
     return new CpuProgram(
       bound.map((bodies) =>
         bodies.map(({ body, words: argumentWords }) => ({
-          body: this.#bodies.indexOf(body.body),
+          body: this.#places.get(body.body)!,
           args: place(argumentWords),
           items: body.items,
         })),

@@ -1,7 +1,7 @@
 // A CPU program: launches as commands for the threads, their arguments written once.
 
 import { MoloraError } from "../../proto/errors.ts";
-import type { Constants, CpuBody } from "../../shaders/kernel.ts";
+import type { CpuBody } from "../../shaders/kernel.ts";
 import type { Launch, Program } from "../device/device.ts";
 import type { View } from "../device/memory.ts";
 import { COMMAND, COMMAND_WORDS } from "./control.ts";
@@ -38,13 +38,16 @@ export function bindLaunch<Shape>(
 ): { body: CpuBody<Shape>; words: Uint32Array<ArrayBuffer> }[] {
   const bodies = kernel.cpu?.(facts);
   if (bodies === undefined) throw new MoloraError("internal", `${kernel.name} has no CPU body`);
+  const constants = kernel.constants(facts);
   return bodies.map((body) => {
     const fields = table[body.body];
     if (fields === undefined) throw new MoloraError("internal", `${kernel.name}: the module has no ${body.body}`);
-    const constants = { ...kernel.constants(facts), ...body.constants };
     const words = new Uint32Array(fields.length);
-    for (const [i, [name, type]] of fields.entries()) {
-      words[i] = type === "usize" ? addressOf(views[name]) : constantWord(kernel.name, name, type, constants);
+    for (let i = 0; i < fields.length; i++) {
+      const [name, type] = fields[i];
+      // Constants that this variant of a kernel has no use for are 0.
+      if (type === "usize") words[i] = addressOf(views[name]);
+      else words[i] = constantWord(kernel.name, name, type, body.constants?.[name] ?? constants[name] ?? 0);
     }
     return { body, words };
   });
@@ -55,11 +58,15 @@ function addressOf(view: View | undefined): number {
   return view === undefined ? 0 : (view.buffer as CpuBuffer).address + view.offset;
 }
 
-/** Constants that this variant of a kernel has no use for are 0. */
-function constantWord(kernel: string, name: string, type: string, constants: Constants): number {
-  const value = Number(constants[name] ?? 0);
+const float = new Float32Array(1);
+const floatBits = new Uint32Array(float.buffer);
+
+function constantWord(kernel: string, name: string, type: string, constant: number | boolean): number {
+  const value = Number(constant);
   if (!Number.isFinite(value)) throw new RangeError(`${kernel}: ${name} is ${value}`);
-  return type === "f32" ? new Uint32Array(Float32Array.of(value).buffer)[0] : value >>> 0;
+  if (type !== "f32") return value >>> 0;
+  float[0] = value;
+  return floatBits[0];
 }
 
 /** Chunks that each thread takes of a launch, so that one that is held up is helped by the others. */

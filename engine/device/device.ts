@@ -29,7 +29,7 @@ export interface DeviceWishes {
   readonly segments: boolean;
   /** Rows of weights that lie together: 1, or the height of a panel (files/weights/stored/pack_panels.ts). */
   readonly panelRows: 1 | 8;
-  /** Whether programs take long to prepare, so that the usual ones are prepared when the engine loads. */
+  /** Whether the programs of usual steps are prepared when the engine loads, so that no request waits for them. */
   readonly preparesAhead: boolean;
   /** Whether quantised weights can meet int8 activations. */
   readonly int8Activations: boolean;

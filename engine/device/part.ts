@@ -199,8 +199,12 @@ function real(view: View): View {
 }
 
 function realLaunch<Shape>(launch: Launch<Shape>): Launch<Shape> {
-  const views = Object.entries(launch.views).map(([name, view]) => [name, view && real(view)]);
-  return { ...launch, views: Object.fromEntries(views) };
+  const views: Record<string, View> = {};
+  for (const name in launch.views) {
+    const view: View | undefined = launch.views[name];
+    if (view !== undefined) views[name] = real(view);
+  }
+  return { kernel: launch.kernel, facts: launch.facts, views };
 }
 
 /** As the device prepared it that this is a part of. */

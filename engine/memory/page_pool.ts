@@ -19,7 +19,7 @@ export class PagePool {
   readonly capacity: number;
   #taken: Uint8Array;
   #free: number;
-  /** No page above this one is free. */
+  /** Every page above this one is taken or kept. */
   #top: number;
   /** Free pages whose content is still of use, the longest unused first. */
   #kept = new Set<number>();
@@ -77,13 +77,14 @@ export class PagePool {
 
   /** Gives a page back whose content is of use as long as nobody else takes it; `whenLost` tells when that happens. */
   releaseKept(page: number): void {
-    this.release(page, 1);
+    this.#give(page, 1);
     this.#kept.add(page);
   }
 
   /** No free page's content is of use any more. */
   keepNone(): void {
     this.#kept.clear();
+    this.#top = this.capacity;
   }
 
   /** Registers the callback for a kept page that is taken for new content. */
@@ -93,10 +94,14 @@ export class PagePool {
 
   /** Gives pages back. @throws MoloraError `internal` for a page that is outside the pool or free already. */
   release(first: number, pages: number): void {
+    this.#give(first, pages);
+    this.#top = Math.max(this.#top, first + pages - 1);
+  }
+
+  #give(first: number, pages: number): void {
     this.#demandTaken(first, pages);
     this.#taken.fill(0, first, first + pages);
     this.#free += pages;
-    this.#top = Math.max(this.#top, first + pages - 1);
   }
 
   /** Whether runs of these sizes fit, taken in this order. */
@@ -113,11 +118,8 @@ export class PagePool {
   #highestUnused(): number | undefined {
     // As it is most of the time: all that is free is kept.
     if (this.#free === this.#kept.size) return undefined;
-    while (this.#top > 0 && this.#taken[this.#top] === 1) this.#top--;
-    for (let page = this.#top; page > 0; page--) {
-      if (this.#taken[page] === 0 && !this.#kept.has(page)) return page;
-    }
-    return undefined;
+    while (this.#top > 0 && (this.#taken[this.#top] === 1 || this.#kept.has(this.#top))) this.#top--;
+    return this.#top > 0 ? this.#top : undefined;
   }
 
   /** A set keeps the order of insertion, so its first page was given back first. */

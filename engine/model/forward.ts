@@ -1,6 +1,7 @@
 // The forward pass: one program for each kind of step, prepared when first needed and run ever after.
 
 import type { ModelConfig } from "../../files/families/config.ts";
+import { pause } from "../../files/slices.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { ActivationForm } from "../../shaders/formats/device_format.ts";
 import type { Device, Launch, Program } from "../device/device.ts";
@@ -12,16 +13,11 @@ import { kindName, type StepKind } from "./step_kind.ts";
 
 /** From ids to sampled tokens. `fixed`: how the table of a step without routers comes about. */
 export function forward(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
-  return [...s.embed(), ...embeddedToLogits(s, fixed), ...logitsToTokens(s)];
+  return [...s.embed(), ...embeddedToNormed(s, fixed), ...s.logits(), ...logitsToTokens(s)];
 }
 
-function embeddedToLogits(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
-  return [
-    ...(s.kind.routed ? [] : fixed),
-    ...s.views.weights.layers.flatMap((_, i) => layer(s, i)),
-    s.finish(),
-    ...s.logits(),
-  ];
+function embeddedToNormed(s: Stage, fixed: readonly Launch[] = s.kind.lora === "none" ? [] : s.fix()): Launch[] {
+  return [...(s.kind.routed ? [] : fixed), ...s.views.weights.layers.flatMap((_, i) => layer(s, i)), s.finish()];
 }
 
 function logitsToTokens(s: Stage): Launch[] {
@@ -29,7 +25,12 @@ function logitsToTokens(s: Stage): Launch[] {
 }
 
 /** A forward pass in the pieces between which tables of adapters do their part. */
-const PIECES = { embed: (s: Stage) => s.embed(), through: embeddedToLogits, pick: logitsToTokens };
+const PIECES = {
+  embed: (s: Stage) => s.embed(),
+  through: embeddedToNormed,
+  head: (s: Stage) => s.logits(),
+  pick: logitsToTokens,
+};
 export type Pieces = Record<keyof typeof PIECES, Program>;
 
 /**
@@ -70,7 +71,12 @@ export class Forward {
     onProgress: (done: number, total: number) => void = () => {},
   ): Promise<void> {
     let done = 0;
-    await Promise.all(kinds.map((kind) => this.program(kind).then(() => onProgress(++done, kinds.length))));
+    const programs: Promise<void>[] = [];
+    for (const kind of kinds) {
+      await pause(); // one program is a few hundred launches
+      programs.push(this.program(kind).then(() => onProgress(++done, kinds.length)));
+    }
+    await Promise.all(programs);
   }
 
   /** The launches of one kind of step, for whoever puts others together. */
@@ -87,8 +93,9 @@ export class Forward {
   async pieces(kind: StepKind): Promise<Pieces> {
     const piece = (name: keyof Pieces) =>
       this.#program(`${name} ${kindName(kind)}`, () => PIECES[name](this.stage(kind)));
-    const [embed, through, pick] = await Promise.all([piece("embed"), piece("through"), piece("pick")]);
-    return { embed, through, pick };
+    const names = ["embed", "through", "head", "pick"] as const;
+    const [embed, through, head, pick] = await Promise.all(names.map(piece));
+    return { embed, through, head, pick };
   }
 
   #program(name: string, launches: () => Launch[]): Promise<Program> {

@@ -30,8 +30,8 @@ export interface LinearWeights {
   readonly shards: readonly LinearShard[];
 }
 
-/** Stored bytes read at a time. */
-const CHUNK_BYTES = 1 << 20;
+/** Stored bytes read at a time: what is made of them stays in a core's cache, and packing them holds no event loop. */
+const CHUNK_BYTES = 1 << 18;
 /** Bytes after which to wait for the device, so that upload staging does not pile up. */
 const FLUSH_BYTES = 64 << 20;
 /** Shards begin at a multiple of this, so that tiles of rows rarely straddle two. */
@@ -227,22 +227,40 @@ async function* readRows(
 ): AsyncGenerator<{ part: StoredTensor; bytes: Uint8Array; firstRow: number }> {
   let firstRow = 0;
   let rest = new Uint8Array(0);
-  for (const [n, part] of parts.entries()) {
-    const rows = part.shape[0];
-    const rowBytes = (cols / STORED[part.type].elements) * STORED[part.type].bytes;
-    const atOnce = Math.max(together, Math.floor(CHUNK_BYTES / rowBytes / together) * together);
-    for (let from = 0; from < rows; ) {
-      const to = Math.min(rows, from + atOnce - rest.length / rowBytes);
-      const bytes = joined(rest, await part.readRows(from, to));
-      const count = bytes.length / rowBytes;
-      const last = to === rows && n === parts.length - 1;
-      const whole = last ? count : count - (count % together);
-      if (whole > 0) yield { part, bytes: bytes.subarray(0, whole * rowBytes), firstRow };
-      rest = bytes.slice(whole * rowBytes);
-      firstRow += whole;
-      from = to;
-    }
+  // What comes next is read while the caller works on what it has.
+  let next = readChunk(parts, cols, together, { n: 0, from: 0 });
+  while (next !== undefined) {
+    const { n, to, bytes: reading } = next;
+    const [part, rowBytes] = [parts[n], rowBytesOf(parts[n], cols)];
+    const bytes = joined(rest, await reading);
+    const isEnd = to === part.shape[0];
+    next = readChunk(parts, cols, together, isEnd ? { n: n + 1, from: 0 } : { n, from: to });
+    const count = bytes.length / rowBytes;
+    const whole = next === undefined ? count : count - (count % together);
+    if (whole > 0) yield { part, bytes: bytes.subarray(0, whole * rowBytes), firstRow };
+    rest = bytes.slice(whole * rowBytes);
+    firstRow += whole;
   }
+}
+
+/** Begins to read rows of the n-th part; undefined behind the last. */
+function readChunk(
+  parts: readonly StoredTensor[],
+  cols: number,
+  together: number,
+  { n, from }: { n: number; from: number },
+): { n: number; to: number; bytes: Promise<Uint8Array> } | undefined {
+  const part = parts[n];
+  if (part === undefined) return undefined;
+  const atOnce = Math.max(together, Math.floor(CHUNK_BYTES / rowBytesOf(part, cols) / together) * together);
+  const to = Math.min(part.shape[0], from + atOnce);
+  const bytes = part.readRows(from, to);
+  bytes.catch(() => {}); // whoever stops before it is awaited has failed already
+  return { n, to, bytes };
+}
+
+function rowBytesOf({ type }: StoredTensor, cols: number): number {
+  return (cols / STORED[type].elements) * STORED[type].bytes;
 }
 
 function joined(before: Uint8Array<ArrayBuffer>, bytes: Uint8Array): Uint8Array {

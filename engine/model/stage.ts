@@ -83,7 +83,7 @@ export class Stage {
     const { config, capacity, inputs, workspace, pool } = this.views;
     const { step, tokens, sequences } = inputs;
     const facts = { hidden: config.hiddenSize, gateWidth: capacity.gateWidth, tokens: this.kind.tokens };
-    const views = { step, tokens, sequences, x: workspace.input.x, pool: pool[i], gate: workspace.gate };
+    const views = { step, tokens, sequences, ...this.#left(workspace.input), pool: pool[i], gate: workspace.gate };
     return [launch(gate, facts, views), this.#choose(i), ...this.segment(i)];
   }
 

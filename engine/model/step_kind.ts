@@ -38,8 +38,15 @@ export function stepKind(
   };
 }
 
+/** What a server offers, and its device's DeviceWishes.segments. */
+export interface Offered {
+  adapters: boolean;
+  routers: boolean;
+  segments: boolean;
+}
+
 /** Kinds that the first requests of a server ask for: prompts and single or few tokens, with each way to adapters there is. */
-export function usualKinds({ adapters, routers }: { adapters: boolean; routers: boolean }): StepKind[] {
+export function usualKinds({ adapters, routers, segments }: Offered): StepKind[] {
   const ways = [
     { entries: 0, routed: false },
     ...(adapters ? [{ entries: 1, routed: false }] : []),
@@ -50,7 +57,7 @@ export function usualKinds({ adapters, routers }: { adapters: boolean; routers: 
     { tokens: 1, rows: 1 },
     { tokens: 8, rows: 8 },
   ];
-  return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, true)));
+  return ways.flatMap((way) => sizes.map((size) => stepKind({ ...way, ...size }, segments)));
 }
 
 export function kindName({ lora, routed, cores, experts, tokens, rows }: StepKind): string {

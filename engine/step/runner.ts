@@ -34,8 +34,9 @@ export interface SubmittedStep {
   results: Promise<RowResult[]>;
 }
 
-function between({ embed, through, pick }: Pieces, { embeddings, heads }: VocabularyPrograms): Program[] {
-  return [embed, ...embeddings, through, ...heads, pick];
+function between(pieces: Pieces, { embeddings, baseHead, heads }: VocabularyPrograms): Program[] {
+  const { embed, through, head, pick } = pieces;
+  return [embed, ...embeddings, through, ...(baseHead ? [head] : []), ...heads, pick];
 }
 
 export class Runner {

@@ -2,25 +2,42 @@
 
 import type { OwnTokenizer } from "../../files/lora/own_tokenizer.ts";
 import { addedTokens, huggingFaceSpec, namedToken } from "./huggingface.ts";
-import { isObject, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import { sameMerges } from "./merges.ts";
+import {
+  type BpeModel,
+  isObject,
+  type JsonObject,
+  type TokenizerSpec,
+  tokenizerInvalid,
+  type UnigramModel,
+} from "./spec.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**
- * Where the folder has no chat template, the base's holds.
+ * Where the folder has no chat template, the base's holds. In steps.
  *
  * @throws MoloraError `tokenizer_invalid`
  */
-export function adapterTokenizer(base: Tokenizer, own: OwnTokenizer): Tokenizer {
-  return base.extended((spec) => (own.tokenizer === undefined ? extendedSpec(spec, own) : ownSpec(spec, own)));
+export function adapterTokenizer(base: Tokenizer, own: OwnTokenizer): Generator<undefined, Tokenizer> {
+  return base.extended((spec) => ownSpec(spec, own));
 }
 
 /** A tokenizer.json whose model is the base's shares what is made of it: most add a few tokens, and no more. */
-function ownSpec(spec: TokenizerSpec, { tokenizer = {}, config, templates }: OwnTokenizer): TokenizerSpec {
+function* ownSpec(spec: TokenizerSpec, folder: OwnTokenizer): Generator<undefined, TokenizerSpec> {
+  const { tokenizer, config, templates } = folder;
+  if (tokenizer === undefined) return extendedSpec(spec, folder);
   const { chatTemplate, toolTemplate } = templates.chatTemplate === undefined ? spec : templates;
   const more = toolTemplate === undefined ? {} : { toolTemplate };
-  const own = huggingFaceSpec(tokenizer, config, { chatTemplate, ...more });
-  if (!isEqual(own.json.model, spec.json.model)) return own;
+  const own = yield* huggingFaceSpec(tokenizer, config, { chatTemplate, ...more });
+  if (!isSameModel(own.json.model, spec.json.model)) return own;
   return { ...own, json: { ...own.json, model: spec.json.model } };
+}
+
+function isSameModel(a: BpeModel | UnigramModel, b: BpeModel | UnigramModel): boolean {
+  const plain = ({ vocab, merges, scores, ...rest }: JsonObject) => rest;
+  if (!a.vocab.equals(b.vocab) || !isEqual(plain(a), plain(b))) return false;
+  if (a.type === "BPE" && b.type === "BPE") return sameMerges(a.merges, b.merges);
+  return isEqual([...((a.scores ?? []) as Float64Array)], [...((b.scores ?? []) as Float64Array)]);
 }
 
 function isEqual(a: unknown, b: unknown): boolean {
@@ -33,18 +50,15 @@ function isEqual(a: unknown, b: unknown): boolean {
 
 /** An id that the base has a token for may get another: reserved ones are there for that. */
 function extendedSpec(spec: TokenizerSpec, { added: stated, config, templates }: OwnTokenizer): TokenizerSpec {
-  const tokens = [...spec.tokens];
-  const added = addedTokens([...stated]).filter(({ id, content }) => tokens[id] !== content);
-  const ids = new Map<string, number>();
+  const added = addedTokens([...stated]).filter(({ id, content }) => spec.tokens.at(id) !== content);
   for (const { id, content } of added) {
     if (!Number.isInteger(id) || id < 0 || id > MOST_ID) throw tokenizerInvalid(`token ${content} has the id ${id}`);
-    tokens[id] = content;
   }
-  for (const [id, token] of tokens.entries()) if (token !== undefined) ids.set(token, id);
+  const tokens = spec.tokens.changed(new Map(added.map(({ id, content }) => [id, content])));
   const replaced = new Set(added.map(({ id }) => id));
   const kept = spec.json.added_tokens.filter(({ id }) => !replaced.has(id));
   const named = (field: string, otherwise: number | undefined) =>
-    ids.get(namedToken(config?.[field]) ?? "") ?? otherwise;
+    tokens.idOf(namedToken(config?.[field]) ?? "") ?? otherwise;
   const { chatTemplate, toolTemplate } = templates;
   return {
     json: { ...spec.json, added_tokens: [...kept, ...added] },

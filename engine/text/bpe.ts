@@ -1,12 +1,14 @@
 // Byte-pair encoding of one piece of text: symbols merged in the order of their ranks, in steps that can be interleaved.
 // How a text is cut into pieces is pre_tokenizer.ts's business.
 
-import { fallbackName, flag, mergePair, refuseAffixes, shown, unknownToken, vocabulary } from "./bpe_model.ts";
+import { fallbackName, flag, refuseAffixes, unknownToken } from "./bpe_model.ts";
 import { vanishing } from "./coverage.ts";
 import { MergeQueue } from "./merge_queue.ts";
+import { MergeRanks } from "./merges.ts";
 import type { PieceModel } from "./piece_model.ts";
-import { type BpeModel, tokenizerInvalid } from "./spec.ts";
+import type { BpeModel } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
+import type { TokenTable } from "./token_table.ts";
 
 /** Pieces up to this many characters are done at once, and remembered with their ids. */
 const SHORT = 32;
@@ -33,49 +35,41 @@ export class Bpe implements PieceModel {
   readonly unknownId: number | undefined;
   /** Characters that have no tokens, see coverage.ts. */
   readonly vanishing: RegExp | "none" | "any";
-  readonly #ids: ReadonlyMap<string, number>;
-  /** left · #stride + right → rank. */
-  readonly #ranks = new Map<number, number>();
-  /** rank → the id both become. */
-  readonly #merged: number[] = [];
-  readonly #stride: number;
-  /** Characters of the longest token as the vocabulary spells it. */
-  readonly #longest: number;
+  readonly #vocabulary: TokenTable;
+  readonly #withheld: ReadonlySet<number>;
+  readonly #ranks: MergeRanks;
   readonly #takesWhole: boolean;
   readonly #byteSpelling: readonly string[] | undefined;
   readonly #byteIds: readonly (number | undefined)[] | undefined;
   readonly #fallbackIds: readonly (number | undefined)[] | undefined;
   readonly #cache = new Map<string, number[]>();
+  /** Ids of characters that were met. */
+  readonly #symbols = new Map<string, number>();
 
-  /** @throws MoloraError `tokenizer_invalid` where the model contradicts itself or uses what is not supported. */
-  constructor(model: BpeModel, { withheld, byteSpelling, idOf }: BpeOptions) {
-    const all = vocabulary(model.vocab);
-    const ids = new Map(all);
-    let [highest, longest] = [0, 0];
-    for (const [token, id] of all) {
-      if (withheld.has(id)) ids.delete(token);
-      if (id > highest) highest = id;
-      if (token.length > longest) longest = token.length;
-    }
-    this.#ids = ids;
-    this.#stride = 1 + highest;
-    this.#longest = longest;
+  /** In steps. @throws MoloraError `tokenizer_invalid` where the model uses what is not supported. */
+  static *of(model: BpeModel, options: BpeOptions): Generator<undefined, Bpe> {
+    return new Bpe(model, options, yield* MergeRanks.of(model.merges, options.withheld));
+  }
+
+  private constructor(model: BpeModel, { withheld, byteSpelling, idOf }: BpeOptions, ranks: MergeRanks) {
+    this.#vocabulary = model.vocab;
+    this.#withheld = withheld;
+    this.#ranks = ranks;
     this.#takesWhole = flag(model, "ignore_merges");
     this.fusesUnknown = flag(model, "fuse_unk");
     this.unknownId = unknownToken(model, idOf);
     this.#byteSpelling = byteSpelling;
-    this.#byteIds = byteSpelling?.map((character) => this.#ids.get(character));
+    this.#byteIds = byteSpelling?.map((character) => this.#idOf(character));
     if (flag(model, "byte_fallback")) {
-      this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => all.get(fallbackName(byte)));
+      this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => model.vocab.idOf(fallbackName(byte)));
     }
     refuseAffixes(model);
-    this.#readMerges(model.merges, all, withheld);
     this.vanishing = this.#vanishing();
   }
 
   /** Appends the piece's ids to `out`. Yields between steps; what is done in between is the caller's to say. */
   *encode(piece: string, out: number[]): Generator<undefined, void> {
-    const whole = this.#takesWhole && piece.length <= this.#longest ? this.#whole(piece) : undefined;
+    const whole = this.#takesWhole && piece.length <= this.#vocabulary.longest ? this.#whole(piece) : undefined;
     if (whole !== undefined) {
       out.push(...whole);
       return;
@@ -97,8 +91,13 @@ export class Bpe implements PieceModel {
   }
 
   #whole(piece: string): number[] | undefined {
-    const id = this.#ids.get(this.#spelt(piece));
+    const id = this.#idOf(this.#spelt(piece));
     return id === undefined ? undefined : [id];
+  }
+
+  #idOf(token: string): number | undefined {
+    const id = this.#vocabulary.idOf(token);
+    return id === undefined || this.#withheld.has(id) ? undefined : id;
   }
 
   /** As #merge: for a few symbols, looking at all of them again is faster than keeping a queue. */
@@ -111,14 +110,14 @@ export class Bpe implements PieceModel {
       let at = -1;
       let least = Number.POSITIVE_INFINITY;
       for (let i = 0; i + 1 < symbols.length; i++) {
-        const rank = this.#rank(symbols[i]!, symbols[i + 1]!);
-        if (rank !== undefined && rank < least) {
+        const rank = this.#ranks.rankOf(symbols[i]!, symbols[i + 1]!);
+        if (rank >= 0 && rank < least) {
           least = rank;
           at = i;
         }
       }
       if (at < 0) break;
-      symbols.splice(at, 2, this.#merged[least]!);
+      symbols.splice(at, 2, this.#ranks.merged(least));
     }
     const ids: number[] = [];
     for (const symbol of symbols) this.#append(symbol, ids);
@@ -159,7 +158,13 @@ export class Bpe implements PieceModel {
 
   /** The id of a character; without a token, −1 − its code point. */
   #symbol(character: string): number {
-    return this.#ids.get(character) ?? -1 - character.codePointAt(0)!;
+    let symbol = this.#symbols.get(character);
+    if (symbol === undefined) {
+      if (this.#symbols.size >= CACHED_PIECES) this.#symbols.clear();
+      symbol = this.#idOf(character) ?? -1 - character.codePointAt(0)!;
+      this.#symbols.set(character, symbol);
+    }
+    return symbol;
   }
 
   *#characters(piece: string): Generator<undefined, Int32Array> {
@@ -181,9 +186,9 @@ export class Bpe implements PieceModel {
     let work = 0;
     const propose = (left: number): void => {
       const right = next[left]!;
-      const rank = right < length ? this.#rank(symbols[left]!, symbols[right]!) : undefined;
+      const rank = right < length ? this.#ranks.rankOf(symbols[left]!, symbols[right]!) : -1;
       // Rank first, then place: both in one number, which a double holds exactly.
-      if (rank !== undefined) queue.push(rank * length + left);
+      if (rank >= 0) queue.push(rank * length + left);
     };
     for (let i = 0; i < length; i++) {
       next[i] = i + 1;
@@ -197,8 +202,8 @@ export class Bpe implements PieceModel {
       const rank = (key - left) / length;
       const right = next[left]!;
       // A proposal outlives its symbols: it holds while they still merge at this rank.
-      if (right === GONE || right >= length || this.#rank(symbols[left]!, symbols[right]!) !== rank) continue;
-      symbols[left] = this.#merged[rank]!;
+      if (right === GONE || right >= length || this.#ranks.rankOf(symbols[left]!, symbols[right]!) !== rank) continue;
+      symbols[left] = this.#ranks.merged(rank);
       const behind = next[right]!;
       next[left] = behind;
       next[right] = GONE;
@@ -214,10 +219,6 @@ export class Bpe implements PieceModel {
     }
   }
 
-  #rank(left: number, right: number): number | undefined {
-    return left < 0 || right < 0 ? undefined : this.#ranks.get(left * this.#stride + right);
-  }
-
   #append(symbol: number, out: number[]): void {
     if (symbol >= 0) {
       out.push(symbol);
@@ -231,26 +232,6 @@ export class Bpe implements PieceModel {
       }
     }
     if (this.unknownId !== undefined) out.push(this.unknownId);
-  }
-
-  #readMerges(merges: unknown, ids: ReadonlyMap<string, number>, withheld: ReadonlySet<number>): void {
-    if (!Array.isArray(merges)) throw tokenizerInvalid("tokenizer.json's BPE model lacks vocab or merges");
-    const idOf = (token: string, i: number): number => {
-      const id = ids.get(token);
-      if (id !== undefined) return id;
-      throw tokenizerInvalid(`merge ${i} needs ${shown(token)}, which is no token of the vocabulary`);
-    };
-    for (let i = 0; i < merges.length; i++) {
-      const [left, right] = mergePair(merges[i], i);
-      const leftId = idOf(left, i);
-      const rightId = idOf(right, i);
-      const both = idOf(left + right, i);
-      this.#merged.push(both);
-      // A merge that would spell a control token is passed over; so is one told twice.
-      if (withheld.has(leftId) || withheld.has(rightId) || withheld.has(both)) continue;
-      const key = leftId * this.#stride + rightId;
-      if (!this.#ranks.has(key)) this.#ranks.set(key, i);
-    }
   }
 }
 

@@ -2,19 +2,6 @@
 
 import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
 
-/** Ids by token. @throws MoloraError `tokenizer_invalid` where two tokens have one id. */
-export function vocabulary(vocab: JsonObject): Map<string, number> {
-  const ids = new Map<string, number>();
-  const owners = new Map<number, string>();
-  for (const [token, id] of Object.entries(vocab)) {
-    const owner = owners.get(id as number);
-    if (owner !== undefined) throw tokenizerInvalid(`${shown(owner)} and ${shown(token)} have one id, ${id}`);
-    owners.set(id as number, token);
-    ids.set(token, id as number);
-  }
-  return ids;
-}
-
 /** The id of `unk_token`, if there is one. */
 export function unknownToken(model: JsonObject, idOf: (token: string) => number | undefined): number | undefined {
   const unknown = model.unk_token ?? undefined;

@@ -96,7 +96,7 @@ function upToTag(text: string): string {
 function compiledTemplate(source: string | undefined): Template {
   if (source === undefined) {
     throw new MoloraError("chat_template_missing", "this model has no chat template", {
-      remedy: "Send a raw prompt, or put a chat_template.jinja beside the model.",
+      remedy: "Send a raw prompt, or put a chat_template.jinja into the model's folder, and name the folder.",
     });
   }
   let template = compiled.get(source);

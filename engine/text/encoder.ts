@@ -34,26 +34,27 @@ export class Encoder {
   readonly #control: TokenFinder;
   #work = 0;
 
-  /** @throws MoloraError `tokenizer_invalid` for a part that is malformed or of an unsupported kind. */
-  constructor(spec: TokenizerSpec) {
+  /** In steps. @throws MoloraError `tokenizer_invalid` for a part that is malformed or of an unsupported kind. */
+  static *of(spec: TokenizerSpec): Generator<undefined, Encoder> {
+    const cutter = preTokenizer(spec.json.pre_tokenizer);
+    const spelling = cutter.byteLevel ? byteSpelling : undefined;
+    return new Encoder(spec, cutter, yield* pieceModel(spec, spelling));
+  }
+
+  private constructor(spec: TokenizerSpec, cutter: PreTokenizer, model: PieceModel) {
     const { added_tokens: added } = spec.json;
     const control = controlTokens(spec);
-    // Added tokens stand last, and go before those of the vocabulary.
-    const own = spec.tokens.flatMap((token, id): [string, number][] => (token === undefined ? [] : [[token, id]]));
-    const ids = new Map([...own, ...added.map(({ content, id }): [string, number] => [content, id])]);
-    const idOf = (token: string) => ids.get(token);
     this.#normalizer = normalizer(spec.json.normalizer);
-    this.#preTokenizer = preTokenizer(spec.json.pre_tokenizer);
-    const withheld = new Set(control.map(({ id }) => id));
-    const spelling = this.#preTokenizer.byteLevel ? byteSpelling : undefined;
-    this.#model = pieceModel(spec, withheld, spelling, idOf);
-    this.#surroundings = surroundings(spec.json.post_processor, idOf);
+    this.#preTokenizer = cutter;
+    this.#model = model;
+    this.#surroundings = surroundings(spec.json.post_processor, (token) => spec.tokens.idOf(token));
     this.#all = this.#finders(added);
     this.#ordinary = this.#finders(added.filter((token) => !control.includes(token)));
     this.#control = new TokenFinder(control.map((token) => sought(token)));
     const covers = this.#model.vanishing !== "any" && this.#preTokenizer.keepsAll && !added.some(strips);
-    const longest = spec.tokens.reduce((most, token) => Math.max(most, token?.length ?? 0), 1);
-    this.longest = covers ? longest * (this.#normalizer?.shrinks ?? 1) : Number.POSITIVE_INFINITY;
+    this.longest = covers
+      ? Math.max(1, spec.tokens.longest) * (this.#normalizer?.shrinks ?? 1)
+      : Number.POSITIVE_INFINITY;
   }
 
   /** UTF-16 units that no token can stand for. */
@@ -149,21 +150,26 @@ export class Encoder {
 /** The last model made of each description: a tokenizer that only adds tokens to another's has its model too. */
 const MODELS = new WeakMap<object, { with: string; model: PieceModel }>();
 
-/** Making one takes as long as reading all of its tokens and merges. */
-function pieceModel(
-  { json: { model }, tokens }: TokenizerSpec,
-  withheld: ReadonlySet<number>,
+function* pieceModel(
+  spec: TokenizerSpec,
   byteSpelling: readonly string[] | undefined,
-  idOf: (token: string) => number | undefined,
-): PieceModel {
+): Generator<undefined, PieceModel> {
+  const {
+    json: { model },
+    tokens,
+  } = spec;
+  const withheld = new Set(controlTokens(spec).map(({ id }) => id));
+  const idOf = (token: string) => tokens.idOf(token);
   const has = (id: number) =>
-    model.type === "Unigram" ? id < model.vocab.length : Object.hasOwn(model.vocab, tokens[id] ?? "");
+    model.type === "Unigram" ? id < model.vocab.size : model.vocab.idOf(tokens.at(id) ?? "") !== undefined;
   const unknown = typeof model.unk_token === "string" ? idOf(model.unk_token) : undefined;
   const depends = JSON.stringify([[...withheld].filter(has).sort(), byteSpelling !== undefined, unknown]);
   const known = MODELS.get(model);
   if (known?.with === depends) return known.model;
   const made =
-    model.type === "Unigram" ? new Unigram(model, { withheld }) : new Bpe(model, { withheld, byteSpelling, idOf });
+    model.type === "Unigram"
+      ? new Unigram(model, { withheld })
+      : yield* Bpe.of(model, { withheld, byteSpelling, idOf });
   MODELS.set(model, { with: depends, model: made });
   return made;
 }

@@ -36,6 +36,7 @@ const DEFAULT: GgufPre = {
   patterns: ["[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_PATTERN, "\\p{N}+", "[0-9][0-9][0-9]"],
 };
 const GPT2: GgufPre = { patterns: [GPT2_PATTERN] };
+const NEOX: GgufPre = { patterns: [GPT2_PATTERN], normalizer: "NFC" };
 const DIGIT_BY_DIGIT: GgufPre = { patterns: ["\\p{N}", GPT2_PATTERN] };
 const LLAMA3: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")], ignoreMerges: true, addBos: true };
 const CL100K: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")] };
@@ -46,6 +47,7 @@ const TEKKEN: GgufPre = { patterns: [TEKKEN_PATTERN], ignoreMerges: true, addBos
 const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
   ["default", DEFAULT],
   ["gpt-2", GPT2],
+  ["olmo", NEOX],
   ["smollm", DIGIT_BY_DIGIT],
   ["starcoder", DIGIT_BY_DIGIT],
   ["refact", DIGIT_BY_DIGIT],

@@ -2,14 +2,16 @@
 // huggingface.ts and gguf.ts fill it in; tokenizer.ts encodes with it.
 
 import { type ErrorInfo, MoloraError } from "../../proto/errors.ts";
+import type { Merges } from "./merges.ts";
+import type { TokenTable } from "./token_table.ts";
+import type { TokenTexts } from "./token_texts.ts";
 
 export type JsonObject = Record<string, unknown>;
 
 export interface TokenizerSpec {
   /** In the form of a Hugging Face tokenizer.json whose model is BPE or Unigram. */
   json: TokenizerJson;
-  /** Token text by id; undefined where an id has no token. */
-  tokens: readonly (string | undefined)[];
+  tokens: TokenTexts;
   bosId: number | undefined;
   eosId: number | undefined;
   /** Jinja source. */
@@ -28,11 +30,11 @@ export interface TokenizerJson {
   model: BpeModel | UnigramModel;
 }
 
-/** The vocabulary's ids are checked; the rest is bpe.ts's to check. */
-export type BpeModel = JsonObject & { type: "BPE"; vocab: JsonObject };
+/** TokenTable and merges are checked; the rest is bpe.ts's to check. */
+export type BpeModel = JsonObject & { type: "BPE"; vocab: TokenTable; merges: Merges };
 
-/** Tokens with their scores, by id; each is unigram.ts's to check. */
-export type UnigramModel = JsonObject & { type: "Unigram"; vocab: readonly unknown[] };
+/** Tokens and the score of each id. */
+export type UnigramModel = JsonObject & { type: "Unigram"; vocab: TokenTable; scores: Float64Array };
 
 export interface AddedToken {
   id: number;

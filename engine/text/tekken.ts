@@ -2,6 +2,8 @@
 // mistral-common is the model for what the fields mean, transformers for how merges follow from ranks.
 
 import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
+import { TextList } from "../../files/text_list.ts";
+import { mergesOfCuts } from "./cut_merges.ts";
 import { BYTE_LEVEL, splitOn } from "./pre_tokenizer.ts";
 import {
   type AddedToken,
@@ -12,6 +14,8 @@ import {
   tokenizerInvalid,
 } from "./spec.ts";
 import { byteSpelling } from "./token_bytes.ts";
+import { TOKENS_A_STEP, TokenTable } from "./token_table.ts";
+import { TokenTexts } from "./token_texts.ts";
 
 /** What files before `special_tokens` was listed in them leave unsaid. */
 const FIRST_SPECIAL = [
@@ -25,17 +29,26 @@ const EOS = "</s>";
 const MAX_ID = 1 << 22;
 const MAX_TOKEN_BYTES = 1024;
 
-/** @throws MoloraError `tokenizer_invalid` where a part is missing or malformed. */
-export function tekkenSpec(tekken: JsonObject, { chatTemplate, toolTemplate }: ChatTemplates): TokenizerSpec {
+/** In steps. @throws MoloraError `tokenizer_invalid` where a part is missing or malformed. */
+export function* tekkenSpec(
+  tekken: JsonObject,
+  { chatTemplate, toolTemplate }: ChatTemplates,
+): Generator<undefined, TokenizerSpec> {
   const config = isObject(tekken.config) ? tekken.config : {};
   const specials = count(config, "default_num_special_tokens");
   const size = count(config, "default_vocab_size");
   if (typeof config.pattern !== "string") throw tokenizerInvalid("tekken.json names no pattern");
   if (size <= specials) throw tokenizerInvalid(`tekken.json has ${size} tokens, ${specials} of them special`);
   const added = specialTokens(tekken.special_tokens, specials);
-  const ranked = rankedTokens(tekken.vocab, size - specials);
-  const tokens = [...added.map(({ content }) => content), ...ranked];
-  const vocab = Object.fromEntries(ranked.map((token, rank) => [token, specials + rank]));
+  const ranked = yield* rankedTokens(tekken.vocab, size - specials);
+  const ids = Int32Array.from(ranked, (_, rank) => specials + rank);
+  const vocab = yield* TokenTable.of(TextList.of(ranked), ids);
+  // Of every token the pairs of tokens that make it, in the order of their ranks.
+  const merges = yield* mergesOfCuts(
+    vocab,
+    () => true,
+    ([left, right, both], [otherLeft, otherRight, other]) => both - other || left - otherLeft || right - otherRight,
+  );
   const idOf = (text: string) => added.find(({ content }) => content === text)?.id;
   return {
     json: {
@@ -45,9 +58,9 @@ export function tekkenSpec(tekken: JsonObject, { chatTemplate, toolTemplate }: C
       post_processor: surroundingTokens(idOf(BOS) === undefined ? undefined : BOS, undefined),
       decoder: { type: "ByteLevel" },
       // A piece that is a token is that token, whatever merges lead to.
-      model: { type: "BPE", vocab, merges: mergesOf(ranked), ignore_merges: true },
+      model: { type: "BPE", vocab, merges, ignore_merges: true },
     },
-    tokens,
+    tokens: new TokenTexts(vocab, new Map(added.map(({ id, content }) => [id, content]))),
     bosId: idOf(BOS),
     eosId: idOf(EOS),
     chatTemplate,
@@ -78,29 +91,18 @@ function specialTokens(listed: unknown, most: number): AddedToken[] {
 }
 
 /** The first `size` tokens, spelt as byte-level vocabularies spell them. */
-function rankedTokens(vocab: unknown, size: number): string[] {
+function* rankedTokens(vocab: unknown, size: number): Generator<undefined, string[]> {
   if (!Array.isArray(vocab) || vocab.length < size) throw tokenizerInvalid(`tekken.json has fewer than ${size} tokens`);
-  return vocab.slice(0, size).map((entry, rank) => {
-    const { rank: stated, token_bytes: base64 } = isObject(entry) ? entry : {};
+  const tokens: string[] = [];
+  for (let rank = 0; rank < size; rank++) {
+    const { rank: stated, token_bytes: base64 } = isObject(vocab[rank]) ? vocab[rank] : {};
     if (stated !== rank || typeof base64 !== "string" || !/^[A-Za-z\d+/]+={0,2}$/.test(base64)) {
       throw tokenizerInvalid(`tekken.json's token ${rank} is malformed`);
     }
     const bytes = atob(base64);
     if (bytes.length > MAX_TOKEN_BYTES) throw tokenizerInvalid(`tekken.json's token ${rank} has ${bytes.length} bytes`);
-    return Array.from(bytes, (byte) => byteSpelling[byte.charCodeAt(0)]!).join("");
-  });
-}
-
-/** Of every token the pairs of tokens that make it, in the order of their ranks. */
-function mergesOf(ranked: readonly string[]): [string, string][] {
-  const ranks = new Map(ranked.map((token, rank) => [token, rank]));
-  return ranked.flatMap((token) => {
-    const pairs: [string, string][] = [];
-    for (let cut = 1; cut < token.length; cut++) {
-      const [left, right] = [token.slice(0, cut), token.slice(cut)];
-      if (ranks.has(left) && ranks.has(right)) pairs.push([left, right]);
-    }
-    const rank = (text: string) => ranks.get(text)!;
-    return pairs.sort(([a, b], [c, d]) => rank(a) - rank(c) || rank(b) - rank(d));
-  });
+    tokens.push(Array.from(bytes, (byte) => byteSpelling[byte.charCodeAt(0)]).join(""));
+    if (rank % TOKENS_A_STEP === TOKENS_A_STEP - 1) yield;
+  }
+  return tokens;
 }

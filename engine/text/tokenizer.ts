@@ -68,22 +68,38 @@ export interface Tokenizer {
   tokenText(id: number): string;
   /** What the token adds to a text; not always whole characters. Empty for an id without a token. */
   idBytes(id: number): Uint8Array;
-  /** A tokenizer of what `change` makes of this one's description. @throws MoloraError `tokenizer_invalid` */
-  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer;
+  /** A tokenizer of what `change` makes of this one's description. In steps. @throws MoloraError `tokenizer_invalid` */
+  extended(change: (spec: TokenizerSpec) => Generator<undefined, TokenizerSpec>): Generator<undefined, Tokenizer>;
 }
 
 /**
- * What loads also encodes: every part of the files is checked here, and a text of many kinds of characters is tried.
+ * What loads also encodes: every part of the files is checked here, and a text of many kinds of characters is tried. In steps
+ * of about a millisecond: each `next()` does one, the last returns the tokenizer.
  *
  * @throws MoloraError `tokenizer_invalid`, naming what is missing, malformed or unsupported. Nothing else.
  */
-export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+export function loadingTokenizer(files: TokenizerFiles): Generator<undefined, Tokenizer> {
   return triedTokenizer(() => specOf(files));
 }
 
-function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
+/** The same at once. @throws MoloraError `tokenizer_invalid` */
+export function loadTokenizer(files: TokenizerFiles): Tokenizer {
+  return lastOf(loadingTokenizer(files));
+}
+
+/** What steps come to, without a pause. */
+export function lastOf<T>(steps: Generator<undefined, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+function* triedTokenizer(spec: () => Generator<undefined, TokenizerSpec>): Generator<undefined, Tokenizer> {
   try {
-    const tokenizer = new BpeTokenizer(spec());
+    const described = yield* spec();
+    const tokenizer = new BpeTokenizer(described, yield* Encoder.of(described));
+    yield;
     tryOut(tokenizer);
     return tokenizer;
   } catch (cause) {
@@ -92,8 +108,8 @@ function triedTokenizer(spec: () => TokenizerSpec): Tokenizer {
   }
 }
 
-function specOf(files: TokenizerFiles): TokenizerSpec {
-  if (files.kind === "gguf") return ggufSpec(files.metadata);
+function specOf(files: TokenizerFiles): Generator<undefined, TokenizerSpec> {
+  if (files.kind === "gguf") return ggufSpec(files.metadata, files);
   return files.kind === "tekken"
     ? tekkenSpec(files.tekken, files)
     : huggingFaceSpec(files.tokenizer, files.tokenizerConfig, files);
@@ -125,7 +141,7 @@ class BpeTokenizer implements Tokenizer {
   readonly #bytes: (Uint8Array | undefined)[] = [];
   readonly #encoder: Encoder;
 
-  constructor(spec: TokenizerSpec) {
+  constructor(spec: TokenizerSpec, encoder: Encoder) {
     const added = spec.json.added_tokens;
     this.#spec = spec;
     this.vocabSize = spec.tokens.length;
@@ -137,7 +153,7 @@ class BpeTokenizer implements Tokenizer {
     this.#addedIds = new Set(added.map((token) => token.id));
     this.controlTexts = controlTokens(spec).map((token) => token.content);
     this.#tokenBytes = tokenBytes(spec.json.decoder);
-    this.#encoder = new Encoder(spec);
+    this.#encoder = encoder;
   }
 
   get trimsLeadingSpace(): boolean {
@@ -145,11 +161,7 @@ class BpeTokenizer implements Tokenizer {
   }
 
   encode(text: string, options: EncodeOptions = {}): number[] {
-    const steps = this.encoding(text, options);
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done) return value;
-    }
+    return lastOf(this.encoding(text, options));
   }
 
   *encoding(
@@ -165,7 +177,7 @@ class BpeTokenizer implements Tokenizer {
     return [this.bosId, ...ids];
   }
 
-  extended(change: (spec: TokenizerSpec) => TokenizerSpec): Tokenizer {
+  extended(change: (spec: TokenizerSpec) => Generator<undefined, TokenizerSpec>): Generator<undefined, Tokenizer> {
     return triedTokenizer(() => change(this.#spec));
   }
 
@@ -190,14 +202,17 @@ class BpeTokenizer implements Tokenizer {
   }
 
   tokenText(id: number): string {
-    return this.#spec.tokens[id] ?? "";
+    return this.#spec.tokens.at(id) ?? "";
   }
 
   idBytes(id: number): Uint8Array {
-    const token = this.#spec.tokens[id];
+    const known = this.#bytes[id];
+    if (known !== undefined) return known;
+    const token = this.#spec.tokens.at(id);
     if (token === undefined) return NO_BYTES;
-    this.#bytes[id] ??= this.#addedIds.has(id) ? this.#tokenBytes.added(token) : this.#tokenBytes.bytes(token);
-    return this.#bytes[id];
+    const bytes = this.#addedIds.has(id) ? this.#tokenBytes.added(token) : this.#tokenBytes.bytes(token);
+    this.#bytes[id] = bytes;
+    return bytes;
   }
 }
 

@@ -5,15 +5,16 @@ import { fallbackName, flag, shown } from "./bpe_model.ts";
 import type { PieceModel } from "./piece_model.ts";
 import { type JsonObject, tokenizerInvalid, type UnigramModel } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
+import { hashOn, NO_BYTES_HASH, type TokenTable } from "./token_table.ts";
 
 /** An unknown character costs this much more than the unlikeliest token. */
 const UNKNOWN_PENALTY = 10;
-/** Characters between two steps. */
+/** Bytes between two steps. */
 const STEP = 2048;
 const SHORT = 32;
 const CACHED_PIECES = 10_000;
 
-/** What ends at a character, on the best way to there. */
+/** What ends at a byte, on the best way to there. */
 interface Best {
   score: number;
   from: number;
@@ -34,26 +35,25 @@ export class Unigram implements PieceModel {
   readonly fusesUnknown = true;
   readonly unknownId: number | undefined;
   readonly vanishing: "none" | "any";
-  readonly #ids: ReadonlyMap<string, number>;
-  readonly #scores: readonly number[];
-  /** Units of the longest token. */
-  readonly #longest: number;
+  readonly #vocabulary: TokenTable;
+  readonly #withheld: ReadonlySet<number>;
+  readonly #scores: Float64Array;
   readonly #unknownScore: number;
   readonly #fallbackIds: readonly (number | undefined)[] | undefined;
   readonly #cache = new Map<string, readonly number[]>();
 
   /** @throws MoloraError `tokenizer_invalid` */
   constructor(model: UnigramModel, { withheld }: UnigramOptions) {
-    const pieces = unigramVocabulary(model);
-    const all = new Map(pieces.map(([token], id) => [token, id]));
-    this.#ids = new Map([...all].filter(([, id]) => !withheld.has(id)));
-    this.#scores = pieces.map(([, score]) => score);
-    this.#longest = pieces.reduce((most, [token]) => Math.max(most, token.length), 0);
+    this.#vocabulary = model.vocab;
+    this.#withheld = withheld;
+    this.#scores = model.scores;
+    const wrong = model.scores.findIndex((score) => !Number.isFinite(score));
+    if (wrong >= 0) throw noScore(wrong, [model.vocab.textOf(wrong), model.scores[wrong]]);
     this.#unknownScore =
-      this.#scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY;
-    this.unknownId = unknownOf(model, pieces.length);
+      model.scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY;
+    this.unknownId = unknownOf(model, model.vocab.size);
     if (flag(model, "byte_fallback")) {
-      this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => all.get(fallbackName(byte)));
+      this.#fallbackIds = Array.from({ length: 256 }, (_, byte) => model.vocab.idOf(fallbackName(byte)));
     }
     this.vanishing = this.unknownId === undefined ? "any" : "none";
   }
@@ -72,16 +72,21 @@ export class Unigram implements PieceModel {
   }
 
   *encode(piece: string, out: number[]): Generator<undefined, void> {
+    const bytes = utf8(piece);
+    const { longestBytes } = this.#vocabulary;
     const best: (Best | undefined)[] = [];
     best[0] = { score: 0, from: 0, id: -1 };
-    for (let at = 0; at < piece.length; ) {
-      const width = piece.codePointAt(at)! > 0xffff ? 2 : 1;
+    for (let at = 0; at < bytes.length; ) {
+      const width = characterBytes(bytes[at]);
       const base = best[at]!.score;
       let single = false;
-      const furthest = Math.min(piece.length, at + this.#longest);
+      let hash = NO_BYTES_HASH;
+      const furthest = Math.min(bytes.length, at + longestBytes);
       for (let end = at + 1; end <= furthest; end++) {
-        const id = this.#ids.get(piece.slice(at, end));
-        if (id === undefined) continue;
+        hash = hashOn(hash, bytes[end - 1]);
+        if (end < bytes.length && (bytes[end] & 0xc0) === 0x80) continue; // within a character
+        const id = this.#vocabulary.idOfBytes(bytes, at, end, hash);
+        if (id < 0 || this.#withheld.has(id)) continue;
         offer(best, end, { score: base + this.#scores[id], from: at, id });
         single ||= end === at + width;
       }
@@ -89,13 +94,13 @@ export class Unigram implements PieceModel {
       at += width;
       if (at % STEP < width) yield;
     }
-    this.#append(piece, best, out);
+    this.#append(bytes, best, out);
   }
 
   /** Unknown characters in a row are looked up together, as one token of that text would be. */
-  #append(piece: string, best: readonly (Best | undefined)[], out: number[]): void {
+  #append(bytes: Uint8Array, best: readonly (Best | undefined)[], out: number[]): void {
     const way: { from: number; end: number; id: number }[] = [];
-    for (let end = piece.length; end > 0; ) {
+    for (let end = bytes.length; end > 0; ) {
       const { from, id } = best[end]!;
       const behind = way.at(-1);
       if (id === UNKNOWN && behind?.id === UNKNOWN) behind.from = from;
@@ -103,16 +108,23 @@ export class Unigram implements PieceModel {
       end = from;
     }
     for (const { from, end, id } of way.reverse()) {
-      if (id === UNKNOWN) this.#appendUnknown(piece.slice(from, end), out);
+      if (id === UNKNOWN) this.#appendUnknown(bytes.subarray(from, end), out);
       else out.push(id);
     }
   }
 
-  #appendUnknown(text: string, out: number[]): void {
-    const bytes = this.#fallbackIds && Array.from(utf8(text), (byte) => this.#fallbackIds![byte]);
-    if (bytes?.every((id) => id !== undefined)) out.push(...bytes);
+  #appendUnknown(bytes: Uint8Array, out: number[]): void {
+    const ids = this.#fallbackIds && Array.from(bytes, (byte) => this.#fallbackIds![byte]);
+    if (ids?.every((id) => id !== undefined)) out.push(...ids);
     else if (this.unknownId !== undefined) out.push(this.unknownId);
   }
+}
+
+/** UTF-8's bytes of a character that begins with this one. */
+function characterBytes(first: number): number {
+  if (first < 0x80) return 1;
+  if (first < 0xe0) return 2;
+  return first < 0xf0 ? 3 : 4;
 }
 
 const UNKNOWN = -1;
@@ -122,14 +134,9 @@ function offer(best: (Best | undefined)[], end: number, way: Best): void {
   if (held === undefined || way.score > held.score) best[end] = way;
 }
 
-/** Tokens and their scores by id. @throws MoloraError `tokenizer_invalid` */
-export function unigramVocabulary({ vocab }: UnigramModel): [string, number][] {
-  for (const [id, entry] of vocab.entries()) {
-    const [token, score] = Array.isArray(entry) ? entry : [];
-    if (typeof token === "string" && typeof score === "number" && Number.isFinite(score)) continue;
-    throw tokenizerInvalid(`entry ${id} of the Unigram vocabulary is no token with a score: ${shown(entry)}`);
-  }
-  return vocab as [string, number][];
+/** An entry of a vocabulary that is not a token with its score. */
+export function noScore(id: number, entry: unknown) {
+  return tokenizerInvalid(`entry ${id} of the Unigram vocabulary is no token with a score: ${shown(entry)}`);
 }
 
 function unknownOf({ unk_id }: JsonObject, tokens: number): number | undefined {

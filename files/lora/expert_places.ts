@@ -1,4 +1,4 @@
-// Names of what an adapter's files state of a base's own experts, in each of the shapes that PEFT saves.
+// Names of what an adapter's files state of a base's own experts, in each of the shapes that PEFT, llama.cpp and mlx-lm save.
 
 import type { ModelConfig } from "../families/config.ts";
 import { expertsOf } from "../families/facts.ts";
@@ -11,17 +11,20 @@ type ExpertModuleName = (typeof EXPERT_MODULES)[number];
 
 /**
  * linear: one expert's own linear layer, as transformers 4 keeps it. stacked: of all experts together, as bare parameters of
- * transformers 5, `depth` wrappers below the outermost. router: what chooses among them.
+ * transformers 5, `depth` wrappers below the outermost. together: one module's of all experts, in tensors of three dimensions,
+ * as llama.cpp and mlx-lm have it. router: what chooses among them.
  */
 export type ExpertName =
   | { kind: "linear"; layer: number; expert: number; module: ExpertModuleName; half: Half }
   | { kind: "stacked"; layer: number; depth: number; half: Half }
+  | { kind: "together"; layer: number; module: ExpertModuleName; half: Half }
   | { kind: "router"; layer: number; half: Half };
 
 const HALF = String.raw`lora_([AB])(?:\.[^.]+)?\.weight$`;
 const LINEAR = new RegExp(String.raw`^layers\.(\d+)\.mlp\.experts\.(\d+)\.(gate|up|down)_proj\.${HALF}`);
 const STACKED = new RegExp(String.raw`^layers\.(\d+)\.mlp\.experts\.((?:base_layer\.)*)${HALF}`);
-const ROUTER = new RegExp(String.raw`^layers\.(\d+)\.mlp\.gate\.${HALF}`);
+const TOGETHER = /^layers\.(\d+)\.mlp\.(?:experts|switch_mlp)\.(gate|up|down)_proj\.lora_([ab])$/;
+const ROUTER = new RegExp(String.raw`^layers\.(\d+)\.mlp\.gate\.(?:${HALF}|lora_([ab])$)`);
 
 /** Undefined for a name of anything else, or of a layer without experts. */
 export function parseExpertName(name: string, config: ModelConfig): ExpertName | undefined {
@@ -45,8 +48,19 @@ function parse(inner: string): ExpertName | undefined {
     const [, layer, wrappers, half] = stacked;
     return { kind: "stacked", layer: Number(layer), depth: wrappers.split(".").length - 1, half: half as Half };
   }
+  const together = TOGETHER.exec(inner);
+  if (together !== null) {
+    const [, layer, module, half] = together;
+    return { kind: "together", layer: Number(layer), module: `${module}_proj` as ExpertModuleName, half: halfOf(half) };
+  }
   const router = ROUTER.exec(inner);
-  return router === null ? undefined : { kind: "router", layer: Number(router[1]), half: router[2] as Half };
+  return router === null
+    ? undefined
+    : { kind: "router", layer: Number(router[1]), half: halfOf(router[2] ?? router[3]) };
+}
+
+function halfOf(letter: string): Half {
+  return letter.toUpperCase() as Half;
 }
 
 /** Paths that a configuration's patterns are held against. */
@@ -60,6 +74,7 @@ export function expertPaths(config: ModelConfig, layer: number) {
     routerParameter: router,
     gateUp: `${experts}.gate_up_proj`,
     down: `${experts}.down_proj`,
+    together: (module: ExpertModuleName) => `${experts}.${module}`,
     linear: (expert: number, module: ExpertModuleName) =>
       without(expertTensor(family, layer, expert, module), ".weight"),
   };

@@ -2,12 +2,13 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import { type ChatTemplates, readTemplates } from "../model_files/chat_templates.ts";
+import { parseTokenizerJson } from "../model_files/tokenizer_json.ts";
 import type { SourceFolder } from "../source.ts";
 import { readWhole } from "./adapter_files.ts";
 
 /** JSON is parsed, not yet checked. */
 export interface OwnTokenizer {
-  /** tokenizer.json. Absent: the base's, and `added`. */
+  /** tokenizer.json, see files/model_files/tokenizer_json.ts. Absent: the base's, and `added`. */
   tokenizer?: Record<string, unknown>;
   /** tokenizer_config.json */
   config?: Record<string, unknown>;
@@ -27,14 +28,14 @@ const MOST_BYTES = 256 << 20;
  */
 export async function readOwnTokenizer(folder: SourceFolder): Promise<OwnTokenizer | undefined> {
   const bytes: Uint8Array[] = [];
-  const read = async (name: string): Promise<Record<string, unknown> | undefined> => {
+  const read = async (name: string, parse = parseJson): Promise<Record<string, unknown> | undefined> => {
     const source = await folder.open(name);
     if (source === undefined) return undefined;
     const whole = await readWhole(source, MOST_BYTES);
     bytes.push(whole);
-    return jsonObject(source.name, whole);
+    return jsonObject(source.name, whole, parse);
   };
-  const tokenizer = await read("tokenizer.json");
+  const tokenizer = await read("tokenizer.json", parseTokenizerJson);
   const config = await read("tokenizer_config.json");
   const added = addedTokens(await read("added_tokens.json"), config?.added_tokens_decoder);
   const templates = await readTemplates(folder, config);
@@ -53,10 +54,14 @@ function addedTokens(byText: Record<string, unknown> | undefined, byId: unknown)
   return [...added.values()];
 }
 
-function jsonObject(name: string, bytes: Uint8Array): Record<string, unknown> {
+async function parseJson(bytes: Uint8Array): Promise<unknown> {
+  return JSON.parse(new TextDecoder().decode(bytes));
+}
+
+async function jsonObject(name: string, bytes: Uint8Array, parse: typeof parseJson): Promise<Record<string, unknown>> {
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(bytes));
+    json = await parse(bytes);
   } catch (cause) {
     throw invalid(name, "not JSON", cause);
   }

@@ -6,6 +6,8 @@ import { type PatternNode, parsePattern } from "./pattern_parse.ts";
 
 /** Longest program of a pattern; counted repeats are written out, so `(a{99}){99}` is refused by it. */
 const MAX_INSTRUCTIONS = 10_000;
+/** Of a lookahead, which runs from many places. */
+const MAX_AHEAD = 500;
 
 type Instruction =
   | { op: "take"; accepts: (character: string) => boolean }
@@ -15,43 +17,74 @@ type Instruction =
 
 /**
  * A compiled pattern: a nondeterministic automaton (Thompson 1968) run on all its states at once, so that a match takes
- * at most instructions × characters steps whatever the pattern is. Lookaround, back references and inline flags are
- * refused with `adapter_unsupported`, bad syntax with `config_invalid`.
+ * at most instructions × characters steps whatever the pattern is; a lookahead as many from each place where it stands.
+ * Lookbehind, back references and inline flags are refused with `adapter_unsupported`, bad syntax with `config_invalid`.
  */
 export class Pattern {
   readonly source: string;
-  readonly #program: Instruction[] = [];
+  readonly #automaton: Automaton;
 
   constructor(source: string) {
     this.source = source;
-    this.#emit(parsePattern(source));
-    this.#push({ op: "done" });
+    this.#automaton = new Automaton(source, parsePattern(source), MAX_INSTRUCTIONS);
   }
 
   /** Python's `re.fullmatch(pattern, text)`. */
   matchesWhole(text: string): boolean {
-    return this.#run(text, (at) => at === 0);
+    return this.#automaton.reachesEnd(text, (at) => at === 0);
   }
 
   /** PEFT's `get_pattern_key`: `re.match(r"(.*\.)?(pattern)$", path)`, the whole path or what follows one of its dots. */
   matchesSuffix(path: string): boolean {
-    return this.#run(path, (at) => at === 0 || path[at - 1] === ".");
+    return this.#automaton.reachesEnd(path, (at) => at === 0 || path[at - 1] === ".");
+  }
+}
+
+class Automaton {
+  readonly #source: string;
+  readonly #program: Instruction[] = [];
+  readonly #most: number;
+  /** A repeated lookahead is one. */
+  readonly #aheads = new Map<PatternNode, Automaton>();
+
+  /** `most`: instructions. */
+  constructor(source: string, node: PatternNode, most: number) {
+    this.#source = source;
+    this.#most = most;
+    this.#emit(node);
+    this.#push({ op: "done" });
   }
 
   /** Whether some stretch from a position where `starts` holds to the end of `text` matches. */
-  #run(text: string, starts: (at: number) => boolean): boolean {
+  reachesEnd(text: string, starts: (at: number) => boolean): boolean {
     let current = new Set<number>();
     for (let at = 0; ; at++) {
       if (starts(at)) current.add(0);
       this.#follow(current, text, at);
       if (at === text.length) return current.has(this.#program.length - 1);
-      const next = new Set<number>();
-      for (const state of current) {
-        const instruction = this.#program[state];
-        if (instruction.op === "take" && instruction.accepts(text[at])) next.add(state + 1);
-      }
-      current = next;
+      current = this.#taken(current, text[at]);
     }
+  }
+
+  /** Whether some stretch of `text` that begins at `from` matches. */
+  beginsAt(text: string, from: number): boolean {
+    let current = new Set([0]);
+    for (let at = from; current.size > 0; at++) {
+      this.#follow(current, text, at);
+      if (current.has(this.#program.length - 1)) return true;
+      if (at === text.length) return false;
+      current = this.#taken(current, text[at]);
+    }
+    return false;
+  }
+
+  #taken(states: Iterable<number>, character: string): Set<number> {
+    const next = new Set<number>();
+    for (const state of states) {
+      const instruction = this.#program[state];
+      if (instruction.op === "take" && instruction.accepts(character)) next.add(state + 1);
+    }
+    return next;
   }
 
   /** Adds every state reachable without taking a character; a Set's iteration visits what is added on the way. */
@@ -71,6 +104,13 @@ export class Pattern {
       case "edge":
         this.#push({ op: "edge", holds: node.holds });
         break;
+      case "ahead": {
+        const { part, negative } = node;
+        const ahead = this.#aheads.get(node) ?? new Automaton(this.#source, part, MAX_AHEAD);
+        this.#aheads.set(node, ahead);
+        this.#push({ op: "edge", holds: (text, at) => ahead.beginsAt(text, at) !== negative });
+        break;
+      }
       case "sequence":
         for (const part of node.parts) this.#emit(part);
         break;
@@ -132,8 +172,8 @@ export class Pattern {
   }
 
   #push(instruction: Instruction): void {
-    if (this.#program.length >= MAX_INSTRUCTIONS) {
-      throw new MoloraError("adapter_unsupported", `the pattern "${this.source}" is too large`, {
+    if (this.#program.length >= this.#most) {
+      throw new MoloraError("adapter_unsupported", `the pattern "${this.#source}" is too large`, {
         remedy: "List the modules by name in place of counted repeats.",
       });
     }

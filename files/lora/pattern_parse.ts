@@ -6,6 +6,8 @@ import { MoloraError } from "../../proto/errors.ts";
 export type PatternNode =
   | { kind: "take"; accepts: (character: string) => boolean }
   | { kind: "edge"; holds: (text: string, at: number) => boolean }
+  /** `part` matches what begins here, or with `negative` nothing does. */
+  | { kind: "ahead"; part: PatternNode; negative: boolean }
   | { kind: "sequence"; parts: PatternNode[] }
   | { kind: "choice"; parts: PatternNode[] }
   | { kind: "repeat"; part: PatternNode; least: number; most: number };
@@ -48,6 +50,7 @@ class Parser {
   readonly #source: string;
   #at = 0;
   #depth = 0;
+  #ahead = false;
 
   constructor(source: string) {
     this.#source = source;
@@ -77,7 +80,7 @@ class Parser {
   #repeated(part: PatternNode): PatternNode {
     const count = this.#count();
     if (count === undefined) return part;
-    if (part.kind === "edge") this.#invalid("a repeated position");
+    if (part.kind === "edge" || part.kind === "ahead") this.#invalid("a repeated position");
     // Lazy or greedy, the same texts match as a whole; a possessive repeat matches fewer.
     if (!this.#skip("?") && this.#peek() === "+") this.#unsupported("possessive repeats");
     if (this.#count() !== undefined) this.#invalid("a repeat of a repeat");
@@ -121,14 +124,30 @@ class Parser {
   #group(): PatternNode {
     if (++this.#depth > MAX_DEPTH) this.#unsupported(`more than ${MAX_DEPTH} nested groups`);
     if (this.#skip("?") && !this.#skip(":")) {
+      if (this.#skip("=")) return this.#lookahead(false);
+      if (this.#skip("!")) return this.#lookahead(true);
       const name = /^P<\w+>/.exec(this.#source.slice(this.#at));
-      if (name === null) this.#unsupported("lookaround, back references and inline flags");
+      if (name === null) this.#unsupported("lookbehind, back references and inline flags");
       this.#at += name[0].length;
     }
+    return this.#closed();
+  }
+
+  /** The rest of a group. */
+  #closed(): PatternNode {
     const node = this.#choice();
     if (!this.#skip(")")) this.#invalid('"(" without ")"');
     this.#depth--;
     return node;
+  }
+
+  /** One within another would be tried again at every place where the outer one is. */
+  #lookahead(negative: boolean): PatternNode {
+    if (this.#ahead) this.#unsupported("a lookahead within another");
+    this.#ahead = true;
+    const part = this.#closed();
+    this.#ahead = false;
+    return { kind: "ahead", part, negative };
   }
 
   #escape(): PatternNode {

@@ -67,7 +67,7 @@ async function readVectors({ magnitude, bias, newBias }: Factors, scale: number)
 }
 
 /** [rows, cols] of a matrix stored [cols, rows]; `rows` counts the result's. */
-function transpose(stored: Float32Array, rows: number): Float32Array {
+export function transpose(stored: Float32Array, rows: number): Float32Array {
   const cols = stored.length / rows;
   return Float32Array.from(stored, (_, i) => stored[(i % cols) * rows + Math.floor(i / cols)]);
 }

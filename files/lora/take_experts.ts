@@ -9,6 +9,7 @@ import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import type { ExpertLayer, LoraModule } from "./adapter.ts";
 import type { AdapterClaims } from "./claims.ts";
 import { type ExpertName, expertPaths, parseExpertName } from "./expert_places.ts";
+import { transpose } from "./read_change.ts";
 import { refuse } from "./refusals.ts";
 
 type Pair = { A?: StoredTensor; B?: StoredTensor };
@@ -18,6 +19,8 @@ interface Found {
   router: Pair;
   /** By depth. */
   stacked: Pair[];
+  /** By module. */
+  together: Map<string, Pair>;
   /** By "expert.module". */
   linear: Map<string, Pair>;
 }
@@ -36,7 +39,7 @@ export async function takeExperts(
   const rest = new Map<string, StoredTensor>();
   const layers = Array.from(
     { length: config.numLayers },
-    (): Found => ({ router: {}, stacked: [], linear: new Map() }),
+    (): Found => ({ router: {}, stacked: [], together: new Map(), linear: new Map() }),
   );
   const kinds = new Set<ExpertName["kind"]>();
   for (const [name, tensor] of weights.tensors) {
@@ -64,9 +67,10 @@ function pairOf(found: Found, name: ExpertName): Pair {
     found.stacked[name.depth] ??= {};
     return found.stacked[name.depth];
   }
-  const key = `${name.expert}.${name.module}`;
-  const pair = found.linear.get(key) ?? {};
-  found.linear.set(key, pair);
+  const [pairs, key] =
+    name.kind === "together" ? [found.together, name.module] : [found.linear, `${name.expert}.${name.module}`];
+  const pair = pairs.get(key) ?? {};
+  pairs.set(key, pair);
   return pair;
 }
 
@@ -110,8 +114,17 @@ class LayerReader {
     this.#kinds = kinds;
   }
 
-  async read({ router, stacked, linear }: Found): Promise<ExpertLayer> {
-    return { ...(await this.#router(router)), ...(await this.#stacked(stacked)), ...(await this.#linear(linear)) };
+  async read({ router, stacked, together, linear }: Found): Promise<ExpertLayer> {
+    const layer = await this.#router(router);
+    for (const part of [await this.#stacked(stacked), await this.#together(together), await this.#linear(linear)]) {
+      const twice = EXPERT_MODULES.find((module) => module in part && module in layer);
+      if (twice !== undefined) {
+        const path = this.#paths.together(twice);
+        mismatch(`${path} comes twice, in two shapes`, { unmatched: [path] });
+      }
+      Object.assign(layer, part);
+    }
+    return layer;
   }
 
   async #router(pair: Pair): Promise<ExpertLayer> {
@@ -155,6 +168,25 @@ class LayerReader {
     return layer;
   }
 
+  /** A [experts, rank, in] and B [experts, out, rank], which is how a LoraModule of experts lies. */
+  async #together(pairs: ReadonlyMap<string, Pair>): Promise<ExpertLayer> {
+    const { count, intermediateSize: ffn } = this.#stated;
+    const layer: ExpertLayer = {};
+    for (const module of EXPERT_MODULES) {
+      const path = this.#paths.together(module);
+      const pair = pairs.get(module) ?? {};
+      if (!this.#isThere(pair, undefined, path)) continue;
+      const { A, B } = pair as Required<Pair>;
+      const [rows, columns] = module === "down_proj" ? [this.#hidden, ffn] : [ffn, this.#hidden];
+      const rank = A.shape.at(-2) ?? 0;
+      const { scale } = this.#scale(path, rank, A);
+      checkShape(A, [count, rank, columns]);
+      checkShape(B, [count, rows, rank]);
+      layer[module] = { rank, scale, a: await readFloats(A), b: await readFloats(B) };
+    }
+    return layer;
+  }
+
   async #linear(pairs: ReadonlyMap<string, Pair>): Promise<ExpertLayer> {
     if (!this.#kinds.has("linear")) return {};
     const { count, intermediateSize: ffn } = this.#stated;
@@ -173,11 +205,13 @@ class LayerReader {
   }
 
   async #one({ A, B }: Pair, path: string, [rows, columns]: readonly [number, number]): Promise<LoraModule> {
-    const rank = A!.shape[0];
+    const turned = this.#claims.transposed === "always";
+    const rank = A!.shape[turned ? 1 : 0];
     const { scale } = this.#scale(path, rank, A!);
-    checkShape(A!, [rank, columns]);
-    checkShape(B!, [rows, rank]);
-    return { rank, scale, a: await readFloats(A!), b: await readFloats(B!) };
+    checkShape(A!, turned ? [columns, rank] : [rank, columns]);
+    checkShape(B!, turned ? [rank, rows] : [rows, rank]);
+    const [a, b] = [await readFloats(A!), await readFloats(B!)];
+    return turned ? { rank, scale, a: transpose(a, rank), b: transpose(b, rows) } : { rank, scale, a, b };
   }
 
   #scale(path: string, rank: number, { name, shape }: StoredTensor): { scale: number } {

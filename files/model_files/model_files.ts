@@ -2,7 +2,7 @@
 
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
-import { type ByteSource, readText, type SourceFolder } from "../source.ts";
+import { type ByteSource, readSmall, type SourceFolder } from "../source.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
 import { partOf } from "../weights/gguf/split.ts";
 import { readQuantization } from "../weights/packed/quantization.ts";
@@ -18,19 +18,20 @@ import { ggufConfig } from "./gguf_config.ts";
 import { readRopeFactors } from "./gguf_rope.ts";
 import { parseHfConfig } from "./hf_config.ts";
 import { modelHash } from "./model_hash.ts";
+import { parseTokenizerJson } from "./tokenizer_json.ts";
 import { textConfig, textTensors } from "./wrapped.ts";
 
 /** What a tokenizer is made from. JSON is parsed, not yet checked. */
 export type TokenizerFiles =
   | ({
       kind: "hf";
-      /** tokenizer.json */
+      /** tokenizer.json, see tokenizer_json.ts */
       tokenizer: Record<string, unknown>;
       /** tokenizer_config.json */
       tokenizerConfig: Record<string, unknown> | undefined;
     } & ChatTemplates)
   | ({ kind: "tekken" /** Mistral's tekken.json */; tekken: Record<string, unknown> } & ChatTemplates)
-  | { kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> };
+  | ({ kind: "gguf"; metadata: ReadonlyMap<string, GgufValue> } & Partial<ChatTemplates>);
 
 /** A base model ready to be loaded: every tensor the config asks for is there, in shape and readable. */
 export interface ModelFiles {
@@ -49,7 +50,8 @@ export interface ModelFiles {
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
  * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its
- * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer.
+ * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer,
+ * chat_template.jinja the template.
  *
  * @throws MoloraError `file_not_found`, `bad_arguments` (several .gguf), `config_invalid`, `unsupported_architecture`,
  * `tokenizer_invalid`, `tensor_missing`, `tensor_shape`, `unsupported_dtype` and what the readers raise.
@@ -141,12 +143,12 @@ async function unpacked(tensors: TensorSource, quantization: unknown): Promise<T
 /** @throws MoloraError `file_not_found`, `tokenizer_invalid` */
 export async function readTokenizerFiles(folder: SourceFolder, weights: Weights): Promise<TokenizerFiles> {
   const config = await readJson(folder, "tokenizer_config.json", "tokenizer_invalid");
-  const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid");
+  const tokenizer = await readJson(folder, "tokenizer.json", "tokenizer_invalid", parseTokenizerJson);
   if (!tokenizer) {
     const tekken = await readJson(folder, "tekken.json", "tokenizer_invalid");
     if (tekken) return { kind: "tekken", tekken, ...(await readTemplates(folder, config)) };
-    if (weights.metadata) return { kind: "gguf", metadata: weights.metadata };
-    throw notThere(folder, "tokenizer.json");
+    if (weights.metadata) return { kind: "gguf", metadata: weights.metadata, ...(await readTemplates(folder, config)) };
+    throw noTokenizer(folder, await folder.list());
   }
   return { kind: "hf", tokenizer, tokenizerConfig: config, ...(await readTemplates(folder, config)) };
 }
@@ -156,19 +158,35 @@ export async function readTokenizerFiles(folder: SourceFolder, weights: Weights)
  *
  * @throws MoloraError `code` for anything else in it.
  */
-async function readJson(folder: SourceFolder, path: string, code: ErrorCode) {
+async function readJson(folder: SourceFolder, path: string, code: ErrorCode, parse = parseJson) {
   const source = await folder.open(path);
   if (!source) return undefined;
   const remedy = "Fetch the file again; it must hold one JSON object.";
   let json: unknown;
   try {
-    json = JSON.parse(await readText(source));
+    json = await parse(await readSmall(source));
   } catch (cause) {
     if (MoloraError.is(cause)) throw cause;
     throw new MoloraError(code, `${source.name} is not JSON`, { remedy, cause });
   }
   if (typeof json === "object" && json !== null && !Array.isArray(json)) return json as Record<string, unknown>;
   throw new MoloraError(code, `${source.name} is not a JSON object`, { remedy });
+}
+
+/** Of older models, which only the library that made them can turn into a tokenizer.json. */
+const OLDER = ["tokenizer.model", "vocab.json"];
+
+function noTokenizer(folder: SourceFolder, names: readonly string[]): MoloraError {
+  const older = OLDER.find((name) => names.includes(name));
+  if (older === undefined) return notThere(folder, "tokenizer.json");
+  return new MoloraError("file_not_found", `${folder.name} holds no tokenizer.json, only ${older}`, {
+    remedy: "Write one with transformers: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR).",
+    details: { path: "tokenizer.json" },
+  });
+}
+
+async function parseJson(bytes: Uint8Array): Promise<unknown> {
+  return JSON.parse(new TextDecoder().decode(bytes));
 }
 
 function notThere(folder: SourceFolder, path: string): MoloraError {

@@ -8,6 +8,8 @@ import { expectedTensors, wantTensor } from "./expected.ts";
 
 /** Bytes of each sampled row that are hashed: a matrix's row, or the start of a long one. */
 const SAMPLE_BYTES = 4096;
+/** Tensors whose rows are read side by side: those of all together would hold the event loop. */
+const AT_ONCE = 16;
 
 /**
  * SHA-256 (hex) over the config and, for each tensor the model uses in the order of `expectedTensors`: name, stored
@@ -16,8 +18,13 @@ const SAMPLE_BYTES = 4096;
  * of bytes that are not sampled goes unseen. Needs `crypto.subtle` (Node, or a page served over HTTPS or localhost).
  */
 export async function modelHash(config: ModelConfig, source: TensorSource): Promise<string> {
-  const tensors = expectedTensors(config).map(({ name }) => hashTensor(name, wantTensor(source, name)));
-  return sha256(text([canonicalConfig(config), ...(await Promise.all(tensors))].join("\n")));
+  const tensors = expectedTensors(config).map(({ name }) => ({ name, tensor: wantTensor(source, name) }));
+  const hashes: string[] = [];
+  for (let i = 0; i < tensors.length; i += AT_ONCE) {
+    const some = tensors.slice(i, i + AT_ONCE).map(({ name, tensor }) => hashTensor(name, tensor));
+    hashes.push(...(await Promise.all(some)));
+  }
+  return sha256(text([canonicalConfig(config), ...hashes].join("\n")));
 }
 
 async function hashTensor(name: string, tensor: StoredTensor): Promise<string> {

@@ -24,6 +24,7 @@ const BESIDE = [
   "added_tokens.json",
   "tekken.json",
   "chat_template.jinja",
+  "additional_chat_templates/tool_use.jinja",
 ];
 const ADAPTER = ["adapter_model.safetensors", "adapters.safetensors"];
 const MIXTURE = ["mixture.json", "router.safetensors"];
@@ -45,7 +46,7 @@ export function neededFiles(reference: HubReference, files: readonly HubFile[]):
       remedy: `It holds: ${shortList(files.map((file) => file.path))}.`,
     });
   }
-  const find = (name: string) => here.find((file) => file.path === folder + name);
+  const find = (name: string) => files.find((file) => file.path === folder + name);
   const pick = (names: readonly string[]) => names.flatMap((name) => find(name) ?? []);
   const index = find(SAFETENSORS) === undefined ? find(INDEX) : undefined;
   const dense = index ?? find(SAFETENSORS);

@@ -42,7 +42,12 @@ export async function patientFetch(url: string | URL, init: RequestInit, { backo
 export function askedWait(headers: Headers): number | undefined {
   const after = headers.get("retry-after");
   if (after !== null && /^\d+$/.test(after.trim())) return Number(after) * 1000;
-  if (after !== null && !Number.isNaN(Date.parse(after))) return Math.max(0, Date.parse(after) - Date.now());
+  const at = Date.parse(after ?? "");
+  if (!Number.isNaN(at)) {
+    // Both by the server's clock, whatever this machine's says.
+    const answered = Date.parse(headers.get("date") ?? "");
+    return Math.max(0, at - (Number.isNaN(answered) ? Date.now() : answered));
+  }
   const reset = /(?:^|;)\s*t=(\d+)/.exec(headers.get("ratelimit") ?? "")?.[1];
   return reset === undefined ? undefined : Number(reset) * 1000;
 }

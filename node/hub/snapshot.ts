@@ -38,7 +38,7 @@ export class Snapshots {
   readonly #root: string;
   readonly #offline: boolean;
   /** A branch stays where it was for a while: a mixture and its experts come from one commit. */
-  readonly #commits = new Map<string, { commit: Promise<string>; asked: number }>();
+  readonly #commits = new Map<string, { commit: Promise<string>; asked: number }>(); // asked: by performance.now()
 
   constructor({ hub = new Hub(), root, offline }: SnapshotOptions = {}) {
     this.hub = hub;
@@ -50,8 +50,9 @@ export class Snapshots {
   async pin(reference: HubReference): Promise<HubReference> {
     const key = `${reference.repo}@${reference.revision}`;
     let known = this.#commits.get(key);
-    if (known === undefined || Date.now() - known.asked > PINNED_MS) {
-      known = { commit: this.#commitOf(reference), asked: Date.now() };
+    const now = performance.now();
+    if (known === undefined || now - known.asked > PINNED_MS) {
+      known = { commit: this.#commitOf(reference), asked: now };
       this.#commits.set(key, known);
       // A hub that failed is asked again.
       known.commit.catch(() => this.#commits.delete(key));

@@ -11,7 +11,7 @@ const ABANDONED_AFTER_MS = 3600_000;
 
 interface Blob {
   bytes: number;
-  /** By Date.now(), kept as the file's time of change so that it outlives the process. Only its order counts. */
+  /** By #now(), kept as the file's time of change so that it outlives the process. Only its order counts. */
   used: number;
 }
 
@@ -25,6 +25,8 @@ export class DiskCache {
   readonly #blobs = new Map<string, Blob>();
   readonly #told: (problem: string) => void;
   readonly #opened: Promise<void>;
+  /** The latest use that is known. */
+  #latest = 0;
   readonly #stats = { hits: 0, misses: 0, damaged: 0, evictions: 0 };
 
   /** `told`: hears why something could not be kept (a full disk, say); nothing else comes of it. */
@@ -67,10 +69,12 @@ export class DiskCache {
     if (this.#blobs.has(sha256)) return sha256;
     if (bytes.length > this.#budget) return sha256;
     // A place first, so that the budget holds at every moment.
-    this.#blobs.set(sha256, { bytes: bytes.length, used: Date.now() });
+    const used = this.#now();
+    this.#blobs.set(sha256, { bytes: bytes.length, used });
     await this.#evict(sha256);
     try {
       await this.#write(this.#blobPath(sha256), bytes);
+      await utimes(this.#blobPath(sha256), used / 1000, used / 1000);
     } catch (error) {
       this.#blobs.delete(sha256);
       this.#told(`${this.#folder} cannot keep a file (${reason(error)})`);
@@ -101,8 +105,11 @@ export class DiskCache {
       const path = join(this.#folder, "blobs", name);
       const found = await stat(path).catch(() => undefined);
       if (found === undefined) continue;
-      if (/^[0-9a-f]{64}$/.test(name)) this.#blobs.set(name, { bytes: found.size, used: found.mtimeMs });
-      else if (name.endsWith(".part") && Math.abs(Date.now() - found.mtimeMs) > ABANDONED_AFTER_MS) {
+      if (/^[0-9a-f]{64}$/.test(name)) {
+        this.#blobs.set(name, { bytes: found.size, used: found.mtimeMs });
+        this.#latest = Math.max(this.#latest, found.mtimeMs);
+      }
+      if (name.endsWith(".part") && Math.abs(Date.now() - found.mtimeMs) > ABANDONED_AFTER_MS) {
         await rm(path, { force: true });
       }
     }
@@ -120,9 +127,15 @@ export class DiskCache {
   }
 
   async #touch(sha256: string, bytes: number): Promise<void> {
-    const now = Date.now();
+    const now = this.#now();
     this.#blobs.set(sha256, { bytes, used: now });
     await utimes(this.#blobPath(sha256), now / 1000, now / 1000).catch(() => {});
+  }
+
+  /** Later than every use so far: the machine's clock as long as it goes on, and one more where it was put back. */
+  #now(): number {
+    this.#latest = Math.max(Date.now(), this.#latest + 1);
+    return this.#latest;
   }
 
   async #remove(sha256: string): Promise<void> {

@@ -13,6 +13,8 @@ export interface Ask {
   authorize?: (url: URL) => Promise<{ url: URL; headers: Record<string, string> }>;
   /** What to do where the place says 401 or 403. */
   remedy?: string;
+  /** Hears what a refusal says; true: authorised anew, it may be granted. */
+  refused?: (response: Response) => boolean;
   /** Whether an answer means that there is nothing, beside 404 and 410. */
   isAbsent?: (response: Response) => boolean;
   /** Bytes that must come. */
@@ -95,6 +97,7 @@ export class HttpReader {
       }
       if (!response.ok) {
         await response.body?.cancel();
+        if (ask.refused?.(response)) throw new Passing(`it answered ${status}`, 0);
         throw refusal(ask, response);
       }
       const bytes = method === "HEAD" ? new Uint8Array(0) : await this.#collect(response, ask, watch);

@@ -3,6 +3,7 @@
 
 import { createHash } from "node:crypto";
 import { stat } from "node:fs/promises";
+import type { Asked } from "../../engine/adapters/asked.ts";
 import type { FoundFolder, NameSources } from "../../engine/host.ts";
 import { checkName } from "../../files/lora/names.ts";
 import type { SourceFolder } from "../../files/source.ts";
@@ -72,6 +73,11 @@ export class Sources implements NameSources {
       .replace(/[^A-Za-z0-9._-]+/g, "-")
       .slice(0, 100);
     return `${last}.${createHash("sha256").update(place).digest("hex").slice(0, 8)}`;
+  }
+
+  asked(text: string): Asked {
+    const places = isRemote(text) ? [readLocator(text)] : this.#sources;
+    return { places: places.map(locatorText), againMs: this.#reader.policy.absentMs };
   }
 
   /**

@@ -17,6 +17,8 @@ export interface S3Place {
   remedy: string;
 }
 
+/** Clocks that differ less are right: Amazon takes a quarter of an hour. */
+const MOST_OFF_MS = 5 * 60_000;
 /** Pages of a thousand names that are read of one folder. */
 const MOST_PAGES = 10;
 
@@ -32,6 +34,8 @@ export function s3BucketUrl(bucket: string, region: string, env: NodeJS.ProcessE
 export class S3Store implements Store {
   readonly #reader: HttpReader;
   readonly #place: S3Place;
+  /** Milliseconds by which the place's clock goes before this machine's: a signature counts for minutes. */
+  #ahead = 0;
 
   constructor(reader: HttpReader, place: S3Place) {
     this.#reader = reader;
@@ -71,12 +75,28 @@ export class S3Store implements Store {
     return {
       url,
       remedy,
-      async authorize(target) {
-        const signer = new AwsV4Signer({ ...keys, url: target.href, service: "s3", region });
-        const signed = await signer.sign();
+      authorize: async (target) => {
+        const datetime = this.#now()
+          .toISOString()
+          .replace(/[:-]|\.\d{3}/g, "");
+        const signed = await new AwsV4Signer({ ...keys, url: target.href, service: "s3", region, datetime }).sign();
         return { url: signed.url, headers: Object.fromEntries(signed.headers) };
       },
+      refused: ({ status, headers }) => status === 403 && this.#setClock(headers.get("date")),
     };
+  }
+
+  /** As the place's clock has it, as far as it is known. */
+  #now(): Date {
+    return new Date(Date.now() + this.#ahead);
+  }
+
+  /** Whether the place's clock goes otherwise than was thought. */
+  #setClock(date: string | null): boolean {
+    const off = Date.parse(date ?? "") - +this.#now();
+    if (!(Math.abs(off) > MOST_OFF_MS)) return false;
+    this.#ahead += off;
+    return true;
   }
 }
 

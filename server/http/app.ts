@@ -6,16 +6,16 @@ import { type Access, bearerToken, checkOrigin, identify } from "../access.ts";
 import { type Caller, Identity } from "../caller.ts";
 import { resolveLimits, type ServerLimits } from "../limits.ts";
 import type { Journal } from "../observe/journal.ts";
-import type { Profiles } from "../profiles.ts";
+import type { Profile, Profiles } from "../profiles.ts";
 import { withoutPaths } from "../public_engine.ts";
 import { adapterRoutes } from "./adapters.ts";
 import { completionRoutes } from "./completions.ts";
 import { errorBody } from "./errors.ts";
 import { health } from "./health.ts";
-import { listModels, resolveModel } from "./models.ts";
+import { baseModel, listModels, resolveModel } from "./models.ts";
 import { nameRoutes } from "./names.ts";
 import { responseRoutes } from "./responses/routes.ts";
-import { type HttpHead, type HttpReply, Router } from "./router.ts";
+import { type HttpHead, type HttpReply, type HttpRequest, Router } from "./router.ts";
 import { tokenizeRoutes } from "./tokenize.ts";
 import { Turnstile } from "./turnstile.ts";
 import { IGNORED_HEADER } from "./unknown_fields.ts";
@@ -64,6 +64,7 @@ export async function httpApp(behind: Behind, options: HttpOptions): Promise<Htt
   const app = new Router({
     bodyLimit: maxBodyBytes,
     admit: (head, reply) => admit(head, reply, options),
+    prepare: async (request) => (needsEngine(request) ? profileMeant(profiles, request)?.hold() : undefined),
     profileOf: (request) => profiles.of(request),
     onError(thrown, { id, url }, reply) {
       const known = MoloraError.from(thrown);
@@ -122,6 +123,21 @@ function admit({ id, headers, method, url }: HttpHead, reply: HttpReply, access:
   return KEYED.test(url) ? { ...nobody, identity: identify(bearerToken(headers), access) } : nobody;
 }
 
+/** Listing models opens none of those that are not open, nor do health and metrics. */
+function needsEngine({ method, url }: HttpHead): boolean {
+  return KEYED.test(url) && method !== "OPTIONS" && pathOf(url) !== "/v1/models";
+}
+
+/** Undefined where it means none of them: the route says so in its own time. */
+function profileMeant(profiles: Profiles, request: HttpRequest): Profile | undefined {
+  try {
+    const named = /^\/v1\/models\/(.+)$/.exec(pathOf(request.url))?.[1];
+    return named === undefined ? profiles.of(request) : profiles.ofModel(decodeURIComponent(named));
+  } catch {
+    return undefined;
+  }
+}
+
 function pathOf(url: string): string {
   return url.split("?", 1)[0].slice(0, 256);
 }
@@ -142,13 +158,17 @@ function statusRoutes(app: Router, { profiles, metrics }: Behind): void {
   });
   app.get("/v1/models", ({ caller }) => {
     const seen = profiles.all.filter((profile) => profile.isFor(caller));
-    const data = seen.flatMap(({ engineFor, base }) => listModels(engineFor(caller), base, created));
+    const data = seen.flatMap((profile) => {
+      const { engine, base } = profile;
+      return engine === undefined ? baseModel(base, created) : listModels(profile.engineFor(caller), base, created);
+    });
     return { object: "list", data };
   });
   app.get("/v1/models/*", ({ caller, params }) => {
     const id = params["*"];
-    const { engineFor, base } = profiles.ofModel(id);
-    const engine = engineFor(caller);
+    const profile = profiles.ofModel(id);
+    const { base } = profile;
+    const engine = profile.engineFor(caller);
     resolveModel(engine, base, id);
     return listModels(engine, base, created).find((card) => card.id === id);
   });

@@ -29,8 +29,8 @@ export function health(profiles: readonly Profile[]): [number, HealthOfAll] {
 }
 
 function healthOf({ engine, base, closed }: Profile): Health {
-  const { running, waiting } = engine.stats();
+  const { running, waiting } = engine?.stats() ?? { running: 0, waiting: 0 };
   if (closed === undefined) return { status: "ok", model: base, running, waiting };
-  const status = engine.closed === undefined ? "draining" : "failed";
+  const status = engine?.closed === undefined ? "draining" : "failed";
   return { status, model: base, running, waiting, error: closed };
 }

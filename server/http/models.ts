@@ -1,6 +1,7 @@
 // Model names as OpenAI's clients know them: the base by its own, adapters and mixtures as `base:name`.
 
 import { basename } from "node:path";
+import { inVain } from "../../engine/adapters/asked.ts";
 import type { RecipePartReport, Routing } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { EnginePort, HttpEngine } from "../port.ts";
@@ -8,7 +9,12 @@ import type { HttpRequest } from "./router.ts";
 
 /** The base's name: what the operator called it, or its folder's or file's stem ("nano", "SmolLM2-135M.Q8_0"). */
 export function baseName(engine: EnginePort, given: string | undefined): string {
-  return given ?? basename(engine.stats().model).replace(/\.gguf$/i, "");
+  return given ?? stemOf(engine.stats().model);
+}
+
+/** Of a base's folder or file. */
+export function stemOf(model: string): string {
+  return basename(model).replace(/\.gguf$/i, "");
 }
 
 /** One entry of `/v1/models`. `parent` is the base of an adapter or a mixture. */
@@ -23,18 +29,17 @@ export interface ModelCard {
   molora: { kind: "base" | "adapter" | "mixture"; hash?: string; experts?: string[]; parts?: RecipePartReport[] };
 }
 
+/** That of a base alone. */
+export function baseModel(base: string, created: number): ModelCard {
+  const named = { id: base, object: "model", created, owned_by: "molora", root: base } as const;
+  return { ...named, parent: null, molora: { kind: "base" } };
+}
+
 export function listModels(engine: EnginePort, base: string, created: number): ModelCard[] {
-  const card = (id: string, molora: ModelCard["molora"]): ModelCard => ({
-    id,
-    object: "model",
-    created,
-    owned_by: "molora",
-    root: base,
-    parent: id === base ? null : base,
-    molora,
-  });
+  const own = baseModel(base, created);
+  const card = (id: string, molora: ModelCard["molora"]): ModelCard => ({ ...own, id, parent: base, molora });
   return [
-    card(base, { kind: "base" }),
+    own,
     ...engine.listAdapters().map(({ name, hash }) => card(`${base}:${name}`, { kind: "adapter", hash })),
     ...engine
       .listMixtures()
@@ -54,14 +59,21 @@ export function resolveModel(engine: HttpEngine, base: string, model: string): R
   const text = nameIn(base, model);
   if (text !== undefined) {
     const name = engine.nameOf(text);
-    if (engine.listAdapters().some((adapter) => adapter.name === name)) return { adapter: name };
-    if (engine.listMixtures().some((mixture) => mixture.name === name)) return { mixture: name };
+    const kind = engine.nameReport(name)?.kind;
+    if (kind !== undefined) return kind === "adapter" ? { adapter: name } : { mixture: name };
   }
+  const asked = text === undefined ? { places: [], againMs: 0 } : engine.asked(text);
   const known = listModels(engine, base, 0).map(({ id }) => id);
+  // As vLLM's clients ask for an adapter.
+  const meant = text === undefined && /^[\w.-]+$/.test(model) ? ` Adapters and mixtures go by ${base}:NAME.` : "";
   const more = known.length > MOST_SHOWN ? ` and ${known.length - MOST_SHOWN} more` : "";
   throw new MoloraError("unknown_model", `the model ${JSON.stringify(model.slice(0, 256))} does not exist`, {
-    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.`,
-    details: { field: "model", known: known.slice(0, MOST_SHOWN) },
+    remedy: `The models are: ${known.slice(0, MOST_SHOWN).join(", ")}${more}.${meant}${inVain(asked)}`,
+    details: {
+      field: "model",
+      known: known.slice(0, MOST_SHOWN),
+      ...(asked.places.length === 0 ? {} : { asked: asked.places }),
+    },
   });
 }
 

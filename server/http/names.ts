@@ -22,7 +22,7 @@ export function nameRoutes(app: Router, options: NameRouteOptions): void {
   app.get(NAMES, ({ engine }) => ({ object: "list", data: engine.listNames().map(card), tiers: engine.tiers() }));
 
   app.get(`${NAMES}/*`, ({ engine, params }) => {
-    const found = engine.listNames().find(({ name }) => name === params["*"]);
+    const found = engine.nameReport(params["*"]);
     if (found === undefined) throw unknownName(params["*"]);
     return card(found);
   });
@@ -37,7 +37,7 @@ export function nameRoutes(app: Router, options: NameRouteOptions): void {
   app.delete(`${NAMES}/*`, async (request) => {
     requireAdmin(request);
     const name = request.params["*"];
-    const found = request.engine.listNames().find((each) => each.name === name);
+    const found = request.engine.nameReport(name);
     if (found === undefined) throw unknownName(name);
     if (found.kind === "mixture") await request.engine.unloadMixture(name);
     else await request.engine.unloadAdapter(name);

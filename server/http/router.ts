@@ -109,6 +109,8 @@ export interface RouterOptions {
   bodyLimit: number;
   /** Who asks, and for what engine. Runs first; sends the reply to end it there. @throws MoloraError for those who may not. */
   admit(request: HttpHead, reply: HttpReply): Caller;
+  /** Before a route's handler: what it needs of an engine that may not be open yet. What it returns is called behind the answer. */
+  prepare?(request: HttpRequest): Promise<(() => void) | undefined>;
   /** Whose engine a request means. @throws MoloraError `unknown_model` */
   profileOf(request: HttpRequest): Pick<Profile, "base" | "engineFor">;
   onError: ErrorHandler;
@@ -196,6 +198,9 @@ export class Router {
     const found = this.#find(request);
     if (found !== undefined) request.params = found.params;
     if (found?.route.method === "POST") request.body = await this.#bodies.read(request.raw);
+    const release = await this.#options.prepare?.(request);
+    if (release !== undefined && reply.raw.closed) release();
+    else if (release !== undefined) reply.raw.once("close", release);
     const payload = await (found?.route.handler ?? this.#options.notFound)(request, reply);
     if (!reply.sent) reply.send(payload);
   }

@@ -2,32 +2,26 @@
 // An application can serve its own engines with it.
 
 import type { MoloraError } from "../../proto/errors.ts";
-import { requestId } from "../caller.ts";
-import { Gate } from "../gate.ts";
-import { scopedEngine } from "../keys/scoped_engine.ts";
+import { type Caller, requestId } from "../caller.ts";
 import { resolveLimits } from "../limits.ts";
-import { Journal, type JournalOptions } from "../observe/journal.ts";
-import { Metrics } from "../observe/metrics.ts";
+import type { JournalOptions } from "../observe/journal.ts";
 import { MetricsOfAll } from "../observe/metrics_of_all.ts";
-import { observedEngine } from "../observe/observed_engine.ts";
-import type { Observer } from "../observe/observer.ts";
-import { Telemetry } from "../observe/telemetry.ts";
-import { VllmMetrics } from "../observe/vllm_metrics.ts";
 import type { HttpEngine } from "../port.ts";
-import { type Profile, Profiles, profileIn } from "../profiles.ts";
+import { Profiles, profileIn } from "../profiles.ts";
 import { publicEngine } from "../public_engine.ts";
+import { type LazyEngine, ServedProfile } from "../served_profile.ts";
 import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
 import { type HttpOptions, httpApp } from "./app.ts";
 import { baseName } from "./models.ts";
 import { VERSION } from "./version.ts";
 
+export type { Asked } from "../../engine/adapters/asked.ts";
 export type { ServerLimits } from "../limits.ts";
 export type { HttpEngine } from "../port.ts";
+export type { LazyEngine } from "../served_profile.ts";
 export type { ErrorHandler, Handler, Hook, HttpReply, HttpRequest, Payload, Router, RouterOptions } from "./router.ts";
 
-export interface ServeOptions
-  extends Omit<ServerOptions, "httpHandler" | "engineFor" | "onRefused" | "refusal">,
-    HttpOptions {
+export interface ServeOptions extends Omit<ServerOptions, "httpHandler" | "onRefused" | "refusal">, HttpOptions {
   /** What is logged, and where. Default: nothing. */
   log?: JournalOptions;
 }
@@ -42,6 +36,14 @@ export interface ServedEngine extends Omit<RunningServer, "close"> {
    * run, ends what is left with `engine_closed`, and frees the port. Default: no wait. The engine stays open.
    */
   close(options?: { drainMs?: number }): Promise<void>;
+}
+
+/** Several, of which some may not be open yet. */
+export interface ServedEngines extends ServedEngine {
+  /** Opens one that is not, before anybody asks for it. @throws MoloraError what opening it throws */
+  open(name: string): Promise<void>;
+  /** Closes lazy ones that nobody uses, the one asked for longest ago first, until it is enough. */
+  release(isEnough: () => boolean): Promise<void>;
 }
 
 /** Milliseconds a client has for the headers, and for the whole of a request. */
@@ -71,16 +73,10 @@ export function serve(engine: HttpEngine, options: ServeOptions = {}): Promise<S
   return serveProfiles({ [baseName(publicEngine(engine), options.modelName)]: engine }, options);
 }
 
-/** The parts of a profile that the server itself needs. */
-interface Served extends Profile {
-  gate: Gate;
-  metrics: Metrics;
-  journal: Journal;
-}
-
 /**
  * Serves several engines on one port, by name. Over HTTP a model's id says which is meant: `NAME` is its base, `NAME:adapter`
- * what it has loaded; `?profile=NAME` says so where no model is named, and on the stream's URL. Without it the first is meant.
+ * what it has loaded; `?profile=NAME` says so where no model is named, and on the stream's URL. Without it the first is meant. One
+ * that is given as a `LazyEngine` is opened when somebody asks for it first.
  *
  * @throws MoloraError `bad_arguments` where the port cannot be had, or for a name that cannot be a model's id.
  *
@@ -91,30 +87,30 @@ interface Served extends Profile {
  * ```
  */
 export async function serveProfiles(
-  engines: Readonly<Record<string, HttpEngine>>,
+  engines: Readonly<Record<string, HttpEngine | LazyEngine>>,
   options: Omit<ServeOptions, "modelName"> = {},
-): Promise<ServedEngine> {
+): Promise<ServedEngines> {
   const named = Object.entries(engines);
   const scoped = named.length > 1;
+  const { log } = options;
   const profiles = new Profiles(
-    await Promise.all(named.map(([base, engine]) => profile(base, engine, options, scoped))),
+    await Promise.all(named.map(([base, engine]) => ServedProfile.open(base, engine, { log, scoped }))),
   );
   const { first, all } = profiles;
   const { journal } = first;
-  const metrics = scoped ? new MetricsOfAll(all) : first.metrics;
-  const running = () => all.reduce((sum, { gate }) => sum + gate.running, 0);
+  const metrics = !scoped && first.metrics !== undefined ? first.metrics : new MetricsOfAll(all);
+  const running = () => all.reduce((sum, profile) => sum + profile.running, 0);
   const reloaded = (what: "keys" | "certificate") => (error?: MoloraError) => journal.reloaded(what, error);
   const app = await httpApp({ profiles, metrics, journal }, options);
-  const server = await startServer(first.engine, {
+  const portFor = (caller: Caller) => profiles.named(profileIn(caller.url) ?? first.base).portFor(caller);
+  const server = await startServer(portFor, {
     ...options,
     ...(options.tls === undefined ? {} : { tls: { ...options.tls, onReload: reloaded("certificate") } }),
-    engineFor: (caller) => profiles.named(profileIn(caller.url) ?? first.base).engineFor(caller),
     refusal: (request) => profiles.refusal(request),
     httpHandler: app.handler,
     onRefused: (error, request) => journal.refused(error, { id: requestId(request.headers), path: "/v1/stream" }),
   });
   options.keys?.follow(reloaded("keys"));
-  const unheard = all.map((each) => each.engine.onAlert?.((alert) => each.journal.alert(alert)));
   journal.state("serving", { url: server.url, version: VERSION, keys: options.keys?.size });
   server.http.headersTimeout = HEADERS_MS;
   server.http.requestTimeout = REQUEST_MS;
@@ -132,36 +128,17 @@ export async function serveProfiles(
     async close({ drainMs = 0 } = {}) {
       journal.state("closing", { running: running(), drainMs });
       options.keys?.close();
-      for (const stop of unheard) stop?.();
-      await Promise.all(all.map(({ gate }) => gate.drain(drainMs)));
-      await Promise.all(all.map(({ gate }) => gate.cut(resolveLimits(options.limits).closeMs)));
+      await Promise.all(all.map((profile) => profile.drain(drainMs)));
+      await Promise.all(all.map((profile) => profile.cut(resolveLimits(options.limits).closeMs)));
       await server.close();
+      for (const profile of all) await profile.close();
     },
-  };
-}
-
-/** `scoped`: a key may be for some profiles only. */
-async function profile(base: string, engine: HttpEngine, options: ServeOptions, scoped: boolean): Promise<Served> {
-  const gate = new Gate(publicEngine(engine));
-  const metrics = new Metrics(gate.engine);
-  const journal = new Journal(base, options.log);
-  const observers: Observer[] = [metrics, new VllmMetrics(metrics.registry, gate.engine, base), journal];
-  const telemetry = await Telemetry.open(base);
-  if (telemetry !== undefined) observers.push(telemetry);
-  return {
-    base,
-    engine: gate.engine,
-    gate,
-    metrics,
-    journal,
-    engineFor(caller) {
-      const { key } = caller.identity;
-      const seen = key === undefined ? gate.engine : scopedEngine(gate.engine, key, scoped ? base : undefined);
-      return observedEngine(seen, observers, caller);
+    async open(name) {
+      (await profiles.named(name).hold())();
     },
-    isFor: ({ identity }) => identity.key?.mayUse(scoped ? base : undefined) ?? true,
-    get closed() {
-      return gate.closed;
+    async release(isEnough) {
+      const idle = all.filter(({ isOpen }) => isOpen).sort((a, b) => a.lastAsked - b.lastAsked);
+      for (const profile of idle) if (!isEnough()) await profile.sleep();
     },
   };
 }

@@ -7,6 +7,7 @@ import type { Key } from "./keyring.ts";
 /** `profile`: the engine's name where there are several. */
 export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): HttpEngine {
   const has = (what: string) => key.mayUse(profile) && key.has(what);
+  const mayName = (text: string) => ["adapter", "mixture"].some((kind) => has(`${kind}:${engine.nameOf(text)}`));
   const adapters = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`adapter:${name}`));
   const mixtures = <T extends { name: string }>(all: T[]) => all.filter(({ name }) => has(`mixture:${name}`));
   const watched = <T extends Pick<AgreementReport, "kind" | "name" | "adapters">>(all: T[]) =>
@@ -25,10 +26,14 @@ export function scopedEngine(engine: HttpEngine, key: Key, profile?: string): Ht
     },
     async findName(text, signal) {
       key.checkValid();
-      const name = engine.nameOf(text);
-      return ["adapter", "mixture"].some((kind) => has(`${kind}:${name}`)) ? engine.findName(text, signal) : undefined;
+      return mayName(text) ? engine.findName(text, signal) : undefined;
     },
+    asked: (text) => (mayName(text) ? engine.asked(text) : { places: [], againMs: 0 }),
     ...loading(engine, () => key.checkProfile(profile)),
+    nameReport(name) {
+      const report = engine.nameReport(name);
+      return report && has(`${report.kind}:${name}`) ? report : undefined;
+    },
     listNames: () => engine.listNames().filter(({ kind, name }) => has(`${kind}:${name}`)),
     listAdapters: () => adapters(engine.listAdapters()),
     listMixtures: () => mixtures(engine.listMixtures()),

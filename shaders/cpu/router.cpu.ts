@@ -27,7 +27,8 @@ export class Router {
   experts_at: f32;
   ranges_at: f32;
   ranges: f32;
-  pad: f32;
+  /** Whether fc1 lies in panels of 8 rows (formats/q8_0.cpu.ts); else as rows of f32. */
+  bytes: f32;
 }
 
 @inline

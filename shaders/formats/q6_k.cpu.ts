@@ -3,6 +3,7 @@
 // A block of a panel (8 rows, 128 columns): 8 halves d, 8 halves e, bytes s [8][8 rows], bytes m [8][8 rows], then 16 columns a
 // time words [3][8 rows]: of word j < 2 of a row, byte i holds the low bits of columns 4j + i (low nibble) and 8 + 4j + i; of word
 // 2, byte i holds the upper two bits of columns i, 4 + i, 8 + i and 12 + i, from the lowest bits on.
+import { sixteen, spread } from "../cpu/codes.cpu";
 import { bytesHigh, bytesLow, byteSplat, wholeBytes, widenHigh, widenLow, widenSplat } from "../cpu/lanes.cpu";
 import { dotPairs, madd } from "../cpu/simd.cpu";
 import { GROUPS_BLOCK } from "../cpu/tile_groups.cpu";
@@ -66,16 +67,6 @@ export function floatsQ6K(w: usize, first: i32, columns: i32, panel: usize): voi
   }
 }
 
-/** Four columns of four rows, from the codes in the bytes of their words. */
-function spread(words: v128, scale: v128, minimum: v128, panel: usize): void {
-  const mask = i32x4.splat(0xff);
-  for (let i = 0; i < 4; i++) {
-    v128.store(panel, madd(scale, f32x4.convert_i32x4_s(v128.and(words, mask)), minimum));
-    words = i32x4.shr_u(words, 8);
-    panel += 32;
-  }
-}
-
 /** One token against 8 rows, straight from the bits: the sums of rows 0 … 3 at `out`, 4 … 7 behind them. */
 export function oneQ6K(w: usize, blocks: i32, x: usize, xs: usize, out: usize): void {
   const zero = i32x4.splat(0);
@@ -122,12 +113,7 @@ export function rowQ6K(w: usize, lane: usize, columns: i32, out: usize): void {
       // The 16 codes side by side, a word for each row of four columns.
       const nibbles = v128.and(i32x4(u, v, u >> 4, v >> 4), mask);
       const upper = v128.and(i32x4(h << 4, h << 2, h, h >> 2), i8x16.splat(0x30));
-      const all = v128.or(nibbles, upper);
-      const near = i16x8.extend_low_i8x16_u(all), far = i16x8.extend_high_i8x16_u(all);
-      v128.store(out, madd(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(near)), minimum), 0);
-      v128.store(out, madd(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(near)), minimum), 16);
-      v128.store(out, madd(scale, f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_u(far)), minimum), 32);
-      v128.store(out, madd(scale, f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_u(far)), minimum), 48);
+      sixteen(v128.or(nibbles, upper), scale, minimum, out);
       out += 64;
     }
     w += Q6K_BLOCK;

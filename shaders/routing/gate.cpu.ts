@@ -2,10 +2,13 @@
 // for the router of t's sequence.
 // Shapes: x [T, HIDDEN] f32; gate [T, GATE_WIDTH] f32, zero from the router's width to the next multiple of 4, where route
 // reads whole vec4s. Other routers need no hidden layer and write nothing.
-// Items: ceil(T / 4) · GATE_WIDTH / 4, rows innermost: four rows for four tokens; those past a router's width do nothing.
+// Where x comes as int8 (xq, xs) too, a router may hold fc1 in panels of q8_0: then its products are those of a linear layer.
+// Items: ceil(T / 4) · ceil(widest gate / 4), tokens innermost: four rows for four tokens; those past a router's width do nothing.
+// A panel is computed whole by the item of its first rows.
 import { cosinesOne } from "../cpu/cosines.cpu";
 import { behind, MLP, ARROW, KEYS, Router, routerAt } from "../cpu/router.cpu";
 import { dotsOne, dotsTwo } from "../cpu/dots.cpu";
+import { oneQ8, Q8_BLOCK } from "../formats/q8_0.cpu";
 import { silu4 } from "../cpu/math.cpu";
 import { scratch } from "../cpu/scratch.cpu";
 import { sequenceAt, stepAt, tokenAt } from "../step.cpu";
@@ -16,6 +19,8 @@ export class GateArgs {
   tokens: usize;
   sequences: usize;
   x: usize;
+  xq: usize;
+  xs: usize;
   pool: usize;
   gate: usize;
   HIDDEN: i32;
@@ -26,15 +31,16 @@ const TOKENS: i32 = 4;
 
 export function gate(args: usize, first: i32, end: i32): void {
   const a = changetype<GateArgs>(args);
-  const blocks = a.GATE_WIDTH >> 2;
   const tokens = stepAt(a.step).tokens;
+  const blocks = (tokens + TOKENS - 1) / TOKENS;
   for (let item = first; item < end; item++) {
-    let token = item / blocks * TOKENS;
+    const row = item / blocks * 4;
+    let token = item % blocks * TOKENS;
     const last = min(token + TOKENS, tokens);
     while (token < last) {
       const router = routerOf(a, token);
       const pair = token + 1 < last && routerOf(a, token + 1) == router;
-      if (router) compute(a, routerAt(a.pool, router), item % blocks * 4, token, pair);
+      if (router) compute(a, routerAt(a.pool, router), row, token, pair);
       token += pair ? 2 : 1;
     }
   }
@@ -50,6 +56,12 @@ function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool):
   const width = <i32>router.width;
   const keyed = <i32>router.kind == KEYS;
   if ((<i32>router.kind > ARROW && !keyed) || row >= width) return;
+  if (router.bytes != 0) {
+    if (row & 4) return;
+    computePanel(a, router, row, token);
+    if (pair) computePanel(a, router, row, token + 1);
+    return;
+  }
   const bytes = <usize>a.HIDDEN << 2;
   const matrix = behind(router, router.fc1);
   // Rows past the width: the last again, dropped when it is stored.
@@ -69,6 +81,16 @@ function compute(a: GateArgs, router: Router, row: i32, token: i32, pair: bool):
   } else {
     put(a, router, row, token, dotsOne(x, r0, r1, r2, r3, bytes));
   }
+}
+
+/** Rows [row, row + 8) for a token. */
+function computePanel(a: GateArgs, router: Router, row: i32, token: i32): void {
+  const blocks = a.HIDDEN >> 5;
+  const panel = behind(router, router.fc1) + <usize>(row >> 3) * <usize>(blocks * Q8_BLOCK);
+  oneQ8(panel, blocks, a.xq + <usize>token * a.HIDDEN, a.xs + (<usize>(token * blocks) << 3), scratch);
+  const high = v128.load(scratch, 16);
+  put(a, router, row, token, v128.load(scratch));
+  if (row + 4 < <i32>router.width) put(a, router, row + 4, token, high);
 }
 
 function put(a: GateArgs, router: Router, row: i32, token: i32, sums: v128): void {

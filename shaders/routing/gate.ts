@@ -26,5 +26,5 @@ export const gate: Kernel<GateFacts> = {
       grid: ({ gateWidth, tokens }) => [Math.ceil(gateWidth / (4 * WORKGROUP)), Math.ceil(tokens / together), 1],
     };
   },
-  cpu: ({ gateWidth }) => [{ body: "gate", items: ({ tokens }) => Math.ceil(tokens / 4) * (gateWidth / 4) }],
+  cpu: () => [{ body: "gate", items: ({ tokens, gateWidth }) => Math.ceil(tokens / 4) * Math.ceil(gateWidth / 4) }],
 };

@@ -52,4 +52,12 @@ export const backwardLinear: Kernel<BackwardLinearFacts> = {
   },
 };
 
-const CHUNK_COLUMNS: Record<DeviceFormat, number> = { f32: 4, f16: 8, q8_0: 16, q4: 32, q4_k: 32, q6_k: 16 };
+const CHUNK_COLUMNS: Record<DeviceFormat, number> = {
+  f32: 4,
+  f16: 8,
+  q8_0: 16,
+  q4: 32,
+  q5: 32,
+  q4_k: 32,
+  q6_k: 16,
+};

@@ -1,6 +1,6 @@
 // molora on a real Ray on this machine: adapters stay where they are loaded, a killed replica's requests are asked again,
-// replicas come and go with the load; and trainings as tasks. Takes minutes, so only where MOLORA_RAY_PYTHON names a Python that
-// has deploy/ray/requirements.txt.
+// replicas come and go with the load; and trainings as tasks. Ray is installed once; a Python that has deploy/ray/requirements.txt
+// already is named by MOLORA_RAY_PYTHON.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -10,13 +10,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type TestContext, test } from "node:test";
 import { promisify } from "node:util";
+import { pythonWith } from "../python_venv.ts";
 
 const run = promisify(execFile);
 
-function python(t: TestContext): string | undefined {
-  const given = process.env.MOLORA_RAY_PYTHON;
-  if (!given) t.skip("MOLORA_RAY_PYTHON names no Python with deploy/ray/requirements.txt: Ray is not tested");
-  return given;
+/** Undefined, and the test skipped, where there can be none. */
+async function python(t: TestContext): Promise<string | undefined> {
+  return process.env.MOLORA_RAY_PYTHON || pythonWith(t, "ray", ["deploy/ray/requirements.txt"]);
 }
 
 interface Saw {
@@ -31,8 +31,8 @@ interface Saw {
   kept: string[];
 }
 
-test("affinity, loading on first use, a killed replica, scaling up and down", { timeout: 900_000 }, async (t) => {
-  const executable = python(t);
+test("affinity, loading on first use, a killed replica, scaling up and down", { timeout: 1_800_000 }, async (t) => {
+  const executable = await python(t);
   if (executable === undefined) return;
   const port = String(await freePort());
   const { stdout } = await run(executable, ["test/deploy/ray_check.py", port], { timeout: 600_000 });
@@ -66,8 +66,8 @@ test("affinity, loading on first use, a killed replica, scaling up and down", { 
   assert.equal(saw.kept.length, 1 + 3, "the base, and as many adapters as a replica keeps");
 });
 
-test("one adapter for each data set, as tasks; one that fails is told", { timeout: 900_000 }, async (t) => {
-  const executable = python(t);
+test("one adapter for each data set, as tasks; one that fails is told", { timeout: 1_800_000 }, async (t) => {
+  const executable = await python(t);
   if (executable === undefined) return;
   const out = await mkdtemp(join(tmpdir(), "molora-ray-"));
   t.after(() => rm(out, { recursive: true }));

@@ -184,6 +184,21 @@ test("files that changed are another base", async (t) => {
   assert.deepEqual([first.sharedBy, second.sharedBy], [1, 1]);
 });
 
+test("where memory is short, whoever can give some up is asked before the weights are read", async (t) => {
+  let free = 0;
+  const { load } = house(t, { freeBytes: () => free });
+  const asked: number[] = [];
+  const onPressure = async (bytes: number) => void asked.push(bytes);
+  const { baseBytes } = await load({ ...MATH, onPressure });
+  assert.equal(asked.length, 1);
+  assert.ok(asked[0] > 0 && asked[0] <= 1.01 * baseBytes, `${asked[0]} of ${baseBytes}`);
+  await load({ ...OTHERS, onPressure });
+  assert.equal(asked.length, 1, "a base that is loaded needs none");
+  free = Number.POSITIVE_INFINITY;
+  await load({ ...MATH, dtype: "f16", onPressure });
+  assert.equal(asked.length, 1);
+});
+
 test("a base that is kept serves the engines that come, until another one needs its memory", async (t) => {
   let free = Number.POSITIVE_INFINITY;
   const { host, load, devices } = house(t, { freeBytes: () => free });

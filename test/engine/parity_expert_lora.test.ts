@@ -44,3 +44,24 @@ onEachHost(
   },
   ["cpu"],
 );
+
+for (const name of ["olmoe", "qwen3-moe"]) {
+  onEachHost(
+    `${name}: experts' LoRA out of llama.cpp's GGUF is PEFT's, bit for bit`,
+    async (device) => {
+      const { engine, fixture } = await openExpertLora(name, device);
+      try {
+        const { matched } = await engine.loadAdapter("gguf", `${EXPERT_LORA_MODELS}/${name}/gguf/parameters.gguf`);
+        assert.ok(matched.includes("layers.0.experts.gate_proj"), matched.join());
+        for (const { ids } of fixture.prompts) {
+          const scored = async (adapter: string) =>
+            (await collect(engine, { ids, maxTokens: 1, promptLogprobs: 0, adapter })).done.promptLogprobs!;
+          assert.deepEqual(await scored("gguf"), await scored("parameters"));
+        }
+      } finally {
+        await engine.close();
+      }
+    },
+    ["cpu"],
+  );
+}

@@ -6,6 +6,10 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Engine } from "../../engine/engine.ts";
+import { MemorySource } from "../../files/source.ts";
+import { readFloats } from "../../files/weights/floats.ts";
+import { readSafetensors } from "../../files/weights/safetensors/safetensors.ts";
+import { writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
 import { raises } from "../raises.ts";
 import { onEachHost } from "./each_device.ts";
 import { FAMILY_MODELS } from "./families.ts";
@@ -155,6 +159,42 @@ onEachHost(
       // The recipe alone holds the tables by now.
       await engine.unloadAdapter("tables");
       assertAlike(await scored({ mixture: "layers" }), byHand);
+    } finally {
+      await rm(made, { recursive: true });
+      await engine.close();
+    }
+  },
+  ["cpu"],
+);
+
+onEachHost(
+  "a step of which no row is the base's leaves its head out",
+  async (device) => {
+    const { engine, fixture } = await open("llama-biases", device);
+    const made = await mkdtemp(join(tmpdir(), "molora-vocabulary-"));
+    try {
+      // The same adapter without its head.
+      const own = `${MODELS}/llama-biases/adapters/head`;
+      const config = JSON.parse(readFileSync(`${own}/adapter_config.json`, "utf8"));
+      const { tensors } = await readSafetensors(
+        new MemorySource("own", readFileSync(`${own}/adapter_model.safetensors`)),
+      );
+      const layers = [...tensors.values()].filter(({ name }) => !name.includes("lm_head"));
+      assert.ok(layers.length > 0 && layers.length < tensors.size);
+      const written = layers.map(async (tensor) => {
+        const { name, shape } = tensor;
+        return { name, shape, data: await readFloats(tensor) };
+      });
+      await writeFile(`${made}/adapter_model.safetensors`, writeSafetensors(await Promise.all(written)));
+      await writeFile(`${made}/adapter_config.json`, JSON.stringify({ ...config, target_modules: ["o_proj"] }));
+      await engine.loadAdapter("headless", made);
+
+      const launches = async (adapter: string) => {
+        await collect(engine, { ids: fixture.prompts[0].ids, maxTokens: 4, ignoreEos: true, adapter });
+        return engine.counters.launches;
+      };
+      // Its head, and what puts its rows where the base's would be, in place of the base's head.
+      assert.equal(await launches("head"), (await launches("headless")) + 1);
     } finally {
       await rm(made, { recursive: true });
       await engine.close();

@@ -14,6 +14,7 @@ export const ROOMS = [
   "bin",
   "browser",
   "cli",
+  "composition",
   "docs",
   "engine",
   "examples",

@@ -94,6 +94,14 @@ export class ScriptedEngine implements EnginePort {
     return text;
   }
 
+  asked() {
+    return { places: [], againMs: 0 };
+  }
+
+  nameReport() {
+    return undefined;
+  }
+
   listNames() {
     return [];
   }

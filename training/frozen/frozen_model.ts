@@ -1,11 +1,11 @@
 // A frozen base with frozen adapters and routers on the device: what routers are trained and compared on.
 // There is no scheduler: whole texts come side by side (texts.ts), each with KV pages of its own.
 
-import type { ExpertAdapter, LoadedAdapter, LoadedMixture, Prototypes } from "../../engine/adapters/generation.ts";
+import type { ExpertAdapter, LoadedAdapter, LoadedMixture, PreparedRouter } from "../../engine/adapters/generation.ts";
 import { adapterRank4, adapterRunBytes, type PackedAdapter, packAdapter } from "../../engine/adapters/pack_adapter.ts";
-import { prototypesOf } from "../../engine/adapters/pack_prototypes.ts";
 import { gateWidth, routedEntries, routerRunBytes } from "../../engine/adapters/pack_router.ts";
 import { Bank } from "../../engine/adapters/placement.ts";
+import { prepareRouter } from "../../engine/adapters/prepare_router.ts";
 import { Registry } from "../../engine/adapters/registry.ts";
 import { settleAdapter } from "../../engine/adapters/settle.ts";
 import type { Device } from "../../engine/device/device.ts";
@@ -75,8 +75,8 @@ export class FrozenModel {
     this.bank = new Bank(base.pool, base.residency);
     const registry = new Registry();
     this.adapters = adapters.map((adapter) => registry.addAdapter(adapter));
-    this.mixtures = mixtures.map(({ mixture, experts, prototypes }) =>
-      registry.addMixture(mixture, experts, undefined, prototypes),
+    this.mixtures = mixtures.map(({ mixture, experts, prepared }) =>
+      registry.addMixture(mixture, experts, undefined, prepared),
     );
     for (const generation of [...this.adapters, ...this.mixtures]) this.bank.add(generation);
     const needs = [...this.adapters, ...this.mixtures].flatMap((generation) => this.bank.needs(generation));
@@ -98,7 +98,7 @@ export class FrozenModel {
 
   /** Where launches of one kind of step are put together. */
   stage(kind: StepKind): Stage {
-    return new Stage(this.base.views, "f32", kind);
+    return new Stage(this.base.views, ACTIVATIONS, kind);
   }
 
   /** Bytes of device memory held. */
@@ -111,9 +111,12 @@ export class FrozenModel {
   }
 }
 
+/** Gradients are of floats. */
+const ACTIVATIONS = "f32";
+
 interface Packed {
   adapters: PackedAdapter[];
-  mixtures: { mixture: Mixture; experts: ExpertAdapter[]; prototypes: Prototypes }[];
+  mixtures: { mixture: Mixture; experts: ExpertAdapter[]; prepared: PreparedRouter }[];
 }
 
 async function packExperts(options: FrozenOptions): Promise<Packed> {
@@ -121,7 +124,7 @@ async function packExperts(options: FrozenOptions): Promise<Packed> {
   for (const adapter of options.adapters) packed.adapters.push(await sliced(packAdapter(adapter)));
   for (const mixture of options.mixtures) {
     const experts = mixture.experts.map(({ name }) => packed.adapters.find((adapter) => adapter.name === name));
-    packed.mixtures.push({ mixture, experts, prototypes: await sliced(prototypesOf(mixture, experts)) });
+    packed.mixtures.push({ mixture, experts, prepared: await sliced(prepareRouter(mixture, experts, ACTIVATIONS)) });
   }
   return packed;
 }
@@ -134,7 +137,7 @@ function pagesPerText({ length }: FrozenOptions): number {
 function sizes({ limits }: Device, options: FrozenOptions): Capacity {
   const { files, adapters, mixtures, length, texts, scored } = options;
   const page = pageBytes(files.config);
-  const runs = [...adapters.map(adapterRunBytes), ...mixtures.map(routerRunBytes)];
+  const runs = [...adapters.map(adapterRunBytes), ...mixtures.map((mixture) => routerRunBytes(mixture))];
   const pages = 1 + texts * pagesPerText(options) + runs.reduce((sum, bytes) => sum + Math.ceil(bytes / page), 0);
   const entries = Math.max(options.stacked ?? 1, ...mixtures.map(({ router }) => routedEntries(router)));
   const rows = Math.floor(limits.viewBytes / (4 * files.config.vocabSize));

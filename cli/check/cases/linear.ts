@@ -5,6 +5,7 @@ import type { KernelCase } from "../case.ts";
 import { compute, stepShape } from "../compute.ts";
 import { randomFloats } from "../random.ts";
 import { linearReference } from "../reference/linear.ts";
+import { int8Blocks } from "./int8_blocks.ts";
 import { caseWeights, WEIGHT_TYPES, type WeightType, wholeColumns } from "./weights.ts";
 
 /** Against Σ|w·x|: sums of some hundred terms, each rounded to f32. */
@@ -24,7 +25,7 @@ const STEPS: [tokens: number, builtFor: number][] = [
 export function linearCases(): KernelCase[] {
   return STEPS.flatMap(([tokens, builtFor]) => [
     ...WEIGHT_TYPES.map((type) => floatCase(type, tokens, builtFor)),
-    ...(["q8_0", "q4_0", "q4_1", "q4_k", "q6_k"] as const).map((type) => int8Case(type, tokens)),
+    ...(["q8_0", "q4_0", "q4_1", "q5_1", "q4_k", "q6_k"] as const).map((type) => int8Case(type, tokens)),
   ]);
 }
 
@@ -63,22 +64,4 @@ function int8Case(type: WeightType, tokens: number): KernelCase {
       return [{ actual: y, expected, tolerance: TOLERANCE, scale: magnitude }];
     },
   };
-}
-
-/** x in int8 blocks of 32 with their (scale, scale · sum), and what these stand for. */
-function int8Blocks(x: Float32Array) {
-  const quants = new Int8Array(x.length);
-  const xs = new Float32Array(x.length / 16);
-  for (let block = 0; block < x.length / 32; block++) {
-    const values = x.subarray(32 * block, 32 * block + 32);
-    const scale = Math.fround(values.reduce((most, value) => Math.max(most, Math.abs(value)), 0) / 127);
-    let sum = 0;
-    for (const [i, value] of values.entries()) {
-      quants[32 * block + i] = Math.round(value / scale);
-      sum += quants[32 * block + i];
-    }
-    xs.set([scale, scale * sum], 2 * block);
-  }
-  const values = Float64Array.from(quants, (q, i) => q * xs[2 * Math.floor(i / 32)]);
-  return { xq: new Uint32Array(quants.buffer), xs, values };
 }

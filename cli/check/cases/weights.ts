@@ -16,6 +16,7 @@ export const WEIGHT_TYPES = [
   "q8_0",
   "q4_0",
   "q4_1",
+  "q5_1",
   "q4_k",
   "q6_k",
 ] as const satisfies readonly StoredType[];
@@ -52,6 +53,11 @@ const HALVES: Partial<Record<StoredType, readonly (readonly [at: number, value: 
   q4_0: [[0, 1 / 8]],
   q4_1: [
     [0, 1 / 8],
+    [2, -7 / 8],
+  ],
+  q5_0: [[0, 1 / 16]],
+  q5_1: [
+    [0, 1 / 16],
     [2, -7 / 8],
   ],
   q2_k: [

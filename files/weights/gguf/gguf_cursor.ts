@@ -2,39 +2,13 @@
 // It throws HeaderEnds where the bytes run out.
 
 import { MoloraError } from "../../../proto/errors.ts";
+import { TextList } from "../../text_list.ts";
 
 /** The header goes on behind the bytes at hand. Never leaves the GGUF reader. */
 export class HeaderEnds extends Error {}
 
-/**
- * The strings in these ranges; undefined where one is not UTF-8, or begins within a character, as one of a pair that is
- * UTF-8 only together does.
- */
-function decodedTogether(bytes: Uint8Array, ranges: readonly [start: number, end: number][]): string[] | undefined {
-  const all = new Uint8Array(ranges.reduce((sum, [start, end]) => sum + end - start, 0));
-  // UTF-16 units at the end of each string.
-  const ends = new Uint32Array(ranges.length);
-  let [to, units] = [0, 0];
-  for (const [i, [start, end]] of ranges.entries()) {
-    if (start < end && isContinuation(bytes[start])) return undefined;
-    for (let at = start; at < end; at++) {
-      const byte = bytes[at];
-      all[to++] = byte;
-      if (!isContinuation(byte)) units += byte >= 0xf0 ? 2 : 1;
-    }
-    ends[i] = units;
-  }
-  try {
-    const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(all);
-    return ranges.map((_, i) => text.slice(i === 0 ? 0 : ends[i - 1], ends[i]));
-  } catch {
-    return undefined;
-  }
-}
-
-function isContinuation(byte: number): boolean {
-  return (byte & 0xc0) === 0x80;
-}
+/** Strings between two steps. */
+const STEP = 1 << 14;
 
 export class GgufCursor {
   /** Bytes read so far. */
@@ -70,13 +44,15 @@ export class GgufCursor {
 
   /** A 64-bit count of `what`, refused above `limit`. */
   count(what: string, limit: number): number {
-    const count = this.u64();
-    if (count > BigInt(limit)) {
+    const at = this.#take(8);
+    const low = this.#view.getUint32(at, true);
+    if (low > limit || this.#view.getUint32(at + 4, true) !== 0) {
+      const count = this.#view.getBigUint64(at, true);
       throw new MoloraError("header_too_large", `${this.#file}: ${count} ${what}, at most ${limit} are read`, {
         remedy: "This is not a GGUF file of a model, or it is damaged.",
       });
     }
-    return Number(count);
+    return low;
   }
 
   /** A 64-bit size of `what` that a number can hold. */
@@ -92,16 +68,34 @@ export class GgufCursor {
     return this.#text.decode(this.#bytes.subarray(start, start + length));
   }
 
-  /** As many strings one after another. They are decoded together, which takes a fifth of the time. */
-  strings(count: number, limit: number): string[] {
-    const ranges: [start: number, end: number][] = [];
-    for (let i = 0; i < count; i++) {
-      const length = this.count("bytes in a string", limit);
-      const at = this.#take(length);
-      ranges.push([at, at + length]);
+  /** As many strings one after another, in steps. What is no UTF-8 becomes U+FFFD, as in `string`. */
+  *strings(count: number, limit: number): Generator<undefined, TextList> {
+    if (8 * count > this.#bytes.length - this.offset) throw new HeaderEnds();
+    const starts = new Uint32Array(count);
+    const ends = new Uint32Array(count);
+    const from = this.offset;
+    for (let first = 0; first < count; first += STEP) {
+      this.#passStrings(starts, ends, first, limit);
+      yield;
     }
-    const texts = decodedTogether(this.#bytes, ranges);
-    return texts ?? ranges.map(([from, to]) => this.#text.decode(this.#bytes.subarray(from, to)));
+    const bytes = this.#bytes.slice(from, this.offset);
+    for (let i = 0; i < count; i++) {
+      starts[i] -= from;
+      ends[i] -= from;
+    }
+    // With zeros for their lengths all are UTF-8 together only where each is.
+    for (let i = 0; i < count; i++) for (let at = starts[i] - 8; at < starts[i]; at++) bytes[at] = 0;
+    if (isUtf8(bytes)) return new TextList(bytes, starts, ends);
+    return TextList.of(Array.from(starts, (start, i) => this.#text.decode(bytes.subarray(start, ends[i]))));
+  }
+
+  #passStrings(starts: Uint32Array, ends: Uint32Array, first: number, limit: number): void {
+    const behind = Math.min(starts.length, first + STEP);
+    for (let i = first; i < behind; i++) {
+      const length = this.count("bytes in a string", limit);
+      starts[i] = this.#take(length);
+      ends[i] = this.offset;
+    }
   }
 
   invalid(reason: string): MoloraError {
@@ -116,5 +110,14 @@ export class GgufCursor {
     if (start + length > this.#bytes.length) throw new HeaderEnds();
     this.offset = start + length;
     return start;
+  }
+}
+
+function isUtf8(bytes: Uint8Array): boolean {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+    return true;
+  } catch {
+    return false;
   }
 }

@@ -3,13 +3,15 @@
 
 import { MoloraError } from "../../../proto/errors.ts";
 import { shown } from "../../shown.ts";
+import { sliced } from "../../slices.ts";
 import type { ByteSource } from "../../source.ts";
+import type { TextList } from "../../text_list.ts";
 import { checkPlacements, outOfRange } from "../placement.ts";
 import { GgufCursor, HeaderEnds } from "./gguf_cursor.ts";
 import { GGML_TYPES, type GgmlType, VALUE_TYPES, type ValueType } from "./gguf_types.ts";
 
-/** A metadata value. 64-bit integers are bigints, everything else numeric is a number. */
-export type GgufValue = number | bigint | boolean | string | GgufValue[];
+/** A metadata value. 64-bit integers are bigints, everything else numeric is a number; an array of strings is a TextList. */
+export type GgufValue = number | bigint | boolean | string | TextList | GgufValue[];
 
 /** One tensor of the directory. `shape` is outermost first (the file has it innermost first); `begin` is in the file. */
 export interface GgufTensorInfo {
@@ -41,9 +43,10 @@ const MAGIC = 0x46554747;
  */
 export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   const most = Math.min(source.size, LIMITS.headerBytes);
+  const read: ReadEntries = { metadata: new Map(), types: new Map(), end: 0 };
   for (let window = Math.min(FIRST_WINDOW, most); ; window = Math.min(window * 4, most)) {
     try {
-      return parseHeader(source, await source.read(0, window));
+      return await sliced(parseHeader(source, await source.read(0, window), read));
     } catch (error) {
       if (!(error instanceof HeaderEnds)) throw error;
       if (window === source.size) {
@@ -60,12 +63,18 @@ export async function readGgufHeader(source: ByteSource): Promise<GgufHeader> {
   }
 }
 
+/** Entries that a shorter window held, so that a vocabulary is not read again with the next one. */
+interface ReadEntries extends Pick<GgufHeader, "metadata" | "types"> {
+  /** Where the last of them ends in the file. */
+  end: number;
+}
+
 /**
- * `bytes` is the beginning of the file.
+ * `bytes` is the beginning of the file. In steps.
  *
  * @throws HeaderEnds where the header goes on behind it.
  */
-function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
+function* parseHeader(source: ByteSource, bytes: Uint8Array, read: ReadEntries): Generator<undefined, GgufHeader> {
   const cursor = new GgufCursor(source.name, bytes);
   if (cursor.u32() !== MAGIC) throw cursor.invalid("it does not begin with GGUF");
   const version = cursor.u32();
@@ -75,14 +84,15 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
   const tensorCount = cursor.count("tensors", LIMITS.tensors);
   const metadataCount = cursor.count("metadata entries", LIMITS.metadata);
 
-  const metadata = new Map<string, GgufValue>();
-  const types: GgufHeader["types"] = new Map();
-  for (let i = 0; i < metadataCount; i++) {
+  const { metadata, types } = read;
+  cursor.offset = Math.max(cursor.offset, read.end);
+  while (metadata.size < metadataCount) {
     const key = cursor.string(LIMITS.string);
     if (metadata.has(key)) throw cursor.invalid(`metadata key ${shown(key)} appears twice`);
-    const { value, ...type } = readValue(cursor, cursor.u32());
+    const { value, ...type } = yield* readValue(cursor, cursor.u32());
     metadata.set(key, value);
     types.set(key, type);
+    read.end = cursor.offset;
   }
   const tensors: GgufTensorInfo[] = [];
   for (let i = 0; i < tensorCount; i++) tensors.push(readTensorInfo(cursor));
@@ -95,16 +105,31 @@ function parseHeader(source: ByteSource, bytes: Uint8Array): GgufHeader {
 
 type TypedGgufValue = { value: GgufValue; type: ValueType; of?: Exclude<ValueType, "array"> };
 
-function readValue(cursor: GgufCursor, typeNumber: number): TypedGgufValue {
+/** Elements of an array between two steps. */
+const STEP = 1 << 14;
+
+function* readValue(cursor: GgufCursor, typeNumber: number): Generator<undefined, TypedGgufValue> {
   const type = valueType(cursor, typeNumber);
   if (type !== "array") return { value: readScalar(cursor, type), type };
   const of = valueType(cursor, cursor.u32());
   if (of === "array") throw cursor.invalid("arrays of arrays are not read");
   const length = cursor.count("array elements", LIMITS.array);
-  if (of === "string") return { value: cursor.strings(length, LIMITS.string), type, of };
+  if (of === "string") return { value: yield* cursor.strings(length, LIMITS.string), type, of };
   const value: GgufValue[] = [];
-  for (let i = 0; i < length; i++) value.push(readScalar(cursor, of));
+  for (let first = 0; first < length; first += STEP) {
+    readScalars(cursor, of, Math.min(STEP, length - first), value);
+    yield;
+  }
   return { value, type, of };
+}
+
+function readScalars(
+  cursor: GgufCursor,
+  of: Exclude<ValueType, "array" | "string">,
+  count: number,
+  into: GgufValue[],
+): void {
+  for (let i = 0; i < count; i++) into.push(cursor[of]());
 }
 
 function valueType(cursor: GgufCursor, typeNumber: number): ValueType {
@@ -113,7 +138,7 @@ function valueType(cursor: GgufCursor, typeNumber: number): ValueType {
   return type;
 }
 
-function readScalar(cursor: GgufCursor, type: Exclude<ValueType, "array">): Exclude<GgufValue, GgufValue[]> {
+function readScalar(cursor: GgufCursor, type: Exclude<ValueType, "array">): Exclude<GgufValue, GgufValue[] | TextList> {
   return type === "string" ? cursor.string(LIMITS.string) : cursor[type]();
 }
 

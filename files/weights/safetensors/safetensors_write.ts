@@ -71,7 +71,7 @@ function checkTensor(tensor: WrittenTensor, header: ReadonlyMap<string, unknown>
 export function encodeFloats({ type, data }: Pick<WrittenTensor, "type" | "data">): Uint8Array {
   switch (type) {
     case "f16":
-      return bytesOf(Uint16Array.from(data, encodeFloat16));
+      return bytesOf(halves(data));
     case "bf16":
       return bytesOf(brainFloats(data));
     default:
@@ -79,12 +79,21 @@ export function encodeFloats({ type, data }: Pick<WrittenTensor, "type" | "data"
   }
 }
 
+/** A loop: `from` with a function goes through an iterator, and takes ten times as long. */
+function halves(data: Float32Array): Uint16Array {
+  const encoded = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) encoded[i] = encodeFloat16(data[i]);
+  return encoded;
+}
+
 /** The upper halves of float32 words, rounded to nearest even; a NaN keeps a set fraction bit. */
 function brainFloats(data: Float32Array): Uint16Array {
   const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
-  return Uint16Array.from(words, (word, i) =>
-    Number.isNaN(data[i]) ? 0x7fc0 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16,
-  );
+  const encoded = new Uint16Array(data.length);
+  for (let i = 0; i < data.length; i++) {
+    encoded[i] = Number.isNaN(data[i]) ? 0x7fc0 : (words[i] + 0x7fff + ((words[i] >>> 16) & 1)) >>> 16;
+  }
+  return encoded;
 }
 
 function bytesOf(array: Float32Array | Uint16Array): Uint8Array {

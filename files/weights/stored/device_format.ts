@@ -8,9 +8,9 @@ export type WeightDtype = "f32" | "f16" | "q8_0" | "q4_0" | "auto";
 
 /**
  * Exactness goes first. `auto` gives the smallest device format that holds every value of the type (its file says
- * which: q8_0 for bytes or fewer bits with one scale for 32 elements, q4 for Q4_0 and Q4_1, q4_k and q6_k for the K quants,
- * f16 for halves), f32 where only that does, as for Q5_1, and f16 for bf16, whose small values it rounds. A `dtype` holds dense weights,
- * and the types that would be f32, in that format; types that a quantised format holds exactly stay so, but for f32.
+ * which: q8_0 for bytes or fewer bits with one scale for 32 elements, q4 for Q4_0 and Q4_1, q5 for Q5_0 and Q5_1, q4_k and q6_k for
+ * the K quants, f16 for halves), and f16 for bf16, whose small values it rounds. A `dtype` holds dense weights in that format; types
+ * that a quantised format holds exactly stay so, but for f32.
  */
 export function deviceFormat(type: StoredType, dtype: WeightDtype): DeviceFormat {
   const { held } = STORED[type];

@@ -18,6 +18,7 @@ export const PLANE_BYTES: Record<DeviceFormat, (cols: number) => { quants: numbe
   f16: (cols) => ({ quants: cols * 2, scales: 0 }),
   q8_0: (cols) => ({ quants: cols, scales: cols / 8 }),
   q4: (cols) => ({ quants: cols / 2, scales: cols / 8 }),
+  q5: (cols) => ({ quants: cols / 2, scales: cols / 4 }),
   q4_k: (cols) => ({ quants: cols / 2, scales: (cols / 128) * 12 }),
   q6_k: (cols) => ({ quants: (cols / 4) * 3, scales: (cols / 128) * 20 }),
 };
@@ -39,6 +40,7 @@ export function repack(type: StoredType, bytes: Uint8Array, format: DeviceFormat
       return Q8_0.repack(quantizeQ8_0(floats));
     case "q4":
       return Q4_0.repack(quantizeQ4_0(floats));
+    case "q5":
     case "q4_k":
     case "q6_k":
       throw new MoloraError("internal", `${type} is held in ${format}, which nothing is quantised to`);

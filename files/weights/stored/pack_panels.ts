@@ -17,6 +17,7 @@ export const PANEL_BYTES: Record<DeviceFormat, (cols: number) => number> = {
   f16: (cols) => cols * 16,
   q8_0: (cols) => (cols / 32) * 272,
   q4: (cols) => (cols / 32) * 160,
+  q5: (cols) => (cols / 32) * 192,
   q4_k: (cols) => (cols / 128) * SCALED_BLOCK.q4_k.bytes,
   q6_k: (cols) => (cols / 128) * SCALED_BLOCK.q6_k.bytes,
 };
@@ -36,6 +37,8 @@ export function packPanels(
       return panelsOfQ8(wordsOf(quants, Uint32Array), wordsOf(scales!, Float32Array), cols);
     case "q4":
       return panelsOfQ4(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), cols);
+    case "q5":
+      return panelsOfQ5(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint32Array), cols);
     case "q4_k":
     case "q6_k":
       return scaledPanels(wordsOf(quants, Uint32Array), wordsOf(scales!, Uint16Array), format, cols);
@@ -116,6 +119,27 @@ function panelsOfQ4(quants: Uint32Array, scales: Uint16Array, cols: number): Uin
       halves[2 * to + lane] = scales[2 * b];
       halves[2 * to + 8 + lane] = scales[2 * b + 1];
       for (let j = 0; j < 4; j++) out[to + 8 + 8 * j + lane] = quants[from + j];
+    }
+  }
+  return new Uint8Array(out.buffer);
+}
+
+/** Nibbles and pairs (d and m, fifth bits) to blocks of 8 rows: 8 halves d, 8 halves m, then words [4][8 rows] of nibbles, [8] of bits. */
+function panelsOfQ5(quants: Uint32Array, scales: Uint32Array, cols: number): Uint8Array<ArrayBuffer> {
+  const blocks = cols / 32;
+  const rows = quants.length / (4 * blocks);
+  const block = PANEL_BYTES.q5(32) / 4;
+  const out = new Uint32Array(panelCount(rows) * blocks * block);
+  const halves = new Uint16Array(out.buffer);
+  let from = 0;
+  for (let row = 0; row < rows; row++) {
+    const lane = row & 7;
+    let to = (row >> 3) * blocks * block;
+    for (let b = row * blocks; b < (row + 1) * blocks; b++, from += 4, to += block) {
+      halves[2 * to + lane] = scales[2 * b] & 0xffff;
+      halves[2 * to + 8 + lane] = scales[2 * b] >>> 16;
+      for (let j = 0; j < 4; j++) out[to + 8 + 8 * j + lane] = quants[from + j];
+      out[to + 40 + lane] = scales[2 * b + 1];
     }
   }
   return new Uint8Array(out.buffer);

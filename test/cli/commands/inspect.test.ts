@@ -63,6 +63,85 @@ test("a mixture: its router, its experts, its base", async () => {
   );
 });
 
+const NANO = join(process.cwd(), "models/nano");
+const nano = (name: string) => ({ name, adapter: `${NANO}/adapters/${name}` });
+
+async function recipe(t: TestContext, parts: object[]): Promise<string> {
+  const folder = await temporary(t);
+  await writeFile(join(folder, "recipe.json"), JSON.stringify({ format: "molora-recipe/1", parts }));
+  return folder;
+}
+
+test("a recipe: its parts, what they are made of and how large that is", async (t) => {
+  const merge = { method: "svd", adapters: [{ ...nano("math"), weight: 0.5 }, nano("sql")] };
+  const folder = await recipe(t, [
+    { name: "domain", merge },
+    { ...nano("code"), weight: 0.25 },
+    { name: "skills", mixture: `${NANO}/mixtures/default` },
+  ]);
+  const found = await inspected(folder, "--model", "nano");
+  assert.deepEqual(
+    [found.kind, found.loads, found.use],
+    ["recipe", true, [`--recipe NAME=${folder}`]],
+    found.problems[0]?.message,
+  );
+  const { parts } = found.recipe!;
+  assert.deepEqual(
+    parts.map(({ name, kind, weight, method }) => [name, kind, weight, method]),
+    [
+      ["domain", "merged", 1, "svd"],
+      ["code", "stacked", 0.25, null],
+      ["skills", "routed", null, null],
+    ],
+  );
+  assert.deepEqual(
+    parts.map(({ of }) => of.map(({ name }) => name)),
+    [["math", "sql"], ["code"], ["skills", "math", "sql", "medical", "code"]],
+  );
+  const size = (name: string) => readFileSync(`${NANO}/adapters/${name}/adapter_model.safetensors`).length;
+  assert.ok(parts[0].of[0].bytes! > size("math"), "configuration and weights");
+  const file = await molora(["inspect", join(folder, "recipe.json")]);
+  assert.match(file.stdout, /domain: merged by svd at 1: 0\.5 math \(.*\) \+ 1 sql \(/);
+  assert.match(file.stdout, /note +what is merged is made when it is loaded/);
+});
+
+test("what a recipe does not take is told part by part, without a base and on one", async (t) => {
+  const fixtures = join(process.cwd(), "test/fixtures");
+  const own = { name: "chat", adapter: `${fixtures}/grown/llama-biases/adapters/chat` };
+  const experts = { name: "moe", adapter: `${fixtures}/expert_lora/olmoe/adapters/parameters` };
+  const wrong = {
+    name: "mixed",
+    merge: { method: "linear", adapters: [experts, { name: "gone", adapter: "nowhere" }] },
+  };
+  const without = await inspected(await recipe(t, [own, wrong]));
+  assert.deepEqual(
+    without.problems.map(({ part, code }) => [part, code]),
+    [
+      ['part "chat", adapter "chat"', "mixture_invalid"],
+      ['part "mixed", adapter "moe"', "mixture_invalid"],
+      ['part "mixed", adapter "gone"', "file_not_found"],
+    ],
+  );
+  assert.deepEqual([without.loads, without.use, without.recipe!.parts[1].of[1].bytes], [false, [], null]);
+
+  const many = Array.from({ length: 9 }, (_, i) => ({ ...nano("math"), name: `m${i}`, weight: 0.1 }));
+  const on = await inspected(
+    await recipe(t, [{ ...many[0], sha256: "0".repeat(64) }, ...many.slice(1)]),
+    "--model",
+    "nano",
+  );
+  assert.deepEqual(
+    on.problems.map(({ part, code }) => [part, code]),
+    [
+      [`part "m0" on ${NANO}`, "checksum_mismatch"],
+      ["recipe", "mixture_invalid"],
+    ],
+  );
+  const twice = await inspected(await recipe(t, [many[0], many[0]]));
+  assert.deepEqual([twice.recipe, twice.problems.length], [null, 1]);
+  assert.match(twice.problems[0].message, /two parts named "m0"/);
+});
+
 test("what does not load is told part by part, and what can be told is told", async (t) => {
   const folder = await temporary(t);
   const copy = async (name: string, change: (json: Record<string, unknown>) => object) => {
@@ -126,6 +205,9 @@ test("an adapter's own vocabulary and tokenizer, and experts kept together, are 
   assert.deepEqual([tables.vocabulary, tables.tokenizer], [328, false]);
   const experts = await facts("test/fixtures/expert_lora/qwen3-moe/adapters/parameters");
   assert.deepEqual([experts.vocabulary, experts.modules, experts.ranks], [null, ["experts", "q_proj"], [3]]);
+  const gguf = await facts("test/fixtures/expert_lora/qwen3-moe/gguf/parameters.gguf");
+  assert.deepEqual([gguf.format, gguf.modules, gguf.ranks], ["GGUF", ["experts", "attn_q"], [3]]);
+  assert.deepEqual([gguf.layers, gguf.hiddenSize, gguf.alpha], [experts.layers, experts.hiddenSize, experts.alpha]);
   const shown = await molora(["inspect", "test/fixtures/grown/llama-biases/adapters/chat"]);
   assert.match(shown.stdout, /tokens +323 of its own, with a tokenizer/);
 });

@@ -30,7 +30,7 @@ beforeEach(() => {
   pool = new DevicePool(device, SMALL, PAGES);
   residency = new Residency(pages);
   bank = new Bank(pool, residency);
-  registry = new Registry((generation) => bank.remove(generation.key));
+  registry = new Registry({ onRelease: (generation) => bank.remove(generation.key) });
 });
 
 function adapter(name: string, rank = 4): LoadedAdapter {

@@ -27,7 +27,7 @@ function packedOf(name: string, version = 1): PackedAdapter {
 
 function recording(): { registry: Registry; released: string[] } {
   const released: string[] = [];
-  const registry = new Registry((generation: LoadedGeneration) => released.push(generation.hash));
+  const registry = new Registry({ onRelease: (generation: LoadedGeneration) => released.push(generation.hash) });
   return { registry, released };
 }
 

@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 import { Engine } from "../../../node/index.ts";
 import type { GenerateRequest, Routing } from "../../../proto/api.ts";
+import type { MoloraError } from "../../../proto/errors.ts";
 import { raises } from "../../raises.ts";
 
 const NANO = "models/nano";
@@ -49,6 +50,11 @@ test("a name is read from its folder when somebody asks for it, and a folder tha
     const [math] = engine.listNames();
     assert.deepEqual([math.name, math.tier, math.users, math.pinned], ["math", "device", 0, false]);
     await raises("unknown_adapter", /"late"/, () => textOf(engine, { adapter: "late" }));
+    await assert.rejects(textOf(engine, { adapter: "late" }), ({ remedy, details }: MoloraError) => {
+      assert.match(remedy ?? "", /Loaded: math\. Asked in vain: .*adapters; the next time after 10 s/);
+      assert.deepEqual(details?.asked, [folder]);
+      return true;
+    });
     cpSync(`${NANO}/adapters/sql`, join(folder, "late2"), { recursive: true });
     assert.equal(await textOf(engine, { adapter: "late2" }), texts.get("sql"));
     rmSync(join(folder, "late2"), { recursive: true });

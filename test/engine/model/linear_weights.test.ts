@@ -26,6 +26,12 @@ async function valuesOnDevice(device: Device, { cols, shards }: LinearWeights): 
         const byte = new Uint8Array(bytes)[16 * (i >> 5) + (i & 15)];
         return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
       },
+      q5: (i: number) => {
+        const [d, m] = new Uint16Array(scales).subarray(4 * (i >> 5));
+        const byte = new Uint8Array(bytes)[16 * (i >> 5) + (i & 15)];
+        const fifth = (new Uint8Array(scales)[8 * (i >> 5) + 4 + (i & 3)] >> ((i >> 2) & 7)) & 1;
+        return decodeFloat16(d) * ((i & 16 ? byte >> 4 : byte & 15) | (fifth << 4)) + decodeFloat16(m);
+      },
       q4_k: (i: number) => {
         const at = 6 * (i >> 7);
         const [d, e] = new Uint16Array(scales).subarray(at, at + 2);
@@ -70,6 +76,7 @@ const KEPT: [StoredType[], DeviceFormat[]][] = [
   [["f16"], ["f16"]],
   [["q8_0", "q8_0", "q8_0"], ["q8_0"]],
   [["q4_0", "q4_1"], ["q4"]],
+  [["q5_0", "q5_1"], ["q5"]],
   [
     ["f16", "q8_0"],
     ["f16", "q8_0"],
@@ -96,7 +103,7 @@ for (const [types, formats] of KEPT) {
       const weights = await uploadLinear(device, parts, "auto", { onBytes });
       assert.deepEqual(formatsOf(weights), formats);
       assert.deepEqual([weights.rows, weights.cols], [parts.reduce((sum, { shape }) => sum + shape[0], 0), 256]);
-      // q4's d·q + m, and that of q4_k and q6_k, is rounded to f32 once where the reference rounds it
+      // q4's d·q + m, and that of q5, q4_k and q6_k, is rounded to f32 once where the reference rounds it
       checkClose(await valuesOnDevice(device, weights), await valuesOf(parts), 2 ** -23);
       assert.equal(
         read,

@@ -8,6 +8,7 @@ import { compileSource } from "../../../engine/sampling/schema/source.ts";
 import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { openPath } from "../../../node/files.ts";
+import { random } from "../../random.ts";
 
 const files = await openModelFiles(await openPath("models/nano"));
 export const tokenizer = loadTokenizer(files.tokenizerFiles);
@@ -16,15 +17,6 @@ export const vocabulary = new Vocabulary(tokenList(tokenizer, vocabSize));
 
 export function sourceOf(schema: Record<string, unknown>, strict = true): GrammarSource {
   return { options: [{ before: "", schema, after: "" }], strict, before: "", after: "" };
-}
-
-/** A generator of its own, so that a failure repeats: numbers from 0 up to 1. */
-export function random(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
-    return state / 2 ** 32;
-  };
 }
 
 export function idsOf(mask: Uint32Array): number[] {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { adapterTokenizer } from "../../../engine/text/adapter_tokenizer.ts";
-import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
+import { adapterTokenizer as loadingAdapterTokenizer } from "../../../engine/text/adapter_tokenizer.ts";
+import { lastOf, loadTokenizer, type Tokenizer } from "../../../engine/text/tokenizer.ts";
 import { raises } from "../../raises.ts";
 
 const FOLDER = "test/fixtures/families/models/llama-biases";
@@ -17,6 +17,8 @@ const files = {
 } as const;
 const base = loadTokenizer(files);
 const none = { templates: { chatTemplate: undefined }, added: [], bytes: [] };
+const adapterTokenizer = (over: Tokenizer, own: Parameters<typeof loadingAdapterTokenizer>[1]) =>
+  lastOf(loadingAdapterTokenizer(over, own));
 const token = (id: unknown, content: string, more = {}) => ({ id, content, special: true, ...more });
 
 test("what a folder adds stands behind the base's tokens, under its own end and template", () => {

@@ -64,6 +64,22 @@ test("patterns match whole paths as Python does", () => {
       PATH,
       true,
     ],
+    // What LLaMA-Factory and ms-swift write for models of text and images.
+    ["^(?!.*visual).*(?:q_proj|v_proj).*", PATH, true],
+    ["^(?!.*self_attn).*(?:q_proj|v_proj).*", PATH, false],
+    ["^(model(?=\\.).*\\.(q_proj|v_proj))$", PATH, true],
+    ["^(mode(?=\\.).*\\.(q_proj|v_proj))$", PATH, false],
+    ["^(model(?=\\.)(?!.*(lm_head|output|emb|wte|shared)).*)$", PATH, true],
+    ["^(model(?=\\.)(?!.*(lm_head|q_proj|emb)).*)$", PATH, false],
+    ["a(?=b)", "ab", false],
+    ["a(?=b)b", "ab", true],
+    ["(?=ab$)a.", "ab", true],
+    ["(?!ab$)a.", "ab", false],
+    ["(?=)a", "a", true],
+    ["(?!)a", "a", false],
+    ["(a(?=b|$)b?)+", "abab", true],
+    ["(a(?=b|$)b?)+", "aab", false],
+    ["(?!a)", "", true],
   ];
   for (const [pattern, text, matches] of cases) {
     assert.equal(new Pattern(pattern).matchesWhole(text), matches, `${pattern} on ${text}`);
@@ -72,7 +88,14 @@ test("patterns match whole paths as Python does", () => {
 
 test("patterns that make backtracking matchers hang end at once", () => {
   const text = `model.layers.${"a".repeat(60)}`;
-  for (const pattern of ["(a+)+$x", "(.*.*.*.*.*.*.*.*.*.*.*.*)*x", "((a*)*)*x", "(a|a)*x", "(){999999999}x"]) {
+  for (const pattern of [
+    "(a+)+$x",
+    "(.*.*.*.*.*.*.*.*.*.*.*.*)*x",
+    "((a*)*)*x",
+    "(a|a)*x",
+    "(){999999999}x",
+    "(a(?=(a*)*x))*b",
+  ]) {
     const started = performance.now();
     assert.equal(new Pattern(`.*${pattern}`).matchesWhole(text), false, pattern);
     assert.ok(performance.now() - started < 500, pattern);
@@ -80,13 +103,13 @@ test("patterns that make backtracking matchers hang end at once", () => {
 });
 
 test("patterns that are wrong or not taken are refused", () => {
-  for (const pattern of ["(", ")", "(a", "[a", "*a", "{2}a", "a**", "a{3,2}", "^*", "\\", "[b-a]"]) {
+  for (const pattern of ["(", ")", "(a", "[a", "*a", "{2}a", "a**", "a{3,2}", "^*", "(?=a)*", "\\", "[b-a]"]) {
     assert.throws(() => new Pattern(pattern), code("config_invalid"), pattern);
   }
-  for (const pattern of ["(?=a)", "(?!a)", "(?<=a)", "(?i)a", "(a)\\1", "a*+", "a++", "(?P=a)", "\\x41"]) {
+  for (const pattern of ["(?<=a)", "(?<!a)", "(?=a(?!b))", "(?i)a", "(a)\\1", "a*+", "a++", "(?P=a)", "\\x41"]) {
     assert.throws(() => new Pattern(pattern), code("adapter_unsupported"), pattern);
   }
-  const large = ["(((a{99}){99}){99}){99}", "a".repeat(5000), `${"(".repeat(200)}a${")".repeat(200)}`];
+  const large = ["(((a{99}){99}){99}){99}", "a".repeat(5000), `${"(".repeat(200)}a${")".repeat(200)}`, "(?=a{600})"];
   for (const pattern of large) assert.throws(() => new Pattern(pattern), code("adapter_unsupported"));
 });
 

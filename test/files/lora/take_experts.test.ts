@@ -70,6 +70,36 @@ test("stacked parameters: A lies expert by expert, B's columns rank by rank; gat
   assert.deepEqual(Object.keys(chosen![0]), ["router"]);
 });
 
+/** Tensors of three dimensions: [experts, rank, in] and [experts, out, rank]. */
+function together(path: string, rank: number, [out, inp]: [number, number]): WrittenTensor[] {
+  return [
+    { name: `${path}.lora_a`, shape: [EXPERTS, rank, inp], data: values(EXPERTS * rank * inp, 5) },
+    { name: `${path}.lora_b`, shape: [EXPERTS, out, rank], data: values(EXPERTS * out * rank, 6) },
+  ];
+}
+
+test("mlx-lm's switch layers: all experts of a module together, and a router whose factors lie transposed", async () => {
+  const mlp = "model.layers.0.mlp";
+  const config_ = JSON.stringify({ fine_tune_type: "lora", lora_parameters: { rank: 2, scale: 20 } });
+  const down = together(`${mlp}.switch_mlp.down_proj`, 2, [HIDDEN, FFN]);
+  const router: WrittenTensor[] = [
+    { name: `${mlp}.gate.lora_a`, shape: [HIDDEN, 2], data: values(HIDDEN * 2, 1) },
+    { name: `${mlp}.gate.lora_b`, shape: [2, EXPERTS], data: values(2 * EXPERTS, 2) },
+  ];
+  const of = (tensors: WrittenTensor[]) => {
+    const files = { "adapter_config.json": config_, "adapters.safetensors": writeSafetensors(tensors) };
+    return loadAdapter("a", new MemoryFolder(files), config);
+  };
+  const { experts: layers } = await of([...down, ...router]);
+  assert.deepEqual(layers![0].down_proj, { rank: 2, scale: 20, a: down[0].data, b: down[1].data });
+  const { a, b, scale } = layers![0].router!;
+  assert.equal(scale, 20);
+  assert.deepEqual([a[HIDDEN + 3], b[2 * 3 + 1]], [router[0].data[3 * 2 + 1], router[1].data[EXPERTS + 3]]);
+  await raises("adapter_mismatch", /no lora_b|no lora_B/, () => of([...down.slice(0, 1), ...router]));
+  const flat = down.map((tensor) => ({ ...tensor, shape: [EXPERTS * tensor.shape[1], tensor.shape[2]] }));
+  await raises("adapter_mismatch", /expected/, () => of(flat));
+});
+
 test("tensors, configuration and base must agree", async () => {
   await raises("adapter_mismatch", /experts.3.down_proj \(no lora_A and lora_B\)/, () =>
     load(linear.slice(0, -2), patterned),
@@ -83,6 +113,9 @@ test("tensors, configuration and base must agree", async () => {
   );
   await raises("adapter_unsupported", /target_parameters: experts.w/, () =>
     load(stacked, { target_parameters: ["experts.w"] }),
+  );
+  await raises("adapter_mismatch", /experts.down_proj comes twice/, () =>
+    load([...stacked, ...together(`${MLP}.experts.down_proj`, 2, [HIDDEN, FFN])], both),
   );
   const plain = { ...SMALL };
   await raises("adapter_unsupported", /target_parameters: mlp/, () => load(stacked, both, plain));

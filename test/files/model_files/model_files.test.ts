@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { loadTokenizer } from "../../../engine/text/tokenizer.ts";
 import { expectedTensors } from "../../../files/model_files/expected.ts";
 import { openModelFiles } from "../../../files/model_files/model_files.ts";
 import { MemorySource } from "../../../files/source.ts";
+import type { TextList } from "../../../files/text_list.ts";
 import { openPath } from "../../../node/files.ts";
 import { raises } from "../../raises.ts";
 import { f32Safetensors, GgufPieces, MemoryFolder, safetensorsBytes } from "../weights/build_files.ts";
@@ -163,6 +165,8 @@ test("files that are missing, no JSON, or too many", async () => {
   const { "tokenizer.json": _, ...untokenized } = files;
   const bare = new MemoryFolder({ ...untokenized, "model.safetensors": weights });
   await raises("file_not_found", /no tokenizer\.json/, () => openModelFiles(bare));
+  const older = new MemoryFolder({ ...untokenized, "tokenizer.model": "?", "model.safetensors": weights });
+  await raises("file_not_found", /no tokenizer\.json, only tokenizer\.model/, () => openModelFiles(older));
   await raises("file_not_found", /no config\.json/, () =>
     openModelFiles(new MemoryFolder({ "model.safetensors": weights })),
   );
@@ -186,15 +190,25 @@ test("the embedded base: alone and in its folder the same model", async () => {
   assert.equal(expectedTensors(folder.config).length, folder.tensors.tensors.size);
 });
 
+test("a template that lies beside a GGUF goes before the file's own", async () => {
+  const gguf = await readFile("models/nano/nano.Q8_0.gguf");
+  const templateOf = async (beside: Record<string, string>) =>
+    loadTokenizer((await openModelFiles(new MemoryFolder({ "nano.gguf": gguf, ...beside }))).tokenizerFiles)
+      .chatTemplate;
+  const own = await templateOf({});
+  assert.match(own!, /messages/);
+  assert.equal(await templateOf({ "chat_template.jinja": "{{ messages }}!" }), "{{ messages }}!");
+});
+
 test("the vocabulary in nano's GGUF is tokenizer.json's", async () => {
   const { tokenizerFiles } = await openModelFiles(await openPath("models/nano/nano.Q8_0.gguf"));
   const metadata = tokenizerFiles.kind === "gguf" ? tokenizerFiles.metadata : assert.fail();
   const { model } = JSON.parse(await readFile("models/nano/tokenizer.json", "utf8"));
-  const tokens = metadata.get("tokenizer.ggml.tokens") as string[];
+  const tokens = metadata.get("tokenizer.ggml.tokens") as TextList;
   assert.equal(tokens.length, 4096);
-  for (const [token, id] of Object.entries(model.vocab)) assert.equal(tokens[Number(id)], token);
+  for (const [token, id] of Object.entries(model.vocab)) assert.equal(tokens.at(Number(id)), token);
   assert.deepEqual(
-    metadata.get("tokenizer.ggml.merges"),
+    [...(metadata.get("tokenizer.ggml.merges") as TextList)],
     model.merges.map((pair: string[]) => pair.join(" ")),
   );
 });

@@ -67,6 +67,12 @@ test("a model that nobody loaded is found by its name, an adapter as well as a m
   assert.deepEqual([found.sql.kind, found.sql.tier, found.default.kind], ["adapter", "device", "mixture"]);
   const missing = await complete("nano:nothing");
   assert.deepEqual([missing.status, missing.body.error?.code], [404, "unknown_model"]);
+  // Which folders, by their last names: where the server keeps its files is nobody's business.
+  assert.match(
+    missing.body.error!.message,
+    /Asked in vain: adapters, mixtures; the next time after 10 s at the earliest/,
+  );
+  assert.match((await complete("sql")).body.error!.message, /Adapters and mixtures go by nano:NAME\./);
   const direct = await complete("nano|s3://bucket/x");
   assert.deepEqual([direct.status, direct.body.error?.code], [403, "not_permitted"]);
   assert.equal((await complete("nano|/etc")).body.error?.code, "bad_request");

@@ -18,7 +18,7 @@ const TOKENS = [1, 2, 3, 4, 5, 7, 8, 17, 33];
 /** As linear.test.ts: sums of rounded f32 terms, against Σ|w·x|; the long rows have eighteen times as many. */
 const TOLERANCE = 1e-5;
 /** FORMAT of a kernel's arguments (shaders/formats/format.cpu.ts). */
-const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4", "q4_k", "q6_k"];
+const FORMATS: DeviceFormat[] = ["f32", "f16", "q8_0", "q4", "q4_k", "q6_k", "q5"];
 
 /** Nothing becomes of a sum. */
 const UNENDED = { SCALE: 0, CAP: 0 };
@@ -38,6 +38,10 @@ const FORMS: [StoredType, DeviceFormat, ActivationForm][] = [
     [type, "q6_k", "f32"],
     [type, "q6_k", "q8"],
   ]),
+  ["q5_0", "q5", "f32"],
+  ["q5_0", "q5", "q8"],
+  ["q5_1", "q5", "f32"],
+  ["q5_1", "q5", "q8"],
   ["q4_k", "q4_k", "f32"],
   ["q4_k", "q4_k", "q8"],
 ];

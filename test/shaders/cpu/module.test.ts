@@ -33,6 +33,9 @@ for (const build of BUILDS) {
     assert.ok(sections.includes(10), "there is code");
     assert.ok(!sections.includes(11), "there are data segments");
     assert.ok(!sections.includes(8), "something runs at the start");
+    // They trap where another thread has just let the memory grow: shaders/cpu/bytes.cpu.ts.
+    assert.equal(bytes.indexOf(Buffer.of(0xfc, 0x0a, 0, 0)), -1, "memory.copy");
+    assert.equal(bytes.indexOf(Buffer.of(0xfc, 0x0b, 0)), -1, "memory.fill");
     const text = bytes.toString("latin1");
     for (const [name, fields] of Object.entries(schema)) {
       assert.ok(text.includes(name), `${name} is exported`);

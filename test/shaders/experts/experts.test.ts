@@ -90,7 +90,7 @@ async function sorted(device: Device, tokens: number, of: (t: number, k: number)
   return { words, chosen, order, bounds, step, shape };
 }
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_k", "q6_k"] as const) {
+for (const type of ["f32", "f16", "q8_0", "q4_0", "q5_1", "q4_k", "q6_k"] as const) {
   onEachDevice(`${type}: each slot by its expert's matrix equals float64, experts in two banks`, async (device) => {
     const [rows, cols] = [24, wholeColumns(type, 96)];
     const banks = [

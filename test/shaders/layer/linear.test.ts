@@ -24,11 +24,24 @@ const BUILT_FOR = [1, 4, 8, 16];
  */
 const TOLERANCE = 1e-5;
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k"] as const) {
+for (const type of [
+  "f32",
+  "f16",
+  "q8_0",
+  "q4_0",
+  "q4_1",
+  "q5_0",
+  "q5_1",
+  "q2_k",
+  "q3_k",
+  "q4_k",
+  "q5_k",
+  "q6_k",
+] as const) {
   onEachDevice(`${type} weights: equals float64`, (device) => checkWeights(device, type));
 }
 
-for (const type of ["f16", "q4_1", "q4_k", "q6_k"] as const) {
+for (const type of ["f16", "q4_1", "q5_1", "q4_k", "q6_k"] as const) {
   const check = () => withoutSubgroups((device) => checkWeights(device, type));
   onEachDevice(`${type} weights: equals float64 without subgroups`, check, ["gpu"]);
 }

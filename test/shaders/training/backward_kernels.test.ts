@@ -30,7 +30,7 @@ import { stepUniform } from "../step_case.ts";
 /** Against the largest value: sums of at most some hundred products, each rounded to f32. */
 const TOLERANCE = 2e-5;
 
-for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1", "q4_k", "q5_k", "q6_k"] as const) {
+for (const type of ["f32", "f16", "q8_0", "q4_0", "q4_1", "q5_1", "q4_k", "q5_k", "q6_k"] as const) {
   onEachDevice(`a linear layer's gradient for its input, ${type}`, async (device) => {
     const [rows, cols] = [36, wholeColumns(type, 64)];
     const stride = cols + 8;

@@ -35,6 +35,7 @@ function transposed(matrix: ArrayLike<number>, rows: number, cols: number): Floa
 for (const [type, rows, cols] of [
   ["f32", 261, 76],
   ["q4_1", 520, 160],
+  ["q5_1", 261, 160],
   ["q4_k", 261, 256],
   ["q6_k", 261, 256],
 ] as const) {

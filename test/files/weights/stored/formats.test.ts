@@ -49,9 +49,12 @@ for (const { type, blocks, values } of CASES) {
       if (format === "q4_k" || format === "q6_k")
         return scaledValue(format, quants as Uint32Array, scales as Uint16Array, i);
       if (format === "q8_0") return (scales as Float32Array)[i >> 5] * new Int8Array(quants.buffer)[i];
-      const [d, m] = (scales as Uint16Array).subarray((i >> 5) * 2);
       const byte = new Uint8Array(quants.buffer)[(i >> 5) * 16 + (i & 15)];
-      return decodeFloat16(d) * (i & 16 ? byte >> 4 : byte & 15) + decodeFloat16(m);
+      const low = i & 16 ? byte >> 4 : byte & 15;
+      const block = new DataView(scales!.buffer, (i >> 5) * (format === "q5" ? 8 : 4));
+      const fifth = format === "q5" ? (block.getUint8(4 + (i & 3)) >> ((i >> 2) & 7)) & 1 : 0;
+      const [d, m] = [block.getUint16(0, true), block.getUint16(2, true)].map(decodeFloat16);
+      return d * (low + 16 * fifth) + m;
     });
     for (const [i, value] of values.entries())
       assert.ok(Math.fround(held[i]) === value, `${format} ${i}: ${held[i]}, ${value}`);
@@ -81,10 +84,10 @@ test("a float64 is rounded once, and one beyond float32 is found", () => {
   for (const unfit of [Number.NaN, -Infinity, 1e39]) assert.equal(STORED.f64.findUnfit(bytes(1, unfit)), 1);
 });
 
-test("a type that no quantised format holds exactly takes the dtype asked for, one that does stays", () => {
+test("a dense type takes the dtype asked for, one that a quantised format holds exactly stays", () => {
   const asked = (type: StoredType) =>
     (["auto", "f32", "f16", "q8_0", "q4_0"] as const).map((dtype) => deviceFormat(type, dtype));
-  assert.deepEqual(asked("q5_1"), ["f32", "f32", "f16", "q8_0", "q4"]);
+  assert.deepEqual(asked("q5_1"), ["q5", "f32", "q5", "q5", "q5"]);
   assert.deepEqual(asked("q4_k"), ["q4_k", "f32", "q4_k", "q4_k", "q4_k"]);
   assert.deepEqual(asked("bf16"), ["f16", "f32", "f16", "q8_0", "q4"]);
   assert.deepEqual(asked("f32"), ["f32", "f32", "f16", "q8_0", "q4"]);
