@@ -1,12 +1,13 @@
 // Speed of compressed adapters beside the same ones as they were: N requests together, each of an adapter of its own, decoding.
-// Usage: node dist/perf/compressed_serving.js [--adapters 16] [--ranks 16,32,64] [--tokens 24] [--rounds 3]
+// Usage: node dist/perf/compressed_serving.js [--adapters 16] [--ranks 16,32,64] [--cores full,diagonal]
+//   [--tokens 24] [--rounds 3]
 
 import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { table } from "../cli/terminal/table.ts";
-import { compressAdapters } from "../composition/compress/compress.ts";
+import { type CoreKind, compressAdapters } from "../composition/compress/compress.ts";
 import { writeCompressed } from "../composition/compress/write.ts";
 import type { Adapter } from "../files/lora/adapter.ts";
 import { COMPRESSED_JSON, COMPRESSED_WEIGHTS } from "../files/lora/compressed.ts";
@@ -22,6 +23,7 @@ const { values } = parseArgs({
   options: {
     adapters: { type: "string", default: "16" },
     ranks: { type: "string", default: "16,32,64" },
+    cores: { type: "string", default: "full,diagonal" },
     tokens: { type: "string", default: "24" },
     rounds: { type: "string", default: "3" },
   },
@@ -38,7 +40,9 @@ const folder = await mkdtemp(join(tmpdir(), "molora-compressed-"));
 try {
   const ways = [{ title: "as they were", paths: await writePlain() }];
   for (const rank of values.ranks.split(",").map(Number)) {
-    ways.push({ title: `compressed, rank ${rank}`, paths: await writeSet(rank) });
+    for (const core of values.cores.split(",") as CoreKind[]) {
+      ways.push({ title: `compressed, rank ${rank}, ${core}`, paths: await writeSet(rank, core) });
+    }
   }
   const engines = [];
   for (const { title, paths } of ways) {
@@ -80,9 +84,9 @@ async function writePlain(): Promise<Record<string, string>> {
   return paths;
 }
 
-async function writeSet(rank: number): Promise<Record<string, string>> {
-  const path = join(folder, `rank ${rank}`);
-  const made = compressAdapters(adapters, { rank, clusters: 1 });
+async function writeSet(rank: number, core: CoreKind): Promise<Record<string, string>> {
+  const path = join(folder, `rank ${rank} ${core}`);
+  const made = compressAdapters(adapters, { rank, core });
   const origins = adapters.map(({ name, hash }) => ({ name, sha256: hash }));
   const { json, safetensors } = await writeCompressed(made, origins, config);
   await mkdir(path);

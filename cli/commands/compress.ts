@@ -12,7 +12,7 @@ import { MoloraError } from "../../proto/errors.ts";
 import { defineCommand } from "../command.ts";
 import { openCompressedSet } from "../compress/open_set.ts";
 import { MODEL_FLAGS } from "../flags/common_flags.ts";
-import { integer, text, toggle } from "../flags/flags.ts";
+import { choice, integer, text, toggle } from "../flags/flags.ts";
 import { openBase } from "../open_base.ts";
 import { formatBytes, Progress } from "../terminal/progress.ts";
 import { table } from "../terminal/table.ts";
@@ -22,9 +22,9 @@ export const command = defineCommand({
   name: "compress",
   summary: "Write many adapters as shared factors and a small core each; the engine serves them so",
   details: `
-For every matrix, U and V are shared by all adapters of a cluster, and each has a core of --rank squared numbers:
-Δ = U · core · V (joint diagonalisation, arXiv 2407.00066). Adapters that have little in common lose much; the error of
-each is told. Load one under the name it has in the set:
+For every matrix, U and V are shared by all adapters of a cluster, and each has a core of --rank squared numbers, or of
+--rank with --core diagonal: Δ = U · core · V (joint diagonalisation, arXiv 2407.00066). Adapters that have little in common
+lose much, and more with diagonal cores; the error of each is told. Load one under the name it has in the set:
 
   molora compress --adapter a=adapters/a --adapter b=adapters/b --rank 32 --out set
   molora generate --adapter a=set --use a --prompt …
@@ -38,7 +38,12 @@ each is told. Load one under the name it has in the set:
       max: 1024,
     }),
     clusters: integer("K", "Most pairs of shared factors; adapters go where least of them is lost", { min: 1 }, 1),
-    iterations: integer("N", "Turns of the decomposition", { min: 1 }, 10),
+    core: choice(
+      ["auto", "full", "diagonal"],
+      "What each adapter keeps a matrix (auto: full; --add: as the set)",
+      "auto",
+    ),
+    iterations: integer("N", "Most turns of the decomposition", { min: 1 }, 10),
     add: text("DIR", "A compressed set that --adapter is added to; all are compressed anew"),
     keepFactors: toggle("--add: keep the set's factors and cores, bit for bit, and only give the new adapters cores"),
     out: text("DIR", "Where to write the set"),
@@ -63,15 +68,22 @@ each is told. Load one under the name it has in the set:
     const all: Pick<Adapter, "name" | "hash" | "layers">[] = [...(old?.adapters ?? []), ...fresh];
     const origins = [...(old?.origins ?? []), ...fresh.map(({ name, hash }) => ({ name, sha256: hash }))];
     const rank = flags.rank ?? old?.rank ?? 32;
+    const core = flags.core === "auto" ? (old?.core ?? "full") : flags.core;
+    if (old !== undefined && keepFactors && core !== old.core) {
+      throw new MoloraError("bad_arguments", `${add} has ${old.core} cores, and --keep-factors keeps them`, {
+        remedy: "Leave --core or --keep-factors out.",
+      });
+    }
     const bar = new Progress("compressing", (matrices) => `${Math.round(matrices)} matrices`, output.streams.stderr);
     let made: CompressedAdapters;
     if (old !== undefined && keepFactors) {
-      const added = projectAdapters(fresh, old.factors);
-      made = { factors: old.factors, members: [...old.members, ...added.members] };
+      const added = projectAdapters(fresh, old.factors, core);
+      made = { core, factors: old.factors, members: [...old.members, ...added.members] };
     } else {
       made = compressAdapters(all, {
         rank,
         clusters,
+        core,
         iterations,
         onProgress: (done, total) => bar.update(done, total),
       });
@@ -89,7 +101,7 @@ each is told. Load one under the name it has in the set:
       `${formatBytes(bytes.plain)} of factors as ${formatBytes(bytes.shared)} shared and ${formatBytes(bytes.cores)} of cores, in ${out}`,
     );
     const members = made.members.map(({ cluster, error }, i) => ({ name: origins[i].name, cluster, error }));
-    output.result({ out, rank, clusters: made.factors.length, bytes, adapters: members });
+    output.result({ out, rank, core, clusters: made.factors.length, bytes, adapters: members });
   },
 });
 

@@ -36,6 +36,8 @@ export interface MeasureOptions {
   texts: number;
   seed: number;
   batch: number;
+  /** Adapters made elsewhere out of these, measured beside the merges. */
+  brought?: readonly { title: string; adapter: Adapter }[];
   signal?: AbortSignal;
 }
 
@@ -50,7 +52,7 @@ export async function measureCompositions(
   output: Output,
 ): Promise<Measured> {
   const { config } = files;
-  const { methods, data, onBadRow, dtype, on, length, texts: count, seed, batch, signal } = options;
+  const { methods, data, onBadRow, dtype, on, length, texts: count, seed, batch, brought = [], signal } = options;
   const adapters = options.adapters.map(plainAdapter);
   const names = adapters.map(({ name }) => name);
   const plans = methods.map((method) => ({ method, merge: mergeOptions(method, adapters.length, options.tuning) }));
@@ -92,7 +94,7 @@ export async function measureCompositions(
     files,
     dtype,
     ...on,
-    adapters: [...adapters, ...routed.adapters, ...merged],
+    adapters: [...adapters, ...routed.adapters, ...merged, ...brought.map(({ adapter }) => adapter)],
     mixtures: routed.mixtures,
     length,
     texts: batch,
@@ -106,11 +108,14 @@ export async function measureCompositions(
       texts,
       experts,
       adapters: names,
-      merges: merges.map(({ method, weight }) => ({
-        name: method,
-        title: `merged by ${method}, weights ${weightText(weight)}`,
-        adapter: nameOf(method),
-      })),
+      merges: [
+        ...merges.map(({ method, weight }) => ({
+          name: method,
+          title: `merged by ${method}, weights ${weightText(weight)}`,
+          adapter: nameOf(method),
+        })),
+        ...brought.map(({ title, adapter: { name } }) => ({ name, title, adapter: name })),
+      ],
       ...(routed.mixtures.length === 0 ? {} : { mixture: routed.mixtures[0].name }),
       seed,
       onProgress: (done, total) => {

@@ -31,6 +31,7 @@ export async function openCompressedSet(path: string, config: ModelConfig): Prom
   });
   return {
     adapters,
+    core: set.core,
     factors,
     members: set.adapters.map(({ cluster, error }, i) => ({ cluster, error, cores: adapters[i].compressed.cores })),
     origins: set.adapters.map(({ name, sha256 }) => ({ name, sha256 })),

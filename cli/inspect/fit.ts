@@ -2,7 +2,8 @@
 
 import { planMerge } from "../../composition/merge/merge.ts";
 import { readRecipe } from "../../composition/recipe/recipe.ts";
-import { checkEntries, checkGeneration, refuseForeign } from "../../engine/adapters/recipes.ts";
+import type { Acting } from "../../engine/adapters/one_vocabulary.ts";
+import { checkEntries, checkGeneration, checkVocabularies, refuseActivated } from "../../engine/adapters/recipes.ts";
 import { ENTRIES } from "../../engine/options.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
@@ -41,6 +42,7 @@ async function recipeProblems(
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   const { parts } = await readRecipe(source);
+  const acting: Acting[] = [];
   let router: Mixture["router"] | undefined;
   const read = async (name: string, path: string, sha256: string | undefined): Promise<Adapter> => {
     const adapter = await loadAdapter(name, (await open(resolveLocator(folder, path))).from, config);
@@ -50,7 +52,9 @@ async function recipeProblems(
   for (const part of parts) {
     try {
       if (part.kind === "stacked") {
-        refuseForeign("inspected", part, await read(part.name, part.adapter, part.sha256));
+        const adapter = await read(part.name, part.adapter, part.sha256);
+        refuseActivated("inspected", part, adapter);
+        acting.push({ name: part.name, adapter, weight: part.weight });
       } else if (part.kind === "merged") {
         const adapters: Adapter[] = [];
         for (const one of part.adapters) adapters.push(await read(one.name, one.adapter, one.sha256));
@@ -66,6 +70,7 @@ async function recipeProblems(
     }
   }
   try {
+    checkVocabularies("inspected", acting);
     checkEntries("inspected", parts.filter(({ kind }) => kind !== "routed").length, router, ENTRIES);
   } catch (error) {
     problems.push(problem("recipe", MoloraError.from(error)));

@@ -4,22 +4,28 @@ import type { LoraModuleName } from "../../files/families/modules.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import type { Compressed, SharedFactors } from "../../files/lora/shared_factors.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
-import { type Matrix, matrixOf, transpose } from "../linear/matrix.ts";
+import { dot, type Matrix, matrixOf, transpose } from "../linear/matrix.ts";
 import { assignClusters } from "./clusters.ts";
-import { coreOf, jointBases, squaredError } from "./joint.ts";
+import { diagonalFor, diagonalised } from "./diagonal.ts";
+import { coreOf, type Joint, jointBases } from "./joint.ts";
 import { slotsOf } from "./slots.ts";
+
+export type CoreKind = "full" | "diagonal";
 
 export interface CompressOptions {
   /** Columns of the shared factors; less where a cluster's adapters together have a lower rank. */
   rank: number;
   /** How many pairs of factors there are at most. Default 1. */
   clusters?: number;
-  /** Alternations of the decomposition. Default 10. */
+  /** A square matrix an adapter and place (default), or its diagonal alone: less to store and to read, and less kept. */
+  core?: CoreKind;
+  /** Most alternations of the decomposition. Default 10. */
   iterations?: number;
   onProgress?: (done: number, total: number) => void;
 }
 
 export interface CompressedAdapters {
+  core: CoreKind;
   /** Of each cluster. */
   factors: SharedFactors["layers"][];
   /** In the order of the adapters. */
@@ -29,19 +35,19 @@ export interface CompressedAdapters {
 /**
  * Joint diagonalisation within each cluster (joint.ts), which compresses well what is alike: adapters whose subspaces have
  * nothing in common lose most of what they do where `rank` is below the sum of their ranks. `error` of a member is
- * ‖Δ − U·core·Vᵀ‖ / ‖Δ‖ over all its matrices.
+ * ‖Δ − U·core·Vᵀ‖ / ‖Δ‖ over all its matrices. With diagonal cores the bases turn to what these hold most of (diagonal.ts).
  *
  * @throws RangeError for no adapters
  */
 export function compressAdapters(
   adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
-  { rank, clusters = 1, iterations, onProgress }: CompressOptions,
+  { rank, clusters = 1, core = "full", iterations, onProgress }: CompressOptions,
 ): CompressedAdapters {
   if (adapters.length === 0) throw new RangeError("no adapters to compress");
   const slots = slotsOf(adapters);
   const assigned = assignClusters(slots, adapters.length, { rank, clusters });
   const count = 1 + Math.max(...assigned);
-  const made = empty(adapters, assigned, count);
+  const made = empty(adapters, core, assigned, count);
   const losses = new Losses(adapters.length);
   let done = 0;
   for (const { layer, module, deltas } of slots) {
@@ -49,11 +55,12 @@ export function compressAdapters(
       const members = deltas.flatMap((delta, i) => (delta !== undefined && assigned[i] === cluster ? [i] : []));
       if (members.length === 0) continue;
       const own = members.map((i) => deltas[i]!);
-      const { u, v, cores } = jointBases(own, { rank, ...(iterations !== undefined && { iterations }) });
+      const joint = jointBases(own, { rank, ...(iterations !== undefined && { iterations }) });
+      const { u, v, cores } = core === "full" ? { ...joint, cores: joint.cores.map(ofFull) } : ofDiagonals(joint);
       made.factors[cluster][layer][module] = { rank: u.cols, u: floats(u), v: floats(transpose(v)) };
       for (const [n, i] of members.entries()) {
-        made.members[i].cores[layer][module] = floats(cores[n]);
-        losses.add(i, own[n], cores[n]);
+        made.members[i].cores[layer][module] = Float32Array.from(cores[n].values);
+        losses.add(i, squaredNorm(own[n]), cores[n].kept);
       }
     }
     onProgress?.(++done, slots.length);
@@ -65,6 +72,7 @@ export function compressAdapters(
 export function projectAdapters(
   adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
   factors: readonly SharedFactors["layers"][],
+  kind: CoreKind,
 ): CompressedAdapters {
   const slots = slotsOf(adapters);
   const bases = factors.map((layers) => layers.map((layer) => basesOf(layer)));
@@ -75,9 +83,9 @@ export function projectAdapters(
       if (delta === undefined) continue;
       for (const [c, cluster] of bases.entries()) {
         const basis = cluster[layer][module];
-        const core = basis && coreOf(delta, basis.u, basis.v);
-        losses[c].add(i, delta, core);
-        if (core !== undefined) cores[c][i][layer][module] = floats(core);
+        const core = basis && project(delta, basis, kind);
+        losses[c].add(i, squaredNorm(delta), core?.kept ?? 0);
+        if (core !== undefined) cores[c][i][layer][module] = Float32Array.from(core.values);
       }
     }
   }
@@ -85,16 +93,40 @@ export function projectAdapters(
     const cluster = losses.reduce((best, own, c) => (own.of(i) < losses[best].of(i) ? c : best), 0);
     return { cluster, cores: cores[cluster][i], error: losses[cluster].of(i) };
   });
-  return { factors: [...factors], members };
+  return { core: kind, factors: [...factors], members };
+}
+
+/** A core's numbers, and the squared norm of what it stands for. */
+interface Core {
+  values: Float64Array;
+  kept: number;
+}
+
+/** Between orthonormal bases a core has the norm of what it stands for. */
+function ofFull({ data }: Matrix): Core {
+  return { values: data, kept: dot(data, data) };
+}
+
+function ofDiagonals(joint: Joint): { u: Matrix; v: Matrix; cores: Core[] } {
+  const { u, v, cores } = diagonalised(joint);
+  return { u, v, cores: cores.map(({ sigma, kept }) => ({ values: sigma, kept })) };
+}
+
+function project(delta: Factored, { u, v }: { u: Matrix; v: Matrix }, kind: CoreKind): Core {
+  if (kind === "full") return ofFull(coreOf(delta, u, v));
+  const { sigma, kept } = diagonalFor(delta, u, v);
+  return { values: sigma, kept };
 }
 
 function empty(
   adapters: readonly Pick<Adapter, "name" | "layers" | "experts">[],
+  core: CoreKind,
   assigned: readonly number[],
   count: number,
 ): CompressedAdapters {
   const layers = adapters[0].layers;
   return {
+    core,
     factors: Array.from({ length: count }, () => layers.map(() => ({}))),
     members: assigned.map((cluster) => ({ cluster, cores: layers.map(() => ({})), error: 0 })),
   };
@@ -110,11 +142,10 @@ class Losses {
     this.#all = new Float64Array(adapters);
   }
 
-  /** What orthonormal bases keep of a matrix has the norm of its core; without one all of it is lost. */
-  add(adapter: number, delta: Factored, core: Matrix | undefined): void {
-    const squared = squaredNorm(delta);
+  /** Rounding may not make a loss negative. */
+  add(adapter: number, squared: number, kept: number): void {
     this.#all[adapter] += squared;
-    this.#lost[adapter] += core === undefined ? squared : squaredError(squared, core);
+    this.#lost[adapter] += Math.max(0, squared - kept);
   }
 
   of(adapter: number): number {

@@ -2,16 +2,19 @@
 
 import type { Factored } from "../linear/factored.ts";
 import {
+  dot,
   firstColumns,
   joinColumns,
   type Matrix,
   multiply,
   multiplyTransposed,
+  rowProducts,
   transpose,
   zeros,
 } from "../linear/matrix.ts";
 import { qr } from "../linear/qr.ts";
 import { svd } from "../linear/svd.ts";
+import { Stacked } from "./stacked.ts";
 
 /** Δᵢ ≈ U · coreᵢ · Vᵀ with U [out, R] and V [in, R] of orthonormal columns. */
 export interface Joint {
@@ -31,8 +34,10 @@ export interface JointOptions {
 const ITERATIONS = 10;
 /** Columns of [ΔᵢV] up to which its singular vectors are computed exactly. */
 const EXACT = 16;
-/** Steps of orthogonal iteration that stand for an exact decomposition. */
-const STEPS = 3;
+/** Steps of orthogonal iteration for the first U; each later turn goes on from the one before by a single one. */
+const FIRST_STEPS = 3;
+/** Turns end where one captures so small a share more than the one before. */
+const SETTLED = 1e-6;
 
 /**
  * Minimises Σ‖Δᵢ − U coreᵢ Vᵀ‖²: in turns U becomes the top-R left singular vectors of [ΔᵢV] and V those of [ΔᵢᵀU], both
@@ -46,19 +51,80 @@ const STEPS = 3;
  */
 export function jointBases(deltas: readonly Factored[], { rank, iterations = ITERATIONS }: JointOptions): Joint {
   if (deltas.length === 0) throw new RangeError("no matrices to compress");
-  const turned = deltas.map(transposed);
   const [out, inp] = [deltas[0].b.rows, deltas[0].a.cols];
   const total = deltas.reduce((sum, { a }) => sum + a.rows, 0);
   const size = Math.min(rank, total, out, inp);
-  // V starts in what the rows span: one step of orthogonal iteration on ΣΔᵢᵀΔᵢ from a fixed start.
-  let v = qr(throughAll(turned, rowsThrough(deltas, pseudoRandom(inp, size)))).q;
-  let u: Matrix | undefined;
-  for (let i = 0; i < iterations; i++) {
-    u = leading(deltas, v, u, size);
-    v = leading(turned, u, v, size);
+  const stacked = new Stacked(deltas, size);
+  try {
+    const { u, v } = alternated(stacked, startOf(deltas, stacked, size), { size, iterations });
+    return { u, v, cores: deltas.map((delta) => coreOf(delta, u, v)) };
+  } finally {
+    stacked.close();
   }
-  const left = u ?? leading(deltas, v, undefined, size);
-  return { u: left, v, cores: deltas.map((delta) => coreOf(delta, left, v)) };
+}
+
+/** V in what the rows span: one step of orthogonal iteration on ΣΔᵢᵀΔᵢ from a fixed start. */
+function startOf(deltas: readonly Factored[], stacked: Stacked, size: number): Matrix {
+  const rows = stacked.fromRight(pseudoRandom(deltas[0].a.cols, size));
+  return qr(stacked.toRight(rows.map((x, i) => multiply(multiplyTransposed(deltas[i].b, deltas[i].b), x)))).q;
+}
+
+function alternated(
+  stacked: Stacked,
+  start: Matrix,
+  { size, iterations }: { size: number; iterations: number },
+): { u: Matrix; v: Matrix } {
+  const left: Side = { into: (x) => stacked.fromLeft(x), outOf: (parts) => stacked.toLeft(parts), size };
+  const right: Side = { into: (x) => stacked.fromRight(x), outOf: (parts) => stacked.toRight(parts), size };
+  let [v, throughV] = [start, right.into(start)];
+  let [u, throughU]: [Matrix | undefined, Matrix[] | undefined] = [undefined, undefined];
+  let before = 0;
+  for (let turn = 1; ; turn++) {
+    u = leading(left, throughV, u, throughU).basis;
+    throughU = left.into(u);
+    const other = leading(right, throughU, v, throughV);
+    v = other.basis;
+    if (turn >= iterations || other.captured - before <= SETTLED * other.captured) return { u, v };
+    before = other.captured;
+    throughV = right.into(v);
+  }
+}
+
+/** One side's factors Fᵢ of all matrices: FᵢᵀX of each, and Σ FᵢYᵢ. */
+interface Side {
+  into: (x: Matrix) => Matrix[];
+  outOf: (parts: readonly Matrix[]) => Matrix;
+  size: number;
+}
+
+/**
+ * Top-`size` left singular vectors of [FᵢWᵢ], or where that is large what a step of orthogonal iteration makes of those from
+ * the turn before: FᵀX of them is known by then. `captured` is Σ‖beforeᵀFᵢWᵢ‖², 0 where nothing was before.
+ */
+function leading(
+  { into, outOf, size }: Side,
+  inner: readonly Matrix[],
+  before: Matrix | undefined,
+  throughBefore: readonly Matrix[] | undefined,
+): { basis: Matrix; captured: number } {
+  // (WᵢWᵢᵀ) FᵢᵀX of all matrices, from the right.
+  const weighted = (parts: readonly Matrix[]) =>
+    parts.map((part, i) => multiply(rowProducts(inner[i], inner[i]), part));
+  const first = before && (throughBefore ?? into(before));
+  const next = first && weighted(first);
+  const captured = (first ?? []).reduce((sum, part, i) => sum + dot(part.data, next![i].data), 0);
+  if (inner.length * size <= EXACT) {
+    return { basis: firstColumns(svd(joinColumns(inner.map((w, i) => alone(outOf, inner, w, i)))).u, size), captured };
+  }
+  if (next !== undefined) return { basis: qr(outOf(next)).q, captured };
+  let basis = qr(outOf(inner)).q;
+  for (let step = 0; step < FIRST_STEPS; step++) basis = qr(outOf(weighted(into(basis)))).q;
+  return { basis, captured };
+}
+
+/** FᵢWᵢ of one matrix: the others' parts are zero. */
+function alone(outOf: Side["outOf"], all: readonly Matrix[], own: Matrix, i: number): Matrix {
+  return outOf(all.map((part, k) => (k === i ? own : zeros(part.rows, part.cols))));
 }
 
 /** UᵀΔV, [R, R]: the best core for these bases. */
@@ -72,43 +138,6 @@ export function squaredError(squared: number, core: Matrix): number {
     0,
     core.data.reduce((rest, value) => rest - value * value, squared),
   );
-}
-
-/** Top-`size` left singular vectors of [ΔᵢV], or what some steps from `before` come to where that is large. */
-function leading(deltas: readonly Factored[], v: Matrix, before: Matrix | undefined, size: number): Matrix {
-  const inner = deltas.map(({ a }) => multiply(a, v));
-  if (deltas.length * size <= EXACT) {
-    const joined = joinColumns(deltas.map(({ b }, i) => multiply(b, inner[i])));
-    return firstColumns(svd(joined).u, size);
-  }
-  let u = before ?? qr(throughAll(deltas, inner)).q;
-  for (let step = 0; step < STEPS; step++) {
-    // Σ Bᵢ (AᵢV)(AᵢV)ᵀ Bᵢᵀ U, from the right.
-    const through = deltas.map(({ b }, i) =>
-      multiply(inner[i], multiplyTransposed(inner[i], multiplyTransposed(b, u))),
-    );
-    u = qr(throughAll(deltas, through)).q;
-  }
-  return u;
-}
-
-/** BᵢᵀBᵢ(AᵢX) of each matrix: Aᵢᵀ of it is ΔᵢᵀΔᵢX. */
-function rowsThrough(deltas: readonly Factored[], x: Matrix): Matrix[] {
-  return deltas.map(({ a, b }) => multiply(multiplyTransposed(b, b), multiply(a, x)));
-}
-
-/** Σ Bᵢ·Yᵢ */
-function throughAll(deltas: readonly Factored[], parts: readonly Matrix[]): Matrix {
-  const sum = zeros(deltas[0].b.rows, parts[0].cols);
-  for (const [i, { b }] of deltas.entries()) {
-    const part = multiply(b, parts[i]);
-    for (let k = 0; k < sum.data.length; k++) sum.data[k] += part.data[k];
-  }
-  return sum;
-}
-
-function transposed({ b, a }: Factored): Factored {
-  return { b: transpose(a), a: transpose(b) };
 }
 
 /** The same numbers every time, without structure (a linear congruential generator). */

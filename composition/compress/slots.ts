@@ -7,11 +7,14 @@ import { deltaOf } from "../deltas.ts";
 import { refuseExperts } from "../experts.ts";
 import type { Factored } from "../linear/factored.ts";
 
-/** One matrix of the base, and what each adapter adds to it; undefined where it adds nothing. */
+/**
+ * One matrix of the base, and what each adapter adds to it; undefined where it adds nothing. Worked out whenever it is asked
+ * for: those of all matrices at once would be twice the adapters' bytes.
+ */
 export interface Slot {
   layer: number;
   module: LoraModuleName;
-  deltas: (Factored | undefined)[];
+  readonly deltas: (Factored | undefined)[];
 }
 
 /**
@@ -24,12 +27,19 @@ export function slotsOf(adapters: readonly Pick<Adapter, "name" | "layers" | "ex
   for (const { name, experts } of adapters) if (experts !== undefined) refuseExperts(name);
   return adapters[0].layers.flatMap((_, layer) =>
     LORA_MODULES.flatMap((module): Slot[] => {
-      const deltas = adapters.map(({ layers }) => {
-        const lora = layers[layer][module];
-        if (lora?.rows !== undefined || lora?.unsettled !== undefined) throw notLowRank(layer, module);
-        return lora && deltaOf(lora);
-      });
-      return deltas.some((delta) => delta !== undefined) ? [{ layer, module, deltas }] : [];
+      const loras = adapters.map(({ layers }) => layers[layer][module]);
+      if (loras.some((lora) => lora?.rows !== undefined || lora?.unsettled !== undefined))
+        throw notLowRank(layer, module);
+      if (loras.every((lora) => lora === undefined)) return [];
+      return [
+        {
+          layer,
+          module,
+          get deltas() {
+            return loras.map((lora) => lora && deltaOf(lora));
+          },
+        },
+      ];
     }),
   );
 }

@@ -4,13 +4,13 @@
 import type { ModelConfig } from "../../files/families/config.ts";
 import { COMPRESSED_FORMAT, sharedHash, tensorName } from "../../files/lora/compressed.ts";
 import { type WrittenTensor, writeSafetensors } from "../../files/weights/safetensors/safetensors_write.ts";
-import type { CompressedAdapters } from "./compress.ts";
+import type { CompressedAdapters, CoreKind } from "./compress.ts";
 
 /** Of each adapter, in their order: its name, and the hash of what it was made from. */
 export type Origins = readonly { name: string; sha256: string }[];
 
 export async function writeCompressed(
-  { factors, members }: CompressedAdapters,
+  { core, factors, members }: CompressedAdapters,
   origins: Origins,
   { architecture, hiddenSize, numLayers }: Pick<ModelConfig, "architecture" | "hiddenSize" | "numLayers">,
 ): Promise<{ json: string; safetensors: Uint8Array }> {
@@ -19,18 +19,19 @@ export async function writeCompressed(
   const json = {
     format: COMPRESSED_FORMAT,
     base_model: { architecture, hidden_size: hiddenSize, num_hidden_layers: numLayers },
-    core: "full",
+    core,
     clusters,
     adapters: members.map(({ cluster, error }, i) => ({ ...origins[i], cluster, error })),
   };
   return {
     json: `${JSON.stringify(json, undefined, 2)}\n`,
-    safetensors: writeSafetensors([...tensorsOf(factors, members)]),
+    safetensors: writeSafetensors([...tensorsOf(factors, core, members)]),
   };
 }
 
 function* tensorsOf(
   factors: CompressedAdapters["factors"],
+  kind: CoreKind,
   members: CompressedAdapters["members"],
 ): Generator<WrittenTensor> {
   for (const [c, layers] of factors.entries()) {
@@ -44,8 +45,9 @@ function* tensorsOf(
   for (const [n, { cores }] of members.entries()) {
     for (const [i, layer] of cores.entries()) {
       for (const [name, core] of Object.entries(layer)) {
-        const rank = Math.sqrt(core.length);
-        yield { name: tensorName("adapters", n, i, name, "core"), shape: [rank, rank], data: core };
+        const rank = kind === "full" ? Math.sqrt(core.length) : core.length;
+        const shape = kind === "full" ? [rank, rank] : [rank];
+        yield { name: tensorName("adapters", n, i, name, "core"), shape, data: core };
       }
     }
   }

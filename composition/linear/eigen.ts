@@ -9,6 +9,8 @@ export interface Eigen {
 }
 
 const MOST_ROUNDS = 60;
+/** What stands beside the diagonal and is so small a part of the largest value is rounding, which need not converge. */
+const ROUNDING = 1e-20;
 
 /**
  * Householder reflections to a tridiagonal matrix, then implicit QL with Wilkinson's shift. The lower triangle is read.
@@ -38,12 +40,13 @@ export function symmetricEigenvalues(matrix: Matrix): Float64Array {
 /** What becomes of the diagonal; `rows` have `width` columns. */
 function diagonalise(diagonal: Float64Array, beside: Float64Array, rows: Float64Array, width: number): void {
   const n = diagonal.length;
+  const least = ROUNDING * [...diagonal, ...beside].reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   for (let low = 0; low < n; low++) {
     for (let round = 0; ; round++) {
       let split = low;
       for (; split < n - 1; split++) {
         const size = Math.abs(diagonal[split]) + Math.abs(diagonal[split + 1]);
-        if (Math.abs(beside[split]) <= Number.EPSILON * size) break;
+        if (Math.abs(beside[split]) <= Math.max(Number.EPSILON * size, least)) break;
       }
       if (split === low) break;
       if (round === MOST_ROUNDS) throw new RangeError("the eigenvalues do not converge");

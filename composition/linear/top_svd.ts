@@ -1,12 +1,12 @@
 // The largest singular triples of a matrix that is too large to be decomposed whole.
 
+import { Resident } from "../kernels/products.ts";
 import { Random } from "../random.ts";
 import { symmetricEigen, symmetricEigenvalues } from "./eigen.ts";
+import { GrowingBasis } from "./growing_basis.ts";
 import {
   firstColumns,
   firstRows,
-  joinColumns,
-  joinRows,
   type Matrix,
   multiply,
   multiplyTransposed,
@@ -19,84 +19,78 @@ import { oriented, type Svd, svd } from "./svd.ts";
 
 /** Matrices whose shorter side is no longer are decomposed whole: that is as fast, and exact. */
 const SMALL = 96;
-/** Columns of a block beyond the wanted rank: values that lie close together are found together. */
-const SPARE = 8;
+/** Columns of a block. Few of them need more steps, and fewer columns in all. */
+const WIDTH = 8;
 /**
- * The search ends where what the wanted triples hold (Σ s²) would grow by less than this share with another block, going by
+ * The search ends where what the wanted triples hold (Σ s²) would grow by less than this share with another look, going by
  * how its growth has shrunk. Values with a gap behind them are far more exact by then; without one any choice among them
  * holds as much.
  */
-const SETTLED = 1e-8;
-/** A shorter side of no more blocks is decomposed by its Gram matrix. */
-const FEW_BLOCKS = 8;
-/** Blocks before the first look at what is held. */
-const FIRST_LOOK = 2;
-
+const SETTLED = 1e-11;
+/** A shorter side of no more than this, or than three ranks, is decomposed by its Gram matrix. */
+const SHORT = 128;
+/** Blocks from one look at what is held to the next: a look costs as much as a block. */
+const LOOK = 2;
 /**
- * The `rank` largest triples of X; fewer where X has fewer rows or columns. Zero entries cost nothing, so that a pruned
- * matrix is fast. Deterministic.
+ * The `rank` largest triples of X; fewer where X has fewer rows or columns. Deterministic.
  *
- * Source: block Golub–Kahan bases with full reorthogonalisation (Golub, Luk & Overton 1981; Musco & Musco 2015 for blocks
- * from a random start). A basis that has grown to X's shorter side makes the result exact.
+ * Source: block Golub–Kahan bases with full reorthogonalisation of one side (Golub, Luk & Overton 1981; Simon & Zha 2000;
+ * Musco & Musco 2015 for blocks from a random start). A basis that has grown to X's shorter side makes the result exact.
  */
 export function topSvd(x: Matrix, rank: number): Svd {
   const most = Math.min(x.rows, x.cols);
   if (most <= SMALL) return firstTriples(svd(x), rank);
-  const width = Math.min(rank + SPARE, most);
-  if (most <= FEW_BLOCKS * width) return byShorterSide(x, rank);
+  if (most <= Math.max(SHORT, 3 * rank)) return byShorterSide(x, rank);
+  const resident = new Resident(x, WIDTH);
+  const basis = new GrowingBasis(x, WIDTH);
+  try {
+    return fromBlocks(resident, basis, rank);
+  } finally {
+    resident.close();
+    basis.close();
+  }
+}
+
+function fromBlocks(x: Resident, basis: GrowingBasis, rank: number): Svd {
+  const most = Math.min(x.rows, x.cols);
   const random = new Random(x.rows, x.cols, 0x5bd);
-  const start = Float64Array.from({ length: x.cols * width }, () => 2 * random.next() - 1);
-  let right: Matrix = { rows: x.cols, cols: width, data: start };
-  const products = productsOf(x);
-  const rights: Matrix[] = [];
-  const lefts: Matrix[] = [];
-  const projections: Matrix[] = [];
+  const start = Float64Array.from({ length: x.cols * WIDTH }, () => 2 * random.next() - 1);
+  let right: Matrix = { rows: x.cols, cols: WIDTH, data: start };
   let held = 0;
   let growth = Number.NaN;
-  for (let size = 0; ; ) {
-    right = orthonormal(right, rights);
-    rights.push(right);
-    const left = orthonormal(products.right(right), lefts);
-    lefts.push(left);
-    size += left.cols;
+  let calm = false;
+  for (let size = 0, blocks = 1; ; blocks++) {
+    const width = Math.min(WIDTH, most - size);
+    right = qr(firstColumns(right, width)).q;
+    const { left, spent } = basis.add({ rows: x.rows, cols: width, data: x.times(right.data, width) });
     // Xᵀ·U is both the next right block and, transposed, what X looks like from U.
-    const seen = products.left(left);
-    projections.push(seen);
+    const seen: Matrix = { rows: width, cols: x.cols, data: x.timesFromLeft(left.data, width) };
+    basis.see(seen);
+    size += width;
     const whole = size === most;
-    if (whole || projections.length >= FIRST_LOOK) {
-      const seenSoFar = joinRows(projections);
-      const now = heldBy(seenSoFar, rank);
+    if (whole || (size > rank && blocks % LOOK === 0)) {
+      const now = heldBy(basis.gram, rank);
       const shrinks = Math.min(1, (now - held) / growth);
       growth = now - held;
       // Of the first two looks nothing is known of how growth shrinks.
-      if (whole || growth * shrinks <= SETTLED * now) {
-        const found = triplesOf(seenSoFar, rank);
-        return oriented({ ...found, u: multiply(joinColumns(lefts), found.u) });
+      const settled = growth <= SETTLED * SETTLED * now || growth * shrinks <= SETTLED * now;
+      // Where a block was spent, arbitrary directions took over, and have grown only by the next look: of a value that occurs
+      // more often than a block has columns, they find the rest.
+      if (whole || (settled && (calm || !spent))) {
+        const found = triplesOf(basis.seen, rank);
+        return oriented({ ...found, u: multiplyTransposed(basis.rows, found.u) });
       }
-      held = now;
+      [held, calm] = [now, settled];
     }
-    right = transpose(firstRows(seen, Math.min(width, most - size)));
+    right = transpose(seen);
   }
 }
 
-/** Σ s² of the largest values of a wide matrix. */
-function heldBy(p: Matrix, rank: number): number {
-  const values = symmetricEigenvalues(rowProducts(p, p));
-  return values.subarray(0, rank).reduce((sum, value) => sum + value, 0);
-}
-
-/** Of more zeros than this, skipping them is faster than computing in tiles. */
-const SPARSE = 0.5;
-
-/** X·V, and Uᵀ·X. */
-function productsOf(x: Matrix): { right: (v: Matrix) => Matrix; left: (u: Matrix) => Matrix } {
-  let zero = 0;
-  for (const value of x.data) if (value === 0) zero++;
-  if (zero > SPARSE * x.data.length) {
-    return { right: (v) => multiply(x, v), left: (u) => transpose(multiplyTransposed(x, u)) };
-  }
-  const turned = transpose(x);
-  return { right: (v) => rowProducts(x, transpose(v)), left: (u) => rowProducts(transpose(u), turned) };
+/** Σ s² of the largest values, by the Gram matrix. */
+function heldBy(gram: Matrix, rank: number): number {
+  return symmetricEigenvalues(gram)
+    .subarray(0, rank)
+    .reduce((sum, value) => sum + value, 0);
 }
 
 /** All values are found, for less than a basis of that size would cost. */
@@ -122,21 +116,4 @@ function triplesOf(p: Matrix, rank: number): Svd {
 function firstTriples({ u, s, vt }: Svd, rank: number): Svd {
   const kept = Math.min(rank, s.length);
   return { u: firstColumns(u, kept), s: s.slice(0, kept), vt: firstRows(vt, kept) };
-}
-
-/** Columns orthonormal to each other and to those of `before`. */
-function orthonormal(block: Matrix, before: readonly Matrix[]): Matrix {
-  let out = block;
-  for (let pass = 1; ; pass++) {
-    for (const basis of before) {
-      const shadow = multiply(basis, multiplyTransposed(basis, out));
-      for (let i = 0; i < shadow.data.length; i++) shadow.data[i] = out.data[i] - shadow.data[i];
-      out = shadow;
-    }
-    const { q, r } = qr(out);
-    out = q;
-    // Twice is enough for what has length (Kahan, in Parlett); a column of rounding alone is a new one after that.
-    const fresh = r.data.some((value, i) => i % (r.cols + 1) === 0 && Math.abs(value) < 1e-8);
-    if (before.length === 0 || pass === 3 || (pass === 2 && !fresh)) return out;
-  }
 }

@@ -1,7 +1,8 @@
 // Several lists of values become one, entry by entry: sums, and sums of those that agree in sign.
 // Whether the lists are factors or whole deltas is the caller's.
 
-import { keepLargest, keepMasked, keptCount } from "./prune.ts";
+import { type CombinedTask, combined } from "../kernels/combined.ts";
+import { keepMasked, keptCount, largest } from "./prune.ts";
 
 export const COMBINATIONS = ["linear", "ties", "dare_linear", "dare_ties", "magnitude_prune"] as const;
 export type Combination = (typeof COMBINATIONS)[number];
@@ -31,22 +32,14 @@ export function combine(
   weights: readonly number[],
   options: CombineOptions,
 ): Task {
-  const pruned = sparsified(kind, tasks, options);
-  if (kind !== "ties" && kind !== "dare_ties") return weightedSum(pruned, weights);
-  const sign = electedSigns(pruned, options.majoritySign);
-  const sum = new Float64Array(sign.length);
-  const agreeing = new Uint32Array(sign.length);
-  for (const [t, task] of pruned.entries()) {
-    const weight = weights[t];
-    for (let i = 0; i < sum.length; i++) {
-      const value = task[i];
-      if (!(value * sign[i] > 0)) continue;
-      sum[i] += value * weight;
-      agreeing[i]++;
-    }
-  }
-  for (let i = 0; i < sum.length; i++) if (agreeing[i] > 1) sum[i] /= agreeing[i];
-  return sum;
+  const elects = electing(kind);
+  const pruned = sparsified(kind, tasks, options).map((task, t) => ({
+    ...task,
+    before: 1,
+    after: weights[t],
+    share: 1,
+  }));
+  return combined(pruned, { elect: elects ? options.majoritySign : "none", divide: elects, factor: 1 });
 }
 
 export interface MergekitOptions extends CombineOptions {
@@ -63,50 +56,31 @@ export function combineWeighted(
   weights: readonly number[],
   options: MergekitOptions,
 ): Task {
-  const weighted = sparsified(kind, tasks, options).map((task, t) => task.map((value) => value * weights[t]));
-  const elects = kind === "ties" || kind === "dare_ties";
-  const sign = elects ? electedSigns(weighted, options.majoritySign) : undefined;
-  const sum = new Float64Array(tasks[0].length);
-  const total = weights.reduce((all, weight) => all + weight, 0);
-  const divisors = new Float64Array(sign === undefined ? 0 : sum.length);
-  for (const [t, task] of weighted.entries()) {
-    const weight = weights[t];
-    for (let i = 0; i < sum.length; i++) {
-      const value = task[i];
-      if (sign !== undefined && !(value * sign[i] > 0)) continue;
-      sum[i] += value;
-      if (sign !== undefined) divisors[i] += weight;
-    }
-  }
-  for (let i = 0; i < sum.length; i++) {
-    const divisor = sign === undefined ? total : divisors[i];
-    if (options.normalize && Math.abs(divisor) >= 1e-8) sum[i] /= divisor;
-    sum[i] *= options.lambda;
-  }
-  return sum;
+  const { majoritySign, normalize, lambda } = options;
+  const elects = electing(kind);
+  const weighted = sparsified(kind, tasks, options).map((task, t) => ({
+    ...task,
+    before: weights[t],
+    after: 1,
+    share: weights[t],
+  }));
+  // Without an election the divisor is that of all weights, also where some values were dropped.
+  return combined(weighted, { elect: elects ? majoritySign : "none", divide: normalize, factor: lambda });
 }
 
-function sparsified(kind: Combination, tasks: readonly Task[], { density, masks }: CombineOptions): readonly Task[] {
-  if (kind === "linear" || density >= 1) return tasks;
+function electing(kind: Combination): boolean {
+  return kind === "ties" || kind === "dare_ties";
+}
+
+type Sparse = Pick<CombinedTask, "values" | "limit">;
+
+function sparsified(kind: Combination, tasks: readonly Task[], { density, masks }: CombineOptions): Sparse[] {
+  if (kind === "linear" || density >= 1) return tasks.map((values) => ({ values, limit: 0 }));
   if (kind === "ties" || kind === "magnitude_prune") {
-    return tasks.map((task) => keepLargest(task, keptCount(density, task.length)));
+    return tasks.map((task) => largest(task, keptCount(density, task.length)));
   }
-  return tasks.map((task, t) => keepMasked(task, masks(t, task.length, density), 1 / density));
-}
-
-function weightedSum(tasks: readonly Task[], weights: readonly number[]): Task {
-  const sum = new Float64Array(tasks[0].length);
-  for (const [t, task] of tasks.entries()) for (let i = 0; i < sum.length; i++) sum[i] += weights[t] * task[i];
-  return sum;
-}
-
-/** 1 or −1 an entry; a draw is positive. */
-function electedSigns(tasks: readonly Task[], method: MajoritySign): Int8Array {
-  const sums = new Float64Array(tasks[0].length);
-  for (const task of tasks) {
-    for (let i = 0; i < sums.length; i++) sums[i] += method === "total" ? task[i] : Math.sign(task[i]);
-  }
-  const signs = new Int8Array(sums.length);
-  for (let i = 0; i < signs.length; i++) signs[i] = sums[i] >= 0 ? 1 : -1;
-  return signs;
+  return tasks.map((task, t) => ({
+    values: keepMasked(task, masks(t, task.length, density), 1 / density),
+    limit: 0,
+  }));
 }

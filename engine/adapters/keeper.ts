@@ -141,7 +141,7 @@ export class Keeper {
   }
 }
 
-/** A recipe has none: what it stacks has no tables, and what it routes has its own. */
+/** A recipe has none: what it stacks and what it routes have their own. */
 function vocabularyOf(generation: LoadedGeneration): VocabularyChange | undefined {
   if (generation.kind === "adapter") return generation.adapter.vocabulary;
   if (generation.kind === "recipe") return undefined;

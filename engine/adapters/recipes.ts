@@ -14,6 +14,7 @@ import type { Router } from "../../router/mixture.ts";
 import type { Capacity } from "../model/capacity.ts";
 import { type LoadedMixture, type LoadedRecipe, loadedAdapter } from "./generation.ts";
 import { mergedFolder } from "./mergeable.ts";
+import { type Acting, AGREE, disagreement } from "./one_vocabulary.ts";
 import type { PackedAdapter } from "./pack_adapter.ts";
 import { routedEntries } from "./pack_router.ts";
 
@@ -57,10 +58,14 @@ export async function makeRecipe(
       continue;
     }
     const { adapter, made } = await adapterOf(part, reader);
-    refuseForeign(name, part, adapter);
+    refuseActivated(name, part, adapter);
     stack.push({ name: part.name, weight: part.weight, generation: loadedAdapter(adapter) });
     reports.push({ name: part.name, kind: part.kind, hash: adapter.hash, weight: part.weight, ...made });
   }
+  checkVocabularies(name, [
+    ...stack.map(({ name, generation: { adapter }, weight }) => ({ name, adapter, weight })),
+    ...(routed?.experts ?? []).flatMap((expert) => (expert === undefined ? [] : [{ ...expert, weight: 1 }])),
+  ]);
   checkEntries(name, stack.length, routed?.mixture.router, reader.capacity.entries);
   const hash = await sha256(new TextEncoder().encode([text, ...reports.map((part) => part.hash)].join("\n")));
   // What it does follows from the parts, whatever the file looks like.
@@ -99,19 +104,23 @@ export function checkGeneration({ name, sha256 }: { name: string; sha256: string
   });
 }
 
-/** A recipe changes layers, from the first token on. @throws MoloraError `mixture_invalid` */
-export function refuseForeign(
+/** A recipe acts from the first token on. @throws MoloraError `mixture_invalid` */
+export function refuseActivated(
   recipe: string,
   { name }: Pick<RecipePart, "name">,
-  { invocation, vocabulary }: { invocation?: unknown; vocabulary?: unknown },
+  { invocation }: { invocation?: unknown },
 ): void {
-  if (invocation === undefined && vocabulary === undefined) return;
-  const what = invocation
-    ? "is an activated LoRA, which a prompt switches on"
-    : "has an embedding or a head of its own";
+  if (invocation === undefined) return;
+  const what = "is an activated LoRA, which a prompt switches on";
   throw new MoloraError("mixture_invalid", `recipe "${recipe}": part "${name}" ${what}`, {
-    remedy: "Name it in requests, alone or in a stack; a recipe takes adapters of layers only.",
+    remedy: "Name it in requests, alone or in a stack.",
   });
+}
+
+/** One embedding and one head, whoever brings them. @throws MoloraError `mixture_invalid` */
+export function checkVocabularies(recipe: string, acting: readonly Acting[]): void {
+  const wrong = disagreement(acting);
+  if (wrong !== undefined) throw new MoloraError("mixture_invalid", `recipe "${recipe}": ${wrong}`, { remedy: AGREE });
 }
 
 /** `entries`: adapters that an engine gives a token at most. @throws MoloraError `mixture_invalid` */

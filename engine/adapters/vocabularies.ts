@@ -191,9 +191,10 @@ export class Vocabularies {
   }
 
   #tablesOf(plan: RoutePlan): Tables | undefined {
-    if (plan.kind === "router") return this.#of(plan.key);
-    const owner = plan.kind === "fixed" ? plan.entries.find(({ key }) => this.#held.has(key)) : undefined;
-    return owner && this.#of(owner.key);
+    if (plan.kind === "none") return undefined;
+    const [keys, entries] = plan.kind === "router" ? [[plan.key], plan.beside ?? []] : [[], plan.entries];
+    const owner = [...keys, ...entries.map(({ key }) => key)].find((key) => this.#held.has(key));
+    return owner === undefined ? undefined : this.#of(owner);
   }
 
   #writeTokens(tables: Tables, plan: StepPlan, words: Uint32Array<ArrayBuffer>): void {

@@ -3,8 +3,9 @@
 import type { GenerateRequest, TokenTrace } from "../../proto/api.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { LoadedAdapter, LoadedGeneration, LoadedMixture, LoadedRecipe } from "../adapters/generation.ts";
+import { AGREE, disagreement } from "../adapters/one_vocabulary.ts";
 import type { Registry } from "../adapters/registry.ts";
-import type { RoutePlan } from "../scheduler/sequence.ts";
+import type { FixedEntry, RoutePlan } from "../scheduler/sequence.ts";
 
 export interface ChoiceParts {
   registry: Registry;
@@ -60,10 +61,8 @@ export function choose(
     plan: {
       kind: "fixed",
       entries: loaded.map(({ generation, weight }) => ({
-        key: generation.key,
-        weight,
+        ...entryOf(generation, weight),
         ...startOf(generation, prompt),
-        ...(generation.adapter.vocabulary === undefined ? {} : { embeds: true as const }),
       })),
     },
     generations: loaded.map(({ generation }) => generation),
@@ -84,7 +83,7 @@ function mixtureChoice(loaded: LoadedMixture): Choice {
 /** Parts are pinned beside the recipe that holds them, so that what is told of the request names them. */
 function recipeChoice(recipe: LoadedRecipe): Choice {
   const { stack, routed } = recipe;
-  const entries = stack.map(({ generation, weight }) => ({ key: generation.key, weight }));
+  const entries = stack.map(({ generation, weight }) => entryOf(generation, weight));
   const names = stack.map(({ name }) => name);
   const generations = [recipe, ...stack.map(({ generation }) => generation)];
   if (routed === undefined) {
@@ -100,21 +99,15 @@ function recipeChoice(recipe: LoadedRecipe): Choice {
   };
 }
 
-/**
- * Tables are replaced, not added to: at most one adapter of a stack may bring some, and only whole. Those that several bring
- * alike are of the resized base that they were all trained on.
- */
+/** @throws MoloraError `bad_request` */
 function checkVocabularies(stack: readonly { generation: LoadedAdapter; weight: number }[]): void {
-  const bringing = stack.filter(({ generation }) => generation.adapter.vocabulary !== undefined);
-  const [first] = bringing;
-  if (first === undefined || (bringing.length === 1 && first.weight === 1)) return;
-  const hashOf = ({ generation }: (typeof bringing)[number]) => generation.adapter.vocabulary?.hash;
-  const second = bringing.find((other) => hashOf(other) !== hashOf(first));
-  if (second === undefined && bringing.length > 1) return;
-  const reason = second ? `and so does "${second.generation.name}"` : `and is weighed by ${first.weight}`;
-  throw new MoloraError("bad_request", `"${first.generation.name}" has an embedding or a head of its own, ${reason}`, {
-    remedy: "Give it the weight 1, and stack it with adapters that change layers only.",
-  });
+  const wrong = disagreement(stack.map(({ generation: { name, adapter }, weight }) => ({ name, adapter, weight })));
+  if (wrong !== undefined) throw new MoloraError("bad_request", wrong, { remedy: AGREE });
+}
+
+/** An adapter in a list: those that change the embedding say so, for their KV is theirs from the first layer on. */
+function entryOf({ key, adapter }: LoadedAdapter, weight: number): FixedEntry {
+  return { key, weight, ...(adapter.vocabulary === undefined ? {} : { embeds: true as const }) };
 }
 
 /** Where an activated LoRA begins to act: with the last of its invocations (PEFT's `calculate_alora_offsets`). */

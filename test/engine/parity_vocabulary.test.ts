@@ -106,6 +106,68 @@ onEachHost(
 );
 
 onEachHost(
+  "a recipe whose part has tables computes what the stack made by hand does, beside a router too",
+  async (device) => {
+    const { engine, fixture } = await open("llama-biases", device);
+    const made = await mkdtemp(join(tmpdir(), "molora-recipe-tables-"));
+    const at = (name: string) => join(process.cwd(), MODELS, "llama-biases/adapters", name);
+    const stacked = (name: string, weight = 1) => ({ name, adapter: at(name), weight });
+    const load = async (name: string, parts: object[]) => {
+      const path = join(made, `${name}.json`);
+      await writeFile(path, JSON.stringify({ format: "molora-recipe/1", parts }));
+      return engine.loadMixture(name, path);
+    };
+    const { ids } = fixture.prompts[0];
+    const scored = async (routing: object) =>
+      (await collect(engine, { ids, maxTokens: 4, ignoreEos: true, promptLogprobs: 0, ...routing })).done
+        .promptLogprobs!;
+    const assertAlike = (got: Awaited<ReturnType<typeof scored>>, wanted: typeof got) => {
+      for (const [t, { logprob }] of got.entries())
+        assert.ok(Math.abs(logprob - wanted[t].logprob) < 1e-4, `token ${t}`);
+    };
+    try {
+      const byHand = await scored({ adapters: ["tables", "r2"].map((id) => ({ id, weight: 1 })) });
+      const others = await scored({ adapter: "r2" });
+      assert.ok(
+        others.some(({ logprob }, t) => Math.abs(logprob - byHand[t].logprob) > 1e-2),
+        "tables are seen",
+      );
+      await load("layers", [stacked("tables"), stacked("r2")]);
+      assertAlike(await scored({ mixture: "layers" }), byHand);
+      // A batch with the base: each has its own tables.
+      const [mixed, base] = await Promise.all([scored({ mixture: "layers" }), scored({})]);
+      assertAlike(mixed, byHand);
+      assertAlike(base, await scored({}));
+
+      const numbers = { hidden_size: 32, num_hidden_layers: engine.config.numLayers };
+      const mixture = {
+        format: "molora-mixture/1",
+        base_model: { architecture: "LlamaForCausalLM", ...numbers },
+        experts: [{ name: "base" }, { name: "r2", adapter: at("r2") }],
+        router: { type: "vocabulary", ranges: [], default: 1 },
+      };
+      await writeFile(join(made, "mixture.json"), JSON.stringify(mixture));
+      await load("routed", [stacked("tables"), { name: "skills", mixture: made }]);
+      assertAlike(await scored({ mixture: "routed" }), byHand);
+
+      await raises("mixture_invalid", /"rows" has an embedding.*so does "tables"/, () =>
+        load("two", [stacked("rows"), stacked("tables")]),
+      );
+      await raises("mixture_invalid", /"tables" has an embedding.*weighed by 0.5/, () =>
+        load("half", [stacked("tables", 0.5)]),
+      );
+      // The recipe alone holds the tables by now.
+      await engine.unloadAdapter("tables");
+      assertAlike(await scored({ mixture: "layers" }), byHand);
+    } finally {
+      await rm(made, { recursive: true });
+      await engine.close();
+    }
+  },
+  ["cpu"],
+);
+
+onEachHost(
   "a step of which no row is the base's leaves its head out",
   async (device) => {
     const { engine, fixture } = await open("llama-biases", device);

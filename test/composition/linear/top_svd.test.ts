@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { product, truncated } from "../../../composition/linear/factored.ts";
-import { type Matrix, zeros } from "../../../composition/linear/matrix.ts";
+import { type Matrix, multiply, zeros } from "../../../composition/linear/matrix.ts";
 import { svd } from "../../../composition/linear/svd.ts";
 import { topSvd } from "../../../composition/linear/top_svd.ts";
 import { Random } from "../../../composition/random.ts";
@@ -50,4 +50,16 @@ test("repeated singular values are all found", () => {
   const x = zeros(130, 120);
   for (let i = 0; i < 120; i++) x.data[i * 120 + ((i * 7) % 120)] = i < 12 ? 3 : 0.5;
   assertClose(topSvd(x, 12).s, new Float64Array(12).fill(3), 1e-12);
+});
+
+test("a matrix of a lower rank than a block is wide, and one of no more than was asked for", () => {
+  for (const rank of [1, 3, 12]) {
+    const [b, a] = [matrix(300, rank, 1, rank), matrix(rank, 280, 1, rank + 1)];
+    const whole = svd(multiply(b, a));
+    assertClose(topSvd(multiply(b, a), 12).s, whole.s.subarray(0, 12), 1e-10);
+    // Rows of zeros: what is left of a block is zero to the last bit.
+    const sparse = multiply(b, a);
+    sparse.data.fill(0, 280 * 20);
+    assertClose(topSvd(sparse, 2).s, svd(sparse).s.subarray(0, 2), 1e-10);
+  }
 });
