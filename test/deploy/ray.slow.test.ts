@@ -81,6 +81,7 @@ test("one adapter for each data set, as tasks; one that fails is told", { timeou
     .trim()
     .split("\n")
     .filter((line: string) => line.startsWith("{"));
+  assert.equal(reports.length, data.length, ran.stderr);
   const byName = new Map<string, { code: number; error?: string }>();
   for (const line of reports) byName.set(JSON.parse(line).name, JSON.parse(line));
   assert.deepEqual([byName.get("a")?.code, byName.get("b")?.code], [0, 0]);
