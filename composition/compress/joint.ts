@@ -1,5 +1,6 @@
 // Joint diagonalisation: one pair of orthonormal bases for many low-rank matrices, and a small core for each of them.
 
+import { symmetricEigen } from "../linear/eigen.ts";
 import type { Factored } from "../linear/factored.ts";
 import {
   dot,
@@ -57,10 +58,23 @@ export function jointBases(deltas: readonly Factored[], { rank, iterations = ITE
   const stacked = new Stacked(deltas, size);
   try {
     const { u, v } = alternated(stacked, startOf(deltas, stacked, size), { size, iterations });
-    return { u, v, cores: deltas.map((delta) => coreOf(delta, u, v)) };
+    const axes = principal({ u, v, cores: deltas.map((delta) => coreOf(delta, u, v)) });
+    return { ...axes, cores: deltas.map((delta) => coreOf(delta, axes.u, axes.v)) };
   } finally {
     stacked.close();
   }
+}
+
+/**
+ * The same product in its principal axes: ΣCᵢCᵢᵀ and ΣCᵢᵀCᵢ are diagonal, the largest first. Which bases of the two spaces the
+ * alternation ends in is chance, and these round best where factors are held in few bits.
+ */
+function principal({ u, v, cores }: Joint): Pick<Joint, "u" | "v"> {
+  const byRow = joinColumns(cores);
+  const byColumn = joinColumns(cores.map(transpose));
+  const left = transpose(symmetricEigen(rowProducts(byRow, byRow)).vectors);
+  const right = transpose(symmetricEigen(rowProducts(byColumn, byColumn)).vectors);
+  return { u: multiply(u, left), v: multiply(v, right) };
 }
 
 /** V in what the rows span: one step of orthogonal iteration on ΣΔᵢᵀΔᵢ from a fixed start. */

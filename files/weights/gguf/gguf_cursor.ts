@@ -78,7 +78,8 @@ export class GgufCursor {
       this.#passStrings(starts, ends, first, limit);
       yield;
     }
-    const bytes = this.#bytes.slice(from, this.offset);
+    // Not by slice: that of a Buffer shares its memory.
+    const bytes = new Uint8Array(this.#bytes.subarray(from, this.offset));
     for (let i = 0; i < count; i++) {
       starts[i] -= from;
       ends[i] -= from;
