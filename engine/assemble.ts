@@ -3,6 +3,7 @@
 import type { Adapter } from "../files/lora/adapter.ts";
 import type { GenerationDefaults } from "../files/model_files/generation.ts";
 import type { MoloraError } from "../proto/errors.ts";
+import { type ActivationForm, QUANTISED_FORMATS } from "../shaders/formats/device_format.ts";
 import { Catalogue } from "./adapters/catalogue.ts";
 import { Demand } from "./adapters/demand.ts";
 import { Keeper } from "./adapters/keeper.ts";
@@ -21,6 +22,7 @@ import type { Residency } from "./memory/residency.ts";
 import { Usage } from "./memory/usage.ts";
 import { baseOver } from "./model/base.ts";
 import { activationForm, Forward } from "./model/forward.ts";
+import type { ModelWeights } from "./model/weights.ts";
 import { type EngineOptions, settleSizes } from "./options.ts";
 import type { AdmissionParts } from "./requests/admission.ts";
 import { agreementSettings } from "./requests/agreement_group.ts";
@@ -112,7 +114,15 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const settle = (adapter: Adapter) => unmoved(device, () => settleAdapter(model, adapter));
   const keeper = new Keeper({ capacity, registry, bank, vocabularies, catalogue, shelf });
   const reading = { config, capacity, dtype: sizes.adapterDtype, tokenizer, settle };
-  const library = new Library({ host, ...reading, activations, registry, catalogue, shelf, keeper });
+  const library = new Library({
+    host,
+    ...reading,
+    activations: gatesMeet(activations, weights),
+    registry,
+    catalogue,
+    shelf,
+    keeper,
+  });
   const maxWaiting = schedulerOptions.maxQueue;
   const demand = new Demand({ registry, library, shelf, usage, sources: host.sources, maxWaiting });
   const spelt = { tokenizer, vocabSize: config.vocabSize, room: capacity.vocabulary };
@@ -122,4 +132,10 @@ export function assemble(host: Host, use: BackboneUse, options: EngineOptions): 
   const names = { library, catalogue, registry, shelf, demand };
   const running = { loop, counters, pages, residency, shares, watch, use, device, forward };
   return { admission, prompts, grammars, ...names, ...running, samplingDefaults: files.generation };
+}
+
+/** What routers' gates are multiplied by: int8 where the layers that read the same input are, else what is exact. */
+function gatesMeet(activations: ActivationForm, { layers }: ModelWeights): ActivationForm {
+  const rounded = layers.every(({ qkv }) => qkv.shards.every(({ format }) => QUANTISED_FORMATS.has(format)));
+  return rounded ? activations : "f32";
 }

@@ -37,7 +37,7 @@ export interface RoutingSources {
   host: Host;
   config: ModelConfig;
   capacity: Capacity;
-  /** What linear layers, and the gates of routers, are multiplied by. */
+  /** What the gates of routers are multiplied by. */
   activations: ActivationForm;
   registry: Registry;
   /** Reads a PEFT folder. */
