@@ -1,9 +1,6 @@
 // Ten thousand requests at once, megabytes in one message: whoever asks beside them is answered as if they were not there.
 
 import assert from "node:assert/strict";
-import { once } from "node:events";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { after, test } from "node:test";
 import { Worker } from "node:worker_threads";
@@ -37,26 +34,6 @@ async function machineNoise(): Promise<number> {
   await new Promise((resolve) => setTimeout(resolve, 3000));
   delay.disable();
   return delay.max / 1e6;
-}
-
-/**
- * How long ten thousand requests hold the loop of a server of Node's that answers two bytes, in this process: what a machine's
- * milliseconds are worth.
- */
-async function bareBlock(): Promise<number> {
-  const server = createServer((request, response) => {
-    request.resume();
-    request.on("end", () => response.end("{}"));
-  });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const { port } = server.address() as AddressInfo;
-  const shape = { kind: "http", requests: 10_000, connections: 500, body: "{}" } as const;
-  await flood({ port, ...shape }); // compiled
-  const { block } = await flood({ port, ...shape });
-  server.closeAllConnections();
-  server.close();
-  return block;
 }
 
 const chat = (content: string) =>
@@ -103,32 +80,26 @@ const FLOODS: [string, Omit<Flood, "port">, Record<string, number>][] = [
   ],
 ];
 
-let bare: Promise<number> | undefined;
-
 for (const [what, shape, expected] of FLOODS) {
   test(`${what}: a person's /health is not kept waiting`, async (t) => {
     const { port } = await serveNano(t);
     const engine = await nano();
     for await (const event of engine.generate({ prompt: "warm", maxTokens: 2 })) void event;
-    bare ??= bareBlock();
-    // On a machine of 25 ms the second bound is the first. Other programs hold the loop up as well: what holds on one of three tries is ours.
-    const most = Math.max(200, 8 * (await bare));
+    // Other programs hold the loop up as well: what holds on one of three tries is ours.
     let held = false;
     for (let i = 0; i < 3 && !held; i++) {
       const noise = await machineNoise();
       const { health, answers, block } = await flood({ port, ...shape });
       const worst = health.at(-1)!;
-      const usual = health[Math.floor(health.length * 0.99)]!;
-      t.diagnostic(`${JSON.stringify(answers)}; health ${usual.toFixed(0)} ms (99 %), ${worst.toFixed(0)} ms (worst)`);
-      t.diagnostic(
-        `longest block ${block.toFixed(0)} ms, ${noise.toFixed(0)} ms when idle, at most ${most.toFixed(0)} ms`,
-      );
+      const most = health[Math.floor(health.length * 0.99)]!;
+      t.diagnostic(`${JSON.stringify(answers)}; health ${most.toFixed(0)} ms (99 %), ${worst.toFixed(0)} ms (worst)`);
+      t.diagnostic(`longest block ${block.toFixed(0)} ms, ${noise.toFixed(0)} ms when idle`);
       if (Object.keys(expected).length > 0) assert.deepEqual(answers, expected);
       assert.equal(
         Object.values(answers).reduce((sum, n) => sum + n, 0),
         shape.requests,
       );
-      held = block < most + 2 * noise;
+      held = block < 200 + 2 * noise;
     }
     assert.ok(held, "the loop was held for too long");
   });
