@@ -87,4 +87,6 @@ process.on("message", async (asked) => {
   await engine.close();
   process.disconnect();
 });
+// Whoever asked may have died.
+process.once("disconnect", () => process.exit());
 process.send?.({ type: "ready", baseUrl: server.baseUrl, url: server.url } satisfies Ready);
