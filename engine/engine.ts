@@ -28,8 +28,8 @@ import { checkSizes, useBackbone } from "./backbones.ts";
 import type { Host } from "./host.ts";
 import { PAGE_TOKENS } from "./memory/device_pool.ts";
 import type { MergedReport, MergeRequest } from "./merge_request.ts";
-import { usualKinds } from "./model/step_kind.ts";
 import type { EngineOptions } from "./options.ts";
+import { prepareUsual } from "./prepare.ts";
 import { admit, neverBegan } from "./requests/admission.ts";
 import { lexiconOf } from "./requests/lexicon.ts";
 import { isReady, MOST_TRIES, promptIdsOf, type Read, readAgain, readRequest } from "./requests/readiness.ts";
@@ -57,7 +57,7 @@ export class Engine implements EngineApi {
       for (const [name, path] of Object.entries({ ...options.mixtures, ...options.recipes })) {
         await engine.loadMixture(name, path);
       }
-      await engine.#prepare(options);
+      await prepareUsual(engine.#parts, options);
       return engine;
     } catch (error) {
       const crowded = use.users > 1 && MoloraError.from(error).code === "gpu_limit";
@@ -66,17 +66,6 @@ export class Engine implements EngineApi {
       const { identify: _, ...alone } = host; // the shared device has no room for one more
       return Engine.load(alone, options);
     }
-  }
-
-  /** Compiles what the first requests will need. */
-  async #prepare({ onCompile }: EngineOptions): Promise<void> {
-    const { device, forward, library } = this.#parts;
-    const { preparesAhead, tiles } = device.wishes;
-    if (!preparesAhead) return;
-    const offered = { adapters: library.adapters().length > 0, routers: library.mixtures().length > 0 };
-    const kinds = usualKinds({ ...offered, tiles });
-    // On a CPU it takes milliseconds: nothing to tell.
-    await forward.prepare(kinds, device.kind === "gpu" ? onCompile : undefined);
   }
 
   /** What computes, in words. */
