@@ -20,15 +20,25 @@ export class CpuProgram<Shape> implements Program<Shape> {
   readonly launches: readonly (readonly Bound<Shape>[])[];
   /** Where the arguments lie. */
   readonly args: CpuBuffer;
+  /** Commands of a step in which every body has something to do. */
+  readonly most: number;
 
   constructor(launches: readonly (readonly Bound<Shape>[])[], args: CpuBuffer) {
     this.launches = launches;
     this.args = args;
+    this.most = launches.reduce((sum, bodies) => sum + bodies.length, 0);
   }
 
   count(shape: Shape): number {
-    return this.launches.filter((bodies) => bodies.some(({ items }) => items(shape) > 0)).length;
+    let count = 0;
+    for (const bodies of this.launches) if (anyItems(bodies, shape)) count++;
+    return count;
   }
+}
+
+function anyItems<Shape>(bodies: readonly Bound<Shape>[], shape: Shape): boolean {
+  for (const { items } of bodies) if (items(shape) > 0) return true;
+  return false;
 }
 
 /** What a launch's arguments come to: one list of bodies, each with the words of its arguments. */
@@ -78,19 +88,26 @@ export function commandsOf<Shape>(
   shape: Shape,
   threads: number,
 ): Uint32Array<ArrayBuffer> {
-  const words: number[] = [];
+  const most = programs.reduce((sum, program) => sum + program.most, 0);
+  const words = new Uint32Array(most * COMMAND_WORDS);
+  let end = 0;
   for (const { launches } of programs) {
     for (const bodies of launches) {
-      const begin = words.length;
+      const begin = end;
       for (const { body, args, items } of bodies) {
         const count = items(shape);
-        if (count > 0) words.push(body, args, count, Math.ceil(count / (threads * CHUNKS_A_THREAD)), 0, 0, 0, 0);
+        if (count === 0) continue;
+        words[end + COMMAND.body] = body;
+        words[end + COMMAND.args] = args;
+        words[end + COMMAND.items] = count;
+        words[end + COMMAND.chunk] = Math.ceil(count / (threads * CHUNKS_A_THREAD));
+        end += COMMAND_WORDS;
       }
-      if (words.length === begin) continue;
-      const single = words.length === begin + COMMAND_WORDS && words[begin + COMMAND.items] === 1;
+      if (end === begin) continue;
+      const single = end === begin + COMMAND_WORDS && words[begin + COMMAND.items] === 1;
       if (single && begin > 0) words[begin + COMMAND.alone] = 1;
-      words[words.length - COMMAND_WORDS + COMMAND.barrier] = 1;
+      words[end - COMMAND_WORDS + COMMAND.barrier] = 1;
     }
   }
-  return Uint32Array.from(words);
+  return words.subarray(0, end);
 }

@@ -27,9 +27,12 @@ export class RoutingShares implements LoopObserver {
     for (const [layer, { experts: chosen, gates }] of trace.entries()) {
       layers[layer] ??= [];
       const choices = layers[layer];
-      const routed = chosen.filter((expert) => expert < experts);
-      for (const [i, part] of normalise(gates.slice(0, routed.length)).entries()) {
-        const expert = routed[i]!;
+      let sum = 0;
+      for (const [i, expert] of chosen.entries()) if (expert < experts) sum += gates[i]!;
+      if (sum === 0) continue;
+      for (const [i, expert] of chosen.entries()) {
+        if (expert >= experts) continue;
+        const part = gates[i]! / sum;
         choices[expert] = (choices[expert] ?? 0) + part;
         this.#add(names[expert]!, part / trace.length);
       }

@@ -1,5 +1,5 @@
 // Products with the factors of adapters, by what they are held in: the twin of lora/factors_*.wgsl, which say how they lie.
-// Sums have the order of dots.cpu.ts; in blocks of int8, each block's sums are scaled and then added up.
+// A's sums have the order of dots.cpu.ts, B's that of the columns; in blocks of int8, each block's sums are scaled and then added up.
 import { dotsOne, dotsTwo } from "./dots.cpu";
 import { acrossFour, bytesHigh, bytesLow, widenHigh, widenLow } from "./lanes.cpu";
 import { madd } from "./simd.cpu";
@@ -56,13 +56,13 @@ export function shrinkTwo(
   v128.store(out, shrinkOne(dtype, x1, r0, r1, r2, r3, bytes), 16);
 }
 
-/** Lane i: the product of h with row i of the four rows of B at `b`. `bytes`: of h. */
+/** Lane i: the product of h with row i of the four rows of B at `b`, a column at a time. `bytes`: of h. */
 @inline
 export function expandFour(dtype: i32, h: usize, b: usize, bytes: usize): v128 {
   if (dtype == F16) return fourHalf(h, b, bytes);
   if (dtype == Q8_0) return fourByte(h, b, bytes);
   if (dtype == Q4_0) return fourNibble(h, b, bytes);
-  return dotsOne(h, b, b + bytes, b + 2 * bytes, b + 3 * bytes, bytes);
+  return fourFloat(h, b, bytes);
 }
 
 /** Four halves as floats. */
@@ -146,53 +146,68 @@ function oneInBlocks(dtype: i32, x: usize, r0: usize, r1: usize, r2: usize, r3: 
   return acrossFour(a, b, c, d);
 }
 
+@inline
+function column(h: usize, rows: v128, sum: v128): v128 {
+  return madd(v128.load32_splat(h), rows, sum);
+}
+
+function fourFloat(h: usize, b: usize, bytes: usize): v128 {
+  let sum = f32x4.splat(0);
+  for (const end = h + bytes; h < end; h += 16) {
+    sum = column(h, v128.load(b), sum);
+    sum = column(h + 4, v128.load(b, 16), sum);
+    sum = column(h + 8, v128.load(b, 32), sum);
+    sum = column(h + 12, v128.load(b, 48), sum);
+    b += 64;
+  }
+  return sum;
+}
+
 function fourHalf(h: usize, b: usize, bytes: usize): v128 {
-  let p = f32x4.splat(0), q = p, r = p, s = p;
-  for (let k: usize = 0; k < bytes; k += 16) {
-    const v = v128.load(h + k), low = v128.load(b), high = v128.load(b, 16);
-    p = madd(v, widenLow(low), p);
-    q = madd(v, widenHigh(low), q);
-    r = madd(v, widenLow(high), r);
-    s = madd(v, widenHigh(high), s);
+  let sum = f32x4.splat(0);
+  for (const end = h + bytes; h < end; h += 16) {
+    const low = v128.load(b), high = v128.load(b, 16);
+    sum = column(h, widenLow(low), sum);
+    sum = column(h + 4, widenHigh(low), sum);
+    sum = column(h + 8, widenLow(high), sum);
+    sum = column(h + 12, widenHigh(high), sum);
     b += 32;
   }
-  return acrossFour(p, q, r, s);
+  return sum;
 }
 
 function fourByte(h: usize, b: usize, bytes: usize): v128 {
   let sum = f32x4.splat(0);
-  for (let k: usize = 0; k < bytes; ) {
-    const scales = v128.load(b), end = min(k + BLOCK, bytes);
+  for (const end = h + bytes; h < end; ) {
+    const scales = v128.load(b), last = min(h + BLOCK, end);
     b += 16;
-    let p = f32x4.splat(0), q = p, r = p, s = p;
-    for (; k < end; k += 16) {
-      const v = v128.load(h + k);
-      p = madd(v, bytesLow(b), p);
-      q = madd(v, bytesHigh(b), q);
-      r = madd(v, bytesLow(b + 8), r);
-      s = madd(v, bytesHigh(b + 8), s);
+    let part = f32x4.splat(0);
+    for (; h < last; h += 16) {
+      part = column(h, bytesLow(b), part);
+      part = column(h + 4, bytesHigh(b), part);
+      part = column(h + 8, bytesLow(b + 8), part);
+      part = column(h + 12, bytesHigh(b + 8), part);
       b += 16;
     }
-    sum = madd(scales, acrossFour(p, q, r, s), sum);
+    sum = madd(scales, part, sum);
   }
   return sum;
 }
 
 function fourNibble(h: usize, b: usize, bytes: usize): v128 {
   let sum = f32x4.splat(0);
-  for (let k: usize = 0; k < bytes; ) {
-    const scales = v128.load(b), end = min(k + BLOCK, bytes);
+  for (const end = h + bytes; h < end; ) {
+    const scales = v128.load(b), last = min(h + BLOCK, end);
     b += 16;
-    let p = f32x4.splat(0), q = p, r = p, s = p;
-    for (; k < end; k += 16) {
-      const v = v128.load(h + k);
-      p = madd(v, nibbles(b), p);
-      q = madd(v, nibbles(b + 2), q);
-      r = madd(v, nibbles(b + 4), r);
-      s = madd(v, nibbles(b + 6), s);
+    let part = f32x4.splat(0);
+    for (; h < last; h += 16) {
+      part = column(h, nibbles(b), part);
+      part = column(h + 4, nibbles(b + 2), part);
+      part = column(h + 8, nibbles(b + 4), part);
+      part = column(h + 12, nibbles(b + 6), part);
       b += 8;
     }
-    sum = madd(scales, acrossFour(p, q, r, s), sum);
+    sum = madd(scales, part, sum);
   }
   return sum;
 }

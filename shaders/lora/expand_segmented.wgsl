@@ -33,11 +33,11 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
     var s2 = vec4f(0.0);
     var s3 = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {
-      let rows = factor_b(b, r, rank4);
-      s0 = add_rows(s0, rows, shrunk[h.x + r]);
-      s1 = add_rows(s1, rows, shrunk[h.y + r]);
-      s2 = add_rows(s2, rows, shrunk[h.z + r]);
-      s3 = add_rows(s3, rows, shrunk[h.w + r]);
+      let columns = factor_b(b, r, rank4);
+      s0 = add_columns(s0, columns, shrunk[h.x + r]);
+      s1 = add_columns(s1, columns, shrunk[h.y + r]);
+      s2 = add_columns(s2, columns, shrunk[h.z + r]);
+      s3 = add_columns(s3, columns, shrunk[h.w + r]);
     }
     if (header.w > 0.0) {
       let rows = tile.x + u32(header.w) + within / 2u;

@@ -1,5 +1,5 @@
 // Factors of adapters held as f16, eight to a vec4u. A: rows, the last vec4u filled with zeros. B: four rows together,
-// [rank4][4 rows][4 columns].
+// column by column.
 fn stride_a(cols4: u32) -> u32 {
   return (cols4 + 1u) / 2u;
 }
@@ -14,7 +14,7 @@ fn factor_a(row: u32, column4: u32, cols4: u32) -> vec4f {
   return factor_halves(select(bits.xy, bits.zw, (column4 & 1u) == 1u));
 }
 
-// Columns [4r, 4r + 4) of the four rows of B that begin at `rows`.
+// Columns 4r to 4r + 3 of the four rows of B that begin at `rows`.
 fn factor_b(rows: u32, r: u32, rank4: u32) -> mat4x4f {
   let low = adapter_bits(rows + 2u * r);
   let high = adapter_bits(rows + 2u * r + 1u);

@@ -1,6 +1,6 @@
 // Factors of adapters held as 4 bits in blocks of 32 columns with a scale of f32 each; a number is 8 less than its bits say.
 // A: rows of scales, filled to a whole vec4u, then of a block to a vec4u, the first number in the lowest bits. B: four rows
-// together, block by block: their scales, then [up to 8][4 rows][4 columns].
+// together, block by block: their scales, then column by column.
 fn scales_a(cols4: u32) -> u32 {
   return (cols4 + 31u) / 32u;
 }
@@ -20,14 +20,14 @@ fn factor_a(row: u32, column4: u32, cols4: u32) -> vec4f {
   return scale * factor_quants(word >> (16u * (column4 & 1u)));
 }
 
-// Columns [4r, 4r + 4) of the four rows of B that begin at `rows`.
+// Columns 4r to 4r + 3 of the four rows of B that begin at `rows`.
 fn factor_b(rows: u32, r: u32, rank4: u32) -> mat4x4f {
   let block = rows + r / 8u * 5u;
   let bits = adapter_bits(block + 1u + r % 8u / 2u);
   let words = select(bits.xy, bits.zw, (r & 1u) == 1u);
   let scale = adapter(block);
-  return mat4x4f(scale.x * factor_quants(words.x), scale.y * factor_quants(words.x >> 16u),
-    scale.z * factor_quants(words.y), scale.w * factor_quants(words.y >> 16u));
+  return mat4x4f(scale * factor_quants(words.x), scale * factor_quants(words.x >> 16u),
+    scale * factor_quants(words.y), scale * factor_quants(words.y >> 16u));
 }
 
 // The four numbers in the lowest 16 bits.

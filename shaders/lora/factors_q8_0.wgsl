@@ -1,6 +1,6 @@
 // Factors of adapters held as int8 in blocks of 32 columns with a scale of f32 each. A: rows of scales, filled to a whole
 // vec4u, then of quants, sixteen to a vec4u, likewise. B: four rows together, block by block: their scales, then
-// [up to 8][4 rows][4 columns].
+// column by column.
 fn scales_a(cols4: u32) -> u32 {
   return (cols4 + 31u) / 32u;
 }
@@ -19,13 +19,13 @@ fn factor_a(row: u32, column4: u32, cols4: u32) -> vec4f {
   return scale * factor_quants(adapter_bits(row + scales_a(cols4) + column4 / 4u)[column4 % 4u]);
 }
 
-// Columns [4r, 4r + 4) of the four rows of B that begin at `rows`.
+// Columns 4r to 4r + 3 of the four rows of B that begin at `rows`.
 fn factor_b(rows: u32, r: u32, rank4: u32) -> mat4x4f {
   let block = rows + r / 8u * 9u;
   let bits = adapter_bits(block + 1u + r % 8u);
   let scale = adapter(block);
-  return mat4x4f(scale.x * factor_quants(bits.x), scale.y * factor_quants(bits.y),
-    scale.z * factor_quants(bits.z), scale.w * factor_quants(bits.w));
+  return mat4x4f(scale * factor_quants(bits.x), scale * factor_quants(bits.y),
+    scale * factor_quants(bits.z), scale * factor_quants(bits.w));
 }
 
 fn factor_quants(word: u32) -> vec4f {

@@ -21,7 +21,7 @@ fn lora_delta4(token: u32, member: u32, row: u32, base: vec4f) -> vec4f {
     let h = ((token * ENTRIES + j) * GROUP + member) * RANK4;
     var part = vec4f(0.0);
     for (var r = 0u; r < rank4; r++) {
-      part = add_rows(part, factor_b(b, r, rank4), shrunk[h + r]);
+      part = add_columns(part, factor_b(b, r, rank4), shrunk[h + r]);
     }
     if (header.w > 0.0) {
       let at = entry.address + u32(header.w) + row / 2u;

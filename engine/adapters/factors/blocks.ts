@@ -52,7 +52,7 @@ function blockFactors({ bits, scaleOf, put, get }: Quants): FactorFormat {
   /** Where an element of four rows lies: its scale, a word of the run; its number, in the block that begins at a vec4. */
   const placeB = (at: number, place: number) => {
     const block = at + Math.floor(place / (4 * BLOCK)) * blockB;
-    return { scale: 4 * block + (Math.floor(place / 4) % 4), from: block + 1, place: place % (4 * BLOCK) };
+    return { scale: 4 * block + (place % 4), from: block + 1, place: place % (4 * BLOCK) };
   };
   return {
     strideA: (cols4) => scalesA(4 * cols4) + vec4sOf(4 * cols4),

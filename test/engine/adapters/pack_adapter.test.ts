@@ -26,7 +26,7 @@ const LAYER: Adapter["layers"][number] = Object.fromEntries(
 LAYER.k_proj = { ...LAYER.k_proj!, rows: { gain: values(4, 1), shift: values(4, 2) } };
 LAYER.v_proj = { ...loraModule("v_proj", 0, 0), rows: { gain: values(4, 3), shift: values(4, 4) } };
 
-test("a layer's run holds A as it is and B scaled, its rows padded with zeros to whole vec4s, then changed rows", () => {
+test("a layer's run holds A as it is and B scaled, four rows column by column, padded with zeros to whole vec4s, then changed rows", () => {
   const run = packAdapterLayer(LAYER);
   const covered = new Uint8Array(run.length).fill(1, 0, 32);
   for (const [index, name] of LORA_MODULES.entries()) {
@@ -44,12 +44,14 @@ test("a layer's run holds A as it is and B scaled, its rows padded with zeros to
     }
     assert.deepEqual(run.slice(4 * offsetA, 4 * offsetA + module.a.length), module.a, name);
     covered.fill(1, 4 * offsetA, 4 * offsetA + module.a.length);
-    for (let row = 0; row < module.b.length / Math.max(1, rank); row++) {
+    for (let row = 0; row < module.b.length / Math.max(1, rank); row += 4) {
       const at = 4 * (offsetB + row * rank4);
-      const expected = new Float32Array(4 * rank4);
-      for (let r = 0; r < rank; r++) expected[r] = module.scale * module.b[row * rank + r];
-      assert.deepEqual(run.slice(at, at + 4 * rank4), expected, `${name}, row ${row}`);
-      covered.fill(1, at, at + 4 * rank4);
+      const expected = new Float32Array(16 * rank4);
+      for (let i = 0; i < 4; i++) {
+        for (let r = 0; r < rank; r++) expected[4 * r + i] = module.scale * module.b[(row + i) * rank + r];
+      }
+      assert.deepEqual(run.slice(at, at + 16 * rank4), expected, `${name}, rows ${row} to ${row + 3}`);
+      covered.fill(1, at, at + 16 * rank4);
     }
   }
   assert.ok(covered.every((one) => one === 1));
