@@ -3,6 +3,7 @@
 
 import { MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
+import { sliced } from "../slices.ts";
 import type { StoredTensor, TensorSource } from "../weights/tensor.ts";
 import type { AdapterClaims } from "./claims.ts";
 import { type FactorName, kohyaName, parseFactorName } from "./factor_names.ts";
@@ -26,6 +27,9 @@ interface Findings {
   shapes: string[];
 }
 
+/** Tensors looked at in a row: some half a millisecond. */
+const AT_A_TIME = 16;
+
 /**
  * Gives every tensor to a module of the base, in the base's order. `more`: it changes something outside of layers too, and
  * need not extend any module.
@@ -38,18 +42,33 @@ export function checkFit(
   weights: TensorSource,
   config: ModelConfig,
   more = false,
-): PlacedChange[] {
-  for (const name of weights.tensors.keys()) refuseTensor(name);
-  const names = [...weights.tensors.keys()].map((name) => [name, parseFactorName(name)] as const);
+): Promise<PlacedChange[]> {
+  return sliced(placed(claims, weights, config, more));
+}
+
+function* placed(
+  claims: AdapterClaims,
+  weights: TensorSource,
+  config: ModelConfig,
+  more: boolean,
+): Generator<void, PlacedChange[]> {
+  const names: (readonly [string, FactorName | undefined])[] = [];
+  for (const name of weights.tensors.keys()) {
+    refuseTensor(name);
+    names.push([name, parseFactorName(name)]);
+    if (names.length % AT_A_TIME === 0) yield;
+  }
   const all = modulePlaces(config).map((place) => ({ place, inner: unwrap(place.path).inner }));
   const keys = new Map(all.flatMap(({ place, inner }) => [inner, kohyaName(place.path)].map((key) => [key, inner])));
   const outer = oneOuter(names.flatMap(([, parsed]) => (keys.has(parsed?.inner ?? "") ? [parsed?.outer ?? ""] : [])));
+  yield;
   const targeted = (place: ModulePlace, inner: string) =>
     claims.isTargeted?.(place.path) || claims.isTargeted?.(outer === "" ? inner : `${outer}.${inner}`);
   const found = (wanted: (factor: FactorName["factor"]) => boolean) =>
     new Set(names.flatMap(([, parsed]) => (parsed && wanted(parsed.factor) ? (keys.get(parsed.inner) ?? []) : [])));
   const [seen, biased] = [found(() => true), found((factor) => factor === "newBias")];
   const isPlace = (place: ModulePlace, inner: string) => (claims.isTargeted ? targeted(place, inner) : seen.has(inner));
+  yield;
   // Biases are trained of modules that nothing else is changed of, too.
   const places = all.filter(({ place, inner }) => isPlace(place, inner) || biased.has(inner));
 
@@ -59,6 +78,7 @@ export function checkFit(
     const place = unclaimed(parsed, claims) ? undefined : factors.get(keys.get(parsed?.inner ?? "") ?? "");
     const taken = assign(weights.tensors.get(name)!, parsed, place);
     (taken ? findings.matched : findings.unmatched).push(name);
+    if (findings.matched.length % AT_A_TIME === 0) yield;
   }
 
   const changes: PlacedChange[] = [];
@@ -72,6 +92,7 @@ export function checkFit(
     const change = orient(place, stated, claims, config);
     findings.shapes.push(...wrongShapes(change, placeShape(config, place)));
     changes.push(change);
+    if (changes.length % AT_A_TIME === 0) yield;
   }
   refuseMismatch(findings, places.length > 0 || more, claims, weights, config);
   return changes;

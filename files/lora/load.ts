@@ -38,7 +38,7 @@ export async function loadAdapter(
   const { rest, experts } = await takeExperts(claims, ofLayers, config);
   const tokenizer = tables && "list" in from ? await readOwnTokenizer(from) : undefined;
   const vocabulary = tables && { ...tables, ...(tokenizer && { tokenizer }) };
-  const changes = checkFit(claims, rest, config, vocabulary !== undefined || experts !== undefined);
+  const changes = await checkFit(claims, rest, config, vocabulary !== undefined || experts !== undefined);
 
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   for (const change of changes) {

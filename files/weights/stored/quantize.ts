@@ -30,40 +30,41 @@ export function quantizeQ4_0(values: Float32Array): Uint8Array {
 function quantizeBlocks(
   { bytes: size, elements, ggml }: StoredFormat & Required<Pick<StoredFormat, "ggml">>,
   values: Float32Array,
-  quantize: (values: Float32Array, out: Uint8Array) => void,
+  quantize: (values: Float32Array, first: number, out: Uint8Array, at: number) => void,
 ): Uint8Array {
   if (values.length % elements !== 0) {
     throw new MoloraError("internal", `${values.length} elements do not fill ${ggml.name} blocks of ${elements}`);
   }
   const out = new Uint8Array((values.length / elements) * size);
-  for (let b = 0; b * elements < values.length; b++) {
-    quantize(values.subarray(b * elements, (b + 1) * elements), out.subarray(b * size, (b + 1) * size));
-  }
+  for (let b = 0; b * elements < values.length; b++) quantize(values, b * elements, out, b * size);
   return out;
 }
 
-function quantizeBytes(values: Float32Array, out: Uint8Array): void {
+/** The block of 32 values from `first`, to the bytes from `at`. */
+function quantizeBytes(values: Float32Array, first: number, out: Uint8Array, at: number): void {
   let largest = 0;
-  for (const x of values) largest = Math.max(largest, Math.abs(x));
-  const inverse = storeScale(Math.fround(largest / 127), out);
-  for (let i = 0; i < values.length; i++) {
-    const scaled = Math.fround(values[i] * inverse);
-    out[2 + i] = Math.sign(scaled) * Math.floor(Math.abs(scaled) + 0.5);
+  for (let i = first; i < first + 32; i++) largest = Math.max(largest, Math.abs(values[i]));
+  const inverse = storeScale(Math.fround(largest / 127), out, at);
+  for (let i = 0; i < 32; i++) {
+    const scaled = Math.fround(values[first + i] * inverse);
+    out[at + 2 + i] = scaled < 0 ? -Math.floor(0.5 - scaled) : Math.floor(scaled + 0.5);
   }
 }
 
-function quantizeNibbles(values: Float32Array, out: Uint8Array): void {
+function quantizeNibbles(values: Float32Array, first: number, out: Uint8Array, at: number): void {
   let extreme = 0;
-  for (const x of values) if (Math.abs(x) > Math.abs(extreme)) extreme = x;
-  const inverse = storeScale(extreme / -8, out);
+  for (let i = first; i < first + 32; i++) if (Math.abs(values[i]) > Math.abs(extreme)) extreme = values[i];
+  const inverse = storeScale(extreme / -8, out, at);
   const nibble = (x: number) => Math.min(15, Math.trunc(Math.fround(Math.fround(x * inverse) + 8.5)));
-  for (let i = 0; i < 16; i++) out[2 + i] = nibble(values[i]) | (nibble(values[16 + i]) << 4);
+  for (let i = 0; i < 16; i++) {
+    out[at + 2 + i] = nibble(values[first + i]) | (nibble(values[first + 16 + i]) << 4);
+  }
 }
 
-/** Writes `d` as a half to the block's start; gives the float32 that elements are multiplied by. */
-function storeScale(d: number, out: Uint8Array): number {
+/** Writes `d` as a half to the block that starts at `at`; gives the float32 that elements are multiplied by. */
+function storeScale(d: number, out: Uint8Array, at: number): number {
   const half = encodeFloat16(d);
-  out[0] = half & 0xff;
-  out[1] = half >> 8;
+  out[at] = half & 0xff;
+  out[at + 1] = half >> 8;
   return d === 0 ? 0 : Math.fround(1 / d);
 }
