@@ -30,8 +30,10 @@ export function placesOf(adapters: readonly Pick<Adapter, "layers">[], config: M
 /** Δ = B·A in float64, the scale folded into B. */
 export function deltaOf({ rank, scale, a, b }: LoraModule): Factored {
   const rows = b.length / rank;
+  const scaled = new Float64Array(b);
+  for (let i = 0; i < scaled.length; i++) scaled[i] *= scale;
   return {
-    b: { rows, cols: rank, data: Float64Array.from(b, (value) => value * scale) },
+    b: { rows, cols: rank, data: scaled },
     a: matrixOf(rank, a.length / rank, a),
   };
 }

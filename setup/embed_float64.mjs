@@ -1,4 +1,4 @@
-// Compiles composition/kernels/float64.cpu.ts and writes the module, a few kilobytes, into composition/kernels/float64_wasm.ts: it is
+// Compiles composition/kernels/*.cpu.ts and writes the module, a few kilobytes, into composition/kernels/float64_wasm.ts: it is
 // compiled where it is used, at once, in Node and in a browser, without a file to be found.
 
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url";
 import { ROOT, runShown, SetupError } from "./say.mjs";
 
 const FOLDER = join(ROOT, "composition", "kernels");
+const SOURCES = ["float64.cpu.ts", "decompositions.cpu.ts"];
 
 /** The text of composition/kernels/float64_wasm.ts. */
 export function embedded() {
@@ -16,17 +17,17 @@ export function embedded() {
     const out = join(folder, "float64.wasm");
     const code = runShown(process.execPath, [
       join(ROOT, "node_modules", "assemblyscript", "bin", "asc.js"),
-      join(FOLDER, "float64.cpu.ts"),
+      ...SOURCES.map((name) => join(FOLDER, name)),
       ...["--outFile", out, "-O3", "--noAssert", "--runtime", "stub", "--enable", "simd"],
       ...["--initialMemory", "1", "--maximumMemory", "65536", "--use", "abort="],
     ]);
     if (code !== 0)
-      throw new SetupError(`float64.cpu.ts did not compile (asc exit ${code}); its messages stand above.`);
+      throw new SetupError(`${SOURCES.join(", ")} did not compile (asc exit ${code}); messages stand above.`);
     const lines = readFileSync(out)
       .toString("base64")
       .match(/.{1,112}/g);
     return [
-      "// Written by setup/embed_float64.mjs out of float64.cpu.ts; a test compares both.",
+      "// Written by setup/embed_float64.mjs out of *.cpu.ts; a test compares both.",
       "",
       "/** A WebAssembly module in base64. */",
       `export const FLOAT64_WASM =\n  ${lines.map((line) => `"${line}"`).join(" +\n  ")};`,

@@ -66,6 +66,21 @@ export function count_magnitudes(x: usize, n: i32, counts: usize): void {
   }
 }
 
+/** The bin that holds the k-th largest, k from 1; writes at `above`, as u32, how many are in larger ones. */
+export function bin_of(counts: usize, k: u32, above: usize): i32 {
+  let seen: u32 = 0;
+  for (let bin = 32767; bin > 0; bin--) {
+    const count = load<u32>(counts + (<usize>bin << 2));
+    if (seen + count >= k) {
+      store<u32>(above, seen);
+      return bin;
+    }
+    seen += count;
+  }
+  store<u32>(above, seen);
+  return 0;
+}
+
 /** Writes the magnitudes of one bin behind each other; how many. */
 export function magnitudes_of(x: usize, n: i32, bin: u32, out: usize): i32 {
   let to = out;

@@ -4,7 +4,7 @@ import { FLOAT64_WASM } from "./float64_wasm.ts";
 
 export interface Float64Kernels {
   readonly memory: { readonly buffer: ArrayBuffer; grow(pages: number): number };
-  /** float64.cpu.ts documents them. */
+  /** float64.cpu.ts and decompositions.cpu.ts document them. */
   product(
     a: number,
     am: number,
@@ -17,6 +17,7 @@ export interface Float64Kernels {
     fresh: number,
   ): void;
   count_magnitudes(x: number, n: number, counts: number): void;
+  bin_of(counts: number, k: number, above: number): number;
   magnitudes_of(x: number, n: number, bin: number, out: number): number;
   combine(
     tasks: number,
@@ -29,6 +30,10 @@ export interface Float64Kernels {
     factor: number,
     out: number,
   ): void;
+  householder_qr(columns: number, rows: number, cols: number, v: number, q: number): void;
+  tridiagonal(a: number, n: number, v: number, p: number, diagonal: number, beside: number): void;
+  turns(v: number, n: number, q: number): void;
+  ql(diagonal: number, beside: number, n: number, rows: number, width: number, least: number): number;
 }
 
 /** Where a user's part of the memory begins: what lies before is the module's own. */
@@ -41,6 +46,16 @@ const KEPT = 2 ** 26;
 interface WebAssemblyApi {
   Module: new (bytes: Uint8Array) => object;
   Instance: new (module: object) => { exports: unknown };
+}
+
+/** Byte ranges behind each other from FIRST_BYTE on, for so many numbers each. */
+export function places(counts: readonly number[]): { at: number; end: number }[] {
+  let at = FIRST_BYTE;
+  return counts.map((count) => {
+    const place = { at, end: at + 8 * count };
+    at = place.end;
+    return place;
+  });
 }
 
 let compiled: object | undefined;

@@ -1,6 +1,6 @@
 // Products of large matrices by the float64 kernels. Sums are in the order of k, block by block: the same on every machine.
 
-import { FIRST_BYTE, type Float64Kernels, giveBack, takeKernels, withKernels } from "./float64.ts";
+import { FIRST_BYTE, type Float64Kernels, giveBack, places, takeKernels, withKernels } from "./float64.ts";
 
 /** A factor as it lies: element (i, k) of [m, k] at i · rowStep + k · columnStep. */
 export interface Left {
@@ -10,7 +10,7 @@ export interface Left {
 }
 
 /** Bytes of the right factor that a block of k works on: they stay in a core's cache. */
-const CACHED = 2 ** 18;
+const CACHED = 2 ** 16;
 /** Bytes of a band of the left factor and of the result that are copied at a time. */
 const BAND = 2 ** 20;
 
@@ -108,16 +108,6 @@ export function multiplyAt(
 
 export function upToFour(n: number): number {
   return Math.ceil(n / 4) * 4;
-}
-
-/** Byte ranges behind each other for so many numbers each. */
-function places(counts: readonly number[]): { at: number; end: number }[] {
-  let at = FIRST_BYTE;
-  return counts.map((count) => {
-    const place = { at, end: at + 8 * count };
-    at = place.end;
-    return place;
-  });
 }
 
 /** Rows of n numbers, with zeros up to `wide`. */

@@ -1,6 +1,7 @@
 // Thin QR by Householder reflections.
 
-import { addScaled, dot, type Matrix, norm, rowOf, transpose, zeros } from "./matrix.ts";
+import { places, withKernels } from "../kernels/float64.ts";
+import { type Matrix, zeros } from "./matrix.ts";
 
 /** X = Q·R with k = min(rows, cols): Q [rows, k] has orthonormal columns, R [k, cols] is upper triangular. */
 export interface Qr {
@@ -12,41 +13,17 @@ export interface Qr {
  * Stable whatever X's rank: where columns depend on each other, R has (almost) zero rows and Q is orthonormal still.
  * Source: Golub & Van Loan, Matrix Computations, 5.2.
  */
-export function qr(x: Matrix): Qr {
-  const k = Math.min(x.rows, x.cols);
-  // A reflection works on columns: as rows of the transpose they lie together.
-  const columns = transpose(x);
-  const reflections: Float64Array[] = [];
-  for (let j = 0; j < k; j++) {
-    const v = reflection(rowOf(columns, j), j);
-    reflections.push(v);
-    for (let c = j; c < x.cols; c++) reflect(rowOf(columns, c), v, j);
-  }
-  const r = zeros(k, x.cols);
-  for (let i = 0; i < k; i++) for (let c = i; c < x.cols; c++) r.data[i * x.cols + c] = columns.data[c * x.rows + i];
-
-  const q = zeros(k, x.rows);
-  for (let j = 0; j < k; j++) {
-    const column = rowOf(q, j);
-    column[j] = 1;
-    for (let i = j; i >= 0; i--) reflect(column, reflections[i], i);
-  }
-  return { q: transpose(q), r };
-}
-
-/** Unit v of the reflection I − 2vvᵀ that maps x[from…] onto ±‖x‖·e₁; zero where there is nothing to map. */
-function reflection(x: Float64Array, from: number): Float64Array {
-  const v = x.slice(from);
-  const length = norm(v);
-  if (length === 0) return v;
-  // Away from zero: no cancellation.
-  v[0] += v[0] < 0 ? -length : length;
-  const scale = 1 / norm(v);
-  return v.map((value) => value * scale);
-}
-
-/** x[from…] −= 2·v·(v·x[from…]) */
-function reflect(x: Float64Array, v: Float64Array, from: number): void {
-  const rest = x.subarray(from);
-  addScaled(rest, v, -2 * dot(rest, v));
+export function qr({ rows, cols, data }: Matrix): Qr {
+  const k = Math.min(rows, cols);
+  const [columns, v, turned] = places([rows * cols, rows * k, rows * k]);
+  return withKernels(turned.end, (kernels) => {
+    const floats = new Float64Array(kernels.memory.buffer);
+    const [from, to] = [columns.at / 8, turned.at / 8];
+    for (let i = 0; i < rows; i++) for (let c = 0; c < cols; c++) floats[from + c * rows + i] = data[i * cols + c];
+    kernels.householder_qr(columns.at, rows, cols, v.at, turned.at);
+    const [q, r] = [zeros(rows, k), zeros(k, cols)];
+    for (let i = 0; i < k; i++) for (let c = i; c < cols; c++) r.data[i * cols + c] = floats[from + c * rows + i];
+    for (let i = 0; i < rows; i++) for (let c = 0; c < k; c++) q.data[i * k + c] = floats[to + c * rows + i];
+    return { q, r };
+  });
 }

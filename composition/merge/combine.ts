@@ -1,7 +1,8 @@
 // Several lists of values become one, entry by entry: sums, and sums of those that agree in sign.
 // Whether the lists are factors or whole deltas is the caller's.
 
-import { type CombinedTask, combined } from "../kernels/combined.ts";
+import { type CombinedTask, type Combining, Lists } from "../kernels/combined.ts";
+import type { Entries } from "../kernels/entries.ts";
 import { keepMasked, keptCount, largest } from "./prune.ts";
 
 export const COMBINATIONS = ["linear", "ties", "dare_linear", "dare_ties", "magnitude_prune"] as const;
@@ -20,26 +21,19 @@ export interface CombineOptions {
   masks: Masks;
 }
 
-export type Task = Float64Array;
-
 /**
  * PEFT's operators (0.21, utils/merge_utils.py): lists are pruned, signs are elected on what is left before weighting, and
  * agreeing entries are summed with their weights and divided by their number.
  */
 export function combine(
   kind: Combination,
-  tasks: readonly Task[],
+  tasks: readonly Entries[],
   weights: readonly number[],
   options: CombineOptions,
-): Task {
+): Float64Array {
   const elects = electing(kind);
-  const pruned = sparsified(kind, tasks, options).map((task, t) => ({
-    ...task,
-    before: 1,
-    after: weights[t],
-    share: 1,
-  }));
-  return combined(pruned, { elect: elects ? options.majoritySign : "none", divide: elects, factor: 1 });
+  const combining: Combining = { elect: elects ? options.majoritySign : "none", divide: elects, factor: 1 };
+  return sparselyCombined(kind, tasks, options, combining, (t) => ({ before: 1, after: weights[t], share: 1 }));
 }
 
 export interface MergekitOptions extends CombineOptions {
@@ -52,35 +46,51 @@ export interface MergekitOptions extends CombineOptions {
 /** mergekit's operators (generalized_task_arithmetic.py): signs are elected on weighted values, sums divided by weights. */
 export function combineWeighted(
   kind: Combination,
-  tasks: readonly Task[],
+  tasks: readonly Entries[],
   weights: readonly number[],
   options: MergekitOptions,
-): Task {
+): Float64Array {
   const { majoritySign, normalize, lambda } = options;
-  const elects = electing(kind);
-  const weighted = sparsified(kind, tasks, options).map((task, t) => ({
-    ...task,
-    before: weights[t],
-    after: 1,
-    share: weights[t],
-  }));
   // Without an election the divisor is that of all weights, also where some values were dropped.
-  return combined(weighted, { elect: elects ? majoritySign : "none", divide: normalize, factor: lambda });
+  const combining: Combining = {
+    elect: electing(kind) ? majoritySign : "none",
+    divide: normalize,
+    factor: lambda,
+  };
+  const roleOf = (t: number) => ({ before: weights[t], after: 1, share: weights[t] });
+  return sparselyCombined(kind, tasks, options, combining, roleOf);
 }
 
 function electing(kind: Combination): boolean {
   return kind === "ties" || kind === "dare_ties";
 }
 
-type Sparse = Pick<CombinedTask, "values" | "limit">;
+type Role = Pick<CombinedTask, "before" | "after" | "share">;
 
-function sparsified(kind: Combination, tasks: readonly Task[], { density, masks }: CombineOptions): Sparse[] {
-  if (kind === "linear" || density >= 1) return tasks.map((values) => ({ values, limit: 0 }));
-  if (kind === "ties" || kind === "magnitude_prune") {
-    return tasks.map((task) => largest(task, keptCount(density, task.length)));
+function sparselyCombined(
+  kind: Combination,
+  tasks: readonly Entries[],
+  options: CombineOptions,
+  combining: Combining,
+  roleOf: (task: number) => Role,
+): Float64Array {
+  const lists = new Lists(tasks);
+  try {
+    const sparse = tasks.map((_, t) => ({ ...sparsified(kind, lists, t, options), ...roleOf(t) }));
+    return lists.combined(sparse, combining);
+  } finally {
+    lists.close();
   }
-  return tasks.map((task, t) => ({
-    values: keepMasked(task, masks(t, task.length, density), 1 / density),
-    limit: 0,
-  }));
+}
+
+function sparsified(
+  kind: Combination,
+  lists: Lists,
+  task: number,
+  { density, masks }: CombineOptions,
+): Pick<CombinedTask, "limit" | "edit"> {
+  if (kind === "linear" || density >= 1) return { limit: 0 };
+  if (kind === "ties" || kind === "magnitude_prune") return largest(lists, task, keptCount(density, lists.length));
+  const mask = masks(task, lists.length, density);
+  return { limit: 0, edit: (band, first) => keepMasked(band, mask.subarray(first), 1 / density) };
 }

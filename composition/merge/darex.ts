@@ -26,9 +26,8 @@ export function rescaledByOutputs(
 ): Matrix {
   const sum = zeros(deltas[0].b.rows, deltas[0].a.cols);
   for (const [i, delta] of deltas.entries()) {
-    const whole = product(delta).data;
-    const mask = options.density >= 1 ? undefined : options.masks(i, whole.length, options.density);
-    const kept = mask === undefined ? whole : keepMasked(whole, mask, 1);
+    const kept = product(delta).data;
+    if (options.density < 1) keepMasked(kept, options.masks(i, kept.length, options.density), 1);
     const factor = outputFactor(delta, { ...sum, data: kept }, options.inputs) * weights[i] * options.lambda;
     for (let k = 0; k < kept.length; k++) sum.data[k] += factor * kept[k];
   }

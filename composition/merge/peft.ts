@@ -2,7 +2,8 @@
 
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import { deltaOf } from "../deltas.ts";
-import { type Factored, factoredSvd, product, truncated, weightedSum } from "../linear/factored.ts";
+import { listed, multiplied } from "../kernels/entries.ts";
+import { type Factored, factoredSvd, truncated, weightedSum } from "../linear/factored.ts";
 import { type Matrix, matrixOf } from "../linear/matrix.ts";
 import { topSvd } from "../linear/top_svd.ts";
 import { type Combination, type CombineOptions, combine } from "./combine.ts";
@@ -37,7 +38,7 @@ export function factorwise(
   const merge = (factor: "a" | "b", by: number[]) =>
     combine(
       kind,
-      loras.map((lora) => Float64Array.from(lora[factor])),
+      loras.map((lora) => listed(new Float64Array(lora[factor]))),
       by,
       options(factor),
     );
@@ -54,18 +55,9 @@ export function wholeDeltas(
   weights: readonly number[],
   options: CombineOptions,
 ): Matrix {
-  const deltas = loras.map((lora) => product(deltaOf(lora)));
-  const { rows, cols } = deltas[0];
-  return {
-    rows,
-    cols,
-    data: combine(
-      kind,
-      deltas.map(({ data }) => data),
-      weights,
-      options,
-    ),
-  };
+  const deltas = loras.map(deltaOf);
+  const data = combine(kind, deltas.map(multiplied), weights, options);
+  return { rows: deltas[0].b.rows, cols: deltas[0].a.cols, data };
 }
 
 /** The nearest matrix of `rank`, as factors. */

@@ -3,7 +3,8 @@
 import { LORA_MODULES } from "../../files/families/modules.ts";
 import type { LoraModule } from "../../files/lora/adapter.ts";
 import { deltaOf, type Place } from "../deltas.ts";
-import { type Factored, factoredSvd, product, truncated } from "../linear/factored.ts";
+import { listed, multiplied } from "../kernels/entries.ts";
+import { type Factored, factoredSvd, truncated } from "../linear/factored.ts";
 import { type Matrix, multiply, scaleColumns, scaleRows } from "../linear/matrix.ts";
 import { Random } from "../random.ts";
 import { type Combination, type CombineOptions, combine, combineWeighted, type Masks } from "./combine.ts";
@@ -82,7 +83,7 @@ export function mergePlace(method: MergeMethod, task: PlaceTask, tuning: Settled
     }
     case "knots": {
       const merged = inSharedBasis(loras.map(deltaOf), (blocks) =>
-        combine(tuning.inner, blocks, weights, combining("whole")),
+        combine(tuning.inner, blocks.map(listed), weights, combining("whole")),
       );
       return factored(tuning.rank === undefined ? merged : truncated(factoredSvd(merged), tuning.rank));
     }
@@ -101,14 +102,9 @@ function mergekit(
   { loras, weights }: PlaceTask,
   options: CombineOptions & Pick<SettledTuning, "normalize" | "lambda">,
 ): Matrix {
-  const deltas = loras.map((lora) => product(deltaOf(lora)));
-  const data = combineWeighted(
-    kind,
-    deltas.map((delta) => delta.data),
-    weights,
-    options,
-  );
-  return { ...deltas[0], data };
+  const deltas = loras.map(deltaOf);
+  const data = combineWeighted(kind, deltas.map(multiplied), weights, options);
+  return { rows: deltas[0].b.rows, cols: deltas[0].a.cols, data };
 }
 
 function scaledDelta(lora: LoraModule, weight: number): Factored {

@@ -14,7 +14,6 @@ import {
   zeros,
 } from "../linear/matrix.ts";
 import { type Svd, svd } from "../linear/svd.ts";
-import type { Task } from "./combine.ts";
 
 /** A singular value so much smaller than the largest one is rounding. */
 const NOTHING = 1e-10;
@@ -71,7 +70,10 @@ export function orthogonalised(x: Matrix): Matrix {
  * KnOTS (Stoica et al. 2024, arXiv 2410.19735): the deltas beside each other, [Δ₁ … Δ_T] = U·S·[V₁ᵀ … V_Tᵀ], share U; the
  * blocks S·Vₜᵀ, [k, in] each, are merged entry by entry, and U carries the result back. A plain sum gives Σ Δₜ.
  */
-export function inSharedBasis(deltas: readonly Factored[], merge: (blocks: readonly Task[]) => Task): Factored {
+export function inSharedBasis(
+  deltas: readonly Factored[],
+  merge: (blocks: readonly Float64Array[]) => Float64Array,
+): Factored {
   const inputs = deltas[0].a.cols;
   const wide = zeros(
     deltas.reduce((sum, { a }) => sum + a.rows, 0),

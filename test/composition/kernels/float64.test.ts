@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { type Combining, combined } from "../../../composition/kernels/combined.ts";
-import { kthMagnitude } from "../../../composition/kernels/magnitudes.ts";
+import { type CombinedTask, type Combining, Lists } from "../../../composition/kernels/combined.ts";
+import { type Entries, listed, multiplied } from "../../../composition/kernels/entries.ts";
 import { productInto, Resident } from "../../../composition/kernels/products.ts";
 import { Random } from "../../../composition/random.ts";
 import { assertClose } from "../linear/near.ts";
@@ -69,12 +69,27 @@ test("a resident matrix is multiplied from both sides, again and again", () => {
   resident.close();
 });
 
+/** Of one list alone. */
+function kthMagnitude(entries: Entries, k: number) {
+  const lists = new Lists([entries]);
+  const found = lists.kthMagnitude(0, k);
+  lists.close();
+  return found;
+}
+
+function combined(tasks: readonly (CombinedTask & { values: Float64Array })[], combining: Combining): Float64Array {
+  const lists = new Lists(tasks.map(({ values }) => listed(values)));
+  const found = lists.combined(tasks, combining);
+  lists.close();
+  return found;
+}
+
 test("the k-th largest magnitude, and how many are above and equal", () => {
   const values = numbers(70001, 6);
   for (const i of [5, 40000, 69999]) values[i] = -0.25;
   const sorted = Float64Array.from(values, Math.abs).sort().reverse();
   for (const k of [1, 2, 30000, sorted.indexOf(0.25) + 2, 70001]) {
-    const { threshold, above, equal } = kthMagnitude(values, k);
+    const { threshold, above, equal } = kthMagnitude(listed(values), k);
     assert.equal(threshold, sorted[k - 1]);
     assert.equal(above, sorted.indexOf(threshold));
     assert.equal(equal, sorted.filter((value) => value === threshold).length);
@@ -108,6 +123,43 @@ for (const elect of ["none", "total", "frequency"] as const) {
       assertClose(combined(tasks, combining), wanted, 1e-13);
     });
   }
+}
+
+/** Three products of that shape: with 4·n columns they are made in bands where they do not fit as a whole. */
+for (const [rows, cols] of [
+  [40, 12],
+  [7, 5],
+  [2100, 1024],
+] as const) {
+  test(`products of [${rows}, ${cols}] are pruned, edited and combined as lists of the same numbers`, () => {
+    const factors = [2, 1, 3].map((rank, t) => ({
+      b: { rows, cols: rank, data: numbers(rows * rank, 20 + t) },
+      a: { rows: rank, cols, data: numbers(rank * cols, 30 + t) },
+    }));
+    const values = factors.map(({ b, a }) => {
+      const out = new Float64Array(rows * cols);
+      productInto(out, { data: b.data, rowStep: b.cols, columnStep: 1 }, a.data, [rows, cols, b.cols]);
+      return out;
+    });
+    const [made, given] = [new Lists(factors.map(multiplied)), new Lists(values.map(listed))];
+    for (const t of [0, 1, 2]) {
+      const k = Math.floor((rows * cols * (t + 1)) / 4);
+      const found = made.kthMagnitude(t, k);
+      assert.deepEqual(found, given.kthMagnitude(t, k));
+      assert.equal(found.threshold, Float64Array.from(values[t], Math.abs).sort().at(-k));
+    }
+    const edit = (band: Float64Array, first: number) => {
+      for (let i = 0; i < band.length; i++) if ((first + i) % 3 === 0) band[i] = 0;
+    };
+    const tasks = [0.1, 0, 0.3].map((limit, t) => ({ limit, before: 1, after: t + 1, share: 1, edit }));
+    const combining: Combining = { elect: "total", divide: true, factor: 1 };
+    const together = made.combined(tasks, combining);
+    assert.deepEqual(together, given.combined(tasks, combining));
+    assert.equal(together[3], 0);
+    assert.ok(together.some((value) => value !== 0));
+    made.close();
+    given.close();
+  });
 }
 
 test("the embedded module is what its source compiles to", async () => {
