@@ -5,6 +5,7 @@ import type { AbortLike, DiskReport } from "../proto/api.ts";
 import type { Asked } from "./adapters/asked.ts";
 import type { Device } from "./device/device.ts";
 import type { DeviceOptions } from "./engine_options.ts";
+import type { MergeCrew } from "./merge_crew.ts";
 import type { OpenGrammarThread } from "./sampling/threads/orders.ts";
 
 export type { DeviceChoice, DeviceOptions } from "./engine_options.ts";
@@ -49,6 +50,8 @@ export interface Host {
   freeBytes?(): number;
   /** A thread that serves grammars, for constrained decoding; absent where there are none. */
   openGrammarThread?: OpenGrammarThread;
+  /** Threads that merge adapters; absent: the engine's own does, a matrix at a time. */
+  openMergeCrew?(): MergeCrew;
   /** Opens a file or folder by a path or URL of the host's kind. @throws MoloraError `file_not_found` */
   open(path: string): Promise<ByteSource | SourceFolder>;
   /** Where adapters and mixtures are looked for that requests name and nobody has loaded; absent: nowhere. */

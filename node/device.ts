@@ -7,6 +7,7 @@ import { MoloraError } from "../proto/errors.ts";
 import { openCpuDevice } from "./cpu.ts";
 import { type OpenedGpu, openGpuDevice, openHardwareGpu } from "./gpu.ts";
 import { loadShaderTexts, shaderText } from "./shader_texts.ts";
+import { threadsOfEnvironment } from "./threads.ts";
 
 /** `auto` takes a hardware GPU, else the CPU. @throws MoloraError `no_gpu_adapter` where a GPU is asked for and there is none */
 export async function openNodeDevice(options: DeviceOptions = {}): Promise<Device> {
@@ -21,7 +22,7 @@ export async function openNodeDevice(options: DeviceOptions = {}): Promise<Devic
 
 /** The options with what the environment says where they say nothing. */
 export function settledDevice(options: DeviceOptions): { device: DeviceChoice; threads: number | undefined } {
-  const { device = choiceOf(process.env.MOLORA_DEVICE), threads = countOf(process.env.MOLORA_THREADS) } = options;
+  const { device = choiceOf(process.env.MOLORA_DEVICE), threads = threadsOfEnvironment() } = options;
   return { device, threads };
 }
 
@@ -47,12 +48,4 @@ function choiceOf(text: string | undefined): DeviceChoice {
   if (text === undefined || text === "" || text === "auto") return "auto";
   if (text === "gpu" || text === "cpu") return text;
   throw new MoloraError("bad_arguments", `MOLORA_DEVICE is ${text}`, { remedy: "Set it to auto, gpu or cpu." });
-}
-
-/** MOLORA_THREADS, where nothing else is said. */
-function countOf(text: string | undefined): number | undefined {
-  if (text === undefined || text === "") return undefined;
-  const count = Number(text);
-  if (Number.isInteger(count) && count >= 1 && count <= 256) return count;
-  throw new MoloraError("bad_arguments", `MOLORA_THREADS is ${text}`, { remedy: "Set it to a number from 1 to 256." });
 }

@@ -9,6 +9,7 @@ import { openGrammarThread } from "./grammar_thread.ts";
 import { hubOpener } from "./hub/open.ts";
 import { isHubReference } from "./hub/reference.ts";
 import { identityOf } from "./identity.ts";
+import { openMergeCrew } from "./merge_crew.ts";
 import { isRemote, resolveLocator } from "./sources/locator.ts";
 import type { Sources } from "./sources/name_sources.ts";
 
@@ -21,6 +22,7 @@ export function nodeHost(onFetch?: FetchProgress, sources?: Sources): Host {
   return {
     openDevice: openNodeDevice,
     openGrammarThread,
+    openMergeCrew: () => openMergeCrew(),
     freeBytes,
     async identify(model, options) {
       if (isRemote(model) && !isHubReference(model)) return undefined;

@@ -1,7 +1,7 @@
 // What merging the adapters that come with a model costs by each method: seconds, processor seconds, the most memory that the
 // process held beyond the loaded adapters (on Linux), and the largest single array that a layer's merge makes, beside one whole
 // delta of the model's largest matrix.
-// Usage: node dist/perf/merge_cost.js [--model nano|smollm2] [--methods cat,svd,…]
+// Usage: node dist/perf/merge_cost.js [--model nano|smollm2] [--methods cat,svd,…] [--threads N: other threads, as molora merge has]
 
 import { spawnSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
@@ -14,6 +14,7 @@ import type { Adapter } from "../files/lora/adapter.ts";
 import { loadAdapter } from "../files/lora/load.ts";
 import { openModelFiles } from "../files/model_files/model_files.ts";
 import { openPath } from "../node/files.ts";
+import { openMergeCrew } from "../node/merge_crew.ts";
 import { isPreset, openPreset } from "../node/presets.ts";
 
 interface Cost {
@@ -32,6 +33,7 @@ const { values } = parseArgs({
       type: "string",
       default: "cat,svd,tsv,knots,lego,ties_svd,dare_ties_svd,magnitude_prune_svd,mergekit_ties",
     },
+    threads: { type: "string", default: "0" },
     /** Measure this one, in this process. */
     one: { type: "string" },
   },
@@ -45,7 +47,7 @@ async function compare(): Promise<void> {
   let whole = 0;
   for (const method of values.methods.split(",")) {
     const script = fileURLToPath(import.meta.url);
-    const command = ["--expose-gc", script, "--model", values.model, "--one", method];
+    const command = ["--expose-gc", script, "--model", values.model, "--threads", values.threads, "--one", method];
     const { status, stdout, stderr } = spawnSync(process.execPath, command, { encoding: "utf8" });
     if (status !== 0) throw new Error(`${method}: ${stderr}`);
     const one = JSON.parse(stdout) as Cost;
@@ -73,7 +75,8 @@ async function cost(method: MergeMethod): Promise<Cost> {
   const [begun, processor] = [performance.now(), process.cpuUsage()];
   const weight = evenWeight(method, adapters.length);
   const options = { method, weights: adapters.map(() => weight) };
-  await mergeAdapters(adapters, config, options);
+  const threads = Number(values.threads);
+  await mergeAdapters(adapters, config, options, threads > 0 ? { openCrew: () => openMergeCrew(threads) } : {});
   const { user, system } = process.cpuUsage(processor);
   const spent = { seconds: (performance.now() - begun) / 1000, processor: (user + system) / 1e6 };
   const bytes = mostMemory() - before;

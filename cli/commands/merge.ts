@@ -3,6 +3,7 @@
 import { type MergeOptions, mergeAdapters, planMerge } from "../../composition/merge/merge.ts";
 import { METHOD_NAMES, settleTuning } from "../../composition/merge/options.ts";
 import { precisionWarnings } from "../../composition/precision.ts";
+import { openMergeCrew } from "../../node/merge_crew.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { defineCommand } from "../command.ts";
 import { METHODS_TEXT, TUNING_FLAGS, tuningOf } from "../composition/merge_flags.ts";
@@ -101,13 +102,14 @@ async function intoAdapter(
   out: string,
   { files, adapters, provenances }: MergeInputs,
   options: MergeOptions,
-  { type, model = "nano" }: Flags,
+  { type, model = "nano", threads }: Flags,
   { output, signal }: { output: Output; signal: AbortSignal },
 ) {
   const progress = new Progress("merging", (done) => `${Math.round(done)} matrices`, output.streams.stderr);
   const merged = await mergeAdapters(adapters, files.config, options, {
     onPlace: (done, total) => progress.update(done, total),
     signal,
+    openCrew: () => openMergeCrew(threads),
   }).finally(() => progress.finish());
   const baseModel = provenances.find((one) => one.baseModel !== undefined)?.baseModel ?? model;
   const stored = type === "auto" || type === "q8_0" ? "f32" : type;

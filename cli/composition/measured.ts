@@ -12,6 +12,7 @@ import { BASE_NAME } from "../../files/lora/names.ts";
 import type { ModelFiles } from "../../files/model_files/model_files.ts";
 import type { WeightDtype } from "../../files/weights/stored/device_format.ts";
 import { nodeHost } from "../../node/host.ts";
+import { openMergeCrew } from "../../node/merge_crew.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { type CompositionReport, compareCompositions, weightText } from "../../training/evaluation/compositions.ts";
 import { evaluatedTexts } from "../../training/evaluation/texts.ts";
@@ -82,6 +83,7 @@ export async function measureCompositions(
     const begun = performance.now();
     const made = await mergeAdapters(adapters, config, merge, {
       onPlace: (done, total) => progress.update(done, total),
+      openCrew: () => openMergeCrew(on.threads),
       ...(signal === undefined ? {} : { signal }),
     }).finally(() => progress.finish());
     const seconds = (performance.now() - begun) / 1000;

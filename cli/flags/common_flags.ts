@@ -20,7 +20,10 @@ export const DEVICE_FLAGS = {
     "What computes; auto: a hardware GPU where there is one, else the CPU",
     "auto",
   ),
-  threads: integer("N", "Threads of the CPU device (default: the cores this process may use)", { min: 1, max: 256 }),
+  threads: integer("N", "Threads of the CPU device, and of merges (default: the cores this process may use)", {
+    min: 1,
+    max: 256,
+  }),
 };
 
 /** The device's options out of the flags; those not given are left to the host. */

@@ -14,6 +14,7 @@ import { safetensorsHeader } from "../../files/weights/safetensors/safetensors_w
 import { STORED } from "../../files/weights/stored/formats.ts";
 import type { TensorSource } from "../../files/weights/tensor.ts";
 import { MoloraError } from "../../proto/errors.ts";
+import { mergedDelta } from "../merge/job.ts";
 import type { MergePlan } from "../merge/merge.ts";
 import { wholeOf } from "../merge/place.ts";
 import { encoded, type MergedType, type Rounding, unchanged, type WrittenPiece } from "./merged_tensor.ts";
@@ -117,7 +118,9 @@ function typedMetadata({ metadata, types }: GgufHeader): Map<string, TypedValue>
 
 /** Deltas by the name of the weight they are added to. */
 function deltasOf(plan: MergePlan) {
-  const left = new Map(plan.places.map((place) => [`${place.path}.weight`, () => wholeOf(plan.merge(place))]));
+  const left = new Map(
+    plan.places.map((place) => [`${place.path}.weight`, () => wholeOf(mergedDelta(plan.jobOf(place)))]),
+  );
   return {
     take(name: string) {
       const delta = left.get(name);

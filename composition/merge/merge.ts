@@ -8,11 +8,17 @@ import { MoloraError } from "../../proto/errors.ts";
 import { deltaOf, type Place, placesOf } from "../deltas.ts";
 import { refuseExperts } from "../experts.ts";
 import { type Factored, squaredNorm } from "../linear/factored.ts";
-import { dot, type Matrix } from "../linear/matrix.ts";
+import type { Matrix } from "../linear/matrix.ts";
 import { COMBINATIONS } from "./combine.ts";
-import { isFactorwise, type MergeMethod, type MergeTuning, type SettledTuning, settleTuning } from "./options.ts";
-import { lowRank } from "./peft.ts";
-import { type MergedDelta, mergePlace } from "./place.ts";
+import { HERE, type OpenMergeCrew, type PlaceJob, type PlaceResult } from "./job.ts";
+import {
+  isFactorwise,
+  isQuick,
+  type MergeMethod,
+  type MergeTuning,
+  type SettledTuning,
+  settleTuning,
+} from "./options.ts";
 
 export interface MergeOptions extends MergeTuning {
   method: MergeMethod;
@@ -51,12 +57,11 @@ const PLAIN_ALONE: ReadonlySet<string> = new Set([
   "svd",
 ]);
 
-/** A LoRA that is exactly what was merged, or what of it a rank holds. */
-interface PlaceResult {
-  delta: Factored;
-  /** Squared Frobenius norms: of the whole, and of what is missing. */
-  squares: number;
-  missing: number;
+export interface MergeRun {
+  onPlace?: (done: number, total: number) => void;
+  signal?: AbortLike;
+  /** Other threads, where there are some and the work is worth them. The result is the same. */
+  openCrew?: OpenMergeCrew | undefined;
 }
 
 /**
@@ -69,23 +74,22 @@ export async function mergeAdapters(
   adapters: readonly Adapter[],
   config: ModelConfig,
   options: MergeOptions,
-  { onPlace, signal }: { onPlace?: (done: number, total: number) => void; signal?: AbortLike } = {},
+  run: MergeRun = {},
 ): Promise<MergedAdapter> {
   const plan = planMerge(adapters, config, options);
   const layers: Adapter["layers"] = Array.from({ length: config.numLayers }, () => ({}));
   const size = { merged: 0, given: 0 };
   const lost = { all: 0, squares: 0, worst: 0, at: "" };
-  for (const [done, place] of plan.places.entries()) {
-    await breath(signal);
-    const { delta, squares, missing } = asLora(plan.merge(place), plan.rankOf(place));
-    size.merged += squaredNorm(delta);
+  // Sums in the order of places, whichever is done first.
+  for (const [i, { delta, held, squares, missing }] of (await allPlaces(plan, run)).entries()) {
+    const place = plan.places[i];
+    size.merged += held;
     for (const lora of place.loras) if (lora !== undefined) size.given += squaredNorm(deltaOf(lora));
     lost.all += missing;
     lost.squares += squares;
     const share = squares > 0 ? Math.sqrt(missing / squares) : 0;
     if (share > lost.worst) Object.assign(lost, { worst: share, at: place.path });
     Object.assign(layers[place.layer], split(place, delta, config));
-    onPlace?.(done + 1, plan.places.length);
   }
   const modules = layers.flatMap((layer) => Object.values(layer));
   refuseNothing(size);
@@ -104,11 +108,40 @@ export async function mergeAdapters(
   };
 }
 
+/** Deltas of so many entries in all are worth other threads. */
+const MANY = 2 ** 22;
+
+/** In the order of places. */
+async function allPlaces(plan: MergePlan, { onPlace, signal, openCrew }: MergeRun): Promise<PlaceResult[]> {
+  const { places } = plan;
+  const entries = places.reduce((sum, { loras }) => {
+    const one = loras.find((lora) => lora !== undefined)!;
+    return sum + (one.a.length / one.rank) * (one.b.length / one.rank);
+  }, 0);
+  const crew = openCrew !== undefined && !plan.isQuick && entries >= MANY ? openCrew() : HERE;
+  const results: PlaceResult[] = new Array(places.length);
+  let [next, done] = [0, 0];
+  const lane = async () => {
+    while (next < places.length) {
+      const i = next++;
+      await breath(signal);
+      results[i] = await crew.run(plan.jobOf(places[i]));
+      onPlace?.(++done, places.length);
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: crew.width }, lane));
+  } finally {
+    next = places.length;
+    crew.close();
+  }
+  return results;
+}
+
 export interface MergePlan {
   places: readonly Place[];
-  merge: (place: Place) => MergedDelta;
-  /** Rank at which a whole delta of this place is written. */
-  rankOf: (place: Place) => number;
+  jobOf: (place: Place) => PlaceJob;
+  isQuick: boolean;
   /** Options that the method took. */
   told: MergeTuning;
   warnings: readonly string[];
@@ -134,7 +167,7 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
     });
   }
   const highestRank = Math.max(...places.flatMap(({ loras }) => loras.map((lora) => lora?.rank ?? 0)));
-  const merge = (place: Place) => {
+  const jobOf = (place: Place): PlaceJob => {
     const own = adapters.map((_, i) => i).filter((i) => place.loras[i] !== undefined);
     const here = placeWeights?.get(place.path) ?? weights;
     const task = {
@@ -145,15 +178,15 @@ export function planMerge(adapters: readonly Adapter[], config: ModelConfig, opt
       highestRank,
       inputs: inputs?.get(place.path),
     };
-    return mergePlace(alone ? "linear" : method, task, settled);
+    const rank = settled.rank ?? task.loras.reduce((sum, lora) => sum + lora.rank, 0);
+    return { method: alone ? "linear" : method, task, tuning: settled, rank };
   };
-  const rankOf = ({ loras }: Place) => settled.rank ?? loras.reduce((sum, lora) => sum + (lora?.rank ?? 0), 0);
   const warnings = alone
     ? [`one adapter alone is only weighted, as in PEFT; ${method} begins with two.`]
     : isFactorwise(method)
       ? [`${method} merges A and B apart: products between adapters come into the result. cat and svd are exact.`]
       : [];
-  return { places, merge, rankOf, told: tuning, warnings };
+  return { places, jobOf, isQuick: alone || isQuick(method), told: tuning, warnings };
 }
 
 /** What an adapter changes beside B·A has no place in a merged LoRA, and leaving it out would be another adapter. */
@@ -188,14 +221,6 @@ function refuseRanks(method: MergeMethod, adapters: readonly Adapter[], places: 
   throw new MoloraError("bad_arguments", `${method} needs equal ranks; at ${uneven.path} they are ${ranks}`, {
     remedy: "Take a method that does not: cat, svd, ties_svd, knots, lego or tsv.",
   });
-}
-
-/** A whole delta as the LoRA nearest to it. */
-function asLora(merged: MergedDelta, rank: number): PlaceResult {
-  if (merged.kind === "factored") return { delta: merged.delta, squares: 0, missing: 0 };
-  const squares = dot(merged.delta.data, merged.delta.data);
-  const delta = lowRank(merged.delta, rank);
-  return { delta, squares, missing: Math.max(0, squares - dot(delta.b.data, delta.b.data)) };
 }
 
 /** The modules of a place share A; B's rows are theirs one behind the other. */

@@ -106,6 +106,11 @@ export function isFactorwise(method: MergeMethod): boolean {
   return FACTORWISE.has(method);
 }
 
+/** Whether factors are only joined or summed: other threads would cost more than they save. */
+export function isQuick(method: MergeMethod): boolean {
+  return method === "cat" || method === "task_arithmetic" || isFactorwise(method);
+}
+
 export const METHOD_NAMES = Object.keys(METHODS) as MergeMethod[];
 
 /**

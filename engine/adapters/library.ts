@@ -81,14 +81,18 @@ export class Library {
     { adapters: parts, signal, onProgress, ...options }: MergeRequest,
   ): Promise<MergedReport> {
     return this.#inTurn(async () => {
-      const { config, registry } = this.#parts;
+      const { config, registry, host } = this.#parts;
       checkName("an adapter", name, "bad_request");
       for (const part of parts) if (!registry.has(part.name)) await this.recall(part.name);
       const { layers, report } = await mergeAdapters(
         parts.map((part) => mergeable(registry.adapter(part.name).adapter, options.method)),
         config,
         { ...options, weights: parts.map(({ weight }) => weight ?? 1) },
-        { ...(signal === undefined ? {} : { signal }), ...(onProgress === undefined ? {} : { onPlace: onProgress }) },
+        {
+          openCrew: host.openMergeCrew,
+          ...(signal === undefined ? {} : { signal }),
+          ...(onProgress === undefined ? {} : { onPlace: onProgress }),
+        },
       );
       const adapter = await this.#readAdapter(name, mergedFolder(name, layers, config));
       await this.#parts.keeper.keepAdapter(adapter, { path: undefined, found: false, pinned: false });

@@ -67,6 +67,7 @@ export async function readRouting(
   const { recipe: loaded, report } = await makeRecipe(name, await readRecipe(file), await recipeText(file), {
     config,
     capacity,
+    openCrew: host.openMergeCrew,
     async served(part) {
       const adapter = (await sources.expert(part, within))!;
       checkGeneration(part, adapter.hash);

@@ -1,6 +1,7 @@
 // Recipes as they are served: what is merged is made one adapter, what is stacked and routed is read, and all of it is held by
 // the recipe. How adapters and mixtures are read, the library knows.
 
+import type { OpenMergeCrew } from "../../composition/merge/job.ts";
 import { mergeAdapters } from "../../composition/merge/merge.ts";
 import type { MergedPart, Recipe, RecipeAdapter, RecipePart } from "../../composition/recipe/recipe.ts";
 import { sha256 } from "../../files/digest.ts";
@@ -22,6 +23,8 @@ import { routedEntries } from "./pack_router.ts";
 export interface RecipeReader {
   config: ModelConfig;
   capacity: Capacity;
+  /** Threads that merge, where the host has some. */
+  openCrew: OpenMergeCrew | undefined;
   /** An adapter that is served as it is. */
   served(part: RecipeAdapter): Promise<PackedAdapter>;
   /** An adapter as merging takes it. */
@@ -87,7 +90,12 @@ async function adapterOf(
     adapters.push(adapter);
   }
   const weights = part.adapters.map(({ weight }) => weight);
-  const { layers } = await mergeAdapters(adapters, reader.config, { method, ...tuning, weights });
+  const { layers } = await mergeAdapters(
+    adapters,
+    reader.config,
+    { method, ...tuning, weights },
+    { openCrew: reader.openCrew },
+  );
   const merged = adapters.map(({ hash }, i) => ({ name: part.adapters[i].name, hash, weight: weights[i] }));
   return {
     adapter: await reader.packed(name, mergedFolder(name, layers, reader.config)),
