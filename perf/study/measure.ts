@@ -1,6 +1,7 @@
 // Merges the study's adapters in every set by every method, and measures each member's task: a line a set, appended.
 // What is in the file already is not measured again.
-// Usage: node dist/perf/study/measure.js DATA ZOO FILE.jsonl [--minutes N] [--texts 8]
+// Usage: node dist/perf/study/measure.js DATA ZOO FILE.jsonl [--minutes N] [--texts 8] [--model nano|smollm2]
+// Of the zoo those are taken that lie in ZOO; the four that come with the model always are.
 
 import { existsSync } from "node:fs";
 import { appendFile } from "node:fs/promises";
@@ -13,7 +14,7 @@ import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import type { Adapter } from "../../files/lora/adapter.ts";
 import { type ModelFiles, openModelFiles } from "../../files/model_files/model_files.ts";
 import { nodeHost } from "../../node/host.ts";
-import { openPreset } from "../../node/presets.ts";
+import { isPreset, openPreset } from "../../node/presets.ts";
 import { renderRow } from "../../training/data/render.ts";
 import { parseRow } from "../../training/data/rows.ts";
 import { FrozenModel } from "../../training/frozen/frozen_model.ts";
@@ -47,24 +48,30 @@ const TOGETHER = 6;
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { minutes: { type: "string", default: "1000" }, texts: { type: "string", default: "8" } },
+  options: {
+    minutes: { type: "string", default: "1000" },
+    texts: { type: "string", default: "8" },
+    model: { type: "string", default: "nano" },
+  },
 });
 const [data, zoo, file] = positionals;
 if (file === undefined) throw new Error("usage: node dist/perf/study/measure.js DATA ZOO FILE.jsonl [--minutes N]");
 const end = performance.now() + 60_000 * Number(values.minutes);
 
-const preset = await openPreset("nano");
+if (!isPreset(values.model)) throw new Error("--model is nano or smollm2");
+const preset = await openPreset(values.model);
+const members = ZOO.filter(([name]) => name in preset.adapters || existsSync(join(zoo, name, "adapter_config.json")));
 const files = await openModelFiles(await nodeHost().open(preset.model));
 const texts = await readTexts(files);
 const adapters = new Map<string, Adapter>();
-for (const [name] of ZOO) {
+for (const [name] of members) {
   const path = preset.adapters[name] ?? join(zoo, name);
   adapters.set(name, await loadAdapterFolder(nodeHost(), name, path, files.config));
 }
-const taskOf = new Map(ZOO);
+const taskOf = new Map(members);
 if (!existsSync(file)) await appendFile(file, `${JSON.stringify({ adapters: await alone() })}\n`);
 const done = new Set((await readStudy(file)).sets.map(({ members }) => members.join()));
-const left = setsOf(ZOO.map(([name]) => name)).filter((members) => !done.has(members.join()));
+const left = setsOf(members.map(([name]) => name)).filter((set) => !done.has(set.join()));
 console.error(`${done.size} sets are measured, ${left.length} are left`);
 for (let first = 0; first < left.length && performance.now() < end; first += TOGETHER) {
   const records = await measured(left.slice(first, first + TOGETHER));
@@ -75,7 +82,7 @@ for (let first = 0; first < left.length && performance.now() < end; first += TOG
 async function readTexts({ tokenizerFiles }: ModelFiles): Promise<Map<string, TrainingText[]>> {
   const tokenizer = loadTokenizer(tokenizerFiles);
   const found = new Map<string, TrainingText[]>();
-  for (const task of new Set(ZOO.map(([, name]) => name))) {
+  for (const task of new Set(members.map(([, name]) => name))) {
     const rows = await rowsOf(data, task, "valid", [FIRST_ROW, Number(values.texts)]);
     found.set(
       task,
@@ -91,7 +98,7 @@ async function readTexts({ tokenizerFiles }: ModelFiles): Promise<Map<string, Tr
 async function alone() {
   return withModel([...adapters.values()], async (loss) => {
     const records = [];
-    for (const [name, task] of ZOO) {
+    for (const [name, task] of members) {
       records.push({ name, task, base: await loss(undefined, task), alone: await loss(name, task) });
     }
     return records;

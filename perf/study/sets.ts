@@ -9,12 +9,14 @@ const DRAWN: readonly (readonly [size: number, count: number])[] = [
   [6, 4],
 ];
 
+/** Of few names a set is drawn more than once, and taken once. */
 export function setsOf(names: readonly string[]): string[][] {
   const pairs = names.flatMap((first, i) => names.slice(i + 1).map((second) => [first, second]));
-  const larger = DRAWN.flatMap(([size, count]) =>
+  const larger = DRAWN.filter(([size]) => size <= names.length).flatMap(([size, count]) =>
     Array.from({ length: count }, (_, n) => drawn(names, size, new Random(0x5e7, size, n))),
   );
-  return [...pairs, ...larger];
+  const sorted = (set: readonly string[]) => [...set].sort().join();
+  return [...new Map([...pairs, ...larger].map((set) => [sorted(set), set])).values()];
 }
 
 function drawn(names: readonly string[], size: number, random: Random): string[] {
