@@ -20,23 +20,27 @@ export function entriesOf(deltas: readonly Factored[], seed: number): Matrix[] {
 
 /** The share of entries where both are non-zero with opposite signs, among all. */
 export function signConflict(x: Matrix, y: Matrix): number {
+  const [left, right] = [x.data, y.data];
   let opposed = 0;
-  for (let i = 0; i < x.data.length; i++) if (x.data[i] * y.data[i] < 0) opposed++;
-  return opposed / x.data.length;
+  for (let i = 0; i < left.length; i++) if (left[i] * right[i] < 0) opposed++;
+  return opposed / left.length;
 }
 
 /** 1 − Σ|ΣΔ| / ΣΣ|Δ|: how much of the deltas' weight their sum cancels. 0 of zero matrices. */
 export function weightedConflict(deltas: readonly Matrix[], weights: readonly number[] = deltas.map(() => 1)): number {
-  let kept = 0;
+  const sums = new Float64Array(deltas[0].data.length);
   let all = 0;
-  for (let i = 0; i < deltas[0].data.length; i++) {
-    let sum = 0;
-    for (const [k, { data }] of deltas.entries()) {
-      sum += weights[k] * data[i];
-      all += Math.abs(weights[k] * data[i]);
+  // Delta by delta: an inner loop over deltas costs ten times as much.
+  for (const [k, { data }] of deltas.entries()) {
+    const weight = weights[k];
+    for (let i = 0; i < sums.length; i++) {
+      const value = weight * data[i];
+      sums[i] += value;
+      all += Math.abs(value);
     }
-    kept += Math.abs(sum);
   }
+  let kept = 0;
+  for (let i = 0; i < sums.length; i++) kept += Math.abs(sums[i]);
   return all === 0 ? 0 : 1 - kept / all;
 }
 
