@@ -54,7 +54,8 @@ export function diagnosisPage(diagnosis: Diagnosis, advice: Advice, measured?: M
 }
 
 function measuredSection(measured: Measured): string {
-  const plots = Object.entries(measured.sets).map(([set, { texts, completionTokens }]) =>
+  const seen = Object.entries(measured.sets).filter(([, { completionTokens }]) => completionTokens > 0);
+  const plots = seen.map(([set, { texts, completionTokens }]) =>
     dotPlot(
       `${set}: ${texts} texts, ${completionTokens} tokens of completions`,
       measured.policies.map(({ name, title, sets }) => ({

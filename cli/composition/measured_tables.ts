@@ -1,6 +1,7 @@
 // What was measured of adapters used together, as tables and in a sentence.
 
 import { percent } from "../../training/evaluation/headline.ts";
+import type { Measure } from "../../training/evaluation/report.ts";
 import type { Measured } from "./measured.ts";
 import type { Table } from "./table.ts";
 
@@ -14,15 +15,21 @@ export function lossTable({ policies, sets }: Measured): Table {
     rows: policies.map(({ title, sets: measures, kept }) => [
       title,
       ...names.flatMap((set) => {
-        const { value, low, high } = measures[set].completions.loss;
-        return [`${value.toFixed(3)} (${low.toFixed(2)}–${high.toFixed(2)})`, set in kept ? percent(kept[set]) : ""];
+        return [lossText(measures[set].completions), set in kept ? percent(kept[set]) : ""];
       }),
     ]),
   };
 }
 
+/** Of one text there is nothing to resample, and of none no loss. */
+function lossText({ tokens, loss: { value, low, high } }: Measure): string {
+  if (tokens === 0) return "–";
+  const interval = low === high ? "one text" : `${low.toFixed(2)}–${high.toFixed(2)}`;
+  return `${value.toFixed(3)} (${interval})`;
+}
+
 export const LOSS_NOTE =
-  "Loss of completions in nats a token with its 95 % interval from resampling texts. Kept: the share of what the right " +
+  "Loss of completions in nats a token with its 95 % interval from resampling texts; –: no completion lies within --length. Kept: the share of what the right " +
   "adapter gains over the base; below 0 % is worse than the base. A merge loses most where what it keeps of one domain is least.";
 
 export function mergeTable({ merges }: Measured): Table {
