@@ -89,8 +89,11 @@ export class GrowingBasis {
   /** X − U·(Uᵀ·X) */
   #rest(x: Matrix): Matrix {
     if (this.#rows.size === 0) return x;
-    const shadow = this.#rows.turnedTimes(this.#rows.times(x.data, x.cols), x.cols);
-    return { ...x, data: shadow.map((value, i) => x.data[i] - value) };
+    const { rows, cols } = x;
+    const shadow = this.#rows.timesFromLeft(this.#rows.times(x.data, cols), cols);
+    const data = x.data.slice();
+    for (let i = 0; i < rows; i++) for (let c = 0; c < cols; c++) data[i * cols + c] -= shadow[c * rows + i];
+    return { ...x, data };
   }
 }
 
