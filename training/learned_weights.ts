@@ -159,8 +159,15 @@ export interface LearnOptions {
   onStep: (step: number, loss: number) => void;
 }
 
-/** All steps; the losses. @throws MoloraError `cancelled` */
-export async function learnWeights(learner: WeightLearner, options: LearnOptions): Promise<number[]> {
+export interface Learned {
+  /** Of each step's rows before the step: rows differ, so these do not compare. */
+  losses: number[];
+  /** Of the first step's rows before and after all steps. */
+  firstRows: [before: number, after: number];
+}
+
+/** @throws MoloraError `cancelled` */
+export async function learnWeights(learner: WeightLearner, options: LearnOptions): Promise<Learned> {
   const { texts, steps, batch, rate, seed, signal, onStep } = options;
   const losses: number[] = [];
   for (let step = 0; step < steps; step++) {
@@ -168,5 +175,7 @@ export async function learnWeights(learner: WeightLearner, options: LearnOptions
     losses.push(await learner.step(drawBatch(texts, batch, seed, step), rate));
     onStep(step + 1, losses[step]);
   }
-  return losses;
+  // A step of length 0 changes nothing.
+  const after = await learner.step(drawBatch(texts, batch, seed, 0), 0);
+  return { losses, firstRows: [losses[0], after] };
 }

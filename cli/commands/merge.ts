@@ -59,13 +59,13 @@ computed on whole deltas is the sum of theirs. merge.json in the folder says wha
     await checkFree(out, flags.intoBase);
     const inputs = await openInputs(flags, output);
     const { files, adapters, provenances } = inputs;
-    const { options, losses } = await optionsOf(flags, inputs, output, signal);
+    const { options, learned: went } = await optionsOf(flags, inputs, output, signal);
     const precisions = await precisionWarnings(adapters, provenances, { ...files, method: options.method });
     const report = flags.intoBase
       ? await intoBase(out, inputs, options, flags, output)
       : await intoAdapter(out, inputs, options, flags, { output, signal });
     const learned =
-      losses === undefined ? {} : { learned: { losses, weights: Object.fromEntries(options.placeWeights!) } };
+      went === undefined ? {} : { learned: { ...went, weights: Object.fromEntries(options.placeWeights!) } };
     const whole = { ...report, method: flags.method, ...learned, warnings: [...precisions, ...report.warnings] };
     await writeReport(out, whole);
     for (const warning of whole.warnings) output.note(`warning: ${warning}`);
@@ -81,21 +81,22 @@ async function optionsOf(flags: Flags, inputs: MergeInputs, output: Output, sign
     const options: MergeOptions = { method, weights: inputs.weights, ...tuning };
     if (method !== "darex") {
       refuseTextFlags(method, flags);
-      return { options, losses: undefined };
+      return { options, learned: undefined };
     }
     settleTuning(method, tuning);
     const { inputs: seen } = await fromTexts(inputs, flags, { method, seed: flags.seed ?? 0, signal }, output);
-    return { options: { ...options, ...(seen === undefined ? {} : { inputs: seen }) }, losses: undefined };
+    return { options: { ...options, ...(seen === undefined ? {} : { inputs: seen }) }, learned: undefined };
   }
   const { seed = 0, ...more } = tuning;
   settleTuning("cat", more);
   if (inputs.weights.some((weight) => weight !== 1)) {
     throw new MoloraError("bad_arguments", `${method} learns the weights: leave them out of --adapter`);
   }
-  const { placeWeights, losses } = await fromTexts(inputs, flags, { method, seed, signal }, output);
-  output.print(`${method}: ${losses!.at(0)!.toFixed(3)} nats at first, ${losses!.at(-1)!.toFixed(3)} at last`);
+  const { placeWeights, learned } = await fromTexts(inputs, flags, { method, seed, signal }, output);
+  const [before, after] = learned!.firstRows.map((nats) => nats.toFixed(3));
+  output.print(`${method}: the first rows had ${before} nats before learning, and have ${after} with what was learned`);
   const options: MergeOptions = { method: "cat", ...(placeWeights === undefined ? {} : { placeWeights }) };
-  return { options, losses };
+  return { options, learned };
 }
 
 async function intoAdapter(

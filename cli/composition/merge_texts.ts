@@ -5,7 +5,7 @@ import { uploadWeights } from "../../engine/model/weights.ts";
 import { loadTokenizer } from "../../engine/text/tokenizer.ts";
 import { nodeHost } from "../../node/host.ts";
 import { MoloraError } from "../../proto/errors.ts";
-import { learnWeights, WeightLearner } from "../../training/learned_weights.ts";
+import { type Learned, learnWeights, WeightLearner } from "../../training/learned_weights.ts";
 import { moduleInputs } from "../../training/module_inputs.ts";
 import type { FlagValues } from "../flags/arguments.ts";
 import { DEVICE_FLAGS, deviceOptions, MODEL_FLAGS } from "../flags/common_flags.ts";
@@ -41,13 +41,13 @@ interface Asked {
   signal: AbortSignal;
 }
 
-/** The options that texts decide, and what learning them cost in nats. */
+/** The options that texts decide, and how learning them went. */
 export async function fromTexts(
   { files, adapters }: MergeInputs,
   flags: TextFlags,
   { method, seed, signal }: Asked,
   output: Output,
-): Promise<Pick<MergeOptions, "placeWeights" | "inputs"> & { losses?: number[] }> {
+): Promise<Pick<MergeOptions, "placeWeights" | "inputs"> & { learned?: Learned }> {
   if (flags.data.length === 0) {
     throw new MoloraError("bad_arguments", `${method} needs texts`, { remedy: "Give rows: --data FILE.jsonl." });
   }
@@ -73,8 +73,8 @@ export async function fromTexts(
     if (method === "darex") return { inputs: await moduleInputs(device, parts, texts.slice(0, batch)) };
     const learner = await WeightLearner.create(device, { ...parts, objective: LEARNED[method] });
     const onStep = (step: number, loss: number) => progress.update(step, steps, `${loss.toFixed(3)} nats`);
-    const losses = await learnWeights(learner, { texts, steps, batch, rate: lr, seed, signal, onStep });
-    return { placeWeights: learner.placeWeights(), losses };
+    const learned = await learnWeights(learner, { texts, steps, batch, rate: lr, seed, signal, onStep });
+    return { placeWeights: learner.placeWeights(), learned };
   } finally {
     progress.finish();
     await device.close();

@@ -77,7 +77,10 @@ test("weights are learned on texts: soup lowers the loss, adamerging the entropy
       out,
     ]);
     assert.equal(ran.code, 0, ran.stderr);
-    const { losses, weights } = json<{ learned: { losses: number[]; weights: Record<string, number[]> } }>(ran).learned;
+    type Told = { losses: number[]; firstRows: number[]; weights: Record<string, number[]> };
+    const { losses, firstRows, weights } = json<{ learned: Told }>(ran).learned;
+    assert.equal(firstRows[0], losses[0]);
+    assert.ok(firstRows[1] <= losses.at(-1)!, `${firstRows.join()} behind ${losses.join()}`);
     // The six rows are every batch, so that losses of steps compare.
     assert.ok(losses.at(-1)! < losses[0] - 0.005, losses.join());
     const sums = Object.values(weights).map((own) => own.reduce((sum, weight) => sum + weight, 0));
