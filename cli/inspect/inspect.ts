@@ -2,8 +2,8 @@
 
 import { RECIPE_FILE, RECIPE_FORMAT, recipeText } from "../../composition/recipe/recipe.ts";
 import type { ByteSource } from "../../files/source.ts";
+import { ggufBases } from "../../files/weights/gguf/base_files.ts";
 import { readGgufHeader } from "../../files/weights/gguf/gguf_header.ts";
-import { partOf } from "../../files/weights/gguf/split.ts";
 import { isHubReference, parseHubReference } from "../../node/hub/reference.ts";
 import { resolveLocator } from "../../node/sources/locator.ts";
 import { MIXTURE_FILE } from "../../router/format.ts";
@@ -120,11 +120,11 @@ async function recipeIn({ path, from }: Opened): Promise<RecipeSource> {
 /** The GGUF files of a folder without safetensors, as commands take them; of one in parts the first. */
 function ggufChoices({ path, from }: Opened, files: Inspection["files"]): string[] {
   if ("read" in from || files.some((file) => file.path.endsWith(".safetensors"))) return [];
-  const ggufs = files.filter((file) => file.path.endsWith(".gguf") && (partOf(file.path)?.number ?? 1) === 1);
+  const { bases: ggufs } = ggufBases(files.map((file) => file.path));
   const join = !isHubReference(path) ? "/" : parseHubReference(path).path === undefined ? ":" : "/";
   // A folder of this machine with one GGUF is opened as such, with what lies beside it.
   if (ggufs.length === 1 && join === "/" && !isHubReference(path)) return [];
-  return ggufs.map((file) => `${path.replace(/\/$/, "")}${join}${file.path}`);
+  return ggufs.map((name) => `${path.replace(/\/$/, "")}${join}${name}`);
 }
 
 function flagFor(kind: Kind, path: string): string {

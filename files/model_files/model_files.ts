@@ -3,8 +3,8 @@
 import { type ErrorCode, MoloraError } from "../../proto/errors.ts";
 import type { ModelConfig } from "../families/config.ts";
 import { type ByteSource, readSmall, type SourceFolder } from "../source.ts";
+import { ggufBases } from "../weights/gguf/base_files.ts";
 import { type GgufFile, type GgufValue, readGguf } from "../weights/gguf/gguf.ts";
-import { partOf } from "../weights/gguf/split.ts";
 import { readQuantization } from "../weights/packed/quantization.ts";
 import { unpackTensors } from "../weights/packed/unpack.ts";
 import { INDEX_FILE, readShardedSafetensors, SINGLE_FILE } from "../weights/safetensors/shards.ts";
@@ -39,7 +39,7 @@ export interface ModelFiles {
   name: string;
   config: ModelConfig;
   tensors: TensorSource;
-  /** What of a larger model this is: "the text part of a Gemma3ForConditionalGeneration". */
+  /** What of a larger model this is: "the text part of a Gemma3ForConditionalGeneration", or of a folder. */
   partOf?: string;
   /** Identity of the base, see model_hash.ts. */
   hash: string;
@@ -49,7 +49,7 @@ export interface ModelFiles {
 
 /**
  * Opens a base model. A single source is a GGUF file with its tokenizer in its metadata. A folder holds Hugging Face's
- * safetensors or, in their place, exactly one .gguf, whole or in parts; what lies beside a .gguf goes before its
+ * safetensors or, in their place, exactly one .gguf, whole or in parts, a projector not counted; what lies beside a .gguf goes before its
  * metadata: config.json (with generation_config.json) gives the config, tokenizer.json, or else tekken.json, the tokenizer,
  * chat_template.jinja the template.
  *
@@ -95,8 +95,7 @@ export async function openWeights(folder: SourceFolder): Promise<Weights> {
   if (names.includes(SINGLE_FILE) || names.includes(INDEX_FILE)) {
     return { tensors: await readShardedSafetensors(folder) };
   }
-  // Of a GGUF in parts the first stands for all.
-  const ggufs = names.filter((name) => name.endsWith(".gguf") && (partOf(name)?.number ?? 1) === 1).sort();
+  const { bases: ggufs } = ggufBases(names);
   if (ggufs.length > 1) {
     throw new MoloraError("bad_arguments", `${folder.name} holds ${ggufs.length} GGUF files: ${ggufs.join(", ")}`, {
       remedy: "Name one of them.",
@@ -113,24 +112,31 @@ export async function openWeights(folder: SourceFolder): Promise<Weights> {
 
 async function openWeightsAndConfig(folder: SourceFolder) {
   const weights = await openWeights(folder);
+  const partOf = weights.metadata && languageModel(await folder.list());
   const json = await readJson(folder, "config.json", "config_invalid");
   if (json === undefined) {
     if (weights.metadata === undefined) throw notThere(folder, "config.json");
     const generation = ggufGenerationDefaults(folder.name, weights.metadata);
-    return { weights, config: await configOf(weights), generation };
+    return { weights, config: await configOf(weights), generation, partOf };
   }
   const stated = await readJson(folder, "generation_config.json", "config_invalid");
   const config = parseHfConfig(json, stated);
   const generation = hfGenerationDefaults(stated);
   if (weights.metadata !== undefined) {
     if (json.quantization_config) throw unsupportedArchitecture("config.json", "quantization_config beside a .gguf");
-    return { weights, config, generation };
+    return { weights, config, generation, partOf };
   }
   const text = textConfig(json);
   const stored = await unpacked(weights.tensors, json.quantization_config ?? text?.config.quantization_config);
   if (text === undefined) return { weights: { tensors: stored }, config, generation };
   const tensors = textTensors(stored);
   return { weights: { tensors }, config, generation, partOf: `the text part of a ${text.wrapper}` };
+}
+
+/** What is taken of a folder whose other GGUF is a projector's. */
+function languageModel(names: readonly string[]): string | undefined {
+  const { bases, projectors } = ggufBases(names);
+  return projectors.length === 0 ? undefined : `the language model ${bases[0]}`;
 }
 
 /** Tensors as they are, or as `quantization_config` packs them. */

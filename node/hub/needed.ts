@@ -1,5 +1,6 @@
 // Which files of a repository make the base, the adapter or the mixture that it is: those and no others are fetched.
 
+import { ggufBases } from "../../files/weights/gguf/base_files.ts";
 import { partOf } from "../../files/weights/gguf/split.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import type { HubFile } from "./hub.ts";
@@ -72,7 +73,8 @@ export function shardsOf(index: HubFile, json: unknown, files: readonly HubFile[
 }
 
 function onlyGguf(reference: HubReference, here: readonly HubFile[], all: readonly HubFile[]): HubFile[] {
-  const first = here.filter(({ path }) => path.endsWith(".gguf") && (partOf(path)?.number ?? 1) === 1);
+  const { bases } = ggufBases(here.map(({ path }) => path));
+  const first = here.filter(({ path }) => bases.includes(path));
   if (first.length === 1) return withParts(first[0], all);
   if (first.length > 1) {
     const sizes = first.map((file) => `${file.path} (${gigabytes(withParts(file, all))})`);

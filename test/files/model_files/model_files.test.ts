@@ -190,6 +190,24 @@ test("the embedded base: alone and in its folder the same model", async () => {
   assert.equal(expectedTensors(folder.config).length, folder.tensors.tensors.size);
 });
 
+test("of a GGUF model and its projector the model is taken, and it is said", async () => {
+  const gguf = await readFile("models/nano/nano.Q8_0.gguf");
+  const alone = await openModelFiles(new MemoryFolder({ "nano.gguf": gguf }));
+  for (const projector of ["mmproj-model-f16.gguf", "nano-mmproj.gguf", "nano.mmproj-Q8_0.gguf"]) {
+    const model = await openModelFiles(new MemoryFolder({ "nano.gguf": gguf, [projector]: "" }));
+    assert.deepEqual([model.partOf, model.hash], ["the language model nano.gguf", alone.hash]);
+  }
+  assert.equal(alone.partOf, undefined);
+  const several = new MemoryFolder({ "a.gguf": "", "b.gguf": "", "mmproj.gguf": "" });
+  await raises("bad_arguments", /2 GGUF files: a\.gguf, b\.gguf/, () => openModelFiles(several));
+  // Without a model beside it, it is read for what it is.
+  const clip = new GgufPieces().start(0, 1).text("general.architecture").u32(8).text("clip").source(0);
+  const only = await clip.read(0, clip.size);
+  await raises("unsupported_architecture", /architecture clip/, () =>
+    openModelFiles(new MemoryFolder({ "mmproj.gguf": only })),
+  );
+});
+
 test("a template that lies beside a GGUF goes before the file's own", async () => {
   const gguf = await readFile("models/nano/nano.Q8_0.gguf");
   const templateOf = async (beside: Record<string, string>) =>

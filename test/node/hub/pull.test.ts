@@ -196,6 +196,7 @@ test("of several GGUF files one is to be named; parts come together; a pickle is
   const big = randomBytes(5000);
   const { open } = await setting(t, {
     "user/many": { files: { "m.Q4_0.gguf": big, "m.Q8_0.gguf": big, "config.json": text({}) } },
+    "user/seeing": { files: { "m.gguf": big, "mmproj-m.gguf": randomBytes(5000) } },
     "user/parts": { files: { "q/m-00001-of-00002.gguf": big, "q/m-00002-of-00002.gguf": randomBytes(5000) } },
     "user/pickle": { files: { "config.json": text({}), "pytorch_model.bin": big } },
   });
@@ -206,6 +207,7 @@ test("of several GGUF files one is to be named; parts come together; a pickle is
     return true;
   });
   assert.deepEqual(names((await pull(open(), "hf:user/many:m.Q8_0.gguf")).files), ["m.Q8_0.gguf"]);
+  assert.deepEqual(names((await pull(open(), "hf:user/seeing")).files), ["m.gguf"]);
   const parts = await pull(open(), "hf:user/parts:q");
   assert.deepEqual(names(parts.files), ["q/m-00001-of-00002.gguf", "q/m-00002-of-00002.gguf"]);
   assert.ok(parts.path.endsWith("q/m-00001-of-00002.gguf"));
