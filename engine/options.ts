@@ -9,6 +9,7 @@ import type { Device } from "./device/device.ts";
 import type { EngineOptions } from "./engine_options.ts";
 import { mostPages, PAGE_TOKENS, pageBytes } from "./memory/device_pool.ts";
 import type { Capacity } from "./model/capacity.ts";
+import { shortTurns } from "./model/rotations.ts";
 import type { SchedulerOptions } from "./scheduler/options.ts";
 
 export type { EngineOptions } from "./engine_options.ts";
@@ -75,6 +76,7 @@ export function settleSizes(
   }
   if (options.hostCacheBytes !== undefined) positive("hostCacheBytes", options.hostCacheBytes);
   const logitRows = Math.max(64, maxSequences);
+  const turns = shortTurns(config, contextLength);
   return {
     contextLength,
     pages,
@@ -104,6 +106,7 @@ export function settleSizes(
       ...(options.drainAfterMs === undefined ? {} : { drainAfterMs: options.drainAfterMs }),
       prefixCache: options.prefixCache ?? true,
       runAhead: device.wishes.stepsAhead,
+      ...(turns === undefined ? {} : { shortTurns: turns }),
     },
   };
 }

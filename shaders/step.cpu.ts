@@ -14,6 +14,10 @@ export class Token {
   position: i32;
   sequence: i32;
   cell: i32;
+  turn: i32;
+  pad0: i32;
+  pad1: i32;
+  pad2: i32;
 }
 
 @unmanaged
@@ -65,7 +69,7 @@ export const NO_EXPERT: u32 = 0xffffffff;
 const LOGIT_ROW_BYTES: usize = 80;
 
 @inline export function stepAt(step: usize): Step { return changetype<Step>(step); }
-@inline export function tokenAt(tokens: usize, t: i32): Token { return changetype<Token>(tokens + (<usize>t << 4)); }
+@inline export function tokenAt(tokens: usize, t: i32): Token { return changetype<Token>(tokens + (<usize>t << 5)); }
 @inline export function sequenceAt(sequences: usize, s: i32): Sequence { return changetype<Sequence>(sequences + (<usize>s << 5)); }
 @inline export function entryAt(table: usize, i: i32): Entry { return changetype<Entry>(table + (<usize>i << 4)); }
 @inline export function logitRowAt(rows: usize, r: i32): LogitRow { return changetype<LogitRow>(rows + <usize>r * LOGIT_ROW_BYTES); }

@@ -47,6 +47,8 @@ export const TOKEN = struct("Token", {
   sequence: "u32",
   /** Where its K and V go: page · 16 + offset. */
   cell: "u32",
+  /** The row of rotations that it is turned by. */
+  turn: "u32",
 });
 
 export const SEQUENCE = struct("Sequence", {

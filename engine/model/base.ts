@@ -14,7 +14,7 @@ import type { Usage } from "../memory/usage.ts";
 import type { Capacity } from "./capacity.ts";
 import type { ForwardViews } from "./forward_views.ts";
 import { type InputLayout, layOutInputs } from "./inputs.ts";
-import { type RotationKind, rotationKinds, rotationTable } from "./rotations.ts";
+import { type RotationKind, rotationKinds, rotationTable, type ShortTurns, shortTurns } from "./rotations.ts";
 import { type ModelWeights, type UploadOptions, uploadWeights } from "./weights.ts";
 import { allocateWorkspace } from "./workspace.ts";
 
@@ -26,6 +26,8 @@ export interface Base {
   /** Who has which of the pool's pages. */
   pages: PagePool;
   residency: Residency;
+  /** Which sequences are turned by which rows of rotations. */
+  shortTurns: ShortTurns | undefined;
   /** Writes anew what is written once, after the device's buffers became zeros. */
   rewrite(): void;
 }
@@ -71,7 +73,8 @@ export function baseOver(
     rotations: rotations.layers,
   };
   const residency = new Residency(pages, usage);
-  return { device, views, inputs, pool, pages, residency, rewrite: () => rotations.write() };
+  const turns = shortTurns(config, contextLength);
+  return { device, views, inputs, pool, pages, residency, shortTurns: turns, rewrite: () => rotations.write() };
 }
 
 class Rotations {

@@ -8,9 +8,8 @@ export type RotationKind = "usual" | "local" | "none";
 type RopeConfig = Pick<ModelConfig, "headDim" | "ropeTheta" | "ropeScaling" | "rotaryDim">;
 
 /**
- * (cos, sin) of positions 0 to `positions` − 1 and every frequency, [positions, rotaryDim / 2, 2] f32. Angles are formed
- * in f32, as PyTorch does. A LongRoPE table for more positions than the original context has the long factors for all of
- * them, as one sequence has in transformers once it is that long.
+ * (cos, sin) of positions 0 to `positions` − 1 and every frequency, [positions, rotaryDim / 2, 2] f32: those of one sequence
+ * of that many tokens. Angles are formed in f32, as PyTorch does.
  */
 export function rotations(config: RopeConfig, positions: number): Float32Array<ArrayBuffer> {
   const { frequencies, magnitude } = ropeFrequencies(config, positions);
@@ -44,8 +43,43 @@ export function rotationKinds({ numLayers, windows, unrotated, localRopeTheta }:
   });
 }
 
-/** One of them, [positions, rotaryDim / 2, 2] f32. */
+/**
+ * LongRoPE turns all of a sequence by other frequencies once it has more than `within` tokens. A table's rows are those of the
+ * longer sequences, and from row `at` on those of the others.
+ */
+export interface ShortTurns {
+  within: number;
+  at: number;
+}
+
+/** Undefined where sequences of up to `positions` tokens are turned alike. */
+export function shortTurns(
+  { ropeScaling }: Pick<RopeConfig, "ropeScaling">,
+  positions: number,
+): ShortTurns | undefined {
+  if (ropeScaling.type !== "longrope" || positions <= ropeScaling.originalContext) return undefined;
+  return { within: Math.floor(ropeScaling.originalContext), at: positions };
+}
+
+/** The row of its table that position 0 of a sequence of `length` tokens is turned by; the others follow. */
+export function firstTurn(short: ShortTurns | undefined, length: number): number {
+  return short !== undefined && length <= short.within ? short.at : 0;
+}
+
+/** One of the three for sequences of up to `positions` tokens, [rows, rotaryDim / 2, 2] f32. */
 export function rotationTable(config: ModelConfig, kind: RotationKind, positions: number): Float32Array<ArrayBuffer> {
+  const short = shortTurns(config, positions);
+  const tables = [positions, ...(short ? [short.within] : [])].map((length) => turnsOf(config, kind, length));
+  const whole = new Float32Array(tables.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const table of tables) {
+    whole.set(table, at);
+    at += table.length;
+  }
+  return whole;
+}
+
+function turnsOf(config: ModelConfig, kind: RotationKind, positions: number): Float32Array<ArrayBuffer> {
   const { localRopeTheta } = config;
   if (kind === "none") return noRotations(config, positions);
   if (kind === "local" && localRopeTheta !== undefined) return localRotations({ ...config, localRopeTheta }, positions);

@@ -122,7 +122,8 @@ export class Holdings {
 
   /** Takes the pages that hold the sequence's beginning already, but for its last token, which must be computed. */
   #adopt(sequence: Sequence): void {
-    const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan)) };
+    const turned = sequence.firstTurn === 0 ? "" : `, turned from ${sequence.firstTurn}`;
+    const published = { pages: 0, prefix: emptyPrefix(routeName(sequence.routePlan) + turned) };
     sequence.published = published;
     // Logits of the prompt come from computing it.
     if (!this.#shares || (sequence.promptLogprobs && sequence.scored < sequence.promptLength)) return;

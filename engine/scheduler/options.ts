@@ -19,6 +19,8 @@ export interface SchedulerOptions extends StepLimits {
    * can be submitted before the ids of the last one were read. 0: each step's ids must be delivered first.
    */
   runAhead?: number;
+  /** Sequences of at most `within` tokens are turned by rows from `at` on (LongRoPE). Default: all by those from 0 on. */
+  shortTurns?: { within: number; at: number };
   /** Pages that hold the beginning of a sequence are found by those that begin alike. Default: true. */
   prefixCache?: boolean;
 }
@@ -28,13 +30,14 @@ export function checkOptions(given: SchedulerOptions): Required<SchedulerOptions
   const {
     prefixCache = true,
     drainAfterMs = Number.POSITIVE_INFINITY,
+    shortTurns = { within: Number.POSITIVE_INFINITY, at: 0 },
     ...counts
   } = {
     ...given,
     maxSkips: given.maxSkips ?? 32,
     runAhead: given.runAhead ?? 1,
   };
-  const options = { ...counts, prefixCache, drainAfterMs };
+  const options = { ...counts, prefixCache, drainAfterMs, shortTurns };
   if (!(drainAfterMs >= 0)) {
     throw new MoloraError("bad_arguments", `drainAfterMs is ${drainAfterMs}`, {
       remedy: "Give milliseconds, from 0 up.",

@@ -100,9 +100,13 @@ export class Scheduler {
     if (this.#planned !== undefined) throw new MoloraError("internal", "the last plan was not advanced");
     const step = new StepBuilder(this.#options);
     const { runAhead } = this.#options;
-    const ready = this.#running.filter(
-      ({ pendingTokens, lockstep, held }) => !held && pendingTokens <= (lockstep ? 0 : runAhead),
-    );
+    for (const sequence of this.#running.filter((one) => this.#outgrown(one) && one.pendingTokens === 0)) {
+      this.#requeue(sequence);
+    }
+    const ready = this.#running.filter((sequence) => {
+      const { pendingTokens, lockstep, held } = sequence;
+      return !held && !this.#outgrown(sequence) && pendingTokens <= (lockstep ? 0 : runAhead);
+    });
     for (const sequence of ready.filter(({ remaining }) => remaining === 1)) this.#continue(sequence, step);
     for (const sequence of ready.filter(({ remaining }) => remaining > 1)) this.#continue(sequence, step);
     if (!step.preempted) this.#waiting.admit((sequence) => this.#admit(sequence, step));
@@ -191,6 +195,8 @@ export class Scheduler {
 
   #admit(sequence: Sequence, step: StepBuilder): boolean {
     if (step.room(sequence) === 0) return false;
+    const { within, at } = this.#options.shortTurns;
+    sequence.firstTurn = sequence.length <= within ? at : 0;
     const reserved = this.#running.reduce((pages, other) => pages + this.#holdings.pagesAhead(other), 0);
     const placed = this.#holdings.admit(sequence, reserved);
     if (placed === undefined) return false;
@@ -218,13 +224,23 @@ export class Scheduler {
       return newer && !step.has(other) && other.pendingTokens === 0 && other.remaining > 0;
     });
     if (victim === undefined) return false;
-    this.#stop(victim);
-    victim.state = "waiting";
-    victim.computed = 0;
-    this.#waiting.insert(victim);
+    this.#requeue(victim);
     this.#preemptions++;
     step.preempted = true;
     return true;
+  }
+
+  /** It has more tokens than those that are turned as its have been: all of it is to be computed anew. */
+  #outgrown({ firstTurn, length, remaining }: Sequence): boolean {
+    return firstTurn > 0 && length > this.#options.shortTurns.within && remaining > 0;
+  }
+
+  /** Takes everything from a sequence whose tokens the host knows: in its turn it is computed anew from them. */
+  #requeue(sequence: Sequence): void {
+    this.#stop(sequence);
+    sequence.state = "waiting";
+    sequence.computed = 0;
+    this.#waiting.insert(sequence);
   }
 
   #stop(sequence: Sequence, spoiled = false): void {

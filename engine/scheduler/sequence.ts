@@ -86,6 +86,8 @@ export class Sequence {
 
   /** Positions whose KV exists (or will, once the submitted steps ran). */
   computed = 0;
+  /** The row of rotations that its first position is turned by: another once it is longer than some (LongRoPE). */
+  firstTurn = 0;
   /** KV pages, in the order of positions. */
   readonly pages: number[] = [];
   /** Positions found in the prefix cache at its last admission: where its own computing began. */

@@ -86,7 +86,8 @@ export function buildBatch(
       const id = sequence.tokens[position] ?? ON_DEVICE;
       const page = sequence.pages[Math.floor(position / PAGE_TOKENS)];
       const cell = page * PAGE_TOKENS + (position % PAGE_TOKENS);
-      const token = { id, position, sequence: shape.sequences, cell };
+      const turn = sequence.firstTurn + position;
+      const token = { id, position, sequence: shape.sequences, cell, turn };
       TOKEN.write(target, wordOf("tokens") + (first + i) * TOKEN.words, token);
     }
     const pages = Math.ceil((start + count) / PAGE_TOKENS);

@@ -1,6 +1,6 @@
 // Semantics: q, k, v = qkv[t] + lora(t); where qk_norm is not null, q and k normed over NORM_Q and NORM_K rows at a time; the
-// first ROTARY elements of heads of q and k turned by the token's position; q[t] kept, k and v put into their KV cell.
-// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [positions, ROTARY/2] (cos, sin),
+// first ROTARY elements of heads of q and k turned by the token's row of rotations; q[t] kept, k and v put into their KV cell.
+// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [rows, ROTARY/2] (cos, sin),
 // qk_norm [NORM_Q + NORM_K].
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. The pool holds the adapters too. table = 0: no adapters.
 // Items: T · (HEADS + 2·KV_HEADS), heads innermost.
@@ -62,7 +62,7 @@ export function rope_kv(args: usize, first: i32, end: i32): void {
       out = a.KV_HALF ? scratch + ROW : cell;
     }
     if (member == 2) copyBytes(out, row, bytes);
-    else rotate(row, out, a.rotations + <usize>(token.position * a.ROTARY << 2), a.ROTARY, bytes);
+    else rotate(row, out, a.rotations + <usize>(token.turn * a.ROTARY << 2), a.ROTARY, bytes);
     if (a.KV_HALF && member > 0) narrowRow(out, a.HEAD_DIM, cell);
   }
 }

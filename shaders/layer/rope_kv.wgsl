@@ -1,5 +1,5 @@
-// Semantics: q, k, v = qkv[t] + lora(t); q and k turned by the token's position; q[t] kept, k and v put into their KV cell.
-// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [positions, HEAD_DIM/2] (cos, sin).
+// Semantics: q, k, v = qkv[t] + lora(t); q and k turned by the token's row of rotations; q[t] kept, k and v put into their KV cell.
+// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, q [T, HEADS·HEAD_DIM], rotations [rows, HEAD_DIM/2] (cos, sin).
 // A page of the pool: K [KV_HEADS, 16, HEAD_DIM], then V likewise. One thread a rotated pair (i, i + HEAD_DIM/2).
 // Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
 const HALF = u32(HEAD_DIM / 2);
@@ -18,7 +18,7 @@ fn main(@builtin(workgroup_id) group: vec3u, @builtin(global_invocation_id) id: 
   var first = a;
   var second = b;
   if (member < 2u) {
-    let turn = tokens[token].position * HALF + i;
+    let turn = tokens[token].turn * HALF + i;
     let t0 = rotations[turn];
     let t1 = rotations[turn + 1u];
     let t2 = rotations[turn + 2u];

@@ -19,7 +19,7 @@ export function rotate(args: usize, first: i32, end: i32): void {
   for (let item = first; item < end; item++) {
     const token = item / turned, head = item % turned;
     const row = a.qkv + <usize>(token * all + head) * bytes;
-    turn(row, a.rotations + <usize>tokenAt(a.tokens, token).position * bytes, bytes >> 1, a.INVERSE ? -1 : 1);
+    turn(row, a.rotations + <usize>tokenAt(a.tokens, token).turn * bytes, bytes >> 1, a.INVERSE ? -1 : 1);
   }
 }
 

@@ -1,5 +1,5 @@
-// Semantics: turns the q and k of every token by its position, in place; INVERSE turns back, which is also the gradient.
-// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, rotations [positions, HEAD_DIM/2] (cos, sin). Thread: four pairs
+// Semantics: turns the q and k of every token by its row of rotations, in place; INVERSE turns back, which is also the gradient.
+// Shapes: qkv [T, (HEADS + 2·KV_HEADS)·HEAD_DIM] f32, rotations [rows, HEAD_DIM/2] (cos, sin). Thread: four pairs
 // (i, i + HEAD_DIM/2). Source: RoPE, Su et al. 2021, in the half-split order of the Hugging Face checkpoints.
 @group(0) @binding(0) var<uniform> step: Step;
 @group(0) @binding(1) var<storage, read> tokens: array<Token>;
@@ -16,7 +16,7 @@ fn main(@builtin(global_invocation_id) id: vec3u) {
   if (id.x >= TURNED * HALF4) { return; }
   let i = id.x % HALF4;
   let at = token * ROW4 + id.x / HALF4 * 2u * HALF4 + i;
-  let turn = (tokens[token].position * HALF4 + i) * 2u;
+  let turn = (tokens[token].turn * HALF4 + i) * 2u;
   let a01 = rotations[turn];
   let a23 = rotations[turn + 1u];
   let c = vec4f(a01.x, a01.z, a23.x, a23.z);

@@ -3,6 +3,7 @@
 
 import type { Device } from "../../engine/device/device.ts";
 import type { View } from "../../engine/device/memory.ts";
+import { firstTurn, type ShortTurns } from "../../engine/model/rotations.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { alignUp } from "../../shaders/alignment.ts";
 import { SEQUENCE, STEP, type StepShape, TOKEN } from "../../shaders/step.ts";
@@ -22,6 +23,8 @@ export interface BatchCapacity {
   sequences: number;
   /** Rows of logits computed at a time, a multiple of 64. */
   chunkRows: number;
+  /** Which sequences are turned by which rows of rotations. */
+  shortTurns?: ShortTurns | undefined;
 }
 
 export interface BatchViews {
@@ -89,9 +92,10 @@ export function writeBatch(
   let first = 0;
   for (const [s, { ids, weights }] of sequences.entries()) {
     SEQUENCE.write(table, s * SEQUENCE.words, { first, count: ids.length, slot: s });
+    const turns = firstTurn(capacity.shortTurns, ids.length);
     for (const [position, id] of ids.entries()) {
       const token = first + position;
-      TOKEN.write(tokens, token * TOKEN.words, { id, position, sequence: s });
+      TOKEN.write(tokens, token * TOKEN.words, { id, position, sequence: s, turn: turns + position });
       const weight = weights[position] ?? 0;
       if (weight === 0 || position + 1 >= ids.length) continue;
       LOSS_ROW.write(losses, rows.length * LOSS_ROW.words, { token, label: ids[position + 1], weight });

@@ -3,7 +3,7 @@
 
 import { allocateFrom, type Device, type Launch, type Program, readView } from "../../engine/device/device.ts";
 import { subView, type View } from "../../engine/device/memory.ts";
-import { rotations } from "../../engine/model/rotations.ts";
+import { rotationTable, shortTurns } from "../../engine/model/rotations.ts";
 import type { ModelWeights } from "../../engine/model/weights.ts";
 import type { ModelConfig } from "../../files/families/config.ts";
 import { embed } from "../../shaders/layer/embed.ts";
@@ -93,7 +93,8 @@ export class TrainingModel {
     const { config, stack, router, capacity } = model;
     this.#device = device;
     this.#model = model;
-    this.#capacity = { ...capacity, chunkRows: chunkRows(device, config) };
+    const turns = shortTurns(config, positionsOf(model));
+    this.#capacity = { ...capacity, chunkRows: chunkRows(device, config), shortTurns: turns };
     this.#batch = allocateBatch(device, this.#capacity);
     this.#workspace = allocateTraining(device, config, this.#capacity, stack.mostRanks);
     this.#routerWorkspace = router && allocateRouter(device, router, capacity.tokens, config.numLayers);
@@ -160,7 +161,7 @@ export class TrainingModel {
     const fillers = { spare: device.allocate("spare", 16), sink: device.allocate("sink", 16) };
     const launcher = new Launcher(device, batch.step, fillers);
     const chunkLauncher = new Launcher(device, batch.chunkStep, fillers);
-    const turns = rotations(config, Math.min(capacity.tokens, config.contextLength));
+    const turns = rotationTable(config, "usual", positionsOf(this.#model));
     const gate = this.#gates();
     const common = {
       launcher,
@@ -243,4 +244,9 @@ export class TrainingModel {
 function chunkRows({ limits }: Device, { vocabSize }: ModelConfig): number {
   const bytes = Math.min(64 * 2 ** 20, limits.viewBytes);
   return Math.max(64, Math.min(512, Math.floor(bytes / (4 * vocabSize) / 64) * 64));
+}
+
+/** Positions of the longest sequence there is room for. */
+function positionsOf({ config, capacity }: Pick<TrainingParts, "config" | "capacity">): number {
+  return Math.min(capacity.tokens, config.contextLength);
 }

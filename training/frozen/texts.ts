@@ -1,5 +1,6 @@
 // Whole texts of one step: which of them fit into a step together, and the arrays that kernels read of them.
 
+import { firstTurn } from "../../engine/model/rotations.ts";
 import { resolveSampling } from "../../engine/sampling/sampling.ts";
 import type { Job } from "../../engine/scheduler/job.ts";
 import type { RoutePlan, Slice } from "../../engine/scheduler/sequence.ts";
@@ -59,6 +60,7 @@ export function uploadTexts(model: FrozenModel, texts: readonly PlannedText[], s
       promptLogprobs: scored,
       job: JOB,
     });
+    sequence.firstTurn = firstTurn(model.base.shortTurns, ids.length);
     sequence.pages.push(...model.textPages(slot));
     sequence.slot = slot;
     const count = ids.length - (scored ? 1 : 0);

@@ -3,7 +3,16 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { localRotations, noRotations, ropeFrequencies, rotations } from "../../../engine/model/rotations.ts";
+import {
+  firstTurn,
+  localRotations,
+  noRotations,
+  ropeFrequencies,
+  rotations,
+  rotationTable,
+  shortTurns,
+} from "../../../engine/model/rotations.ts";
+import type { ModelConfig } from "../../../files/families/config.ts";
 import { readRope } from "../../../files/model_files/hf_rope.ts";
 
 interface Table {
@@ -51,6 +60,23 @@ test("layers with a window turn by their own base, unscaled; layers without RoPE
   const still = noRotations(config, 3);
   assert.equal(still.length, local.length);
   assert.ok(still.every((value, i) => value === (i % 2 === 0 ? 1 : 0)));
+});
+
+test("LongRoPE's table has the rows of shorter sequences behind those of longer ones", () => {
+  const scaling = { type: "longrope", originalContext: 4, attentionFactor: 1.5 } as const;
+  const ropeScaling = { ...scaling, shortFactors: [1, 2], longFactors: [3, 4] };
+  const config = { headDim: 4, ropeTheta: 100, ropeScaling } as unknown as ModelConfig;
+  assert.deepEqual(shortTurns(config, 6), { within: 4, at: 6 });
+  assert.deepEqual(
+    [4, 5].map((length) => firstTurn(shortTurns(config, 6), length)),
+    [6, 0],
+  );
+  const both = rotationTable(config, "usual", 6);
+  assert.deepEqual([...both], [...rotations(config, 6), ...rotations(config, 4)]);
+  assert.notDeepEqual(both.slice(4, 8), both.slice(28, 32), "position 1");
+  // A context of the original length has shorter sequences alone.
+  assert.equal(shortTurns(config, 4), undefined);
+  assert.deepEqual(rotationTable(config, "usual", 4), rotations(config, 4));
 });
 
 test("a table of factors divides the frequencies, as GGUF files of Llama 3 have it", () => {

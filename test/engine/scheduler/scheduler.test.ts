@@ -88,6 +88,35 @@ test("decodes come first, then running prefills, then admissions, within the bud
   ]);
 });
 
+test("a sequence that outgrows its turns is computed anew, once the host knows its tokens", () => {
+  const { scheduler } = setUp(20, { shortTurns: { within: 34, at: 100 } });
+  const [a, long] = [sequence(33, 4), sequence(35, 1)];
+  scheduler.add(a);
+  scheduler.add(long);
+  assert.deepEqual(shares(step(scheduler)), [
+    [a.id, 0, 32, false],
+    [long.id, 0, 32, false],
+  ]);
+  assert.deepEqual([a.firstTurn, long.firstTurn], [100, 0]);
+  step(scheduler);
+  scheduler.finish(long);
+  const last = scheduler.schedule();
+  scheduler.advance(last);
+  assert.deepEqual(shares(last), [[a.id, 33, 1, true]], "the 34th is the last that is turned so");
+  assert.equal(scheduler.schedule().tokens, 0, "its 35th is not known yet");
+  scheduler.deliver(a, 7);
+  assert.deepEqual(shares(step(scheduler)), [[a.id, 0, 32, false]]);
+  assert.equal(a.firstTurn, 0);
+  assert.deepEqual(shares(step(scheduler)), [[a.id, 32, 3, true]]);
+  assert.deepEqual(shares(step(scheduler)), [[a.id, 35, 1, true]]);
+  // The same beginning, turned otherwise, is another one.
+  scheduler.finish(a);
+  const again = new Sequence({ ...a, prompt: a.tokens.slice(0, 34), maxTokens: 1, residencyKeys: [] });
+  scheduler.add(again);
+  step(scheduler);
+  assert.deepEqual([again.firstTurn, again.adopted], [100, 32], "as the first time, before it was too long");
+});
+
 test("running ahead: the next step can be planned on a token only the device knows", () => {
   const { scheduler } = setUp(10);
   const a = sequence(4, 3);
