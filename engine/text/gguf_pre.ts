@@ -32,6 +32,15 @@ const O200K_PATTERN =
   `|[^\\r\\n\\p{L}\\p{N}]?${TEKKEN_UPPER}+${TEKKEN_LOWER}*${O200K_SUFFIX}` +
   "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
+/** Letters that have a case, as DeepSeek counts them; what normalisation would turn into others is escaped. */
+const DEEPSEEK_LETTERS =
+  "A-Za-zµÀ-ÖØ-öø-ƺƼ-ƿǄ-ʓʕ-ʯͰ-ͳͶͷͻ-ͽͿΆΈ-ΊΌΎ-ΡΣ-ϵϷ-ҁҊ-ԯԱ-ՖႠ-ჅᎠ-Ᏽᏸ-ᏽᲐ-ᲺᲽ-Ჿᴀ-ᴫᵫ-ᵷᵹ-ᶚḀ-ἕἘ-Ἕἠ-ὅὈ-Ὅὐ-ὗὙὛὝὟ-\u1f7dᾀ-ᾴᾶ-ᾼ\u1fbeῂ-ῄῆ-ῌῐ-\u1fd3ῖ-\u1fdbῠ-Ῥῲ-ῴῶ-ῼ" +
+  "ℂℇℊ-ℓℕℙ-ℝℤ\u2126ℨ\u212a-ℭℯ-ℴℹℼ-ℿⅅ-ⅉⅎↃↄⰀ-ⱻⱾ-ⳤⳫ-ⳮⳲⳳꙀ-ꙭꚀ-ꚛꜢ-ꝯꝱ-ꞇꞋ-ꞎꭰ-ꮿﬀ-ﬆﬓ-ﬗＡ-Ｚａ-ｚ𐐀-𐑏𐒰-𐓓𐓘-𐓻𐲀-𐲲𐳀-𐳲𑢠-𑣟𞤀-𞥃";
+/** DeepSeek's cut lines, words, marks, Chinese with Japanese and Korean, and single digits, one after another. */
+const deepseek = (...wordsAndMarks: string[]): GgufPre => ({
+  patterns: ["[\\r\\n]", ...wordsAndMarks, "[一-龥ࠀ-一가-퟿]+", "\\p{N}"],
+});
+
 const DEFAULT: GgufPre = {
   patterns: ["[\\p{P}\\$\\+<=>\\^~\\|]+", GPT2_PATTERN, "\\p{N}+", "[0-9][0-9][0-9]"],
 };
@@ -42,6 +51,8 @@ const LLAMA3: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")], ignoreMerge
 const CL100K: GgufPre = { patterns: [wordsAndDigits("\\p{N}{1,3}")] };
 const O200K: GgufPre = { patterns: [O200K_PATTERN] };
 const QWEN2: GgufPre = { patterns: [wordsAndDigits("\\p{N}")], normalizer: "NFC" };
+const DEEPSEEK_LLM = deepseek(`\\s?[${DEEPSEEK_LETTERS}]+`, "\\s?[!-/:-~！-／：-～‘-‟　-。]+", "\\s+$");
+const DEEPSEEK_CODER = deepseek("\\s?\\p{L}+", "\\s?\\p{P}+");
 const TEKKEN: GgufPre = { patterns: [TEKKEN_PATTERN], ignoreMerges: true, addBos: true };
 
 const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
@@ -55,11 +66,15 @@ const KNOWN: ReadonlyMap<string, GgufPre> = new Map([
   ["llama-bpe", LLAMA3],
   ["llama3", LLAMA3],
   ["llama-v3", LLAMA3],
+  ["falcon3", LLAMA3],
+  ["pixtral", LLAMA3],
   ["dbrx", CL100K],
   ["smaug-bpe", CL100K],
   ["gpt-4o", O200K],
   ["qwen2", QWEN2],
   ["deepseek-r1-qwen", QWEN2],
+  ["deepseek-llm", DEEPSEEK_LLM],
+  ["deepseek-coder", DEEPSEEK_CODER],
   ["tekken", TEKKEN],
 ]);
 

@@ -9,6 +9,7 @@ const FOLDER = "test/fixtures/text/kinds";
 
 export const KINDS = [
   ...["gpt2", "gpt2-prefix", "smollm", "olmo2", "llama3", "qwen2", "tekken", "o200k"],
+  ...["deepseek-llm", "deepseek-coder"],
   ...["gemma", "llama2", "llama2-metaspace", "phi3", "unigram", "unigram-bytes", "t5"],
 ] as const;
 
@@ -36,6 +37,10 @@ export const GGUF_KINDS: readonly (readonly [kind: string, pre: string | undefin
   ["tekken", "tekken"],
   ["olmo2", "dbrx"],
   ["o200k", "gpt-4o"],
+  ["llama3", "falcon3"],
+  ["llama3", "pixtral"],
+  ["deepseek-llm", "deepseek-llm"],
+  ["deepseek-coder", "deepseek-coder"],
   ["gemma", undefined],
   ["llama2", undefined],
   ["t5", undefined],

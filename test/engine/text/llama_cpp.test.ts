@@ -16,7 +16,9 @@ for (const [kind, pre] of GGUF_KINDS) {
     const gguf = loadTokenizer({ kind: "gguf", metadata: metadata as never });
     const file = packed<{ tokenizer: Record<string, unknown> }>(kind).tokenizer;
     const own = loadTokenizer({ kind: "hf", tokenizer: file, tokenizerConfig: undefined, chatTemplate: undefined });
-    const theirs = Buffer.from(llamaCpp[kind], "base64").toString("hex").match(/.{4}/g)!;
+    const theirs = Buffer.from(llamaCpp[pre ?? kind], "base64")
+      .toString("hex")
+      .match(/.{4}/g)!;
     assert.equal(theirs.length, strings.length);
     const ids = strings.map((text) => gguf.encode(text, { addBos: false }).join(","));
     // A table of characters is SentencePiece's in a GGUF; `tokenizers` takes what joins a character of it along.
@@ -24,7 +26,7 @@ for (const [kind, pre] of GGUF_KINDS) {
     const wrong = strings.filter((text, i) => alike(text) && ids[i] !== own.encode(text, { addBos: false }).join(","));
     assert.deepEqual(wrong.slice(0, 5), [], `${wrong.length} differ from tokenizer.json`);
     const same = ids.filter((found, i) => digest(found) === theirs[i]).length;
-    console.log(`${kind}: ${same} of ${strings.length} as llama.cpp`);
+    console.log(`${pre ?? kind}: ${same} of ${strings.length} as llama.cpp`);
     assert.ok(same >= 2000, `${same} as llama.cpp`);
   });
 }
