@@ -51,6 +51,12 @@ const UNSUPPORTED: Record<string, string> = {
 /** Variants named "use_…" that are served, or mean nothing for linear modules. */
 const SERVED_USES = new Set(["use_rslora", "use_dora", "use_effective_conv2d"]);
 
+/** Settings of variants named "…_config" that say how to train, to begin or to run, not what is computed. */
+const HARMLESS_CONFIGS = new Set([
+  ...["runtime_config", "megatron_config", "eva_config", "corda_config", "loftq_config", "lora_ga_config"],
+  "velora_config",
+]);
+
 /** peft_type by the name of the field with its alpha. LoHa and LoKr know neither biases nor rsLoRA. */
 const ALPHA_FIELDS = new Map([
   ["LORA", "lora_alpha"],
@@ -104,6 +110,8 @@ function refuseUnsupported(fields: Fields): void {
     if (Object.hasOwn(UNSUPPORTED, name)) refuse(UNSUPPORTED[name]);
     // PEFT names variants that compute something else "use_…": one that is not known here must not pass for plain LoRA.
     if (name.startsWith("use_") && !SERVED_USES.has(name)) refuse(name);
+    // Younger ones have a configuration of their own.
+    if (name.endsWith("_config") && !HARMLESS_CONFIGS.has(name)) refuse(name);
   }
   if (fields.has("bias") && !BIASES.has(fields.string("bias")))
     refuse(`trained biases (bias: ${fields.string("bias")})`);

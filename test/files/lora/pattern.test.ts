@@ -190,6 +190,7 @@ test("what is not served is refused by name", () => {
     [{ use_bdlora: { nblocks: 2 } }, /use_bdlora/],
     [{ arrow_config: { top_k: 2 } }, /arrow_config/],
     [{ kasa_config: { beta: 1 } }, /kasa_config/],
+    [{ something_new_config: { beta: 1 } }, /something_new_config/],
     [{ monteclora_config: { buffer_size: 1 } }, /monteclora_config/],
     [{ use_something_new: true }, /use_something_new/],
     [{ init_lora_weights: "pissa_niter_16" }, /pissa_niter_16/],
