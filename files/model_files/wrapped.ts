@@ -11,6 +11,8 @@ const WRAPPERS: ReadonlySet<unknown> = new Set([
   "LlavaForConditionalGeneration",
   "LlavaNextForConditionalGeneration",
   "Mistral3ForConditionalGeneration",
+  "Qwen2VLForConditionalGeneration",
+  "Qwen2_5_VLForConditionalGeneration",
   "SmolVLMForConditionalGeneration",
 ]);
 
@@ -21,8 +23,25 @@ const CLASSES: Readonly<Record<string, string>> = {
   mistral: "MistralForCausalLM",
   phi3: "Phi3ForCausalLM",
   qwen2: "Qwen2ForCausalLM",
+  qwen2_vl_text: "Qwen2ForCausalLM",
+  qwen2_5_vl_text: "Qwen2ForCausalLM",
   qwen3: "Qwen3ForCausalLM",
 };
+
+/** Older files state the text part's fields beside the others: what it would have as its `model_type`. */
+const FLAT: Readonly<Record<string, string>> = {
+  Qwen2VLForConditionalGeneration: "qwen2_vl_text",
+  Qwen2_5_VLForConditionalGeneration: "qwen2_5_vl_text",
+};
+
+/** transformers' defaults for absent fields of text parts, where they are not those of the class in CLASSES. */
+const DEFAULTS: Readonly<Record<string, Json>> = {
+  qwen2_vl_text: { rms_norm_eps: 1e-5, rope_theta: 1e6 },
+  qwen2_5_vl_text: { rms_norm_eps: 1e-5, rope_theta: 1e6 },
+};
+
+/** Fields of images and sound among those of text. */
+const OF_IMAGES = /^(vision|image|video|audio)_/;
 
 /** Where wrappers keep the text model and its head, before and since transformers 5. */
 const PREFIXES: readonly (readonly [from: string, to: string])[] = [
@@ -35,13 +54,38 @@ const PREFIXES: readonly (readonly [from: string, to: string])[] = [
 /** The config.json that the text part alone would have; undefined where `json` is no wrapper's. */
 export function textConfig(json: Json): { config: Json; wrapper: string } | undefined {
   const [wrapper] = Array.isArray(json.architectures) ? json.architectures : [];
-  const { text_config: text, tie_word_embeddings } = json;
-  if (!WRAPPERS.has(wrapper) || !isObject(text)) return undefined;
+  const { tie_word_embeddings } = json;
+  if (!WRAPPERS.has(wrapper)) return undefined;
+  const text = json.text_config ?? (Object.hasOwn(FLAT, wrapper) ? { ...json, model_type: FLAT[wrapper] } : undefined);
+  if (!isObject(text)) return undefined;
   const type = String(text.model_type);
   const architectures = Object.hasOwn(CLASSES, type) ? [CLASSES[type]] : [`${wrapper} with a text model ${type}`];
-  // transformers 5 heeds the wrapper's; older files state it in either place.
-  const tied = tie_word_embeddings ?? text.tie_word_embeddings;
-  return { wrapper, config: { ...text, architectures, ...(tied === undefined ? {} : { tie_word_embeddings: tied }) } };
+  // transformers 5 heeds the wrapper's, of Qwen's either; older files state it in either place.
+  const either = Object.hasOwn(FLAT, wrapper) && text.tie_word_embeddings === true;
+  const tied = either || (tie_word_embeddings ?? text.tie_word_embeddings);
+  const ofText = Object.fromEntries(Object.entries(text).filter(([field]) => !OF_IMAGES.test(field)));
+  const config = {
+    ...DEFAULTS[type],
+    ...ofText,
+    architectures,
+    ...(tied === undefined ? {} : { tie_word_embeddings: tied }),
+  };
+  return { wrapper, config: { ...config, ...oneTurn(config) } };
+}
+
+/**
+ * RoPE by an image's height, width and time, in sections of a head: of text all three are the position, so that it is plain
+ * RoPE. Its older name was "mrope".
+ */
+function oneTurn(config: Json): Json {
+  return Object.fromEntries(
+    ["rope_scaling", "rope_parameters"].flatMap((field): [string, Json][] => {
+      const rope = config[field];
+      if (!isObject(rope) || rope.mrope_section === undefined) return [];
+      const plain = Object.entries(rope).map(([name, value]) => [name, value === "mrope" ? "default" : value]);
+      return [[field, Object.fromEntries(plain)]];
+    }),
+  );
 }
 
 /** The text part's tensors under the names a text model has, all others as they are. */

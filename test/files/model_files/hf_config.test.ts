@@ -80,6 +80,33 @@ test("RoPE scaling that is not known or not whole", async () => {
   await raises("config_invalid", /high_freq_factor/, () => parse({ rope_scaling: flat }));
 });
 
+test("the text part of a Qwen 2 VL is a Qwen 2, nested or flat, whose RoPE of three positions is plain", () => {
+  const { architectures: _, ...sizes } = { ...BASE, rope_theta: 2e6, rms_norm_eps: 1e-6 };
+  const rope = { mrope_section: [2, 3, 3], rope_theta: 2e6 };
+  const flat = { ...sizes, rope_scaling: { type: "mrope", mrope_section: [2, 3, 3] }, vision_config: {} };
+  const images = { image_token_id: 7, vision_start_token_id: 8, video_token_id: null };
+  for (const [wrapper, type] of [
+    ["Qwen2VLForConditionalGeneration", "qwen2_vl_text"],
+    ["Qwen2_5_VLForConditionalGeneration", "qwen2_5_vl_text"],
+  ]) {
+    const read = (json: object) => parseHfConfig({ architectures: [wrapper], ...images, ...json });
+    const text = { ...sizes, ...images, model_type: type, rope_parameters: { ...rope, rope_type: "default" } };
+    const plain = parseHfConfig({ architectures: ["Qwen2ForCausalLM"], ...sizes });
+    assert.deepEqual(read({ text_config: text, vision_config: {} }), plain);
+    assert.deepEqual(read({ ...flat, model_type: type.replace("_text", "") }), plain);
+    // Either place that says so ties the head.
+    assert.equal(read({ text_config: { ...text, tie_word_embeddings: true } }).tieEmbeddings, true);
+    assert.equal(read({ text_config: text, tie_word_embeddings: true }).tieEmbeddings, true);
+    const bare = read({ text_config: { ...BASE, model_type: type } });
+    assert.deepEqual([bare.normEps, bare.ropeTheta], [1e-5, 1e6]);
+    const scaled = { ...rope, rope_type: "linear", factor: 2 };
+    assert.deepEqual(read({ text_config: { ...text, rope_parameters: scaled } }).ropeScaling, {
+      type: "linear",
+      factor: 2,
+    });
+  }
+});
+
 test("what a Llama computes beyond a plain one are facts", () => {
   const window = parse({ architectures: ["MistralForCausalLM"], sliding_window: 1024 });
   assert.deepEqual(window.windows, [1024, 1024]);
