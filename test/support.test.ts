@@ -27,6 +27,11 @@ test("every family and every model of the fixtures has its row", () => {
   );
 });
 
+test("every packed model of the fixtures has its row", () => {
+  const models = SUPPORT.packed.flatMap((format) => format.models);
+  assert.deepEqual(models.toSorted(), readdirSync("test/fixtures/packed").sort());
+});
+
 /** Adapters whose numbers a fixture has. */
 function comparedAdapters(folder: string): (string | undefined)[] {
   const path = folder === "tiny" ? "parity/tiny" : `${folder}/expected`;

@@ -6,6 +6,8 @@ import { STORED, STORED_TYPES } from "../files/weights/stored/formats.ts";
 
 export interface Support {
   families: { name: string; models: string[] }[];
+  /** Folders below test/fixtures/packed. */
+  packed: { name: string; models: string[] }[];
   /**
    * `verified`: folder below test/fixtures and name of an adapter whose numbers are compared; `refused`: fields of an
    * adapter_config.json that are refused by name.
@@ -58,6 +60,7 @@ export function supportTable(): string {
       ),
       "all others",
     ]),
+    row(["packed in safetensors", SUPPORT.packed.map(({ name }) => name).join(", "), "all others"]),
     row([
       "GGUF",
       types(
