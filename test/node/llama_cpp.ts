@@ -8,8 +8,13 @@ import { pathToFileURL } from "node:url";
 /** As much of node-llama-cpp as is used. */
 interface Sequence {
   controlledEvaluate(
-    input: (number | [number, { generateNext: { probabilities: true } }])[],
-  ): Promise<({ next: { probabilities?: Map<number, number> } } | undefined)[]>;
+    input: [number, { generateNext: { totalLogitWeight: true; logits: { filter: Filter } } }][],
+  ): Promise<({ next: { logits?: Map<number, number>; totalLogitWeight?: number } } | undefined)[]>;
+}
+/** Which logits to bring. Selected is the likeliest: nothing is sampled. */
+interface Filter {
+  tokens: number[];
+  includeSelected: true;
 }
 interface Model {
   tokenize(text: string, special: boolean): number[];
@@ -23,9 +28,6 @@ interface Llama {
 }
 
 export const LLAMA_CPP = process.env.MOLORA_LLAMA_CPP;
-
-/** Tokens that are read at once: each brings the probabilities of the whole vocabulary. */
-const CHUNK = 8;
 
 export interface LlamaCpp {
   /** A text's ids, with what goes before it. */
@@ -47,14 +49,19 @@ export async function openLlamaCpp(folder: string, modelPath: string): Promise<L
     },
     async loss(ids) {
       const context = await model.createContext({ contextSize: ids.length + 1, threads: 1 });
-      const sequence = context.getSequence();
-      let loss = 0;
-      for (let at = 0; at < ids.length - 1; at += CHUNK) {
-        const chunk = ids.slice(at, Math.min(at + CHUNK, ids.length - 1));
-        const read = await sequence.controlledEvaluate(
-          chunk.map((id) => [id, { generateNext: { probabilities: true } }]),
+      const wanted = (i: number): Filter => ({ tokens: [ids[i + 1]!], includeSelected: true });
+      const read = await context
+        .getSequence()
+        .controlledEvaluate(
+          ids
+            .slice(0, -1)
+            .map((id, i) => [id, { generateNext: { totalLogitWeight: true, logits: { filter: wanted(i) } } }]),
         );
-        for (const [i, found] of read.entries()) loss -= Math.log(found!.next.probabilities!.get(ids[at + i + 1]!)!);
+      let loss = 0;
+      for (const [i, found] of read.entries()) {
+        const { logits, totalLogitWeight } = found!.next;
+        // The weights that are summed up are e^(logit − the largest logit).
+        loss += Math.max(...logits!.values()) + Math.log(totalLogitWeight!) - logits!.get(ids[i + 1]!)!;
       }
       await context.dispose();
       return loss;
