@@ -21,7 +21,7 @@ export interface CaseBatch {
 }
 
 export function caseBatch(lengths: readonly number[], rows = 0): CaseBatch {
-  const tokens = lengths.flatMap((length, s) => Array.from({ length }, (_, i) => [0, i, s, 0])).flat();
+  const tokens = lengths.flatMap((length, s) => Array.from({ length }, (_, i) => [0, i, s, 0, i, 0, 0, 0])).flat();
   let first = 0;
   const sequences = lengths.flatMap((length) => {
     const words = [first, length, 0, 0, 0, 0, 0, 0];

@@ -102,7 +102,8 @@ export class RouterBench {
     for (const [s, sequence] of sequences.entries()) {
       const blocks = PAGES * (sequence.pagesOf ?? sequence.row);
       structs.push(ids.length, sequence.ids.length, sequence.start, blocks, sequence.row, addresses[s], s * entries, 0);
-      for (const [i, id] of sequence.ids.entries()) tokens.push(id, sequence.start + i, s, 0);
+      for (const [i, id] of sequence.ids.entries())
+        tokens.push(id, sequence.start + i, s, 0, sequence.start + i, 0, 0, 0);
       ids.push(...sequence.ids);
       const { route } = sequence;
       if ("fixed" in route) writeList(fixed, 4 * s * entries, route.fixed);

@@ -66,7 +66,7 @@ function paged(
   const tokens: number[] = [];
   for (const [i, { start, count }] of slices.entries()) {
     const own = Array.from({ length: pages[i] }, () => (taken++ * stride + 1) % total);
-    sequences.push(tokens.length / 4, count, start, blocks.length, i, 0, 0, 0);
+    sequences.push(tokens.length / 8, count, start, blocks.length, i, 0, 0, 0);
     blocks.push(...own);
     for (let p = 0; p < start + count; p++) {
       for (let head = 0; head < numKvHeads; head++) {
@@ -77,7 +77,7 @@ function paged(
         pool.set(v[i].subarray(row, row + headDim), at + pageFloats / 2);
       }
     }
-    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
+    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0, start + n, 0, 0, 0);
   }
   const words = (numbers: readonly number[]) => Uint32Array.from(numbers);
   const cells = kv === "f16" ? new Uint32Array(Uint16Array.from(pool, encodeFloat16).buffer) : pool;

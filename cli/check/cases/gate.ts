@@ -44,7 +44,7 @@ function bytesCase(tokens: number): KernelCase {
       const blocks = int8Blocks(randomFloats(count * HIDDEN, 7));
       const x = Float32Array.from(blocks.values);
       const arrays = {
-        tokens: Uint32Array.from({ length: 4 * count }, (_, i) => (i % 4 === 2 ? Math.floor(i / 4 / tokens) : 0)),
+        tokens: Uint32Array.from({ length: 8 * count }, (_, i) => (i % 8 === 2 ? Math.floor(i / 8 / tokens) : 0)),
         sequences: Uint32Array.from(routers.flatMap((router, s) => [s * tokens, tokens, 0, 0, s, router, 0, 0])),
         ...{ x, xq: blocks.xq, xs: blocks.xs, pool },
         gate: new Float32Array(count * GATE_WIDTH).fill(UNTOUCHED),

@@ -38,7 +38,7 @@ function embedCase(type: WeightType): KernelCase {
       const sequenceOf = (t: number) => (t === 3 ? 1 : 0);
       const slots = [2, 3];
       const arrays = {
-        tokens: Uint32Array.from(ids.flatMap((id, t) => [id, t, sequenceOf(t), 0])),
+        tokens: Uint32Array.from(ids.flatMap((id, t) => [id, t, sequenceOf(t), 0, t, 0, 0, 0])),
         sequences: Uint32Array.from(slots.flatMap((slot) => [0, 0, 0, 0, slot, 0, 0, 0])),
         sampled,
         residual: new Float32Array(ids.length * cols),

@@ -186,7 +186,7 @@ const CONSUMERS: Consumer[] = [
         tokens: allocateFrom(
           device,
           "tokens",
-          Uint32Array.from(cells.flatMap((cell, t) => [9, positions[t], 0, cell])),
+          Uint32Array.from(cells.flatMap((cell, t) => [9, positions[t], 0, cell, positions[t], 0, 0, 0])),
         ),
         rotations: allocateFrom(device, "rotations", rotations(CONFIG, CONFIG.contextLength)),
         q: q.view,

@@ -163,7 +163,7 @@ async function routed(device: Device, router: Placed, tokens: number): Promise<C
   const states = CAPACITY.sequences * (1 + PAGES) * experts;
   const views = {
     step: stepUniform(device, shape),
-    tokens: words([0, 1].flatMap((s) => ids.flatMap((id, i) => [id, i, s, 0]))),
+    tokens: words([0, 1].flatMap((s) => ids.flatMap((id, i) => [id, i, s, 0, i, 0, 0, 0]))),
     sequences: words([0, tokens, 0, 0, 5, 1, 0, 0, tokens, tokens, 0, PAGES, 6, 0, entries, 0]),
     fixed_entries: allocateFrom(device, "fixed", lists.words),
     ids: words([...ids, ...ids]),

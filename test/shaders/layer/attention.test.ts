@@ -177,7 +177,7 @@ async function attend(
   const tokens: number[] = [];
   for (const [i, { start, count }] of c.slices.entries()) {
     const own = Array.from({ length: pages[i] }, () => (taken++ * stride + 1) % total);
-    sequences.push(tokens.length / 4, count, start, blocks.length + 1, i, 0, 0, 0);
+    sequences.push(tokens.length / 8, count, start, blocks.length + 1, i, 0, 0, 0);
     blocks.push(0x00ffffff, ...own);
     for (let p = 0; p < start + count; p++) {
       for (let head = 0; head < numKvHeads; head++) {
@@ -187,9 +187,9 @@ async function attend(
         pool.set(c.v[i].subarray(row, row + headDim), at + pageFloats / 2);
       }
     }
-    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0);
+    for (let n = 0; n < count; n++) tokens.push(0, start + n, i, 0, start + n, 0, 0, 0);
   }
-  const count = tokens.length / 4;
+  const count = tokens.length / 8;
   const x = new Output(device, count * numHeads * headDim);
   const shape = stepShape({ tokens: count, sequences: c.slices.length });
   const views = {

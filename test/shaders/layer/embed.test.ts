@@ -37,7 +37,7 @@ for (const type of [
     const cols = wholeColumns(type, LEAST_COLS);
     const table = randomTensor(type, VOCAB, cols, 3);
     const values = await valuesOf([table]);
-    const tokens = IDS.map((id, t) => [id, t, t === 3 ? 1 : 0, 0]);
+    const tokens = IDS.map((id, t) => [id, t, t === 3 ? 1 : 0, 0, t, 0, 0, 0]);
     const sequences = [0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0];
     const shape = stepShape({ tokens: IDS.length, sequences: 2 });
     for (const [firstRows, scale] of [

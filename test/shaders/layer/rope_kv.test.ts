@@ -49,7 +49,11 @@ for (const facts of CASES) {
       const pool = new Output(device, words, new Float32Array(words));
       const views = {
         step: stepUniform(device, shape),
-        tokens: allocateFrom(device, "t", new Uint32Array(positions.flatMap((p, t) => [0, p, 0, cells[t]]))),
+        tokens: allocateFrom(
+          device,
+          "t",
+          new Uint32Array(positions.flatMap((p, t) => [0, p, 0, cells[t], p, 0, 0, 0])),
+        ),
         qkv: allocateFrom(device, "qkv", qkv),
         rotations: allocateFrom(device, "r", table),
         ...(norm && { qk_norm: allocateFrom(device, "w", weights) }),

@@ -169,7 +169,7 @@ function rotated(kv: KvDtype): Consumer {
       const { pool, firstPage } = forms.placed;
       const page = kv === "f16" ? 2 * firstPage : firstPage;
       const cells = Array.from({ length: shape.tokens }, (_, t) => 16 * page + cellOf(t));
-      const tokens = new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell]));
+      const tokens = new Uint32Array(cells.flatMap((cell, t) => [9, positionOf(t), 0, cell, positionOf(t), 0, 0, 0]));
       const q = new Output(device, shape.tokens * Q_ROWS);
       const written = new Output(device, pool.length, pool);
       const inputs = {
