@@ -78,7 +78,13 @@ test("an interrupted merge ends its threads", async () => {
   let closed = 0;
   const openCrew = () => {
     const crew = openMergeCrew(1);
-    return { ...crew, close: () => (closed++, crew.close()) };
+    return {
+      ...crew,
+      close: () => {
+        closed++;
+        return crew.close();
+      },
+    };
   };
   const run = { openCrew, signal: stop.signal, onPlace: () => stop.abort() };
   await raises("cancelled", /interrupted/, () => mergeAdapters(ADAPTERS, LARGE, OPTIONS, run));
