@@ -49,7 +49,7 @@ test("the structs of a step are as long as kernels stride by, and their names di
     all.map(({ name, bytes }) => [name, bytes]),
     [
       ["Step", 16],
-      ["Token", 16],
+      ["Token", 32],
       ["Sequence", 32],
       ["Entry", 16],
       ["LogitRow", 80],
