@@ -1,16 +1,10 @@
 // The tokenizer of an adapter that has a vocabulary of its own: its folder's, or the base's with what its folder adds.
 
 import type { OwnTokenizer } from "../../files/lora/own_tokenizer.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 import { addedTokens, huggingFaceSpec, namedToken } from "./huggingface.ts";
 import { sameMerges } from "./merges.ts";
-import {
-  type BpeModel,
-  isObject,
-  type JsonObject,
-  type TokenizerSpec,
-  tokenizerInvalid,
-  type UnigramModel,
-} from "./spec.ts";
+import type { BpeModel, TokenizerSpec, UnigramModel } from "./spec.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /**

@@ -1,6 +1,6 @@
 // The parts of tokenizer.json's BPE model, each checked as it is read.
 
-import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 
 /** The id of `unk_token`, if there is one. */
 export function unknownToken(model: JsonObject, idOf: (token: string) => number | undefined): number | undefined {

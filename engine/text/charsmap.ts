@@ -1,6 +1,6 @@
 // SentencePiece's table of characters that become others (nmt_nfkc and its kin): a trie over UTF-8 with the texts it leads to.
 
-import { tokenizerInvalid } from "./spec.ts";
+import { tokenizerInvalid } from "./fields.ts";
 
 const LEAF = 1 << 8;
 const VALUE = 0x7fffffff;

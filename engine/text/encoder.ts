@@ -2,10 +2,11 @@
 
 import { type Section, sought, TokenFinder } from "./added_tokens.ts";
 import { Bpe } from "./bpe.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import { type Normalizer, normalizer } from "./normalizer.ts";
 import type { PieceModel } from "./piece_model.ts";
 import { type PreTokenizer, preTokenizer } from "./pre_tokenizer.ts";
-import { type AddedToken, controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import { type AddedToken, controlTokens, type TokenizerSpec } from "./spec.ts";
 import { type Surroundings, surroundings } from "./surroundings.ts";
 import { byteSpelling } from "./token_bytes.ts";
 import { Unigram } from "./unigram.ts";

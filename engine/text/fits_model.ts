@@ -1,7 +1,7 @@
 // Whether a tokenizer's ids are the model's: files of two models in one folder load well, and fail at each request.
 
 import { chatText } from "./chat_text.ts";
-import { tokenizerInvalid } from "./spec.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** Ordinary words, and characters that are rare in any vocabulary. */

@@ -4,17 +4,12 @@
 import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import { TextList } from "../../files/text_list.ts";
 import type { GgufValue } from "../../files/weights/gguf/gguf.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import { ggufPre } from "./gguf_pre.ts";
 import { type Merges, mergesOf } from "./merges.ts";
 import { BYTE_LEVEL, splitOn } from "./pre_tokenizer.ts";
 import { mergesOfScores } from "./score_merges.ts";
-import {
-  type AddedToken,
-  surroundingTokens,
-  type TokenizerJson,
-  type TokenizerSpec,
-  tokenizerInvalid,
-} from "./spec.ts";
+import { type AddedToken, surroundingTokens, type TokenizerJson, type TokenizerSpec } from "./spec.ts";
 import { TokenTable } from "./token_table.ts";
 import { TokenTexts } from "./token_texts.ts";
 

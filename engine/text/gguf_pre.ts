@@ -1,8 +1,8 @@
 // The pre-tokenizers a GGUF names in `tokenizer.ggml.pre`, as llama.cpp knows them.
 // Patterns follow the tokenizer.json that each name was made for.
 
+import { tokenizerInvalid } from "./fields.ts";
 import { GPT2_PATTERN } from "./pre_tokenizer.ts";
-import { tokenizerInvalid } from "./spec.ts";
 
 export interface GgufPre {
   /** Applied one after another, each within the pieces the one before left. */

@@ -5,16 +5,14 @@ import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import { JsonMerges, JsonVocabulary } from "../../files/model_files/tokenizer_json.ts";
 import { TextList } from "../../files/text_list.ts";
 import { mergePair } from "./bpe_model.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 import { mergesOf } from "./merges.ts";
 import {
   type AddedToken,
   type BpeModel,
-  isObject,
-  type JsonObject,
   surroundingTokens,
   type TokenizerJson,
   type TokenizerSpec,
-  tokenizerInvalid,
   type UnigramModel,
 } from "./spec.ts";
 import { TOKENS_A_STEP, TokenTable } from "./token_table.ts";

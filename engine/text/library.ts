@@ -1,7 +1,7 @@
 // What is left to the tokenizers library: its normalizers, its rarer pre-tokenizers, Oniguruma's patterns as JavaScript's.
 
 import { Tokenizer as Library } from "@huggingface/tokenizers";
-import { type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { type JsonObject, tokenizerInvalid } from "./fields.ts";
 
 /** A normalizer of tokenizer.json, its fields checked before. */
 export function libraryNormalizer(node: JsonObject): (text: string) => string {

@@ -2,7 +2,7 @@
 
 import type { TextList } from "../../files/text_list.ts";
 import { mergePair, shown } from "./bpe_model.ts";
-import { tokenizerInvalid } from "./spec.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import { hashOf, TOKENS_A_STEP, type TokenTable } from "./token_table.ts";
 
 /** Of each merge the ids it joins, and the id they become. */

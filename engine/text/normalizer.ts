@@ -1,9 +1,9 @@
 // What is done to a text before it is cut: tokenizer.json's normalizers, checked here and run by the library.
 
 import { Charsmap } from "./charsmap.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 import { libraryNormalizer } from "./library.ts";
 import { replaceLiteral } from "./replace_literal.ts";
-import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
 
 export interface Normalizer {
   normalize(text: string): string;

@@ -1,9 +1,9 @@
 // How text is cut before merging: tokenizer.json's pre-tokenizers, cutting exactly where Rust `tokenizers` does and one
 // piece at a time, so that a long text can be cut in steps.
 
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 import { libraryPattern, libraryPreTokenizer } from "./library.ts";
 import { replaceLiteral } from "./replace_literal.ts";
-import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
 import { byteSpelling, utf8 } from "./token_bytes.ts";
 
 export const GPT2_PATTERN = "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";

@@ -1,8 +1,8 @@
 // Merges of a SentencePiece BPE vocabulary that comes with scores instead.
 
 import { mergesOfCuts } from "./cut_merges.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import type { Merges } from "./merges.ts";
-import { tokenizerInvalid } from "./spec.ts";
 import type { TokenTable } from "./token_table.ts";
 
 /** Longer tokens are damage: every cut of every token is looked at. */

@@ -1,12 +1,10 @@
 // What every source of a tokenizer is turned into before one is built: tokenizer.json and the facts that lie beside it.
 // huggingface.ts and gguf.ts fill it in; tokenizer.ts encodes with it.
 
-import { type ErrorInfo, MoloraError } from "../../proto/errors.ts";
+import type { JsonObject } from "./fields.ts";
 import type { Merges } from "./merges.ts";
 import type { TokenTable } from "./token_table.ts";
 import type { TokenTexts } from "./token_texts.ts";
-
-export type JsonObject = Record<string, unknown>;
 
 export interface TokenizerSpec {
   /** In the form of a Hugging Face tokenizer.json whose model is BPE or Unigram. */
@@ -55,15 +53,6 @@ export function controlTokens({ json, bosId, eosId }: TokenizerSpec): AddedToken
   return json.added_tokens.filter(
     ({ id, content, special }) => special || id === bosId || id === eosId || LOOKS_LIKE_CONTROL.test(content),
   );
-}
-
-export function isObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-/** An error about the model's tokenizer files. */
-export function tokenizerInvalid(message: string, info?: ErrorInfo): MoloraError {
-  return new MoloraError("tokenizer_invalid", `tokenizer: ${message}`, info);
 }
 
 /** A post-processor that puts `bos` before and `eos` after a text, where given. */

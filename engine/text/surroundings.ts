@@ -1,6 +1,6 @@
 // What tokenizer.json's post-processor puts around a text: ids before it and ids behind it.
 
-import { isObject, type JsonObject, tokenizerInvalid } from "./spec.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 
 export interface Surroundings {
   before: readonly number[];

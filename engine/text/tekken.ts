@@ -4,15 +4,9 @@
 import type { ChatTemplates } from "../../files/model_files/chat_templates.ts";
 import { TextList } from "../../files/text_list.ts";
 import { mergesOfCuts } from "./cut_merges.ts";
+import { isObject, type JsonObject, tokenizerInvalid } from "./fields.ts";
 import { BYTE_LEVEL, splitOn } from "./pre_tokenizer.ts";
-import {
-  type AddedToken,
-  isObject,
-  type JsonObject,
-  surroundingTokens,
-  type TokenizerSpec,
-  tokenizerInvalid,
-} from "./spec.ts";
+import { type AddedToken, surroundingTokens, type TokenizerSpec } from "./spec.ts";
 import { byteSpelling } from "./token_bytes.ts";
 import { TOKENS_A_STEP, TokenTable } from "./token_table.ts";
 import { TokenTexts } from "./token_texts.ts";

@@ -1,7 +1,7 @@
 // The bytes a token stands for, by the kind of decoder its tokenizer has.
 // Bytes become text in detokenizer.ts and tokenizer.ts.
 
-import { isObject, tokenizerInvalid } from "./spec.ts";
+import { isObject, tokenizerInvalid } from "./fields.ts";
 
 export interface TokenBytes {
   /** Bytes of an ordinary token, from its text in the vocabulary. */

@@ -2,7 +2,7 @@
 
 import type { TextList } from "../../files/text_list.ts";
 import { shown } from "./bpe_model.ts";
-import { tokenizerInvalid } from "./spec.ts";
+import { tokenizerInvalid } from "./fields.ts";
 
 /** Tokens between two steps of what goes through all of them. */
 export const TOKENS_A_STEP = 4096;

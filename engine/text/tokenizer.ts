@@ -4,9 +4,10 @@
 import type { TokenizerFiles } from "../../files/model_files/model_files.ts";
 import { MoloraError } from "../../proto/errors.ts";
 import { Encoder } from "./encoder.ts";
+import { tokenizerInvalid } from "./fields.ts";
 import { ggufSpec } from "./gguf.ts";
 import { huggingFaceSpec } from "./huggingface.ts";
-import { controlTokens, type TokenizerSpec, tokenizerInvalid } from "./spec.ts";
+import { controlTokens, type TokenizerSpec } from "./spec.ts";
 import { tekkenSpec } from "./tekken.ts";
 import { type TokenBytes, tokenBytes } from "./token_bytes.ts";
 

@@ -2,8 +2,9 @@
 // How a text is cut into pieces is pre_tokenizer.ts's business.
 
 import { fallbackName, flag, shown } from "./bpe_model.ts";
+import { type JsonObject, tokenizerInvalid } from "./fields.ts";
 import type { PieceModel } from "./piece_model.ts";
-import { type JsonObject, tokenizerInvalid, type UnigramModel } from "./spec.ts";
+import type { UnigramModel } from "./spec.ts";
 import { utf8 } from "./token_bytes.ts";
 import { hashOn, NO_BYTES_HASH, type TokenTable } from "./token_table.ts";
 
